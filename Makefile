@@ -1,0 +1,52 @@
+# Two commands: `make demo` and `make test`. Python 3.11 or newer is found as python3.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/installed
+
+.PHONY: demo test lint types check campaign bench ci lock diagram clean
+
+demo: $(STAMP)
+	$(BIN)/bwv demo $(DEMO)
+
+# The wheel is built and installed: what is tested is what is shipped.
+$(STAMP): pyproject.toml requirements.lock $(shell find bwv_device hal sim -name '*.py' -o -name '*.jinja')
+	sh scripts/install-venv $(PYTHON) $(VENV)
+	touch $@
+
+test: $(STAMP) check
+	sh scripts/install-tools
+	BWV_TOOLS=$(CURDIR)/.cache/tools sh scripts/run-tests
+
+check: lint types
+
+lint: $(STAMP)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/lint-imports
+
+types: $(STAMP)
+	$(BIN)/mypy
+
+# What a change is held to beyond `make test`: sampled campaigns, a few minutes.
+ci: $(STAMP)
+	sh scripts/install-tools
+	BWV_TOOLS=$(CURDIR)/.cache/tools $(BIN)/python -m benchmarks.campaign --sampled
+
+# Everything, for hours: every bit, every cut.
+campaign: $(STAMP)
+	$(BIN)/python -m benchmarks.campaign --full
+
+bench: $(STAMP)
+	sh scripts/install-tools
+	BWV_TOOLS=$(CURDIR)/.cache/tools $(BIN)/python -m benchmarks
+
+lock:
+	$(BIN)/uv pip compile --universal --generate-hashes --no-header --no-annotate --no-emit-index-url \
+	  --python-version 3.11 --extra sim --group dev --output-file requirements.lock pyproject.toml
+
+diagram: $(STAMP)
+	$(BIN)/python -m scripts.draw_states docs/states.svg
+
+clean:
+	rm -rf $(VENV) build dist .cache demo-shift

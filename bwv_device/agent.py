@@ -1,0 +1,443 @@
+"""The camera: composes recorder, cues, gestures and journal, and walks the state table.
+
+Everything here runs on the loop. Backends reach it only through `_Sink` and listeners, which post.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from bwv_device import __version__, patterns, storage
+from bwv_device.cues import Cues
+from bwv_device.evidence import age
+from bwv_device.evidence.recovery import Recovered
+from bwv_device.gestures import Gesture, Gestures
+from bwv_device.journal import Journal
+from bwv_device.loop import Loop, Outcome
+from bwv_device.power import Band, BatteryBands
+from bwv_device.recorder import Recorder, Request
+from bwv_device.settings import Settings, seconds
+from bwv_device.snapshot import Snapshots
+from bwv_device.state import Action, Event, Ignored, Refusal, State, decide
+from bwv_device.telemetry import Telemetry
+from bwv_device.wallclock import WallClockWatch
+from hal.ports import SECOND_NS, AccessUnit, Board, CaptureLoss, Edge, Timer
+
+# Pictures must come at least this often, or the camera counts as stalled.
+STALL_NS = SECOND_NS
+
+
+class _Sink:
+    """The agent's ear for capture backends: only posts, from any thread."""
+
+    def __init__(self, loop: Loop, recorder: Recorder) -> None:
+        self._loop, self._recorder = loop, recorder
+
+    def units(self, batch: Sequence[AccessUnit]) -> None:
+        self._loop.post(lambda: self._recorder.take(batch))
+
+    def lost(self, loss: CaptureLoss) -> None:
+        self._loop.post(lambda: self._recorder.lost(loss))
+
+
+class Agent:
+    """One camera from `start` to `stop`."""
+
+    def __init__(
+        self,
+        board: Board,
+        loop: Loop,
+        settings: Settings,
+        recipients: Sequence[age.Recipient],
+        config_sha256: str = "",
+    ) -> None:
+        self._board, self._loop, self._settings = board, loop, settings
+        about = {"software": __version__, "config_sha256": config_sha256}
+        self.journal = Journal(board, loop, about)
+        self.recorder = Recorder(board, loop, self.journal, settings, recipients)
+        self.cues = Cues(board, loop, settings, self.journal.note)
+        self._snapshots = Snapshots(board, loop, self.journal, recipients)
+        self._wallclock = WallClockWatch(board.clock, self.journal.note)
+        self._telemetry = Telemetry(board.mqtt, settings.device.agency, board.identity.device)
+        self._gestures = Gestures(loop, settings.buttons, self._gesture)
+        self._sink = _Sink(loop, self.recorder)
+        self._battery = BatteryBands(settings.alarms)
+        self._room = storage.Room.ENOUGH
+        self.state = State.STARTING
+        self.on_transition: Callable[[State, Event, State], None] = lambda a, e, b: None
+        self.on_stopped: Callable[[], None] = lambda: None
+        self._capturing = False
+        self._stalled = False
+        self._fault = False
+        self._muted = self._covert = False
+        self._pressed_ns: int | None = None
+        self._informed = True
+        self._last_recording = ""
+        self._last_end_ns: int | None = None
+        self._timers: dict[str, Timer] = {}
+        self._alarmed_ns: dict[str, int] = {}
+
+    # --- life ---------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Recovers the vault; the camera buffers meanwhile."""
+        board = self._board
+        self.journal.on_open = self._vault_opened
+        self.journal.on_fault = lambda error: self._storage_fault("ledger", error)
+        self.recorder.on_durable = self._durable
+        self.recorder.on_fault = self._storage_fault
+        self.recorder.on_ended = self._recording_ended
+        self.recorder.on_keyframe = self._keyframe
+        board.record_button.listen(self._edges(self._gestures.record.edge))
+        board.marker_button.listen(self._edges(self._gestures.marker.edge))
+        board.dock.listen(lambda docked: self._loop.post(lambda: self._dock(docked)))
+        self._show()
+        if not board.dock.docked():
+            self._capture(True)
+        self.journal.open("power cut")
+
+    def stop(self) -> None:
+        """Ends in order; `on_stopped` follows when the last ledger line is durable."""
+        self.handle(Event.SHUTDOWN)
+
+    def handle(self, event: Event, reason: str = "") -> None:
+        """Walks the table."""
+        outcome = decide(self.state, event)
+        if isinstance(outcome, Ignored):
+            return
+        if isinstance(outcome, Refusal):
+            self._refuse(event, [outcome.condition])
+            return
+        if outcome.action is Action.RECORD and (unmet := self._unmet()):
+            self._refuse(event, unmet)
+            return
+        before, self.state = self.state, outcome.to
+        fields = {"from": before.value, "to": self.state.value, "event": event.value}
+        self.journal.note("state", **fields, **({"reason": reason} if reason else {}))
+        self.on_transition(before, event, self.state)
+        self._act(outcome.action, reason or event.value)
+        self._show()
+
+    # --- actions ------------------------------------------------------------------------------
+
+    def _act(self, action: Action, reason: str) -> None:
+        if action is Action.RECORD:
+            self._start_recording(reason)
+        elif action is Action.BUFFER:
+            self._capture(True)
+            if self._board.dock.docked():
+                self.handle(Event.DOCK)
+        elif action is Action.LINGER:
+            wait_ns = seconds(self._settings.recording.post_event_s)
+            self._after("post-event", wait_ns, lambda: self.handle(Event.POST_EVENT_OVER, "stop"))
+        elif action is Action.RESUME:
+            self._cancel("post-event")
+        elif action is Action.STOP:
+            self._revert_modes()
+            if self.recorder.recording is None:
+                self._write_stop()
+        else:
+            self._cancel("post-event")
+            self.recorder.stop(reason)
+            if action is not Action.FINISH:
+                self._revert_modes()
+            if action is Action.SETTLE_IN_DOCK:
+                self._settle_in_dock()
+
+    def _start_recording(self, trigger: str) -> None:
+        now_ns = self._loop.now_ns()
+        self._pressed_ns, self._informed = now_ns, False
+        self.recorder.location = self._location()
+        officer = self._settings.device.officer
+        self.recorder.start(Request(trigger, officer, now_ns))
+        self.cues.begin()
+        self._speak_notice()
+        public = self._settings.public
+        if public.reminder_after_s < public.informed_window_s:
+            self._after("inform", seconds(public.reminder_after_s), self._remind_to_inform)
+
+    def _recording_ended(self, reason: str) -> None:
+        if self.recorder.recording is None and self.state is not State.RECORDING:
+            self.cues.end()
+        self._last_end_ns = self._loop.now_ns()
+        self._cancel("inform")
+        if self.state is State.DOCKED:
+            self._settle_in_dock()
+        elif self.state is State.STOPPED:
+            self._write_stop()
+        self._show()
+
+    def _settle_in_dock(self) -> None:
+        self._capture(False)
+        self.recorder.forget()
+        self._revert_modes()
+        anchor = self.journal.anchor
+        self.journal.note("dock", docked=True)
+        if anchor is not None:
+            uplink = self._board.uplink
+            self._loop.lane("uplink").submit(
+                lambda: uplink.offer_anchor(anchor), self._anchor_offered
+            )
+
+    def _anchor_offered(self, outcome: Outcome) -> None:
+        if outcome.error is not None:
+            self.journal.note("fault", part="uplink", reason=str(outcome.error))
+
+    def _write_stop(self) -> None:
+        self._capture(False)
+        self.recorder.close()
+        for timer in self._timers.values():
+            timer.cancel()
+        self.cues.dark()
+        t_ns = self._loop.now_ns()
+        self.journal.submit(
+            lambda vault: vault.note("stop", t_ns, {}), lambda outcome: self.on_stopped()
+        )
+
+    # --- what people do -----------------------------------------------------------------------
+
+    def _edges(self, take: Callable[[Edge], None]) -> Callable[[Edge], None]:
+        return lambda edge: self._loop.post(lambda: take(edge))
+
+    def _gesture(self, gesture: Gesture) -> None:
+        if gesture is Gesture.RECORD_DOUBLE:
+            self.handle(Event.START)
+        elif gesture is Gesture.RECORD_HOLD:
+            self.handle(Event.STOP)
+        elif gesture in (Gesture.RECORD_SINGLE, Gesture.MARKER_SINGLE):
+            self._mark()
+        elif gesture is Gesture.MARKER_DOUBLE:
+            self._snapshot()
+        elif gesture is Gesture.MARKER_HOLD:
+            self._flag()
+        elif gesture is Gesture.MARKER_TRIPLE:
+            self._mute(not self._muted)
+        elif gesture is Gesture.BOTH_HOLD:
+            self._go_covert(not self._covert)
+        else:
+            self.journal.note("fault", part="button", reason=gesture.value)
+
+    def _mark(self) -> None:
+        """The first single press says that those present were told; later ones mark a moment."""
+        recording = self.recorder.recording
+        if recording is None or self._pressed_ns is None:
+            return
+        now_ns = self._loop.now_ns()
+        window_ns = seconds(self._settings.public.informed_window_s)
+        informed = not self._informed and now_ns - self._pressed_ns <= window_ns
+        kind = "informed" if informed else "moment"
+        if informed:
+            self._informed = True
+            self._cancel("inform")
+        self.journal.note("marker", marker=kind, recording=recording.id, at_ns=now_ns)
+        self.cues.felt()
+
+    def _flag(self) -> None:
+        """Evidence: the recording in progress, or the one that ended just now."""
+        recording = self.recorder.recording
+        now_ns = self._loop.now_ns()
+        after_ns = seconds(self._settings.buttons.flag_after_s)
+        recent = self._last_end_ns is not None and now_ns - self._last_end_ns <= after_ns
+        name = recording.id if recording else self._last_recording if recent else ""
+        if not name:
+            self._refuse_gesture("flag", "there is no recording to flag")
+            return
+        self.journal.note("flag", recording=name)
+        self.cues.felt()
+
+    def _snapshot(self) -> None:
+        if self.recorder.recording is None:
+            self._refuse_gesture("snapshot", "it is not recording")
+            return
+        self._snapshots.want(self.recorder.recording)
+        self.cues.felt()
+
+    def _mute(self, on: bool) -> None:
+        if not self._settings.policy.mute:
+            self._refuse_gesture("mute", "policy forbids mute")
+            return
+        if on and self.recorder.recording is None:
+            self._refuse_gesture("mute", "it is not recording")
+            return
+        self._muted = self.recorder.muted = on
+        self.journal.note("mute", on=on, reason="button")
+        self.cues.muted(on)
+
+    def _go_covert(self, on: bool, reason: str = "button") -> None:
+        if not self._settings.policy.covert:
+            self._refuse_gesture("covert", "policy forbids covert mode")
+            return
+        self._covert = on
+        self.journal.note("covert", on=on, reason=reason)
+        self.cues.covert(on)
+        self._cancel("covert")
+        if on:
+            limit_ns = seconds(self._settings.policy.covert_limit_min * 60)
+            self._after("covert", limit_ns, lambda: self._go_covert(False, "time limit"))
+        self._show()
+
+    def _revert_modes(self) -> None:
+        if self._muted:
+            self._mute(False)
+        if self._covert:
+            self._go_covert(False, "dock or shutdown")
+
+    def _dock(self, docked: bool) -> None:
+        self.handle(Event.DOCK if docked else Event.UNDOCK)
+
+    def _remind_to_inform(self) -> None:
+        if not self._informed and self.recorder.recording is not None:
+            self.cues.felt(patterns.INFORM)
+            self.journal.note("cue", vibration=patterns.INFORM.name)
+
+    def _speak_notice(self) -> None:
+        notice = self._settings.public.spoken_notice
+        if not notice or self._covert:
+            return
+        speaker = self._board.speaker
+
+        def spoken(outcome: Outcome) -> None:
+            if outcome.error is None:
+                self.journal.note("public-informed", notice=notice)
+            else:
+                self.journal.note("fault", part="speaker", reason=str(outcome.error))
+
+        self._loop.lane("speaker").submit(lambda: speaker.say(notice), spoken)
+
+    # --- what machines do ---------------------------------------------------------------------
+
+    def _capture(self, on: bool) -> None:
+        if on == self._capturing:
+            return
+        self._capturing, self._stalled = on, False
+        if on:
+            self._board.camera.start(self._sink)
+            self._board.microphone.start(self._sink)
+            self._after("stall", 2 * STALL_NS, self._watch_pictures)
+        else:
+            self._cancel("stall")
+            self._board.camera.stop()
+            self._board.microphone.stop()
+
+    def _watch_pictures(self) -> None:
+        """Notices a camera that stopped delivering without saying so."""
+        age_ns = self._loop.now_ns() - self.recorder.newest_video_ns
+        stalled = age_ns > STALL_NS
+        if stalled != self._stalled:
+            self._stalled = stalled
+            word = "no pictures" if stalled else "pictures again"
+            self.journal.note("fault", part="camera", reason=word)
+            if stalled:
+                self.recorder.interrupted()
+            self._show()
+        self._after("stall", STALL_NS, self._watch_pictures)
+
+    def _keyframe(self, unit: AccessUnit) -> None:
+        self._snapshots.keyframe(unit)
+
+    def _durable(self, video_until_ns: int) -> None:
+        self.cues.durable(video_until_ns)
+        if self._fault:
+            self._fault = False
+            self._show()
+
+    def _storage_fault(self, part: str, error: Exception) -> None:
+        self._fault = True
+        self._show()
+
+    def _vault_opened(self, recovered: Recovered) -> None:
+        self._fault = False
+        if self.state is State.STARTING:
+            self.handle(Event.STARTED)
+            self._tick()
+            reading = self._board.clock.utc()
+            if reading.source == "none":
+                self.cues.alarm(patterns.CLOCK)
+        self._show()
+
+    def _tick(self) -> None:
+        self._wallclock.look()
+        self._check_power()
+        self._check_storage()
+        self.recorder.settle()
+        self._show()
+        self._after("tick", seconds(self._settings.storage.check_s), self._tick)
+
+    def _check_power(self) -> None:
+        reading = self._board.power.read()
+        worse = self._battery.feed(reading)
+        band = self._battery.band
+        if worse:
+            self.journal.note("power", percent=reading.percent, band=band.name.lower())
+        if band is Band.EMPTY and self.state is not State.DOCKED:
+            self.handle(Event.SHUTDOWN, "battery empty")
+        elif Band.NORMAL < band < Band.EMPTY and not reading.charging:
+            self._alarm("battery", patterns.BATTERY, at_once=worse)
+
+    def _check_storage(self) -> None:
+        minutes = storage.minutes_left(self._settings, self._board.disk.free_bytes())
+        room = storage.room(self._settings.alarms, minutes)
+        worse, self._room = room > self._room, room
+        if worse:
+            self.journal.note("storage", minutes_left=minutes, room=room.name.lower())
+        if room is storage.Room.FULL and self.state in (State.RECORDING, State.POST_EVENT):
+            self.handle(Event.ABORT, "storage full")
+        if room > storage.Room.ENOUGH:
+            self._alarm("storage", patterns.STORAGE, at_once=worse)
+
+    def _alarm(self, name: str, pattern: Any, *, at_once: bool) -> None:
+        now_ns = self._loop.now_ns()
+        last_ns = self._alarmed_ns.get(name)
+        due = last_ns is None or now_ns - last_ns >= seconds(self._settings.alarms.repeat_s)
+        if at_once or due:
+            self._alarmed_ns[name] = now_ns
+            self.cues.alarm(pattern)
+
+    # --- saying no, and showing ---------------------------------------------------------------
+
+    def _unmet(self) -> list[str]:
+        """The conditions of a recording that are not met, by name."""
+        conditions = {
+            "the ledger can be written": self.journal.usable,
+            "storage has room": self._room is not storage.Room.FULL,
+            "the battery lasts": self._battery.band is not Band.EMPTY,
+            "the camera delivers pictures": not self._stalled,
+        }
+        return [name for name, met in conditions.items() if not met]
+
+    def _refuse(self, event: Event, conditions: list[str]) -> None:
+        self.journal.note("refused", event=event.value, conditions=conditions)
+        self.cues.refused()
+
+    def _refuse_gesture(self, what: str, condition: str) -> None:
+        self.journal.note("refused", event=what, conditions=[condition])
+        self.cues.refused()
+
+    def _show(self) -> None:
+        recording = self.recorder.recording
+        if recording is not None:
+            self._last_recording = recording.id
+        able = not self._unmet()
+        self.cues.status(self.state, able=able, fault=self._fault)
+        self._telemetry.publish(
+            {
+                "state": self.state.value,
+                "recording": recording.id if recording else None,
+                "stored": self.cues.honest,
+                "able": able,
+            },
+            self.journal.anchor,
+        )
+
+    def _location(self) -> dict[str, int] | None:
+        fix = self._board.location.fix() if self._settings.location.enabled else None
+        return fix._asdict() if fix else None
+
+    def _after(self, name: str, wait_ns: int, callback: Callable[[], None]) -> None:
+        self._cancel(name)
+        self._timers[name] = self._loop.call_at(self._loop.now_ns() + wait_ns, callback)
+
+    def _cancel(self, name: str) -> None:
+        if timer := self._timers.pop(name, None):
+            timer.cancel()

@@ -1,0 +1,53 @@
+"""`bwv export`: playable MP4s from a vault."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from bwv_device import keys
+from bwv_device.evidence.export import export
+from bwv_device.evidence.verify import verify
+
+
+@click.command()
+@click.argument("vault", type=click.Path(path_type=Path))
+@click.option(
+    "--identity",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="The agency's secret: agency-identity.txt.",
+)
+@click.option("--out", default="export", show_default=True, type=click.Path(path_type=Path))
+@click.option("--root", "roots", multiple=True, type=click.Path(path_type=Path))
+@click.option("--recording", help="Only this recording, as 'bwv verify' names it.")
+@click.option("--json", "as_json", is_flag=True)
+def command(
+    vault: Path,
+    identity: Path,
+    out: Path,
+    roots: tuple[Path, ...],
+    recording: str | None,
+    as_json: bool,
+) -> None:
+    """Decrypts VAULT into one MP4 per recording, with a sidecar that says what was verified.
+
+    Footage that was cut off by a power loss is given up to the last whole chunk.
+    """
+    identities = keys.load_identities(identity)
+    certificates = [c for path in roots for c in keys.load_certificates(path)]
+    report = verify(vault, certificates)
+    done = export(vault, report, identities, out, recording)
+    rows = [{**item._asdict(), "path": str(item.path)} for item in done]
+    if as_json:
+        click.echo(json.dumps({"ledger_verified": report.ok, "exported": rows}, indent=2))
+        return
+    for item in done:
+        click.echo(
+            f"{item.path}  {item.duration_ms / 1000:.1f} s, {item.video_units} pictures, "
+            f"{', '.join(dict.fromkeys(item.statuses))}"
+        )
+    if not report.ok:
+        click.echo("Warning: the vault does not verify; see 'bwv verify'.", err=True)

@@ -1,0 +1,96 @@
+"""`bwv verify`: judges a vault with public keys only."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import click
+
+from bwv_device import keys
+from bwv_device.evidence.verify import Report, Status, parse_anchor, verify
+
+CHANGED, NOT_CLOSED, NO_ROOT = 10, 11, 12
+COLOURS = {Status.SEALED: "green", Status.RECOVERED: "yellow", Status.OPEN: "yellow"}
+
+
+@click.command()
+@click.argument("vault", type=click.Path(path_type=Path))
+@click.option(
+    "--root",
+    "roots",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="The agency's root certificate; may be given more than once.",
+)
+@click.option(
+    "--anchor",
+    "anchors",
+    multiple=True,
+    help="A ledger head kept elsewhere, as JSON or a file that holds it: shows a cut end.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
+def command(vault: Path, roots: tuple[Path, ...], anchors: tuple[str, ...], as_json: bool) -> None:
+    """Checks every line and every byte of VAULT. Needs no secret.
+
+    Exit code 0: nothing was changed or lost, and the agency vouches for the camera. 10: something
+    was. 11: nothing was, but the camera did not stop in order (the next boot explains it). 12: as
+    0, but without --root nobody vouches for the camera.
+    """
+    certificates = [c for path in roots for c in keys.load_certificates(path)]
+    report = verify(vault, certificates, [parse_anchor(_text(anchor)) for anchor in anchors])
+    if as_json:
+        click.echo(json.dumps(report.as_dict(), indent=2))
+    else:
+        _show(report)
+    sys.exit(exit_code(report))
+
+
+def exit_code(report: Report) -> int:
+    if not report.ok:
+        return CHANGED
+    if not report.complete:
+        return NOT_CLOSED
+    return 0 if report.rooted else NO_ROOT
+
+
+def _text(anchor: str) -> str:
+    path = Path(anchor)
+    return anchor if anchor.lstrip().startswith("{") else path.read_text()
+
+
+def _show(report: Report) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False)
+    for column in ("file", "status", "bytes", "remark"):
+        table.add_column(column, justify="right" if column == "bytes" else "left")
+    for verdict in report.segments:
+        colour = COLOURS.get(verdict.status, "red")
+        status = f"[{colour}]{verdict.status.value}[/]"
+        table.add_row(verdict.name, status, f"{verdict.length:,}", verdict.detail)
+    console = Console(highlight=False)
+    console.print(table)
+    for problem in report.problems:
+        console.print(f"[red]problem[/]  {problem}")
+    for remark in report.remarks:
+        console.print(f"[yellow]remark[/]   {remark}")
+    console.print(
+        f"device {report.device}, {report.boots} boots, {report.lines} ledger lines, "
+        f"head {report.head.number if report.head else 0}"
+    )
+    console.print(_sentence(report))
+
+
+def _sentence(report: Report) -> str:
+    code = exit_code(report)
+    return {
+        0: "[green]Verified: nothing was changed, removed or added.[/]",
+        CHANGED: "[red]Not verified: something was changed, removed or added.[/]",
+        NOT_CLOSED: "[yellow]Nothing was changed, but the camera did not stop in order; what was "
+        "open is attested up to its last acknowledged byte.[/]",
+        NO_ROOT: "[yellow]Consistent, but nobody vouches for the camera: give --root with the "
+        "agency's root certificate.[/]",
+    }[code]

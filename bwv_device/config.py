@@ -1,0 +1,113 @@
+"""Reads `config.toml`: every problem at once, each with its place and a remedy."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import json
+import tomllib
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from pydantic import TypeAdapter, ValidationError
+
+from bwv_device.errors import ConfigError
+from bwv_device.settings import Settings
+
+
+class Loaded(NamedTuple):
+    """Settings, and the SHA-256 of the file they came from (of nothing for the defaults)."""
+
+    settings: Settings
+    sha256: str
+
+
+def load(path: Path) -> Loaded:
+    """Raises `ConfigError` with every problem of the file."""
+    try:
+        raw = path.read_bytes()
+    except OSError as error:
+        problem = [(str(path), f"can't be read: {error.strerror}; check the path")]
+        raise ConfigError("The configuration can't be used.", problem) from None
+    return Loaded(parse(raw, str(path)), hashlib.sha256(raw).hexdigest())
+
+
+def parse(raw: bytes, name: str) -> Settings:
+    """Settings from the bytes of a TOML file."""
+    try:
+        table = tomllib.loads(raw.decode())
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        problem = [(name, f"is no valid TOML: {error}")]
+        raise ConfigError("The configuration can't be used.", problem) from None
+    try:
+        # Through JSON: pydantic's strict mode takes no table for a dataclass otherwise.
+        settings: Settings = TypeAdapter(Settings).validate_json(json.dumps(table, default=str))
+    except ValidationError as error:
+        raise ConfigError(
+            f"The configuration {name} has {error.error_count()} problem(s):",
+            [_problem(dict(item), table) for item in error.errors()],
+        ) from None
+    problems = _contradictions(settings)
+    if problems:
+        raise ConfigError(f"The configuration {name} contradicts itself:", problems)
+    return settings
+
+
+def _problem(error: dict[str, Any], table: dict[str, Any]) -> tuple[str, str]:
+    place = [str(part) for part in error["loc"]]
+    path = ".".join(place)
+    if error["type"] in ("unexpected_keyword_argument", "extra_forbidden"):
+        near = difflib.get_close_matches(place[-1], _known(place[:-1]), n=1)
+        hint = f"; did you mean {near[0]!r}?" if near else "; remove it"
+        return path, f"there is no such setting{hint}"
+    message = error["msg"][0].lower() + error["msg"][1:]
+    return path, f"{message} (found {error['input']!r})"
+
+
+def _known(place: list[str]) -> list[str]:
+    node: Any = Settings().as_dict()
+    for part in place:
+        node = node.get(part, {})
+    return list(node)
+
+
+def _contradictions(settings: Settings) -> list[tuple[str, str]]:
+    """What no single limit can see."""
+    recording, alarms, buttons = settings.recording, settings.alarms, settings.buttons
+    slowest_ms = 2 * recording.fragment_ms + recording.batch_ms - recording.batch_ms // 2
+    checks = [
+        (
+            recording.loss_bound_ms < slowest_ms,
+            "recording.loss_bound_ms",
+            f"can't be kept with these fragments and batches; at least {slowest_ms} is needed, or "
+            "shorter recording.fragment_ms",
+        ),
+        (
+            alarms.battery_stop_percent >= alarms.battery_critical_percent,
+            "alarms.battery_stop_percent",
+            "must be below alarms.battery_critical_percent",
+        ),
+        (
+            alarms.battery_critical_percent >= alarms.battery_low_percent,
+            "alarms.battery_critical_percent",
+            "must be below alarms.battery_low_percent",
+        ),
+        (
+            alarms.storage_critical_min >= alarms.storage_low_min,
+            "alarms.storage_critical_min",
+            "must be below alarms.storage_low_min",
+        ),
+        (
+            buttons.stop_hold_ms <= buttons.double_press_ms,
+            "buttons.stop_hold_ms",
+            "must be longer than buttons.double_press_ms: stopping must not look like starting",
+        ),
+    ]
+    pins = list(settings.as_dict()["pins"].items())
+    taken: dict[int, str] = {}
+    twice = []
+    for name, pin in pins:
+        if pin in taken:
+            twice.append((f"pins.{name}", f"is pin {pin}, which is pins.{taken[pin]} already"))
+        taken[pin] = name
+    return [(path, problem) for wrong, path, problem in checks if wrong] + twice

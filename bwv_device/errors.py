@@ -1,0 +1,68 @@
+"""Errors a user meets: one clear sentence, a remedy, and a documented exit code (README)."""
+
+from __future__ import annotations
+
+
+class BwvError(Exception):
+    """Something the user can act on. `retry` says whether the same call may go through later."""
+
+    exit_code = 1
+    retry = False
+
+    def __init__(self, message: str, remedy: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.remedy = remedy
+
+    def __str__(self) -> str:
+        return f"{self.message} {self.remedy}".strip()
+
+
+class ConfigError(BwvError):
+    """The configuration can't be used; carries every problem found, not only the first."""
+
+    exit_code = 3
+
+    def __init__(self, message: str, problems: list[tuple[str, str]]) -> None:
+        super().__init__(message)
+        self.problems = problems
+
+    def __str__(self) -> str:
+        lines = [f"  {path}: {problem}" for path, problem in self.problems]
+        return "\n".join([self.message, *lines])
+
+
+class ClipError(BwvError):
+    """A video file that can't be used as the scene."""
+
+    exit_code = 4
+
+
+class KeyFileError(BwvError):
+    """A key, recipient or identity that can't be used."""
+
+    exit_code = 5
+
+
+class VaultError(BwvError):
+    """A vault or card that can't be used."""
+
+    exit_code = 6
+
+
+class CertificateError(BwvError):
+    """A certificate that can't be used."""
+
+    exit_code = 7
+
+
+class MissingPartError(BwvError):
+    """A part of the installation is absent."""
+
+    exit_code = 8
+
+
+class SealedFileError(BwvError):
+    """A sealed file that does not open: malformed, altered, or sealed to somebody else."""
+
+    exit_code = 9

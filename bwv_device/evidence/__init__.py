@@ -1,0 +1,1 @@
+"""The evidence pipeline: pure objects from access units to sealed, signed, verifiable files."""

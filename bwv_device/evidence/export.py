@@ -1,0 +1,269 @@
+"""Opens a vault with an identity and writes playable MP4s, one per recording.
+
+Samples are copied bit by bit; only times are shifted from the segment's start to the recording's.
+A segment that was cut off gives every sample that is wholly there. Beside each MP4 lies a sidecar
+that says what was verified.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import struct
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, BinaryIO, NamedTuple
+
+from bwv_device.errors import VaultError
+from bwv_device.evidence import age
+from bwv_device.evidence.fmp4 import VIDEO_TIMESCALE, FragmentWriter
+from bwv_device.evidence.fmp4_reader import (
+    Box,
+    InitSegment,
+    Run,
+    fragments,
+    read_init,
+    runs,
+    units,
+)
+from bwv_device.evidence.seal import Opener
+from bwv_device.evidence.vault import FOOTAGE, PART
+from bwv_device.evidence.verify import Claim, Report, Status, Verdict
+from hal.ports import SECOND_NS, AccessUnit, Track
+
+MFHD_SEQUENCE_AT = 8 + 8 + 4  # moof header, mfhd header, version and flags
+NEVER_NS = 1 << 62
+
+
+class Exported(NamedTuple):
+    """One MP4, and how many pictures and sound frames went into it."""
+
+    path: Path
+    recording: str
+    video_units: int
+    audio_units: int
+    duration_ms: int
+    statuses: list[str]
+
+
+def export(
+    vault: Path,
+    report: Report,
+    identities: Sequence[age.Identity],
+    out: Path,
+    recording: str | None = None,
+) -> list[Exported]:
+    """Every recording of a verified vault, or one. Raises `SealedFileError` when nothing opens."""
+    out.mkdir(parents=True, exist_ok=True)
+    names = sorted({v.recording for v in report.segments if v.recording})
+    if recording is not None and recording not in names:
+        known = ", ".join(names) or "none"
+        raise VaultError(f"There is no recording {recording}.", f"The vault has: {known}.")
+    done: list[Exported] = []
+    for name in names if recording is None else [recording]:
+        verdicts = [v for v in report.segments if v.recording == name]
+        done += _Joiner(vault, report, identities, out, name).run(verdicts)
+    return done
+
+
+class _Joiner:
+    """Joins the segments of one recording. A change of format starts another file."""
+
+    def __init__(
+        self,
+        vault: Path,
+        report: Report,
+        identities: Sequence[age.Identity],
+        out: Path,
+        recording: str,
+    ) -> None:
+        self._vault, self._report, self._identities = vault, report, identities
+        self._out, self._recording = out, recording
+        self._done: list[Exported] = []
+        self._film: _Film | None = None
+
+    def run(self, verdicts: list[Verdict]) -> list[Exported]:
+        for verdict in verdicts:
+            if verdict.name.endswith(".jpg.age"):
+                self._still(verdict)
+            elif verdict.status is not Status.MISSING and verdict.length:
+                self._segment(verdict)
+        self._close()
+        return self._done
+
+    def _segment(self, verdict: Verdict) -> None:
+        data = self._open(verdict.name)
+        try:
+            init = read_init(data)
+        except (ValueError, struct.error):
+            return  # cut off before its first picture
+        if self._film is None or init.data != self._film.init.data:
+            self._close()
+            part = f".{len(self._done) + 1}" if self._done else ""
+            self._film = _Film(self._out / f"{self._recording}{part}.mp4", init)
+        self._film.verified.append(_verified(verdict, self._report.claims[verdict.name], data))
+        self._film.add(data, init)
+
+    def _open(self, name: str) -> bytes:
+        path = self._vault / FOOTAGE / name
+        if not path.exists():
+            path = path.with_name(name + PART)
+        with path.open("rb") as file:
+            return b"".join(Opener(file, self._identities).whole_chunks())
+
+    def _close(self) -> None:
+        if self._film is None:
+            return
+        film, self._film = self._film, None
+        film.close()
+        done = Exported(
+            film.path,
+            self._recording,
+            film.counts[Track.VIDEO],
+            film.counts[Track.AUDIO],
+            film.duration_ns // 1_000_000,
+            [str(row["status"]) for row in film.verified],
+        )
+        self._sidecar(film, done)
+        self._done.append(done)
+
+    def _sidecar(self, film: _Film, done: Exported) -> None:
+        head = self._report.head
+        content = {
+            "recording": self._recording,
+            "device": self._report.device,
+            "ledger_verified": self._report.ok,
+            "certificate_leads_to_agency_root": self._report.rooted and self._report.ok,
+            "ledger_head": head._asdict() if head else None,
+            "start": film.init.metadata["time"],
+            "video_units": done.video_units,
+            "audio_units": done.audio_units,
+            "sha256": _sha256(film.path),
+            "segments": film.verified,
+        }
+        path = film.path.with_suffix(".json")
+        with path.with_suffix(".json.part").open("wb") as file:
+            file.write(json.dumps(content, indent=2).encode())
+            _finish(file, path)
+
+    def _still(self, verdict: Verdict) -> None:
+        if verdict.status is not Status.SEALED:
+            return
+        path = self._out / verdict.name.removesuffix(".age")
+        with path.with_suffix(".jpg.part").open("wb") as file:
+            file.write(self._open(verdict.name))
+            _finish(file, path)
+
+
+class _Film:
+    """One MP4 being written. Times count from its first segment's first picture."""
+
+    def __init__(self, path: Path, init: InitSegment) -> None:
+        self.path, self.init = path, init
+        self.counts = {Track.VIDEO: 0, Track.AUDIO: 0}
+        self.verified: list[dict[str, Any]] = []
+        self._file = path.with_suffix(".mp4.part").open("wb")
+        self._origin_ns = int(init.metadata["first_pts_ns"])
+        self._until_ns = {Track.VIDEO: -1, Track.AUDIO: -1}
+        self._sequence = 0
+        self._file.write(init.data)
+
+    @property
+    def duration_ns(self) -> int:
+        return max(self._until_ns.values()) + TICK_NS
+
+    def add(self, data: bytes, init: InitSegment) -> None:
+        """A segment's plaintext, whole or cut off."""
+        start_ns = int(init.metadata["first_pts_ns"]) - self._origin_ns
+        for moof, mdat in fragments(data):
+            described = runs(data, moof)
+            if mdat.whole and self._continues(described, start_ns):
+                self._copy(data[moof.start : mdat.end], moof, described, start_ns)
+            else:
+                self._rebuild(units(data, moof, mdat, self.init.audio_rate_hz), start_ns)
+
+    def close(self) -> None:
+        _finish(self._file, self.path)
+
+    def _continues(self, described: list[Run], start_ns: int) -> bool:
+        """Whether nothing of a fragment was written before, out of an earlier segment."""
+        return all(
+            self._time_ns(run, run.decode_time, start_ns) >= self._until_ns[run.track]
+            for run in described
+        )
+
+    def _copy(self, fragment: bytes, moof: Box, described: list[Run], start_ns: int) -> None:
+        """A whole fragment, with its sequence number and decode times set anew."""
+        patched = bytearray(fragment)
+        self._sequence += 1
+        struct.pack_into(">I", patched, MFHD_SEQUENCE_AT, self._sequence)
+        for run in described:
+            time = run.decode_time + _ticks(start_ns, self._rate(run.track))
+            struct.pack_into(">Q", patched, run.tfdt_at - moof.start, time)
+            end_ns = self._time_ns(run, run.decode_time + sum(run.durations), start_ns)
+            self._until_ns[run.track] = end_ns - TICK_NS
+            self.counts[run.track] += len(run.sizes)
+        self._file.write(patched)
+
+    def _rebuild(self, whole: list[AccessUnit], start_ns: int) -> None:
+        """The samples that are there and were not written before, as a fragment of their own."""
+        writer = FragmentWriter(self.init.audio_rate_hz, NEVER_NS, origin_ns=0)
+        writer.sequence = self._sequence
+        for unit in whole:
+            moved = unit._replace(pts_ns=unit.pts_ns + start_ns)
+            if moved.pts_ns < self._until_ns[moved.track]:
+                continue
+            for fragment in writer.feed(moved):
+                self._file.write(fragment.data)
+            self._until_ns[moved.track] = moved.end_ns - TICK_NS
+            self.counts[moved.track] += 1
+        for fragment in writer.flush():
+            self._file.write(fragment.data)
+        self._sequence = writer.sequence
+
+    def _time_ns(self, run: Run, ticks: int, start_ns: int) -> int:
+        return start_ns + ticks * SECOND_NS // self._rate(run.track)
+
+    def _rate(self, track: Track) -> int:
+        return VIDEO_TIMESCALE if track is Track.VIDEO else self.init.audio_rate_hz
+
+
+# Times went through the track's timescale: they may have moved by this much.
+TICK_NS = SECOND_NS // 24_000
+
+
+def _verified(verdict: Verdict, claim: Claim, plaintext: bytes) -> dict[str, Any]:
+    """What the sidecar says of one segment."""
+    row: dict[str, Any] = {
+        "name": verdict.name,
+        "status": verdict.status.value,
+        "detail": verdict.detail,
+        "sealed_sha256": claim.sha256,
+    }
+    if claim.plaintext_sha256:
+        digest = hashlib.sha256(plaintext).hexdigest()
+        row["plaintext_matches_ledger"] = digest == claim.plaintext_sha256
+    return row
+
+
+def _ticks(time_ns: int, rate: int) -> int:
+    return (time_ns * rate + SECOND_NS // 2) // SECOND_NS
+
+
+def _finish(file: BinaryIO, path: Path) -> None:
+    """Sync, rename, sync the folder: a file under its final name is whole."""
+    file.flush()
+    os.fsync(file.fileno())
+    file.close()
+    os.replace(file.name, path)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,65 @@
+"""Whole groups of pictures, in order: what a pre-event buffer and a recorder's memory hold."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable
+
+from hal.ports import AccessUnit, Track
+
+
+class GopQueue:
+    """Units grouped behind their keyframes. Units before the first keyframe are not kept."""
+
+    def __init__(self) -> None:
+        self._gops: deque[list[AccessUnit]] = deque()
+        self._sizes: deque[int] = deque()
+        self.size = 0
+
+    def extend(self, units: Iterable[AccessUnit]) -> None:
+        """Adds units in order of capture."""
+        gops, sizes, video, added = self._gops, self._sizes, Track.VIDEO, 0
+        current = gops[-1] if gops else None
+        for unit in units:
+            if unit.keyframe and unit.track is video:
+                if sizes:
+                    sizes[-1] += added
+                self.size += added
+                current, added = [], 0
+                gops.append(current)
+                sizes.append(0)
+            if current is not None:
+                current.append(unit)
+                added += len(unit.data)
+        if sizes:
+            sizes[-1] += added
+        self.size += added
+
+    def drop_oldest(self) -> list[AccessUnit]:
+        """Removes the oldest group and returns it."""
+        self.size -= self._sizes.popleft()
+        return self._gops.popleft()
+
+    def drain(self) -> list[AccessUnit]:
+        """Removes and returns every unit, from the oldest keyframe on."""
+        units = [unit for gop in self._gops for unit in gop]
+        self._gops.clear()
+        self._sizes.clear()
+        self.size = 0
+        return units
+
+    def start_ns(self, index: int = 0) -> int | None:
+        """When the group at `index` starts; None where there is no such group."""
+        return self._gops[index][0].pts_ns if len(self._gops) > index else None
+
+    @property
+    def end_ns(self) -> int | None:
+        return self._gops[-1][-1].end_ns if self._gops else None
+
+    def forget_before(self, pts_ns: int) -> None:
+        """Drops every group that ends before `pts_ns`."""
+        while (following := self.start_ns(1)) is not None and following <= pts_ns:
+            self.drop_oldest()
+
+    def __len__(self) -> int:
+        return len(self._gops)

@@ -1,0 +1,145 @@
+"""The camera's signed diary: lines, their chain, and reading them back (docs/format.md, 3).
+
+A line is canonical JSON, a tab, and the signature of this boot's key over the JSON. It carries
+its number and the SHA-256 of the line before it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from bwv_device.evidence import canonical, signature
+from hal.ports import Anchor, Identity
+
+GENESIS = "0" * 64
+DIRECTORY = "ledger"
+SUFFIX = ".ledger"
+RESERVED = frozenset({"n", "prev", "t", "kind"})
+SIGNATURE = re.compile(rb"[0-9a-f]{128}")
+
+
+class Line(NamedTuple):
+    """A line as read: its fields, what was signed, the signature, and its digest."""
+
+    fields: dict[str, Any]
+    signed: bytes
+    signature: bytes
+    digest: str
+
+    @property
+    def number(self) -> int:
+        return int(self.fields["n"])
+
+    @property
+    def kind(self) -> str:
+        return str(self.fields["kind"])
+
+
+class Head(NamedTuple):
+    """The end of a chain: the next line has number + 1 and names this digest."""
+
+    number: int
+    digest: str
+
+
+START = Head(0, GENESIS)
+
+
+class Torn(NamedTuple):
+    """Bytes behind the last valid line of an older ledger file, as found at boot."""
+
+    file: str
+    length: int
+    sha256: str
+
+
+class Ledger:
+    """Writes lines of one boot. The boot key exists only here, in memory."""
+
+    def __init__(self, identity: Identity, key_entropy: bytes, boot: int, head: Head) -> None:
+        self._key: ec.EllipticCurvePrivateKey = signature.private_key(key_entropy)
+        self.device, self.boot, self.head = identity.device, boot, head
+        point = signature.public_bytes(self._key.public_key()).hex()
+        statement = boot_statement(identity.device, boot, point, head)
+        self._certified = {
+            "boot_key": point,
+            "device_signature": signature.from_der(identity.sign(statement)).hex(),
+            "certificate": identity.certificate_pem.decode("ascii"),
+        }
+
+    @property
+    def path(self) -> str:
+        return ledger_path(self.boot)
+
+    @property
+    def anchor(self) -> Anchor:
+        return Anchor(self.device, self.boot, self.head.number, self.head.digest)
+
+    def boot_line(self, t_ns: int, fields: Mapping[str, Any]) -> bytes:
+        """The first line of a boot: names the boot key, certified by the device key."""
+        identity = {"device": self.device, "boot": self.boot, **self._certified}
+        return self.line("boot", t_ns, {**fields, **identity})
+
+    def line(self, kind: str, t_ns: int, fields: Mapping[str, Any]) -> bytes:
+        """The next line, signed, with its newline. It counts as written from now on."""
+        if RESERVED & fields.keys():
+            raise ValueError(f"reserved names in a ledger line: {sorted(RESERVED & fields.keys())}")
+        number = self.head.number + 1
+        signed = canonical.encode(
+            {**fields, "n": number, "prev": self.head.digest, "t": t_ns, "kind": kind}
+        )
+        line = signed + b"\t" + signature.sign(self._key, signed).hex().encode()
+        self.head = Head(number, hashlib.sha256(line).hexdigest())
+        return line + b"\n"
+
+
+def boot_statement(device: str, boot: int, boot_key: str, head: Head) -> bytes:
+    """What the device key signs to certify a boot key."""
+    return canonical.encode(
+        {
+            "purpose": "bwv boot key v1",
+            "device": device,
+            "boot": boot,
+            "boot_key": boot_key,
+            "prev": head.digest,
+            "n": head.number + 1,
+        }
+    )
+
+
+def ledger_path(boot: int) -> str:
+    return f"{DIRECTORY}/{boot:08d}{SUFFIX}"
+
+
+def parse_line(raw: bytes) -> Line:
+    """A line without its newline. Raises `ValueError` unless it is canonical throughout."""
+    signed, tab, tail = raw.rpartition(b"\t")
+    if not tab or not SIGNATURE.fullmatch(tail):
+        raise ValueError("no signature of 128 lower-case hex digits behind a tab")
+    fields = canonical.decode(signed)
+    for name, kind in (("n", int), ("prev", str), ("t", int), ("kind", str)):
+        if type(fields.get(name)) is not kind:
+            raise ValueError(f"the field {name!r} is missing or of a wrong type")
+    return Line(fields, signed, bytes.fromhex(tail.decode()), hashlib.sha256(raw).hexdigest())
+
+
+def read_chain(data: bytes, head: Head) -> Iterator[tuple[Line, int]]:
+    """Lines that continue `head`, each with the offset behind it; ends at the first that does not.
+
+    Checks form and chain, not signatures: this is how a camera finds its place after a power cut.
+    """
+    position = 0
+    while (end := data.find(b"\n", position)) >= 0:
+        try:
+            line = parse_line(data[position:end])
+        except ValueError:
+            return
+        if (line.number, line.fields["prev"]) != (head.number + 1, head.digest):
+            return
+        head, position = Head(line.number, line.digest), end + 1
+        yield line, position

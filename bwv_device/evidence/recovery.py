@@ -1,0 +1,179 @@
+"""What a boot does before anything else: find the end of the ledger, explain what was open.
+
+Needs no key, changes no segment, and may itself be cut off at any point: the next boot does the
+same again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping, Set
+from typing import Any, NamedTuple
+
+from bwv_device.evidence.ledger import (
+    DIRECTORY,
+    START,
+    SUFFIX,
+    Head,
+    Ledger,
+    Line,
+    Torn,
+    ledger_path,
+    parse_line,
+    read_chain,
+)
+from bwv_device.evidence.vault import FOOTAGE, PART, Vault
+from hal.ports import Anchor, Disk, Identity
+
+READ_BLOCK = 1 << 20
+OURS = re.compile(r"(\d{8})-\d{4}-\d{4}\.(mp4|jpg)\.age")
+
+
+class OpenSegment(NamedTuple):
+    """A file that the ledger has not closed."""
+
+    name: str
+    recording: str
+    attested_length: int
+
+
+class Found(NamedTuple):
+    """The state of a vault before this boot."""
+
+    boot: int
+    head: Head
+    torn: list[Torn]
+    open_segments: list[OpenSegment]
+    open_recording: str | None
+    orderly: bool
+
+
+class Recovered(NamedTuple):
+    """What was put in order: (name, length, attested length) per segment."""
+
+    found: Found
+    segments: list[tuple[str, int, int]]
+    anchor: Anchor
+
+
+def boot_vault(
+    disk: Disk,
+    identity: Identity,
+    key_entropy: bytes,
+    t_ns: int,
+    fields: Mapping[str, Any],
+    cause: str,
+) -> tuple[Vault, Recovered]:
+    """Opens the vault for a new boot: boot line, `recovered` lines, `recovery` line. `cause` is
+    what ended the last boot, unless that one stopped in order."""
+    found = survey(disk)
+    cause = "start" if found.orderly else cause
+    ledger = Ledger(identity, key_entropy, found.boot + 1, found.head)
+    vault = Vault(disk, ledger)
+    torn = {"torn": [torn._asdict() for torn in found.torn]} if found.torn else {}
+    vault.begin(t_ns, {**fields, **torn, "cause": cause})
+    segments = []
+    for segment in found.open_segments:
+        length, digest = _digest(disk, segment.name)
+        line = {"recording": segment.recording, "attested_length": segment.attested_length}
+        line |= {"segment": segment.name, "length": length, "sha256": digest, "cause": cause}
+        vault.note("recovered", t_ns, line)
+        segments.append((segment.name, length, segment.attested_length))
+    if found.open_recording:
+        vault.note("close", t_ns, {"recording": found.open_recording, "reason": cause})
+    anchor = vault.note("recovery", t_ns, {"segments": len(segments)})
+    return vault, Recovered(found, segments, anchor)
+
+
+def survey(disk: Disk) -> Found:
+    """Reads the newest ledger files, back to the last completed recovery."""
+    boots = sorted(int(n.removesuffix(SUFFIX)) for n in disk.names(DIRECTORY) if _is_ledger(n))
+    head, torn, lines, first_boot = _read_back(disk, boots)
+    opened: dict[str, OpenSegment] = {}
+    settled: set[str] = set()
+    recording: str | None = None
+    for line in lines:
+        recording = _follow(line, opened, settled, recording)
+    waiting = [opened[name] for name in opened if name not in settled]
+    waiting += _unacknowledged(disk, first_boot, opened.keys() | settled)
+    orderly = not boots or (bool(lines) and lines[-1].kind == "stop" and not torn)
+    return Found(boots[-1] if boots else 0, head, torn, waiting, recording, orderly)
+
+
+def _read_back(disk: Disk, boots: list[int]) -> tuple[Head, list[Torn], list[Line], int]:
+    """Lines of the newest files, back to the boot whose recovery was completed, and that boot.
+
+    A boot that was cut off before its first sync leaves a file without any valid line: its bytes
+    are named as torn, like every tail behind the last valid line.
+    """
+    lines: list[Line] = []
+    torn: list[Torn] = []
+    head = START
+    for boot in reversed(boots):
+        data = disk.read(ledger_path(boot))
+        chain = list(read_chain(data, _head_before(data)))
+        length = chain[-1][1] if chain else 0
+        if not lines and (length < len(data) or not chain):
+            rest = data[length:]
+            name = ledger_path(boot).rpartition("/")[2]
+            torn.insert(0, Torn(name, len(rest), hashlib.sha256(rest).hexdigest()))
+        if not lines and chain:
+            head = Head(chain[-1][0].number, chain[-1][0].digest)
+        lines = [line for line, _ in chain] + lines
+        if any(line.kind == "recovery" for line, _ in chain):
+            return head, torn, lines, boot
+    return head, torn, lines, 0
+
+
+def _head_before(data: bytes) -> Head:
+    """What the first line of a file says it continues. Whether it does is for the verifier."""
+    try:
+        first = parse_line(data[: data.index(b"\n")])
+    except ValueError:
+        return START
+    return Head(first.number - 1, first.fields["prev"])
+
+
+def _follow(
+    line: Line, opened: dict[str, OpenSegment], settled: set[str], recording: str | None
+) -> str | None:
+    fields, name = line.fields, str(line.fields.get("segment", ""))
+    if line.kind == "open":
+        opened[name] = OpenSegment(name, fields["recording"], 0)
+        return str(fields["recording"])
+    if line.kind == "sync" and name in opened:
+        opened[name] = opened[name]._replace(attested_length=fields["length"])
+    elif line.kind in ("seal", "recovered", "still", "wipe"):
+        settled.add(name)
+    elif line.kind == "close" and fields["recording"] == recording:
+        return None
+    return recording
+
+
+def _unacknowledged(disk: Disk, first_boot: int, known: Set[str]) -> list[OpenSegment]:
+    """Files of the boots in question whose `open` line was lost. Foreign files are left alone: the
+    verifier reports them."""
+    names = dict.fromkeys(name.removesuffix(PART) for name in disk.names(FOOTAGE))
+    return [
+        OpenSegment(name, "", 0)
+        for name in names
+        if name not in known and (ours := OURS.fullmatch(name)) and int(ours[1]) >= first_boot
+    ]
+
+
+def _digest(disk: Disk, name: str) -> tuple[int, str]:
+    path = f"{FOOTAGE}/{name}"
+    if name + PART in disk.names(FOOTAGE):
+        path += PART
+    elif name not in disk.names(FOOTAGE):
+        return 0, hashlib.sha256(b"").hexdigest()
+    size, digest = disk.size(path), hashlib.sha256()
+    for offset in range(0, size, READ_BLOCK):
+        digest.update(disk.read(path, offset, READ_BLOCK))
+    return size, digest.hexdigest()
+
+
+def _is_ledger(name: str) -> bool:
+    stem = name.removesuffix(SUFFIX)
+    return name.endswith(SUFFIX) and len(stem) == 8 and stem.isdecimal()

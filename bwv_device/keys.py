@@ -1,0 +1,259 @@
+"""The agency's keys and the camera's certificate: making them, reading them, checking chains.
+
+Who holds which key: docs/keys.md.
+"""
+
+from __future__ import annotations
+
+import datetime
+import os
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    load_pem_private_key,
+)
+from cryptography.x509.oid import NameOID
+
+from bwv_device.errors import CertificateError, KeyFileError
+from bwv_device.evidence import age, signature
+from hal.ports import Entropy
+
+ROOT_KEY, ROOT = "agency-root-key.pem", "agency-root.pem"
+CA_KEY, CA = "device-ca-key.pem", "device-ca.pem"
+IDENTITY, RECIPIENTS = "agency-identity.txt", "agency-recipients.txt"
+DEVICE_KEY, DEVICE = "device-key.pem", "device.pem"
+
+YEAR = datetime.timedelta(days=365)
+
+
+class Issuer(NamedTuple):
+    key: ec.EllipticCurvePrivateKey
+    certificate: x509.Certificate
+
+
+# --- making ----------------------------------------------------------------------------------
+
+
+def make_agency(
+    folder: Path, agency: str, recipient_type: str, entropy: Entropy, now: datetime.datetime
+) -> None:
+    """Root, device CA and recipient identity. Refuses to touch files that are there."""
+    _write_all(folder, agency_files(agency, recipient_type, entropy, now))
+
+
+def make_device(
+    agency: Path, folder: Path, device: str, entropy: Entropy, now: datetime.datetime
+) -> None:
+    """A camera's key, certified by the device CA in `agency`."""
+    files = {CA_KEY: _read(agency / CA_KEY), CA: _read(agency / CA)}
+    _write_all(folder, device_files(files, device, entropy, now))
+
+
+def agency_files(
+    agency: str, recipient_type: str, entropy: Entropy, now: datetime.datetime
+) -> dict[str, bytes]:
+    """An agency's key files by name."""
+    root_key = signature.private_key(entropy.token(48))
+    root = _certificate(f"{agency} root", root_key, None, now, 20 * YEAR, 1, entropy)
+    ca_key = signature.private_key(entropy.token(48))
+    issuer = Issuer(root_key, root)
+    ca = _certificate(f"{agency} device CA", ca_key, issuer, now, 10 * YEAR, 0, entropy)
+    identity = age.generate_identity(recipient_type, entropy)
+    recipient = f"{identity.recipient()}\n"
+    return {
+        ROOT_KEY: _private_pem(root_key),
+        CA_KEY: _private_pem(ca_key),
+        IDENTITY: f"# public key: {recipient}{identity}\n".encode(),
+        ROOT: root.public_bytes(Encoding.PEM),
+        CA: ca.public_bytes(Encoding.PEM),
+        RECIPIENTS: recipient.encode(),
+    }
+
+
+def device_files(
+    agency: Mapping[str, bytes], device: str, entropy: Entropy, now: datetime.datetime
+) -> dict[str, bytes]:
+    """A camera's key files by name, from its agency's."""
+    if not re.fullmatch(r"[A-Za-z0-9._-]{1,64}", device):
+        raise KeyFileError(
+            f"{device!r} is no name for a camera.", "Use 1-64 letters, digits, dots and dashes."
+        )
+    issuer = Issuer(
+        parse_private_key(agency[CA_KEY], CA_KEY), parse_certificates(agency[CA], CA)[0]
+    )
+    key = signature.private_key(entropy.token(48))
+    certificate = _certificate(device, key, issuer, now, 5 * YEAR, None, entropy)
+    return {
+        DEVICE_KEY: _private_pem(key),
+        DEVICE: certificate.public_bytes(Encoding.PEM) + agency[CA],
+    }
+
+
+def _certificate(
+    name: str,
+    key: ec.EllipticCurvePrivateKey,
+    issuer: Issuer | None,
+    now: datetime.datetime,
+    lifetime: datetime.timedelta,
+    path_length: int | None,
+    entropy: Entropy,
+) -> x509.Certificate:
+    """`path_length` None makes an end entity; else a CA that may have so many CAs below it."""
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    is_ca = path_length is not None
+    builder = (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(issuer.certificate.subject if issuer else subject)
+        .public_key(key.public_key())
+        .serial_number(int.from_bytes(entropy.token(16), "big") >> 1 | 1)
+        .not_valid_before(now - datetime.timedelta(hours=1))
+        .not_valid_after(now + lifetime)
+        .add_extension(x509.BasicConstraints(is_ca, path_length), critical=True)
+        .add_extension(_key_usage(is_ca), critical=True)
+    )
+    signer = issuer.key if issuer else key
+    return builder.sign(signer, SHA256(), ecdsa_deterministic=True)
+
+
+def _key_usage(is_ca: bool) -> x509.KeyUsage:
+    return x509.KeyUsage(
+        digital_signature=not is_ca,
+        key_cert_sign=is_ca,
+        crl_sign=is_ca,
+        content_commitment=False,
+        key_encipherment=False,
+        data_encipherment=False,
+        key_agreement=False,
+        encipher_only=False,
+        decipher_only=False,
+    )
+
+
+def _private_pem(key: ec.EllipticCurvePrivateKey) -> bytes:
+    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+
+
+def _write_all(folder: Path, files: dict[str, bytes]) -> None:
+    existing = [name for name in files if (folder / name).exists()]
+    if existing:
+        raise KeyFileError(
+            f"{folder} holds {', '.join(existing)} already; a key is never overwritten.",
+            "Name another folder, or move the old keys away yourself.",
+        )
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, content in files.items():
+        private = name.endswith("key.pem") or name == IDENTITY
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
+        with open(os.open(folder / name, flags, 0o600 if private else 0o644), "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+
+
+# --- reading ---------------------------------------------------------------------------------
+
+
+def parse_private_key(pem: bytes, where: str) -> ec.EllipticCurvePrivateKey:
+    try:
+        key = load_pem_private_key(pem, password=None)
+    except (ValueError, TypeError):
+        raise KeyFileError(f"{where} is no private key.", "Give an unencrypted PEM file.") from None
+    if not isinstance(key, ec.EllipticCurvePrivateKey) or key.curve.name != "secp256r1":
+        raise KeyFileError(f"{where} is no P-256 key.", "Make keys with 'bwv keygen'.")
+    return key
+
+
+def load_certificates(path: Path) -> list[x509.Certificate]:
+    return parse_certificates(_read(path), str(path))
+
+
+def parse_certificates(pem: bytes, where: str) -> list[x509.Certificate]:
+    try:
+        return x509.load_pem_x509_certificates(pem)
+    except ValueError:
+        raise CertificateError(
+            f"{where} holds no certificate that can be read.", "Give a PEM file."
+        ) from None
+
+
+def load_recipients(path: Path) -> list[age.X25519Recipient | age.HybridRecipient]:
+    return parse_recipients(_read(path), str(path))
+
+
+def load_identities(path: Path) -> list[age.X25519Identity | age.HybridIdentity]:
+    return parse_identities(_read(path), str(path))
+
+
+def parse_recipients(content: bytes, where: str) -> list[age.X25519Recipient | age.HybridRecipient]:
+    """Every recipient of a file in age's format: one a line, # for comments."""
+    recipients = [age.parse_recipient(line) for line in _key_lines(content, where)]
+    if not recipients:
+        raise KeyFileError(f"{where} names no recipient.", "Make one with 'bwv keygen'.")
+    if len({recipient.kind for recipient in recipients}) > 1:
+        raise KeyFileError(f"{where} mixes recipient types.", "Keep to one type.")
+    return recipients
+
+
+def parse_identities(content: bytes, where: str) -> list[age.X25519Identity | age.HybridIdentity]:
+    """Every identity of a file in age's format."""
+    identities = [age.parse_identity(line) for line in _key_lines(content, where)]
+    if not identities:
+        raise KeyFileError(f"{where} holds no identity.", "Give agency-identity.txt.")
+    return identities
+
+
+def _key_lines(content: bytes, where: str) -> list[str]:
+    try:
+        lines = content.decode("ascii").splitlines()
+    except UnicodeDecodeError:
+        raise KeyFileError(
+            f"{where} is no text file with age keys.", "Give the right file."
+        ) from None
+    return [line for line in lines if line and not line.startswith("#")]
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise KeyFileError(
+            f"{path} can't be read: {error.strerror}.", "Check the path and its permissions."
+        ) from None
+
+
+# --- checking --------------------------------------------------------------------------------
+
+
+def chain_leads_to(chain: Sequence[x509.Certificate], root: x509.Certificate) -> bool:
+    """Whether each certificate is issued by the next, and the last by `root`.
+
+    Dates are not looked at: there is no trusted clock on the camera, and evidence outlives
+    certificates.
+    """
+    for subject, issuer in zip(chain, [*chain[1:], root], strict=True):
+        constraints = _basic_constraints(issuer)
+        if constraints is None or not constraints.ca:
+            return False
+        try:
+            subject.verify_directly_issued_by(issuer)
+        except (ValueError, TypeError, InvalidSignature):
+            return False
+    return bool(chain)
+
+
+def _basic_constraints(certificate: x509.Certificate) -> x509.BasicConstraints | None:
+    try:
+        return certificate.extensions.get_extension_for_class(x509.BasicConstraints).value
+    except (x509.ExtensionNotFound, ValueError):
+        return None

@@ -1,0 +1,168 @@
+"""Every setting of the agent: types, limits, defaults. `config.toml` is the manual.
+
+Standard dataclasses, so that the recording process need not load a validator; `bwv_device.config`
+checks a file against the limits given here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import Annotated, Any, ClassVar, Literal
+
+from annotated_types import Interval, Len
+
+from hal.ports import SECOND_NS
+
+MILLISECOND_NS = 1_000_000
+MIB = 1 << 20
+
+Percent = Annotated[int, Interval(ge=0, le=100)]
+Pin = Annotated[int, Interval(ge=0, le=27)]
+
+
+class Section:
+    """Refuses keys it does not know, and values of another type than written."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = {"extra": "forbid", "strict": True}
+
+
+@dataclass(frozen=True, slots=True)
+class Device(Section):
+    agency: Annotated[str, Len(1, 64)] = "example-agency"
+    officer: Annotated[str, Len(1, 64)] = "unassigned"
+    board: Annotated[str, Len(1, 32)] = "sim"
+    vault: Annotated[str, Len(1)] = "vault"
+    key: Annotated[str, Len(1)] = "keys/device-key.pem"
+    certificate: Annotated[str, Len(1)] = "keys/device.pem"
+
+
+@dataclass(frozen=True, slots=True)
+class Recording(Section):
+    pre_event_s: Annotated[int, Interval(ge=0, le=120)] = 30
+    pre_event_audio: bool = False
+    pre_event_limit_mib: Annotated[int, Interval(ge=4, le=512)] = 64
+    post_event_s: Annotated[int, Interval(ge=0, le=60)] = 0
+    segment_s: Annotated[int, Interval(ge=10, le=600)] = 60
+    rollover_min: Annotated[int, Interval(ge=1, le=1440)] = 240
+    fragment_ms: Annotated[int, Interval(ge=250, le=2000)] = 500
+    batch_ms: Annotated[int, Interval(ge=40, le=500)] = 250
+    loss_bound_ms: Annotated[int, Interval(ge=1000, le=10000)] = 1200
+    queue_limit_mib: Annotated[int, Interval(ge=4, le=256)] = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Video(Section):
+    width: Annotated[int, Interval(ge=320, le=1920)] = 1280
+    height: Annotated[int, Interval(ge=240, le=1080)] = 720
+    fps: Annotated[int, Interval(ge=5, le=60)] = 30
+    bitrate_kbps: Annotated[int, Interval(ge=200, le=20000)] = 4000
+
+
+@dataclass(frozen=True, slots=True)
+class Audio(Section):
+    bitrate_kbps: Annotated[int, Interval(ge=24, le=256)] = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Sealing(Section):
+    recipient_type: Literal["mlkem768x25519", "X25519"] = "mlkem768x25519"
+    recipients: Annotated[str, Len(1)] = "keys/agency-recipients.txt"
+
+
+@dataclass(frozen=True, slots=True)
+class Buttons(Section):
+    double_press_ms: Annotated[int, Interval(ge=200, le=1500)] = 600
+    debounce_ms: Annotated[int, Interval(ge=0, le=100)] = 20
+    stop_hold_ms: Annotated[int, Interval(ge=1000, le=10000)] = 3000
+    flag_hold_ms: Annotated[int, Interval(ge=1000, le=10000)] = 2000
+    flag_after_s: Annotated[int, Interval(ge=0, le=600)] = 60
+    covert_hold_ms: Annotated[int, Interval(ge=2000, le=20000)] = 5000
+
+
+@dataclass(frozen=True, slots=True)
+class Light(Section):
+    recording_on_ms: Annotated[int, Interval(ge=100, le=2000)] = 500
+    recording_off_ms: Annotated[int, Interval(ge=100, le=2000)] = 500
+    lease_ms: Annotated[int, Interval(ge=1500, le=2000)] = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class Sounds(Section):
+    reminder_s: Annotated[int, Interval(ge=5, le=600)] = 30
+
+
+@dataclass(frozen=True, slots=True)
+class Alarms(Section):
+    battery_low_percent: Percent = 10
+    battery_critical_percent: Percent = 5
+    battery_stop_percent: Percent = 2
+    storage_low_min: Annotated[int, Interval(ge=1, le=600)] = 60
+    storage_critical_min: Annotated[int, Interval(ge=1, le=600)] = 30
+    repeat_s: Annotated[int, Interval(ge=60, le=3600)] = 300
+
+
+@dataclass(frozen=True, slots=True)
+class Public(Section):
+    informed_window_s: Annotated[int, Interval(ge=0, le=600)] = 60
+    reminder_after_s: Annotated[int, Interval(ge=0, le=600)] = 30
+    spoken_notice: Annotated[str, Len(0, 64)] = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Policy(Section):
+    mute: bool = False
+    covert: bool = False
+    covert_limit_min: Annotated[int, Interval(ge=1, le=240)] = 30
+
+
+@dataclass(frozen=True, slots=True)
+class Location(Section):
+    enabled: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Storage(Section):
+    reserve_mib: Annotated[int, Interval(ge=8, le=4096)] = 128
+    check_s: Annotated[int, Interval(ge=1, le=60)] = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Pins(Section):
+    front_light: Pin = 17
+    status_green: Pin = 22
+    status_red: Pin = 27
+    beeper: Pin = 18
+    vibration: Pin = 23
+    record_button: Pin = 5
+    marker_button: Pin = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Settings(Section):
+    """The whole of `config.toml`, a section each."""
+
+    device: Device = field(default_factory=Device)
+    recording: Recording = field(default_factory=Recording)
+    video: Video = field(default_factory=Video)
+    audio: Audio = field(default_factory=Audio)
+    sealing: Sealing = field(default_factory=Sealing)
+    buttons: Buttons = field(default_factory=Buttons)
+    light: Light = field(default_factory=Light)
+    sounds: Sounds = field(default_factory=Sounds)
+    alarms: Alarms = field(default_factory=Alarms)
+    public: Public = field(default_factory=Public)
+    policy: Policy = field(default_factory=Policy)
+    location: Location = field(default_factory=Location)
+    storage: Storage = field(default_factory=Storage)
+    pins: Pins = field(default_factory=Pins)
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def milliseconds(value_ms: int) -> int:
+    return value_ms * MILLISECOND_NS
+
+
+def seconds(value_s: int) -> int:
+    return value_s * SECOND_NS

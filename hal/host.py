@@ -1,0 +1,102 @@
+"""Clock, entropy and disk on a real kernel."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import time
+from pathlib import Path
+
+from hal.ports import UtcReading
+
+# Without knowledge of a synchronisation the wall clock may be off by anything up to this.
+UNKNOWN_ERROR_NS = 10 * 365 * 24 * 3600 * 1_000_000_000
+
+
+class HostClock:
+    """The kernel's clocks. Whether the wall clock is synchronised is asked of the kernel."""
+
+    def monotonic_ns(self) -> int:
+        return time.monotonic_ns()
+
+    def utc(self) -> UtcReading:
+        synchronised = Path("/run/systemd/timesync/synchronized").exists()
+        error_ns = 1_000_000_000 if synchronised else UNKNOWN_ERROR_NS
+        return UtcReading(time.time_ns(), error_ns, "ntp" if synchronised else "none")
+
+
+class HostEntropy:
+    def token(self, length: int) -> bytes:
+        return os.urandom(length)
+
+
+class HostDisk:
+    """A directory. Files being written stay open; `close` lets them go."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._files: dict[str, int] = {}
+        root.mkdir(parents=True, exist_ok=True)
+
+    def create(self, path: str) -> None:
+        target = self._root / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC
+        self._files[path] = os.open(target, flags, 0o640)
+
+    def append(self, path: str, data: bytes) -> None:
+        file, view = self._file(path), memoryview(data)
+        while view:
+            view = view[os.write(file, view) :]
+
+    def sync(self, path: str) -> None:
+        if path in self._files:
+            os.fdatasync(self._files[path])
+            return
+        directory = os.open(self._root / path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            os.fsync(directory)
+        finally:
+            os.close(directory)
+
+    def rename(self, path: str, to: str) -> None:
+        os.rename(self._root / path, self._root / to)
+        self._let_go(path)
+
+    def remove(self, path: str) -> None:
+        os.unlink(self._root / path)
+        self._let_go(path)
+
+    def names(self, directory: str) -> list[str]:
+        try:
+            return sorted(e.name for e in os.scandir(self._root / directory) if e.is_file())
+        except FileNotFoundError:
+            return []
+
+    def size(self, path: str) -> int:
+        return os.stat(self._root / path).st_size
+
+    def read(self, path: str, offset: int = 0, length: int | None = None) -> bytes:
+        with open(self._root / path, "rb") as file:
+            file.seek(offset)
+            return file.read(-1 if length is None else length)
+
+    def free_bytes(self) -> int:
+        return shutil.disk_usage(self._root).free
+
+    def close(self) -> None:
+        for path in list(self._files):
+            self._let_go(path)
+
+    def _file(self, path: str) -> int:
+        if path not in self._files:
+            flags = os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC
+            self._files[path] = os.open(self._root / path, flags)
+        return self._files[path]
+
+    def _let_go(self, path: str) -> None:
+        file = self._files.pop(path, None)
+        if file is not None:
+            with contextlib.suppress(OSError):  # the bytes were synced or given up before
+                os.close(file)

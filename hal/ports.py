@@ -1,0 +1,351 @@
+"""Every Protocol and value type that the agent may touch. Standard library only.
+
+Times are integer nanoseconds. `*_ns` without further words is CLOCK_MONOTONIC of this boot;
+`utc_ns` is nanoseconds since 1970-01-01T00:00:00Z. Backends call sinks and listeners from any
+thread; a sink never blocks and never raises.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+SECOND_NS = 1_000_000_000
+
+
+# --- media -----------------------------------------------------------------------------------
+
+
+class Track(enum.IntEnum):
+    """The two tracks of a recording."""
+
+    VIDEO = 0
+    AUDIO = 1
+
+
+class AccessUnit(NamedTuple):
+    """One encoded picture or one AAC frame, as the capture side hands it over.
+
+    `data` of a picture is a sequence of NAL units, each behind its length in four bytes, big
+    endian (ISO/IEC 14496-15, section 5.3.4.2.1); a keyframe carries its SPS and PPS. `data` of
+    an audio unit is one raw AAC frame. `pts_ns` is the moment of capture, never rebased.
+    """
+
+    track: Track
+    pts_ns: int
+    duration_ns: int
+    keyframe: bool
+    data: bytes
+
+    @property
+    def end_ns(self) -> int:
+        return self.pts_ns + self.duration_ns
+
+
+class VideoFormat(NamedTuple):
+    """What the camera was asked for, and the encoder that answered."""
+
+    width: int
+    height: int
+    fps: int
+    bitrate_bps: int
+    encoder: str
+
+
+class AudioFormat(NamedTuple):
+    """`specific_config` is the AudioSpecificConfig of ISO/IEC 14496-3 for the decoder."""
+
+    sample_rate_hz: int
+    channels: int
+    bitrate_bps: int
+    specific_config: bytes
+
+
+class CaptureLoss(NamedTuple):
+    """Units that a backend had to drop, or a capture device that went away."""
+
+    track: Track
+    units: int
+    reason: str
+
+
+class UnitSink(Protocol):
+    """Where capture backends deliver, in batches, from any thread."""
+
+    def units(self, batch: Sequence[AccessUnit]) -> None: ...
+
+    def lost(self, loss: CaptureLoss) -> None: ...
+
+
+class Camera(Protocol):
+    """A sensor with its encoder. `start` may be called again after `stop`."""
+
+    @property
+    def format(self) -> VideoFormat: ...
+
+    def start(self, sink: UnitSink) -> None: ...
+
+    def stop(self) -> None: ...
+
+    def request_keyframe(self) -> None: ...
+
+
+class Microphone(Protocol):
+    """A microphone with its encoder."""
+
+    @property
+    def format(self) -> AudioFormat: ...
+
+    def start(self, sink: UnitSink) -> None: ...
+
+    def stop(self) -> None: ...
+
+
+class StillEncoder(Protocol):
+    """Turns one keyframe into a JPEG. Slow: called in a lane of its own."""
+
+    def jpeg(self, keyframe: AccessUnit) -> bytes:
+        """Raises `ValueError` when the picture can't be decoded."""
+        ...
+
+
+# --- time and entropy ------------------------------------------------------------------------
+
+
+class UtcReading(NamedTuple):
+    """A wall clock reading: the truth lies within `utc_ns` ± `error_ns`.
+
+    `source` is one of "none", "rtc", "ntp", "store".
+    """
+
+    utc_ns: int
+    error_ns: int
+    source: str
+
+
+class Clock(Protocol):
+    def monotonic_ns(self) -> int: ...
+
+    def utc(self) -> UtcReading: ...
+
+
+class Entropy(Protocol):
+    def token(self, length: int) -> bytes:
+        """`length` unpredictable bytes."""
+        ...
+
+
+class Scheduler(Protocol):
+    """What pattern players and simulated devices need of time: now, soon, and later."""
+
+    def now_ns(self) -> int: ...
+
+    def post(self, callback: Callable[[], None]) -> None:
+        """From any thread: run soon, on the scheduler's own."""
+        ...
+
+    def call_at(self, when_ns: int, callback: Callable[[], None]) -> Timer: ...
+
+
+class Timer(Protocol):
+    def cancel(self) -> None: ...
+
+
+# --- storage ---------------------------------------------------------------------------------
+
+
+class Disk(Protocol):
+    """Five verbs that change a disk, and what is needed to read it. Paths are relative, with "/".
+
+    Nothing is durable before `sync`: of a file for its bytes, of a directory ("" is the top) for
+    its names. Every verb raises `OSError` as the kernel does.
+    """
+
+    def create(self, path: str) -> None:
+        """A new, empty file; `FileExistsError` when there is one. Makes missing directories."""
+        ...
+
+    def append(self, path: str, data: bytes) -> None: ...
+
+    def sync(self, path: str) -> None: ...
+
+    def rename(self, path: str, to: str) -> None: ...
+
+    def remove(self, path: str) -> None: ...
+
+    def names(self, directory: str) -> list[str]:
+        """File names in a directory, sorted; empty when there is no such directory."""
+        ...
+
+    def size(self, path: str) -> int: ...
+
+    def read(self, path: str, offset: int = 0, length: int | None = None) -> bytes: ...
+
+    def free_bytes(self) -> int: ...
+
+
+# --- lights, sounds, buttons -------------------------------------------------------------------
+
+
+class Level(enum.Enum):
+    """What a step of a pattern drives. A one-coloured light or a beeper knows OFF and ON."""
+
+    OFF = "off"
+    ON = "on"
+    GREEN = "green"
+    RED = "red"
+    AMBER = "amber"
+
+
+class Step(NamedTuple):
+    level: Level
+    duration_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Pattern:
+    """A named sequence of levels. Repeats for ever unless `once`; a single step is steady."""
+
+    name: str
+    steps: tuple[Step, ...]
+    once: bool = False
+
+    @property
+    def length_ns(self) -> int:
+        return sum(step.duration_ns for step in self.steps)
+
+
+class Indicator(Protocol):
+    """A light, beeper or vibration motor that plays patterns by itself, but only on a lease."""
+
+    def show(self, pattern: Pattern, lease_until_ns: int | None, then: Pattern) -> None:
+        """Play `pattern` until the lease ends (None: without end), afterwards `then`.
+
+        Showing the pattern that already plays renews its lease without a visible break.
+        """
+        ...
+
+    def play(self, pattern: Pattern) -> None:
+        """Play a `once` pattern over whatever is shown; a second waits for the first to end."""
+        ...
+
+    def watch(self, failed: Callable[[str], None]) -> None:
+        """`failed` is told, from any thread, when the device can't be driven."""
+        ...
+
+
+class Edge(NamedTuple):
+    pressed: bool
+    at_ns: int
+
+
+class Button(Protocol):
+    """A raw contact: every edge, no debounce; gestures are the agent's."""
+
+    def listen(self, listener: Callable[[Edge], None]) -> None: ...
+
+
+class Speaker(Protocol):
+    def say(self, notice: str) -> None:
+        """Play the named spoken notice; `OSError` when it can't be heard."""
+        ...
+
+
+# --- body --------------------------------------------------------------------------------------
+
+
+class PowerReading(NamedTuple):
+    percent: int
+    charging: bool
+    minutes_left: int | None
+
+
+class Power(Protocol):
+    def read(self) -> PowerReading: ...
+
+
+class DockContact(Protocol):
+    def docked(self) -> bool: ...
+
+    def listen(self, listener: Callable[[bool], None]) -> None: ...
+
+
+class Fix(NamedTuple):
+    """A place: WGS 84 degrees times 10^7, and the radius that holds the truth, in metres."""
+
+    latitude_e7: int
+    longitude_e7: int
+    error_m: int
+
+
+class Location(Protocol):
+    def fix(self) -> Fix | None: ...
+
+
+# --- identity and links ------------------------------------------------------------------------
+
+
+class Identity(Protocol):
+    """The device key behind a signing operation, so that a secure element can hold it."""
+
+    @property
+    def device(self) -> str: ...
+
+    @property
+    def certificate_pem(self) -> bytes:
+        """The device certificate, then its issuers, without the root."""
+        ...
+
+    def sign(self, message: bytes) -> bytes:
+        """ECDSA P-256 over SHA-256 of `message`, DER (RFC 3279, 2.2.3), as secure elements give."""
+        ...
+
+
+class Anchor(NamedTuple):
+    """The newest line of a ledger: what a copy elsewhere can hold the camera to."""
+
+    device: str
+    boot: int
+    number: int
+    digest: str
+
+
+class Uplink(Protocol):
+    """The dock's line to the evidence store."""
+
+    def offer_anchor(self, anchor: Anchor) -> None:
+        """`OSError` when the store can't be reached."""
+        ...
+
+
+class MqttLink(Protocol):
+    """Advisory publishing; never blocks, never raises, drops what it can't hold and counts it."""
+
+    def publish(self, topic: str, payload: bytes, *, retain: bool) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Board:
+    """Everything a camera is made of. Chosen in one place, `bwv_device.__main__`."""
+
+    clock: Clock
+    entropy: Entropy
+    disk: Disk
+    camera: Camera
+    microphone: Microphone
+    stills: StillEncoder
+    front_light: Indicator
+    status_light: Indicator
+    beeper: Indicator
+    haptic: Indicator
+    record_button: Button
+    marker_button: Button
+    speaker: Speaker
+    power: Power
+    dock: DockContact
+    location: Location
+    identity: Identity
+    uplink: Uplink
+    mqtt: MqttLink

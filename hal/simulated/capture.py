@@ -1,0 +1,200 @@
+"""A simulated camera and microphone: units of a source, handed over in batches, with faults."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from hal.ports import (
+    SECOND_NS,
+    AccessUnit,
+    AudioFormat,
+    CaptureLoss,
+    Scheduler,
+    Timer,
+    Track,
+    UnitSink,
+    VideoFormat,
+)
+
+SAMPLES_PER_FRAME = 1024
+
+
+class VideoSource(Protocol):
+    """Encoded pictures of an endless scene: `gop(k)` holds those of second `k`."""
+
+    @property
+    def format(self) -> VideoFormat: ...
+
+    def gop(self, number: int) -> Sequence[bytes]: ...
+
+
+class AudioSource(Protocol):
+    """Encoded sound: AAC frame `number` since the start of the world."""
+
+    @property
+    def format(self) -> AudioFormat: ...
+
+    def frame(self, number: int) -> bytes: ...
+
+
+class _Device(ABC):
+    """Wakes once a batch and delivers what was captured since."""
+
+    def __init__(self, scheduler: Scheduler, batch_ns: int) -> None:
+        self._scheduler, self._batch_ns = scheduler, batch_ns
+        self._sink: UnitSink | None = None
+        self._next = 0
+        self._timer: Timer | None = None
+        self.stalled = False
+        self.delivered = 0
+        self.disturb: Callable[[list[AccessUnit]], list[AccessUnit]] = lambda batch: batch
+
+    def start(self, sink: UnitSink) -> None:
+        self._sink = sink
+        self._next = self._first_after(self._scheduler.now_ns())
+        self._scheduler.post(self._wake_later)
+
+    def stop(self) -> None:
+        self._sink = None
+        if self._timer:
+            self._timer.cancel()
+
+    def lose(self, loss: CaptureLoss) -> None:
+        """The world takes units away, as an overflowing driver does."""
+        if self._sink:
+            self._sink.lost(loss)
+
+    def _wake_later(self) -> None:
+        now_ns = self._scheduler.now_ns()
+        when_ns = (now_ns // self._batch_ns + 1) * self._batch_ns
+        self._timer = self._scheduler.call_at(when_ns, self._deliver)
+
+    def _deliver(self) -> None:
+        if self._sink is None:
+            return
+        batch: list[AccessUnit] = []
+        now_ns = self._scheduler.now_ns()
+        while (unit := self._unit(self._next)).end_ns <= now_ns:
+            self._next += 1
+            batch.append(unit)
+        if batch and not self.stalled:
+            batch = self.disturb(batch)
+            self.delivered += len(batch)
+            self._sink.units(batch)
+        self._wake_later()
+
+    @abstractmethod
+    def _unit(self, number: int) -> AccessUnit: ...
+
+    @abstractmethod
+    def _first_after(self, now_ns: int) -> int: ...
+
+
+class SimulatedCamera(_Device):
+    """Starts on the next whole second of the world, with a keyframe."""
+
+    def __init__(self, scheduler: Scheduler, source: VideoSource, batch_ns: int) -> None:
+        super().__init__(scheduler, batch_ns)
+        self._source = source
+        self._fps = source.format.fps
+        self._gop: tuple[int, Sequence[bytes]] = (-1, ())
+        self.keyframe_requests = 0
+
+    @property
+    def format(self) -> VideoFormat:
+        return self._source.format
+
+    def request_keyframe(self) -> None:
+        """The simulated encoder has its fixed rhythm; the wish is remembered."""
+        self.keyframe_requests += 1
+
+    def _first_after(self, now_ns: int) -> int:
+        return -(-now_ns // SECOND_NS) * self._fps
+
+    def _unit(self, number: int) -> AccessUnit:
+        second, index = divmod(number, self._fps)
+        if self._gop[0] != second:
+            self._gop = (second, self._source.gop(second))
+        pts_ns = number * SECOND_NS // self._fps
+        end_ns = (number + 1) * SECOND_NS // self._fps
+        data = self._gop[1][index]
+        return AccessUnit(Track.VIDEO, pts_ns, end_ns - pts_ns, index == 0, data)
+
+
+class SimulatedMicrophone(_Device):
+    """Stamps frames with the world's time."""
+
+    def __init__(self, scheduler: Scheduler, source: AudioSource, batch_ns: int) -> None:
+        super().__init__(scheduler, batch_ns)
+        self._source = source
+        self._rate = source.format.sample_rate_hz
+
+    @property
+    def format(self) -> AudioFormat:
+        return self._source.format
+
+    def _first_after(self, now_ns: int) -> int:
+        return -(-now_ns * self._rate // (SECOND_NS * SAMPLES_PER_FRAME))
+
+    def _unit(self, number: int) -> AccessUnit:
+        first = number * SAMPLES_PER_FRAME
+        pts_ns = first * SECOND_NS // self._rate
+        end_ns = (first + SAMPLES_PER_FRAME) * SECOND_NS // self._rate
+        return AccessUnit(Track.AUDIO, pts_ns, end_ns - pts_ns, True, self._source.frame(number))
+
+
+# --- stub media: quick to make, marked, countable ----------------------------------------------
+
+MARKER = b"PLAINTEXT-MARKER-b2c7"
+STUB_SPS = bytes.fromhex("6742c01fda014016ec0440000003004000000f03c60ca8")
+STUB_PPS = bytes.fromhex("68ce3c80")
+# ISO/IEC 14496-3: AAC LC, 48 kHz, one channel.
+STUB_SPECIFIC_CONFIG = bytes.fromhex("1188")
+
+
+class StubVideo:
+    """Pictures that no decoder shows, of the right sizes; each carries its number and a marker."""
+
+    def __init__(self, fps: int = 30, bitrate_bps: int = 4_000_000) -> None:
+        self.format = VideoFormat(1280, 720, fps, bitrate_bps, "stub")
+        share = bitrate_bps // 8 // (fps + 4)  # a keyframe weighs as much as five other pictures
+        self._picture = self._filler(share)
+        self._keyframe = self._filler(5 * share)
+
+    def gop(self, number: int) -> Sequence[bytes]:
+        first = number * self.format.fps
+        key = _nal(STUB_SPS) + _nal(STUB_PPS) + _nal(self._numbered(0x65, first, self._keyframe))
+        return [key] + [
+            _nal(self._numbered(0x41, first + i, self._picture)) for i in range(1, self.format.fps)
+        ]
+
+    @staticmethod
+    def number_of(sample: bytes) -> int:
+        """The number that a stub picture carries, from its sample as stored in MP4."""
+        return int.from_bytes(sample[5:13], "big")
+
+    @staticmethod
+    def _filler(size: int) -> bytes:
+        return (MARKER * (size // len(MARKER) + 1))[: max(size - 13, len(MARKER))]
+
+    @staticmethod
+    def _numbered(header: int, number: int, filler: bytes) -> bytes:
+        return bytes([header]) + number.to_bytes(8, "big") + filler
+
+
+class StubAudio:
+    """AAC frames that no decoder plays."""
+
+    def __init__(self, bitrate_bps: int = 64_000) -> None:
+        self.format = AudioFormat(48_000, 1, bitrate_bps, STUB_SPECIFIC_CONFIG)
+        size = bitrate_bps // 8 * SAMPLES_PER_FRAME // 48_000
+        self._filler = (MARKER * (size // len(MARKER) + 1))[: max(size - 8, len(MARKER))]
+
+    def frame(self, number: int) -> bytes:
+        return number.to_bytes(8, "big") + self._filler
+
+
+def _nal(unit: bytes) -> bytes:
+    return len(unit).to_bytes(4, "big") + unit

@@ -1,0 +1,81 @@
+"""A panel on gpiozero's mock pins, with the world's fingers on the buttons and eyes on the lights.
+
+What was shown is kept with its time.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from gpiozero.pins.mock import MockFactory, MockPin
+
+from hal.panel import Panel, PanelPins
+from hal.ports import Level, Scheduler
+
+OUTPUTS = ("front light", "status light", "beeper", "vibration")
+
+
+class Shown(NamedTuple):
+    """From `at_ns` on the output had this level, as part of that pattern."""
+
+    at_ns: int
+    level: Level
+    pattern: str
+
+
+class BreakablePin(MockPin):  # type: ignore[misc]  # gpiozero carries no types
+    """A pin that can fail."""
+
+    broken = ""
+
+    def _set_state(self, value: float) -> None:
+        if self.broken:
+            raise OSError(self.broken)
+        super()._set_state(value)
+
+
+class SimulatedPanel:
+    """The agent's face is `panel`. The world presses, breaks, and reads `history`."""
+
+    def __init__(self, pins: PanelPins, scheduler: Scheduler) -> None:
+        self._pins, self._scheduler = pins, scheduler
+        self._on = True
+        self.factory = MockFactory(pin_class=BreakablePin)
+        self.history: dict[str, list[Shown]] = {name: [] for name in OUTPUTS}
+        self.panel = Panel(pins, scheduler, self.factory, self._remember)
+
+    def press(self, button: str) -> None:
+        """`button` is "record" or "marker"."""
+        self._contact(button).drive_low()
+
+    def release(self, button: str) -> None:
+        self._contact(button).drive_high()
+
+    def break_output(self, name: str, reason: str = "no current flows") -> None:
+        """`name` is a field of `PanelPins`."""
+        self.factory.pin(getattr(self._pins, name)).broken = reason
+
+    def repair_output(self, name: str) -> None:
+        self.factory.pin(getattr(self._pins, name)).broken = ""
+
+    def shown(self, output: str, at_ns: int) -> Shown | None:
+        """What an output showed at a time."""
+        before = [shown for shown in self.history[output] if shown.at_ns <= at_ns]
+        return before[-1] if before else None
+
+    def power_off(self) -> None:
+        """Every output goes dark at once; a new agent needs a new panel."""
+        now_ns = self._scheduler.now_ns()
+        for history in self.history.values():
+            history.append(Shown(now_ns, Level.OFF, "dark"))
+        self._on = False
+        self.panel.close()
+        self.factory.reset()
+
+    def _contact(self, button: str) -> BreakablePin:
+        pin: BreakablePin = self.factory.pin(getattr(self._pins, f"{button}_button"))
+        return pin
+
+    def _remember(self, output: str, at_ns: int, level: Level, pattern: str) -> None:
+        if self._on:
+            self.history[output].append(Shown(at_ns, level, pattern))

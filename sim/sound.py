@@ -1,0 +1,88 @@
+"""What the simulated microphone hears: a chime each second and something like speech, as AAC."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from fractions import Fraction
+
+import av
+import numpy as np
+import numpy.typing as npt
+
+from hal.ports import AudioFormat
+from hal.simulated.capture import SAMPLES_PER_FRAME
+
+Samples = npt.NDArray[np.float32]
+RATE = 48_000
+
+# Formants of a few vowels, in hertz (Peterson and Barney 1952, rounded).
+VOWELS = ((730, 1090), (270, 2290), (300, 870), (530, 1840), (640, 1190))
+
+
+class Sound:
+    """`hal.simulated.capture.AudioSource`: encodes as far as it is asked, in order."""
+
+    def __init__(self, samples: Callable[[int], Samples], bitrate_bps: int) -> None:
+        self._samples = samples
+        self._encoder = _encoder(bitrate_bps)
+        extradata = self._encoder.extradata or b""
+        self.format = AudioFormat(RATE, 1, bitrate_bps, bytes(extradata))
+        self._packets = self._encode()
+        self._made = -1
+        self._newest = b""
+
+    def frame(self, number: int) -> bytes:
+        """Frames are asked for in ascending order; skipped ones are encoded and forgotten."""
+        while self._made < number:
+            self._newest = next(self._packets)
+            self._made += 1
+        return self._newest
+
+    def _encode(self) -> Iterator[bytes]:
+        number = 0
+        while True:
+            frame = av.AudioFrame.from_ndarray(self._samples(number)[None], "fltp", "mono")
+            frame.sample_rate, frame.pts = RATE, number * SAMPLES_PER_FRAME
+            number += 1
+            for packet in self._encoder.encode(frame):
+                # The encoder's delay comes out as one packet before time zero.
+                if packet.pts is not None and packet.pts >= 0:
+                    yield bytes(packet)
+
+
+def _encoder(bitrate_bps: int) -> av.AudioCodecContext:
+    encoder = av.CodecContext.create("aac", "w")
+    assert isinstance(encoder, av.AudioCodecContext)
+    encoder.sample_rate, encoder.bit_rate = RATE, bitrate_bps
+    encoder.layout, encoder.format = "mono", "fltp"
+    encoder.time_base = Fraction(1, RATE)
+    encoder.open()
+    return encoder
+
+
+def street(number: int) -> Samples:
+    """Samples of frame `number`, (1024,): a pure function of time."""
+    t = (number * SAMPLES_PER_FRAME + np.arange(SAMPLES_PER_FRAME)) / RATE
+    second = t % 1
+    chime = 0.25 * np.sin(2 * np.pi * 880 * t) * np.exp(-second * 14)
+    return (chime + 0.5 * _speech(t)).astype(np.float32)
+
+
+def silence(number: int) -> Samples:
+    return np.zeros(SAMPLES_PER_FRAME, np.float32)
+
+
+def _speech(t: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Four syllables a second with pauses: a buzz whose overtones peak at a vowel's formants."""
+    syllable = np.floor(t * 4).astype(np.int64)
+    spoken = (syllable // 6) % 3 != 2
+    envelope = np.sin(np.pi * (t * 4 % 1)) ** 2 * spoken
+    pitch = 115 + 12 * np.sin(2 * np.pi * 0.35 * t)
+    vowels = np.array(VOWELS, dtype=np.float64)[(syllable * 7 + syllable // 5) % len(VOWELS)]
+    voice = np.zeros_like(t)
+    for overtone in range(1, 24):
+        hertz = overtone * pitch
+        weight = sum(np.exp(-(((hertz - vowels[:, i]) / 130) ** 2)) for i in range(2))
+        voice += (0.05 / overtone + weight * 0.16) * np.sin(2 * np.pi * 115 * overtone * t)
+    voiced: npt.NDArray[np.float64] = voice * envelope
+    return voiced

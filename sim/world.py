@@ -1,0 +1,231 @@
+"""One camera in a world: a loop in virtual time, a body, a disk that survives its agent."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from bwv_device.agent import Agent
+from bwv_device.evidence import age
+from bwv_device.settings import Settings, milliseconds
+from bwv_device.state import Event, State
+from hal.panel import Panel, PanelPins
+from hal.ports import SECOND_NS, Board, Entropy, Identity, StillEncoder
+from hal.simulated.body import (
+    SeededEntropy,
+    SimulatedClock,
+    SimulatedDock,
+    SimulatedLocation,
+    SimulatedMqtt,
+    SimulatedPower,
+    SimulatedSpeaker,
+    SimulatedUplink,
+    StubStills,
+)
+from hal.simulated.capture import (
+    AudioSource,
+    SimulatedCamera,
+    SimulatedMicrophone,
+    StubAudio,
+    StubVideo,
+    VideoSource,
+)
+from hal.simulated.disk import PowerCut, SimulatedDisk, Tear
+from hal.simulated.panel import Shown, SimulatedPanel
+from sim.loop import AgentLoop, VirtualLoop
+
+# 2026-03-02 08:00:00 UTC, the Monday on which every simulated shift begins.
+EPOCH_UTC_NS = 1_772_438_400 * SECOND_NS
+
+
+class Media(NamedTuple):
+    """What the camera sees and the microphone hears."""
+
+    video: VideoSource
+    audio: AudioSource
+    stills: StillEncoder
+
+
+def stub_media(bitrate_bps: int = 4_000_000, fps: int = 30) -> Media:
+    return Media(StubVideo(fps, bitrate_bps), StubAudio(), StubStills())
+
+
+class Transition(NamedTuple):
+    at_ns: int
+    before: State
+    event: Event
+    after: State
+
+
+class Happening(NamedTuple):
+    """Something the world did."""
+
+    at_ns: int
+    what: str
+
+
+@dataclass
+class World:
+    """Boots agents on one simulated camera, cuts their power, and remembers what was seen."""
+
+    settings: Settings
+    identity: Identity
+    recipients: Sequence[age.Recipient]
+    media: Media = field(default_factory=stub_media)
+    seed: str = "0"
+    docked: bool = False
+    config_sha256: str = ""
+    disk: SimulatedDisk = field(default_factory=SimulatedDisk)
+    entropy: Entropy | None = None
+
+    def __post_init__(self) -> None:
+        self.loop = VirtualLoop()
+        self.clock = SimulatedClock(self.loop, EPOCH_UTC_NS)
+        self._entropy = self.entropy or SeededEntropy(self.seed)
+        self.power = SimulatedPower(self.loop)
+        self.dock = SimulatedDock(docked=self.docked)
+        self.location = SimulatedLocation()
+        self.speaker = SimulatedSpeaker()
+        self.uplink = SimulatedUplink()
+        self.mqtt = SimulatedMqtt(self.loop)
+        self.panel: SimulatedPanel | None = None
+        self.camera: SimulatedCamera | None = None
+        self.microphone: SimulatedMicrophone | None = None
+        self.agent: Agent | None = None
+        self.agent_loop: AgentLoop | None = None
+        self.transitions: list[Transition] = []
+        self.happenings: list[Happening] = []
+        self.shown: dict[str, list[Shown]] = {}
+
+    # --- power --------------------------------------------------------------------------------
+
+    def boot(self) -> Agent:
+        """A fresh agent on the same disk."""
+        pins = PanelPins(**self.settings.as_dict()["pins"])
+        panel = self.panel = SimulatedPanel(pins, self.loop)
+        batch_ns = milliseconds(self.settings.recording.batch_ms)
+        camera = self.camera = SimulatedCamera(self.loop, self.media.video, batch_ns)
+        mic = self.microphone = SimulatedMicrophone(self.loop, self.media.audio, batch_ns)
+        self.agent_loop = AgentLoop(self.loop, self.disk.take_busy_ns)
+        self.agent = Agent(
+            self._board(panel.panel, camera, mic),
+            self.agent_loop,
+            self.settings,
+            self.recipients,
+            self.config_sha256,
+        )
+        self.agent.on_transition = self._note_transition
+        self._happened("boot")
+        self.agent.start()
+        return self.agent
+
+    def power_cut(self, tear: Tear) -> None:
+        """Everything volatile is gone at this instant."""
+        self._happened("power cut")
+        self.vanish()
+        self.disk.cut(tear)
+
+    def vanish(self) -> None:
+        """The agent and its devices stop existing; the disk stays as it is."""
+        if self.agent_loop:
+            self.agent_loop.end()
+        for device in (self.camera, self.microphone):
+            if device:
+                device.stop()
+        if self.panel:
+            self.panel.power_off()
+            for output, history in self.panel.history.items():
+                self.shown.setdefault(output, []).extend(history)
+        self.agent = self.panel = None
+
+    def shut_down(self) -> None:
+        """Switches off in order and waits for the last ledger line."""
+        assert self.agent
+        stopped: list[bool] = []
+        self.agent.on_stopped = lambda: stopped.append(True)
+        self.agent.stop()
+        while not stopped:
+            self.run(SECOND_NS // 10)
+        self._happened("switched off")
+        self.vanish()
+
+    # --- time ---------------------------------------------------------------------------------
+
+    def run(self, duration_ns: int) -> None:
+        self.loop.run_until(self.loop.now_ns() + duration_ns)
+
+    def run_seconds(self, seconds: float) -> None:
+        self.run(round(seconds * SECOND_NS))
+
+    def run_until_cut(self, until_ns: int) -> bool:
+        """Runs until a planned power cut of the disk happens; True where it did."""
+        try:
+            self.loop.run_until(until_ns)
+        except PowerCut:
+            return True
+        return False
+
+    # --- fingers ------------------------------------------------------------------------------
+
+    def press(self, button: str, held_ms: int = 100, times: int = 1, apart_ms: int = 250) -> None:
+        """Presses a button some times; the fingers are off it when this returns."""
+        for number in range(times):
+            if number:
+                self.run(milliseconds(apart_ms - held_ms))
+            self._panel.press(button)
+            self.run(milliseconds(held_ms))
+            self._panel.release(button)
+
+    def press_record_twice(self) -> None:
+        self._happened("record pressed twice")
+        self.press("record", times=2)
+
+    def hold_record(self) -> None:
+        self._happened("record held")
+        self.press("record", held_ms=self.settings.buttons.stop_hold_ms + 100)
+
+    def press_marker(self, times: int = 1) -> None:
+        self._happened("marker pressed")
+        self.press("marker", times=times)
+
+    def put_in_dock(self, docked: bool) -> None:
+        self._happened("docked" if docked else "taken off the dock")
+        self.power.set(self.power.percent(), charging=docked)
+        self.dock.put(docked)
+
+    # --- inside -------------------------------------------------------------------------------
+
+    @property
+    def _panel(self) -> SimulatedPanel:
+        assert self.panel
+        return self.panel
+
+    def _board(self, panel: Panel, camera: SimulatedCamera, mic: SimulatedMicrophone) -> Board:
+        return Board(
+            clock=self.clock,
+            entropy=self._entropy,
+            disk=self.disk,
+            camera=camera,
+            microphone=mic,
+            stills=self.media.stills,
+            front_light=panel.front_light,
+            status_light=panel.status_light,
+            beeper=panel.beeper,
+            haptic=panel.haptic,
+            record_button=panel.record_button,
+            marker_button=panel.marker_button,
+            speaker=self.speaker,
+            power=self.power,
+            dock=self.dock,
+            location=self.location,
+            identity=self.identity,
+            uplink=self.uplink,
+            mqtt=self.mqtt,
+        )
+
+    def _note_transition(self, before: State, event: Event, after: State) -> None:
+        self.transitions.append(Transition(self.loop.now_ns(), before, event, after))
+
+    def _happened(self, what: str) -> None:
+        self.happenings.append(Happening(self.loop.now_ns(), what))

@@ -1,0 +1,44 @@
+"""Fixtures for everybody: an agency with keys, a camera in a world, the tools that judge us."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from bench import Camera, make_camera
+from vault_maker import MadeVault, make_vault
+
+from sim.agency import BenchAgency
+
+
+@pytest.fixture(scope="session")
+def agency() -> BenchAgency:
+    return BenchAgency()
+
+
+@pytest.fixture
+def camera(agency: BenchAgency) -> Callable[..., Camera]:
+    """Makes a camera that is switched on; keywords as `bench.make_camera`."""
+
+    def make(**keywords: object) -> Camera:
+        return make_camera(agency, **keywords)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def made_vault(agency: BenchAgency, tmp_path_factory: pytest.TempPathFactory) -> MadeVault:
+    """A vault of two boots, closed in order; copy it before changing it."""
+    return make_vault(agency, tmp_path_factory.mktemp("made") / "vault")
+
+
+@pytest.fixture(scope="session")
+def tools() -> Path:
+    """Go age and the npm packages, as scripts/install-tools leaves them. Missing ones fail."""
+    folder = Path(os.environ.get("BWV_TOOLS", ".cache/tools")).resolve()
+    if not (folder / "bin" / "age").exists() or not (folder / "node_modules").exists():
+        pytest.fail("run 'sh scripts/install-tools' first: independent tools judge our output")
+    os.environ["BWV_TOOLS"] = str(folder)
+    return folder

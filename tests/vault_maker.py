@@ -1,0 +1,167 @@
+"""The vault of `vectors/verdicts.toml`, and the changes that file speaks of."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import NamedTuple
+
+from bench import make_camera
+from cryptography import x509
+
+from bwv_device.evidence import signature
+from bwv_device.evidence.ledger import parse_line
+from hal.ports import Anchor
+from hal.simulated.disk import Bytes, Names, PowerCut, Tear
+from sim.agency import BenchAgency
+
+
+class MadeVault(NamedTuple):
+    path: Path
+    root: x509.Certificate
+    anchor: Anchor
+
+
+def make_vault(agency: BenchAgency, path: Path) -> MadeVault:
+    """Two boots: a sealed recording of two segments with a still, a recording whose power was cut;
+    then a recovery, one sealed recording, an orderly stop."""
+    camera = make_camera(
+        agency,
+        recording={"pre_event_s": 2, "segment_s": 10},
+        video={"bitrate_kbps": 200},
+    )
+    camera.run_seconds(3)
+    camera.press_record_twice()
+    camera.run_seconds(6)
+    camera.press_marker(times=2)
+    camera.run_seconds(6)
+    camera.hold_record()
+    camera.run_seconds(2)
+    camera.press_record_twice()
+    camera.run_seconds(4.3)
+    camera.disk.cut_in_next("append")
+    try:
+        camera.run_seconds(3)
+    except PowerCut:
+        camera.power_cut(Tear(Bytes.PART, Names.WITH))
+    camera.boot()
+    camera.run_seconds(3)
+    camera.press_record_twice()
+    camera.run_seconds(4)
+    camera.hold_record()
+    camera.run_seconds(2)
+    agent = camera.agent
+    camera.shut_down()
+    assert agent is not None
+    assert agent.journal.anchor is not None
+    camera.disk.dump(path)
+    return MadeVault(path, agency.root, agent.journal.anchor)
+
+
+class Hand:
+    """Does to a copy of a vault what a case says, in the words of verdicts.toml."""
+
+    def __init__(self, vault: Path) -> None:
+        self.vault = vault
+
+    def do(self, words: str) -> None:
+        verb, *rest = words.split(" ", 2)
+        what = rest[0] if rest else ""
+        more = rest[1].split() if len(rest) > 1 else []
+        getattr(self, f"_{verb}")(what, *more)
+
+    # --- files --------------------------------------------------------------------------------
+
+    def _file(self, kind: str, number: str) -> Path:
+        if kind == "ledger":
+            return self.vault / "ledger" / f"{int(number):08d}.ledger"
+        suffix = "*.part" if kind == "part" else "*.age"
+        return sorted((self.vault / "footage").glob(suffix))[int(number)]
+
+    def _remove(self, kind: str, number: str) -> None:
+        if kind == "boot":
+            for path in (self.vault / "footage").glob(f"{int(number):08d}-*"):
+                path.unlink()
+        else:
+            self._file(kind, number).unlink()
+
+    def _swap(self, kind: str, *numbers: str) -> None:
+        if kind == "lines":
+            boot, first, second = map(int, numbers)
+            lines = self._lines(boot)
+            lines[first], lines[second] = lines[second], lines[first]
+            self._put(boot, lines)
+            return
+        first_file, second_file = (self._file(kind, number) for number in numbers)
+        contents = first_file.read_bytes(), second_file.read_bytes()
+        first_file.write_bytes(contents[1])
+        second_file.write_bytes(contents[0])
+
+    def _copy(self, kind: str, source: str, target: str) -> None:
+        shutil.copyfile(self._file(kind, source), self._file(kind, target))
+
+    def _truncate(self, kind: str, number: str, length: str) -> None:
+        path = self._file(kind, number)
+        path.write_bytes(path.read_bytes()[: -int(length)])
+
+    def _extend(self, kind: str, number: str) -> None:
+        path = self._file(kind, number)
+        path.write_bytes(path.read_bytes() + b"\x00")
+
+    def _add(self, name: str, how: str = "") -> None:
+        (self.vault / name).write_bytes(b"" if how == "empty" else b"something foreign\n")
+
+    def _rename(self, kind: str, number: str, to: str) -> None:
+        path = self._file(kind, number)
+        path.rename(path.with_name(path.name + to[1:] if to.startswith("+") else to))
+
+    # --- ledger lines -------------------------------------------------------------------------
+
+    def _lines(self, boot: int) -> list[bytes]:
+        return self._file("ledger", str(boot)).read_bytes().splitlines(keepends=True)
+
+    def _put(self, boot: int, lines: list[bytes]) -> None:
+        self._file("ledger", str(boot)).write_bytes(b"".join(lines))
+
+    def _delete(self, _: str, boot: str, at: str) -> None:
+        lines = self._lines(int(boot))
+        del lines[int(at)]
+        self._put(int(boot), lines)
+
+    def _repeat(self, _: str, boot: str, at: str) -> None:
+        lines = self._lines(int(boot))
+        lines.insert(int(at), lines[int(at)])
+        self._put(int(boot), lines)
+
+    def _append(self, _: str, boot: str, source: str, at: str) -> None:
+        self._put(int(boot), [*self._lines(int(boot)), self._lines(int(source))[int(at)]])
+
+    def _cut(self, _: str, boot: str, count: str) -> None:
+        self._put(int(boot), self._lines(int(boot))[: -int(count)])
+
+    def _tear(self, boot: str, length: str) -> None:
+        self._truncate("ledger", boot, length)
+
+    def _zeros(self, boot: str, length: str) -> None:
+        self._put(int(boot), [*self._lines(int(boot)), bytes(int(length))])
+
+    def _resign(self, boot: str, at: str) -> None:
+        stranger = signature.private_key(b"stranger" * 6)
+        lines = self._lines(int(boot))
+        line = parse_line(lines[int(at)][:-1])
+        signed = signature.sign(stranger, line.signed).hex().encode()
+        lines[int(at)] = line.signed + b"\t" + signed + b"\n"
+        self._put(int(boot), lines)
+
+    def _high(self, _: str, boot: str, at: str) -> None:
+        lines = self._lines(int(boot))
+        line = parse_line(lines[int(at)][:-1])
+        s = signature.ORDER - int.from_bytes(line.signature[32:], "big")
+        form = (line.signature[:32] + s.to_bytes(32, "big")).hex().encode()
+        lines[int(at)] = line.signed + b"\t" + form + b"\n"
+        self._put(int(boot), lines)
+
+    def _foreign(self, what: str) -> None:
+        if what == "vault":
+            shutil.rmtree(self.vault)
+            make_vault(BenchAgency("another"), self.vault)
