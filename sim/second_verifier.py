@@ -1,0 +1,288 @@
+"""A second opinion on a vault, written from docs/format.md alone.
+
+Standard library and `cryptography`, nothing of bwv_device. Runs by itself:
+
+    python second_verifier.py VAULT [--root ROOT.pem] [--anchor '{"device": …}']
+
+Prints a verdict per file and one word for the vault; exits 0 (whole), 1 (changed), 2 (open).
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import pathlib
+import re
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
+
+N_P256 = int("FFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551", 16)
+LEDGER_NAME = re.compile(r"([0-9]{8})\.ledger", re.ASCII)
+LINE = re.compile(rb"(\{[^\n\t]*\})\t([0-9a-f]{128})", re.DOTALL)
+
+
+class Judge:
+    """Collects complaints (something changed) and loose ends (not closed in order)."""
+
+    def __init__(
+        self,
+        vault: str | pathlib.Path,
+        roots: Sequence[x509.Certificate] = (),
+        anchors: Sequence[dict[str, Any]] = (),
+    ) -> None:
+        self.vault = pathlib.Path(vault)
+        self.roots, self.anchors = list(roots), list(anchors)
+        self.complaints: list[str] = []
+        self.loose: list[str] = []
+        self.verdicts: dict[str, str] = {}
+        self.by_number: dict[int, str] = {}
+        self.files: dict[str, dict[str, Any]] = {}
+        self.previous, self.number = "0" * 64, 0
+        self.device: str | None = None
+        self.loose_bytes: list[dict[str, Any]] = []
+        self.last_kind = ""
+
+    def judge(self) -> str:
+        self.look_for_strangers()
+        for path in sorted((self.vault / "ledger").iterdir()):
+            named = LEDGER_NAME.fullmatch(path.name)
+            if named is None or not path.is_file():
+                self.complaints.append(f"ledger/{path.name} does not belong there")
+            else:
+                self.read_ledger(path, int(named[1]))
+        if self.number == 0:
+            self.complaints.append("no valid line at all")
+        self.loose += [f"{torn['file']} is torn" for torn in self.loose_bytes]
+        if self.last_kind != "stop":
+            self.loose.append("the last line is not 'stop'")
+        self.judge_footage()
+        for anchor in self.anchors:
+            same = self.by_number.get(anchor["number"]) == anchor["digest"]
+            if anchor["device"] != self.device or not same:
+                self.complaints.append("the anchor is not in this ledger")
+        return "changed" if self.complaints else "open" if self.loose else "whole"
+
+    def look_for_strangers(self) -> None:
+        for path in self.vault.iterdir():
+            if path.name not in ("ledger", "footage"):
+                self.complaints.append(f"{path.name} does not belong there")
+
+    # --- ledger -------------------------------------------------------------------------------
+
+    def read_ledger(self, path: pathlib.Path, boot: int) -> None:
+        raw, at = path.read_bytes(), 0
+        key: ec.EllipticCurvePublicKey | None = None
+        while at < len(raw):
+            end = raw.find(b"\n", at)
+            if end == -1:
+                break
+            fields = well_formed(raw[at:end])
+            if fields is None:
+                break
+            if fields["n"] != self.number + 1 or fields["prev"] != self.previous:
+                self.complaints.append(f"{path.name}: line {fields['n']} is out of the chain")
+                return
+            if (fields["kind"] == "boot") is not (at == 0):
+                self.complaints.append(f"{path.name}: boot line out of place")
+            if at == 0:
+                key = self.boot_key(path.name, boot, fields)
+                if fields.get("torn", []) != self.loose_bytes:
+                    self.complaints.append(f"{path.name}: torn ends are not as named")
+                self.loose_bytes = []
+            signed, signature = raw[at:end].rsplit(b"\t", 1)
+            if key is None or not signature_holds(key, signature, signed):
+                self.complaints.append(f"{path.name}: signature of line {fields['n']}")
+            self.number, self.previous = fields["n"], sha256(raw[at:end])
+            self.by_number[self.number] = self.previous
+            self.last_kind = fields["kind"]
+            self.follow(fields)
+            at = end + 1
+        if at < len(raw) or at == 0:
+            rest = raw[at:]
+            torn = {"file": path.name, "length": len(rest), "sha256": sha256(rest)}
+            self.loose_bytes.append(torn)
+
+    def boot_key(
+        self, name: str, boot: int, fields: dict[str, Any]
+    ) -> ec.EllipticCurvePublicKey | None:
+        """The public key of a boot, if device and agency stand behind it."""
+        try:
+            chain = x509.load_pem_x509_certificates(fields["certificate"].encode())
+            common = chain[0].subject.get_attributes_for_oid(x509.NameOID.COMMON_NAME)[0].value
+            common = str(common)
+            statement = {"purpose": "bwv boot key v1", "device": fields["device"]}
+            statement |= {key: fields[key] for key in ("boot", "boot_key", "prev", "n")}
+            certified = fields["device_signature"].encode()
+            holds = re.fullmatch(rb"[0-9a-f]{128}", certified) is not None and signature_holds(
+                chain[0].public_key(), certified, canonical(statement)
+            )
+            point = bytes.fromhex(fields["boot_key"])
+            if point.hex() != fields["boot_key"] or len(point) != 65:
+                raise ValueError
+            key = ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256R1(), point)
+        except (KeyError, ValueError, IndexError, TypeError, AttributeError):
+            self.complaints.append(f"{name}: the boot line can't be read")
+            return None
+        if fields["device"] != common or self.device not in (None, common):
+            self.complaints.append(f"{name}: another device")
+        if fields["boot"] != boot:
+            self.complaints.append(f"{name}: the boot counter is not the file's")
+        if not holds:
+            self.complaints.append(f"{name}: the boot key is not certified")
+        if self.roots and not any(leads_to(chain, root) for root in self.roots):
+            self.complaints.append(f"{name}: the certificate leads to no root given")
+        self.device = common
+        return key
+
+    def follow(self, fields: dict[str, Any]) -> None:
+        kind = fields["kind"]
+        if kind not in ("open", "sync", "seal", "still", "recovered", "wipe"):
+            return
+        try:
+            file = self.files.setdefault(fields["segment"], {"end": None, "sync": None})
+            if file["end"] is not None and kind != "wipe":
+                self.complaints.append(f"line {fields['n']}: {fields['segment']} was finished")
+                return
+            if kind == "open":
+                file["start"] = fields["header"].encode("ascii") + bytes.fromhex(fields["nonce"])
+            elif kind == "sync":
+                file["sync"] = (fields["length"], fields["sha256"])
+            else:
+                file["end"] = kind
+                if kind != "wipe":
+                    file["whole"] = (fields["length"], fields["sha256"])
+            if kind == "recovered":
+                attested = file["sync"][0] if file["sync"] else 0
+                if fields["attested_length"] != attested:
+                    self.complaints.append(f"line {fields['n']}: attested length is not as synced")
+        except (KeyError, ValueError, TypeError, AttributeError):
+            self.complaints.append(f"line {fields['n']} lacks a field")
+
+    # --- footage ------------------------------------------------------------------------------
+
+    def judge_footage(self) -> None:
+        folder = self.vault / "footage"
+        there = {path.name: path for path in folder.iterdir()} if folder.is_dir() else {}
+        for name, file in self.files.items():
+            finished = file["end"] in ("seal", "still")
+            path = there.pop(name, None)
+            if path is None and not finished:
+                path = there.pop(name + ".part", None)
+            if file["end"] == "wipe":
+                if path is not None:
+                    self.complaints.append(f"{name} was wiped and is there")
+                continue
+            self.verdicts[name] = self.judge_file(file, path)
+        for name in there:
+            self.verdicts[name] = "not in the ledger"
+        for name, verdict in self.verdicts.items():
+            if verdict in ("bad", "missing", "not in the ledger"):
+                self.complaints.append(f"{name}: {verdict}")
+            elif verdict == "unattested tail":
+                self.loose.append(f"{name}: {verdict}")
+
+    @staticmethod
+    def judge_file(file: dict[str, Any], path: pathlib.Path | None) -> str:
+        if path is None:
+            return "recovered" if file.get("whole", (1,))[0] == 0 else "missing"
+        data = path.read_bytes()
+        if not data.startswith(file.get("start", b"")):
+            return "bad"
+        if file["sync"] and file["end"] not in ("seal", "still"):
+            length, digest = file["sync"]
+            if length > len(data) or sha256(data[:length]) != digest:
+                return "bad"
+        if file["end"] is None:
+            return "unattested tail"
+        if file["whole"] != (len(data), sha256(data)):
+            return "bad"
+        return "recovered" if file["end"] == "recovered" else "sealed"
+
+
+def well_formed(raw: bytes) -> dict[str, Any] | None:
+    """The fields of a line, or None."""
+    match = LINE.fullmatch(raw)
+    if match is None:
+        return None
+    try:
+        fields = json.loads(match[1], parse_float=None)
+        exact = canonical(fields) == match[1]
+    except (ValueError, TypeError, RecursionError):
+        return None
+    kinds = {"n": int, "prev": str, "t": int, "kind": str}
+    if not exact or any(type(fields.get(key)) is not kind for key, kind in kinds.items()):
+        return None
+    return None if has_float(fields) else fields
+
+
+def has_float(value: Any) -> bool:
+    if isinstance(value, dict):
+        return any(has_float(item) for item in value.values())
+    if isinstance(value, list):
+        return any(has_float(item) for item in value)
+    return isinstance(value, float)
+
+
+def canonical(value: dict[str, Any]) -> bytes:
+    return json.dumps(value, sort_keys=True, separators=(",", ":")).encode("ascii")
+
+
+def signature_holds(key: Any, text: bytes, message: bytes) -> bool:
+    """ECDSA P-256 in the form of section 3.2: the lower s only."""
+    number = int(text, 16)
+    r, s = number >> 256, number & ((1 << 256) - 1)
+    if s > N_P256 >> 1 or not isinstance(key, ec.EllipticCurvePublicKey):
+        return False
+    try:
+        key.verify(encode_dss_signature(r, s), message, ec.ECDSA(hashes.SHA256()))
+    except InvalidSignature:
+        return False
+    return True
+
+
+def leads_to(chain: list[x509.Certificate], root: x509.Certificate) -> bool:
+    for certificate, issuer in zip(chain, [*chain[1:], root], strict=True):
+        try:
+            if not issuer.extensions.get_extension_for_class(x509.BasicConstraints).value.ca:
+                return False
+            certificate.verify_directly_issued_by(issuer)
+        except (InvalidSignature, ValueError, TypeError, x509.ExtensionNotFound):
+            return False
+    return True
+
+
+def sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="A second opinion on a vault.")
+    parser.add_argument("vault")
+    parser.add_argument("--root", action="append", default=[])
+    parser.add_argument("--anchor", action="append", default=[])
+    options = parser.parse_args()
+    roots = [
+        certificate
+        for path in options.root
+        for certificate in x509.load_pem_x509_certificates(pathlib.Path(path).read_bytes())
+    ]
+    judge = Judge(options.vault, roots, [json.loads(text) for text in options.anchor])
+    word = judge.judge()
+    for name in sorted(judge.verdicts):
+        print(f"{judge.verdicts[name]:<18} {name}")
+    for sentence in [*judge.complaints, *judge.loose]:
+        print(f"                   {sentence}")
+    print(word)
+    sys.exit({"whole": 0, "changed": 1, "open": 2}[word])
+
+
+if __name__ == "__main__":
+    main()
