@@ -168,7 +168,7 @@ class Recorder:
         if self._recording is None or self._deadline_passed():
             self._prebuffer.extend(units)
             return
-        self._record(self._before_end(units))
+        self._record(self._before_end(self._as_policy_allows(units)))
         self._watch_quiet()
 
     def lost(self, loss: CaptureLoss) -> None:
@@ -190,6 +190,14 @@ class Recorder:
         if self._recording.segment is None:
             self._board.camera.request_keyframe()
         self._watch_quiet()
+
+    def _as_policy_allows(self, units: Sequence[AccessUnit]) -> Sequence[AccessUnit]:
+        """A batch may bring, after the press, sound that was captured before it."""
+        assert self._recording is not None
+        pressed_ns = self._recording.request.at_ns
+        if self._settings.pre_event_audio or not units or units[0].pts_ns >= pressed_ns:
+            return units
+        return [u for u in units if u.track is Track.VIDEO or u.pts_ns >= pressed_ns]
 
     def _deadline_passed(self) -> bool:
         return self._recording is not None and bool(self._recording.ending) and not self._deadline

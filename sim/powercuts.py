@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import tempfile
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
@@ -79,8 +79,8 @@ def _run(world: World, seconds: float) -> Iterator[None]:
 class Sweep:
     """One camera, one bitrate; plays the script again for each point."""
 
-    def __init__(self, bitrate_bps: int) -> None:
-        self._bitrate_bps = bitrate_bps
+    def __init__(self, bitrate_bps: int, disk: Callable[[], SimulatedDisk] = SimulatedDisk) -> None:
+        self._bitrate_bps, self._disk = bitrate_bps, disk
         self._agency = BenchAgency()
         whole = self._world()
         for _ in script(whole):
@@ -154,7 +154,7 @@ class Sweep:
     def _world(self) -> World:
         agency = self._agency
         media = stub_media(self._bitrate_bps)
-        return World(settings(), agency.device, agency.recipients, media=media)
+        return World(settings(), agency.device, agency.recipients, media=media, disk=self._disk())
 
 
 class _Taken:

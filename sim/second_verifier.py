@@ -19,13 +19,15 @@ from collections.abc import Sequence
 from typing import Any
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 
 N_P256 = int("FFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551", 16)
 LEDGER_NAME = re.compile(r"([0-9]{8})\.ledger", re.ASCII)
+MALFORMED = (KeyError, ValueError, IndexError, TypeError, AttributeError)
+UNPROVEN = (InvalidSignature, UnsupportedAlgorithm, ValueError, TypeError)
 LINE = re.compile(rb"(\{[^\n\t]*\})\t([0-9a-f]{128})", re.DOTALL)
 
 
@@ -128,7 +130,7 @@ class Judge:
             if point.hex() != fields["boot_key"] or len(point) != 65:
                 raise ValueError
             key = ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256R1(), point)
-        except (KeyError, ValueError, IndexError, TypeError, AttributeError):
+        except (*MALFORMED, UnsupportedAlgorithm):
             self.complaints.append(f"{name}: the boot line can't be read")
             return None
         if fields["device"] != common or self.device not in (None, common):
@@ -163,7 +165,7 @@ class Judge:
                 attested = file["sync"][0] if file["sync"] else 0
                 if fields["attested_length"] != attested:
                     self.complaints.append(f"line {fields['n']}: attested length is not as synced")
-        except (KeyError, ValueError, TypeError, AttributeError):
+        except MALFORMED:
             self.complaints.append(f"line {fields['n']} lacks a field")
 
     # --- footage ------------------------------------------------------------------------------
@@ -254,7 +256,7 @@ def leads_to(chain: list[x509.Certificate], root: x509.Certificate) -> bool:
             if not issuer.extensions.get_extension_for_class(x509.BasicConstraints).value.ca:
                 return False
             certificate.verify_directly_issued_by(issuer)
-        except (InvalidSignature, ValueError, TypeError, x509.ExtensionNotFound):
+        except (*UNPROVEN, x509.ExtensionNotFound, x509.DuplicateExtension):
             return False
     return True
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
@@ -34,6 +35,9 @@ from bwv_device.keys import chain_leads_to
 from hal.ports import Anchor
 
 BLOCK = 1 << 20
+
+# What an altered certificate or key can make its parsers raise.
+UNREADABLE = (KeyError, ValueError, TypeError, IndexError, AttributeError, UnsupportedAlgorithm)
 
 
 class Status(enum.Enum):
@@ -237,7 +241,7 @@ class _LedgerCheck:
             point = bytes.fromhex(fields["boot_key"])
             boot_key = signature.public_key(point)
             certified = bytes.fromhex(fields["device_signature"])
-        except (KeyError, ValueError, TypeError, IndexError, AttributeError):
+        except UNREADABLE:
             return "the boot line's keys can't be read"
         if fields.get("boot") != boot:
             return f"the boot counter is {fields.get('boot')}"
