@@ -33,6 +33,18 @@ CA_KEY, CA = "device-ca-key.pem", "device-ca.pem"
 IDENTITY, RECIPIENTS = "agency-identity.txt", "agency-recipients.txt"
 DEVICE_KEY, DEVICE = "device-key.pem", "device.pem"
 
+# What a damaged or hostile certificate makes the parser raise, in parts at first use.
+UNREADABLE_CERTIFICATE = (
+    ValueError,
+    TypeError,
+    IndexError,
+    UnsupportedAlgorithm,
+    x509.InvalidVersion,
+    x509.DuplicateExtension,
+    x509.ExtensionNotFound,
+    x509.UnsupportedGeneralNameType,
+)
+
 YEAR = datetime.timedelta(days=365)
 
 
@@ -181,7 +193,7 @@ def load_certificates(path: Path) -> list[x509.Certificate]:
 def parse_certificates(pem: bytes, where: str) -> list[x509.Certificate]:
     try:
         return x509.load_pem_x509_certificates(pem)
-    except ValueError:
+    except UNREADABLE_CERTIFICATE:
         raise CertificateError(
             f"{where} holds no certificate that can be read.", "Give a PEM file."
         ) from None
@@ -247,7 +259,7 @@ def chain_leads_to(chain: Sequence[x509.Certificate], root: x509.Certificate) ->
             return False
         try:
             subject.verify_directly_issued_by(issuer)
-        except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm):
+        except (InvalidSignature, *UNREADABLE_CERTIFICATE):
             return False
     return bool(chain)
 
@@ -255,5 +267,5 @@ def chain_leads_to(chain: Sequence[x509.Certificate], root: x509.Certificate) ->
 def _basic_constraints(certificate: x509.Certificate) -> x509.BasicConstraints | None:
     try:
         return certificate.extensions.get_extension_for_class(x509.BasicConstraints).value
-    except (x509.ExtensionNotFound, x509.DuplicateExtension, ValueError):
+    except UNREADABLE_CERTIFICATE:
         return None

@@ -27,7 +27,10 @@ from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 N_P256 = int("FFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551", 16)
 LEDGER_NAME = re.compile(r"([0-9]{8})\.ledger", re.ASCII)
 MALFORMED = (KeyError, ValueError, IndexError, TypeError, AttributeError)
-UNPROVEN = (InvalidSignature, UnsupportedAlgorithm, ValueError, TypeError)
+UNPROVEN = (
+    *(InvalidSignature, UnsupportedAlgorithm, ValueError, TypeError, x509.InvalidVersion),
+    *(x509.ExtensionNotFound, x509.DuplicateExtension, x509.UnsupportedGeneralNameType),
+)
 LINE = re.compile(rb"(\{[^\n\t]*\})\t([0-9a-f]{128})", re.DOTALL)
 
 
@@ -130,7 +133,7 @@ class Judge:
             if point.hex() != fields["boot_key"] or len(point) != 65:
                 raise ValueError
             key = ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256R1(), point)
-        except (*MALFORMED, UnsupportedAlgorithm):
+        except (*MALFORMED, *UNPROVEN):
             self.complaints.append(f"{name}: the boot line can't be read")
             return None
         if fields["device"] != common or self.device not in (None, common):
@@ -256,7 +259,7 @@ def leads_to(chain: list[x509.Certificate], root: x509.Certificate) -> bool:
             if not issuer.extensions.get_extension_for_class(x509.BasicConstraints).value.ca:
                 return False
             certificate.verify_directly_issued_by(issuer)
-        except (*UNPROVEN, x509.ExtensionNotFound, x509.DuplicateExtension):
+        except UNPROVEN:
             return False
     return True
 

@@ -100,10 +100,7 @@ class X25519Identity:
         if stanza.arguments[0] != "X25519":
             return None
         share = _share(stanza, 32)
-        try:
-            shared = self._key().exchange(x25519.X25519PublicKey.from_public_bytes(share))
-        except ValueError:  # an all-zero shared secret
-            raise SealedFileError("An X25519 stanza holds a share of low order.") from None
+        shared = _exchange(self._key(), share)
         key = _hkdf(shared, share + self.recipient().public, X25519_INFO)
         try:
             return ChaCha20Poly1305(key).decrypt(bytes(12), stanza.body, None)
@@ -156,7 +153,9 @@ class HybridIdentity:
         if stanza.arguments[0] != "mlkem768x25519":
             return None
         enc = _share(stanza, HYBRID_ENC_LENGTH)
-        key = MLKEM768X25519PrivateKey(*self._keys())
+        mlkem_key, x25519_key = self._keys()
+        key = MLKEM768X25519PrivateKey(mlkem_key, x25519_key)
+        _exchange(x25519_key, enc[-32:])  # HPKE would call a low-order share a wrong key
         try:
             return HYBRID_SUITE.decrypt(enc + stanza.body, key, info=HYBRID_INFO)
         except InvalidTag:
@@ -329,6 +328,13 @@ def _share(stanza: Stanza, length: int) -> bytes:
     if len(share) != length or len(stanza.body) != WRAPPED_KEY_LENGTH:
         raise SealedFileError("A stanza has a wrong length.")
     return share
+
+
+def _exchange(key: x25519.X25519PrivateKey, share: bytes) -> bytes:
+    try:
+        return key.exchange(x25519.X25519PublicKey.from_public_bytes(share))
+    except ValueError:  # an all-zero shared secret
+        raise SealedFileError("A stanza holds an X25519 share of low order.") from None
 
 
 def _wrapped(body: bytes) -> bytes:

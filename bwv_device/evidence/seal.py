@@ -89,6 +89,8 @@ class Opener:
         while sealed:
             following = self._source.read(CHUNK + TAG)
             yield self._open(counter, sealed, is_last=not following)
+            if self.ended and following:
+                raise SealedFileError("There is something behind the final chunk.")
             counter += 1
             sealed = following
         if not self.ended:
@@ -103,7 +105,7 @@ class Opener:
 
     def _open(self, counter: int, sealed: bytes, *, is_last: bool) -> bytes:
         nonce = counter.to_bytes(11, "big")
-        for end in [FINAL, MORE] if is_last else [MORE]:
+        for end in [FINAL, MORE] if is_last else [MORE, FINAL]:
             try:
                 chunk = self._cipher.decrypt(nonce + end, sealed, None)
             except InvalidTag:

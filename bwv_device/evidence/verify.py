@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
@@ -31,13 +30,13 @@ from bwv_device.evidence.ledger import (
     parse_line,
 )
 from bwv_device.evidence.vault import FOOTAGE, PART
-from bwv_device.keys import chain_leads_to
+from bwv_device.keys import UNREADABLE_CERTIFICATE, chain_leads_to
 from hal.ports import Anchor
 
 BLOCK = 1 << 20
 
 # What an altered certificate or key can make its parsers raise.
-UNREADABLE = (KeyError, ValueError, TypeError, IndexError, AttributeError, UnsupportedAlgorithm)
+UNREADABLE = (KeyError, AttributeError, *UNREADABLE_CERTIFICATE)
 
 
 class Status(enum.Enum):
