@@ -46,7 +46,7 @@ lock:
 	  --python-version 3.11 --extra sim --group dev --output-file requirements.lock pyproject.toml
 
 diagram: $(STAMP)
-	$(BIN)/python -m scripts.draw_states docs/states.svg
+	$(BIN)/python -m sim.diagram docs/states.svg
 
 clean:
 	rm -rf $(VENV) build dist .cache demo-shift

@@ -8,7 +8,7 @@ from bwv_device.evidence.seal import CHUNK, TAG
 from bwv_device.settings import MIB, Alarms, Settings
 
 # Container, ledger and signatures on top of the encoder's bits.
-OVERHEAD_PERMILLE = 30
+OVERHEAD_PERMILLE = 40
 LEDGER_BYTES_PER_FRAGMENT = 600
 
 

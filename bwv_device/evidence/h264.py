@@ -35,9 +35,10 @@ def first_nal_type(data: bytes) -> int:
 
 
 def is_picture(data: bytes) -> bool:
-    """Whether the access unit shows something: parameter sets alone must not start a segment."""
-    if first_nal_type(data) in (SLICE, IDR):
-        return True
+    """Whether the access unit shows something: parameter sets alone must not start a segment.
+    Raises `ValueError` when it is malformed."""
+    if first_nal_type(data) == SLICE and int.from_bytes(data[:4], "big") + 4 == len(data):
+        return True  # the usual case, told without walking
     return any(unit[0] & 31 in (SLICE, IDR) for unit in nal_units(data))
 
 

@@ -15,9 +15,6 @@ from hal.ports import AccessUnit, Track
 
 BY_PTS = itemgetter(1)
 
-# Below this a unit may hold parameter sets alone (an encoder starved of bits sends such).
-SMALL_UNIT = 96
-
 
 class Anomaly(NamedTuple):
     """`reason` is "missing" for a hole in a track; else why `units` were not taken."""
@@ -48,8 +45,8 @@ class Interleaver:
         anomalies: list[Anomaly] = []
         last_ns, ends_ns, waiting = self._last_ns, self._end_ns, self._waiting
         for unit in batch:
-            track, pts_ns, duration_ns, keyframe, data = unit
-            wrong = self._wrong(unit) if keyframe or len(data) < SMALL_UNIT else ""
+            track, pts_ns, duration_ns = unit.track, unit.pts_ns, unit.duration_ns
+            wrong = self._wrong(unit)
             if pts_ns <= last_ns[track]:
                 wrong = "duplicate" if pts_ns == last_ns[track] else "backward"
             if wrong:
