@@ -376,11 +376,11 @@ class Agent:
             self._alarm("battery", patterns.BATTERY, at_once=worse)
 
     def _check_storage(self) -> None:
-        minutes = storage.minutes_left(self._settings, self._board.disk.free_bytes())
-        room = storage.room(self._settings.alarms, minutes)
+        left_s = storage.seconds_left(self._settings, self._board.disk.free_bytes())
+        room = storage.room(self._settings, left_s)
         worse, self._room = room > self._room, room
         if worse:
-            self.journal.note("storage", minutes_left=minutes, room=room.name.lower())
+            self.journal.note("storage", minutes_left=left_s // 60, room=room.name.lower())
         if room is storage.Room.FULL and self.state in (State.RECORDING, State.POST_EVENT):
             self.handle(Event.ABORT, "storage full")
         if room > storage.Room.ENOUGH:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 
 from bwv_device.evidence.seal import CHUNK, TAG
-from bwv_device.settings import MIB, Alarms, Settings
+from bwv_device.settings import MIB, Settings
 
 # Container, ledger and signatures on top of the encoder's bits.
 OVERHEAD_PERMILLE = 40
@@ -29,13 +29,16 @@ def growth_bytes_per_s(settings: Settings) -> int:
     return max(media, padded) + int(fragments * LEDGER_BYTES_PER_FRAGMENT)
 
 
-def minutes_left(settings: Settings, free_bytes: int) -> int:
-    """Minutes of recording until only the reserve is left."""
+def seconds_left(settings: Settings, free_bytes: int) -> int:
+    """Seconds of recording until only the reserve is left."""
     usable = max(0, free_bytes - settings.storage.reserve_mib * MIB)
-    return usable // growth_bytes_per_s(settings) // 60
+    return usable // growth_bytes_per_s(settings)
 
 
-def room(alarms: Alarms, minutes: int) -> Room:
-    if minutes <= 0:
+def room(settings: Settings, left_s: int) -> Room:
+    """Full is when the reserve would be touched before the next two looks."""
+    alarms = settings.alarms
+    if left_s < 2 * settings.storage.check_s:
         return Room.FULL
-    return Room((minutes < alarms.storage_low_min) + (minutes < alarms.storage_critical_min))
+    limits_min = (alarms.storage_low_min, alarms.storage_critical_min)
+    return Room(sum(left_s < 60 * limit for limit in limits_min))

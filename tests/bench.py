@@ -47,11 +47,12 @@ class Camera(World):
         """Names of one-time sounds, in order."""
         assert self.panel is not None
         names: list[str] = []
-        started = -1
+        last_ns = -SECOND_NS
         for item in self.panel.history["beeper"]:
-            if item.level.value == "on" and item.at_ns > started:
-                names.append(item.pattern)
-                started = item.at_ns + SECOND_NS // 2
+            if item.level.value == "on":
+                if item.at_ns - last_ns > SECOND_NS // 2 or names[-1] != item.pattern:
+                    names.append(item.pattern)
+                last_ns = item.at_ns
         return names
 
     def verify(self, folder: Path) -> Report:

@@ -142,10 +142,15 @@ def test_a_bug_in_a_lane_ends_the_run(runner: Runner) -> None:
 def test_a_lane_is_bounded(runner: Runner) -> None:
     lane = runner.loop.lane("disk")
     gate = threading.Event()
-    with pytest.raises(LaneFullError):
+    accepted = 0
+    try:
         for _ in range(LANE_LIMIT + 2):
             lane.submit(lambda: gate.wait(10), lambda outcome: None)
+            accepted += 1
+    except LaneFullError:
+        pass
     gate.set()
+    assert LANE_LIMIT <= accepted <= LANE_LIMIT + 1
 
 
 def test_an_ended_agent_runs_nothing_more() -> None:

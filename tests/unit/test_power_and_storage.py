@@ -59,14 +59,15 @@ def test_the_forecast_counts_padding_and_is_not_optimistic(kbps: int, camera) ->
     assert used <= forecast <= used * 1.3
 
 
-def test_minutes_left_stop_at_the_reserve() -> None:
+def test_time_left_stops_at_the_reserve() -> None:
     settings = Settings()
-    assert storage.minutes_left(settings, settings.storage.reserve_mib * MIB) == 0
-    assert storage.minutes_left(settings, 0) == 0
+    assert storage.seconds_left(settings, settings.storage.reserve_mib * MIB) == 0
+    assert storage.seconds_left(settings, 0) == 0
     hour = 3600 * storage.growth_bytes_per_s(settings) + settings.storage.reserve_mib * MIB
-    assert storage.minutes_left(settings, hour) == 60
+    assert storage.seconds_left(settings, hour) == 3600
 
 
-def test_room_by_minutes() -> None:
-    names = [storage.room(Alarms(), minutes).name for minutes in (90, 60, 59, 30, 29, 1, 0)]
+def test_room_by_time_left() -> None:
+    lefts = (5400, 3600, 3599, 1800, 1799, 20, 19)
+    names = [storage.room(Settings(), left).name for left in lefts]
     assert names == ["ENOUGH", "ENOUGH", "LOW", "LOW", "CRITICAL", "CRITICAL", "FULL"]

@@ -1,0 +1,264 @@
+"""Capture and storage faults: recorded as gaps and faults, never hidden, never fatal."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Callable
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from bench import Camera
+
+from bwv_device.evidence.fmp4_reader import fragments, units
+from hal.ports import SECOND_NS, AccessUnit, CaptureLoss, Track
+from hal.simulated.capture import StubVideo
+from hal.simulated.disk import Fault
+
+Make = Callable[..., Camera]
+
+
+def gaps(it: Camera) -> list[tuple[str, str, int]]:
+    return [(line["track"], line["reason"], line["units"]) for line in it.ledger("gap")]
+
+
+def started(camera: Make, **settings: object) -> Camera:
+    it = camera(**{"recording": {"pre_event_s": 3}, **settings})
+    it.run_seconds(5)
+    it.press_record_twice()
+    it.run_seconds(3)
+    return it
+
+
+def finish(it: Camera) -> None:
+    it.hold_record()
+    it.run_seconds(2)
+
+
+def numbers(it: Camera, folder: Path) -> list[int]:
+    """Numbers of all exported pictures, in order."""
+    found = []
+    for film in it.export(folder):
+        data = film.path.read_bytes()
+        for moof, mdat in fragments(data):
+            found += [
+                StubVideo.number_of(unit.data)
+                for unit in units(data, moof, mdat, 48_000)
+                if unit.track is Track.VIDEO
+            ]
+    return found
+
+
+# --- capture -----------------------------------------------------------------------------------
+
+
+def test_a_stall_is_a_fault_and_a_gap_of_the_right_length(camera: Make) -> None:
+    it = started(camera)
+    it.camera.stalled = it.microphone.stalled = True
+    it.run_seconds(4)
+    it.camera.stalled = it.microphone.stalled = False
+    it.run_seconds(5)
+    finish(it)
+    assert [line["reason"] for line in it.ledger("fault")] == ["no pictures", "pictures again"]
+    missing = {track: units for track, reason, units in gaps(it) if reason == "missing"}
+    assert missing == {"video": 120, "audio": pytest.approx(187, abs=2)}
+
+
+@pytest.mark.parametrize(
+    ("disturb", "expected"),
+    [
+        (lambda batch: [batch[0]._replace(pts_ns=batch[0].pts_ns - SECOND_NS), *batch], "backward"),
+        (lambda batch: [batch[0], *batch], "duplicate"),
+        (lambda batch: batch[:2] + batch[4:], "missing"),
+        (lambda batch: [unit._replace(data=b"\x00\x00\x00\x09\x67" + bytes(8)) for unit in batch],
+         "no picture"),
+        (lambda batch: [unit._replace(data=unit.data[:-3]) for unit in batch], "malformed"),
+    ],
+    ids=["backward", "duplicate", "missing", "parameter sets only", "malformed"],
+)  # fmt: skip
+def test_odd_units_are_counted_and_the_rest_is_kept(
+    camera: Make, tmp_path: Path, disturb: Callable[[list[AccessUnit]], list[AccessUnit]],
+    expected: str,
+) -> None:  # fmt: skip
+    it = started(camera)
+    it.camera.disturb = disturb
+    it.run_seconds(0.25)
+    it.camera.disturb = lambda batch: batch
+    it.run_seconds(3)
+    finish(it)
+    assert expected in {reason for _, reason, _ in gaps(it)}
+    it.shut_down()
+    kept = numbers(it, tmp_path)
+    assert kept == sorted(set(kept))
+    assert it.verify(tmp_path).complete
+
+
+def test_keyframes_that_stay_out_do_not_end_the_recording(camera: Make, tmp_path: Path) -> None:
+    it = started(camera, recording={"pre_event_s": 3, "segment_s": 10})
+    it.camera.disturb = lambda batch: [unit._replace(keyframe=False) for unit in batch]
+    it.run_seconds(30)
+    it.camera.disturb = lambda batch: batch
+    it.run_seconds(12)
+    finish(it)
+    lengths = [(s["end_pts_ns"] - s["first_pts_ns"]) // SECOND_NS for s in it.ledger("seal")]
+    assert lengths[0] >= 30, "it cuts where the next keyframe comes"
+    it.shut_down()
+    assert it.verify(tmp_path).complete
+
+
+def test_a_flood_of_odd_units_is_few_lines(camera: Make) -> None:
+    it = started(camera)
+    it.camera.disturb = lambda batch: [unit for unit in batch for _ in range(3)]
+    it.run_seconds(60)
+    it.camera.disturb = lambda batch: batch
+    it.run_seconds(3)
+    duplicates = [gap for gap in gaps(it) if gap[1] == "duplicate"]
+    assert len(duplicates) == 1
+    assert duplicates[0][2] == pytest.approx(3600, abs=40)
+
+
+def test_units_lost_in_a_backend_are_counted(camera: Make) -> None:
+    it = started(camera)
+    it.camera.lose(CaptureLoss(Track.VIDEO, 7, "driver overflow"))
+    it.run_seconds(20)
+    assert ("video", "driver overflow", 7) in gaps(it)
+
+
+def test_a_microphone_that_is_unplugged_does_not_hold_the_pictures_up(
+    camera: Make, tmp_path: Path
+) -> None:
+    it = started(camera)
+    it.microphone.stalled = True
+    it.run_seconds(10)
+    assert it.light() == "recording"
+    it.microphone.stalled = False
+    it.run_seconds(5)
+    finish(it)
+    assert any(g[0] == "audio" and g[1] == "missing" for g in gaps(it))
+    it.shut_down()
+    kept = numbers(it, tmp_path)
+    assert kept == list(range(kept[0], kept[-1] + 1))
+
+
+def test_a_slow_card_drops_whole_seconds_and_says_how_many(camera: Make, tmp_path: Path) -> None:
+    it = started(camera, recording={"pre_event_s": 3, "queue_limit_mib": 4})
+    it.disk.latency_ns = lambda operation: 12 * SECOND_NS if operation.verb == "sync" else 0
+    it.run_seconds(40)
+    it.disk.latency_ns = lambda operation: 0
+    it.run_seconds(60)
+    finish(it)
+    assert it.agent.recorder.dropped_units > 0
+    said = sum(units for _, reason, units in gaps(it) if reason == "queue overflow")
+    assert said == it.agent.recorder.dropped_units
+    assert it.agent.recorder.undurable_bytes <= 6 << 20
+    it.shut_down()
+    assert it.verify(tmp_path).complete
+    kept = numbers(it, tmp_path)
+    holes = [b for a, b in pairwise(kept) if b != a + 1]
+    assert holes
+    assert all(number % 30 == 0 for number in holes), "after a hole it starts at a keyframe"
+
+
+# --- storage -----------------------------------------------------------------------------------
+
+
+def operations_of_a_recording(camera: Make) -> int:
+    it = camera(recording={"pre_event_s": 3, "segment_s": 10})
+    it.run_seconds(5)
+    it.press_record_twice()
+    it.run_seconds(12)
+    finish(it)
+    return it.disk.count
+
+
+@pytest.mark.parametrize("code", [errno.EIO, errno.ENOSPC, errno.EROFS], ids=errno.errorcode.get)
+@pytest.mark.parametrize("times", [1, 3])
+def test_an_error_at_any_operation_loses_nothing(
+    camera: Make, tmp_path: Path, code: int, times: int
+) -> None:
+    """The disk fails once or thrice and works again: no picture is missing in the end."""
+    count = operations_of_a_recording(camera)
+    for number in range(0, count, 9):
+        it = camera(recording={"pre_event_s": 3, "segment_s": 10}, boot=False)
+        it.disk.faults.append(Fault(number, code, times))
+        it.boot()
+        it.run_seconds(8)
+        it.press_record_twice()
+        pressed_ns = it.transitions[-1].at_ns
+        it.run_seconds(12)
+        it.hold_record()
+        stopped_ns = it.loop.now_ns() - SECOND_NS // 10
+        it.run_seconds(4)
+        it.shut_down()
+        it.boot()
+        it.run_seconds(2)
+        it.shut_down()
+        folder = tmp_path / str(number)
+        report = it.verify(folder)
+        assert report.complete, (number, report.problems, report.remarks, report.segments)
+        # A ledger that broke starts another recording, which may repeat some pictures.
+        kept = sorted(set(numbers(it, folder)))
+        where = f"operation {number}"
+        assert kept == list(range(kept[0], kept[-1] + 1)), where
+        assert kept[0] <= (pressed_ns - 3 * SECOND_NS) * 30 // SECOND_NS, where
+        assert kept[-1] >= (stopped_ns - SECOND_NS // 10) * 30 // SECOND_NS, where
+
+
+def test_a_disk_error_is_a_fault_line_and_a_new_segment(camera: Make) -> None:
+    it = started(camera)
+    it.disk.faults.append(Fault(it.disk.count, errno.EIO, 1))
+    it.run_seconds(5)
+    finish(it)
+    fault = it.ledger("fault")[0]
+    assert fault["part"] == "segment"
+    assert "nput/output" in fault["reason"]
+    assert [o["segment"][-12:-8] for o in it.ledger("open")] == ["0001", "0002"]
+
+
+def test_a_ledger_that_breaks_is_opened_anew_and_recording_goes_on(
+    camera: Make, tmp_path: Path
+) -> None:
+    it = started(camera)
+
+    original = it.disk._operation
+    broken = {"left": 1}
+
+    def fail_ledger(verb: str, path: str, length: int) -> bool:
+        if path.startswith("ledger/") and verb == "sync" and broken["left"]:
+            broken["left"] -= 1
+            raise OSError(errno.EIO, "input/output error", path)
+        return original(verb, path, length)
+
+    it.disk._operation = fail_ledger
+    it.run_seconds(6)
+    finish(it)
+    it.shut_down()
+    assert [line["boot"] for line in it.ledger("boot")] == [1, 2]
+    assert it.ledger("boot")[1]["cause"] == "ledger fault"
+    assert it.ledger("open")[-1]["trigger"] == "continued"
+    report = it.verify(tmp_path)
+    assert report.complete, report.problems
+    kept = sorted(set(numbers(it, tmp_path)))
+    assert kept == list(range(kept[0], kept[-1] + 1)), "no picture is lost"
+
+
+def test_recovery_cut_off_again_and_again(camera: Make, tmp_path: Path) -> None:
+    from hal.simulated.disk import TEARS, PowerCut
+
+    it = started(camera)
+    it.power_cut(TEARS[2])
+    for number, tear in enumerate((*TEARS, *TEARS)):
+        it.disk.cut_before = it.disk.count + number % 7
+        try:
+            it.boot()
+            it.run_seconds(1)
+        except PowerCut:
+            pass
+        it.power_cut(tear)
+    it.boot()
+    it.run_seconds(2)
+    it.shut_down()
+    report = it.verify(tmp_path)
+    assert report.complete, (report.problems, report.remarks)
+    assert [v.status.value for v in report.segments] == ["recovered"]
+    assert len(numbers(it, tmp_path)) >= 5 * 30
