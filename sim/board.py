@@ -6,6 +6,7 @@ import sys
 import threading
 from functools import partial
 
+from bwv_device.loop import RealLoop
 from bwv_device.settings import Settings, milliseconds
 from hal.panel import PanelPins
 from hal.ports import Board, Clock, Disk, Entropy, Identity, Scheduler
@@ -38,6 +39,9 @@ def realtime(
     epoch_utc_ns = clock.utc().utc_ns - clock.monotonic_ns()
     scene = Scene(video.width, video.height, video.fps, video.bitrate_kbps * 1000, epoch_utc_ns)
     sound = Sound(street, settings.audio.bitrate_kbps * 1000)
+    # Encoding takes its time: capture has a thread of its own, as on hardware a process.
+    capture = RealLoop(clock)
+    threading.Thread(target=capture.run, name="capture", daemon=True).start()
     panel = SimulatedPanel(PanelPins(**settings.as_dict()["pins"]), scheduler)
     dock = SimulatedDock()
     _Fingers(panel, dock, scheduler, settings).start()
@@ -45,8 +49,8 @@ def realtime(
         clock=clock,
         entropy=entropy,
         disk=disk,
-        camera=SimulatedCamera(scheduler, scene, batch_ns),
-        microphone=SimulatedMicrophone(scheduler, sound, batch_ns),
+        camera=SimulatedCamera(capture, scene, batch_ns),
+        microphone=SimulatedMicrophone(capture, sound, batch_ns),
         stills=PyavStills(),
         front_light=panel.panel.front_light,
         status_light=panel.panel.status_light,

@@ -11,6 +11,7 @@ import math
 from collections.abc import Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from fractions import Fraction
+from multiprocessing import get_context
 
 import av
 import cv2
@@ -40,7 +41,8 @@ class Scene:
     ) -> None:
         self.format = VideoFormat(width, height, fps, bitrate_bps, "libx264 ultrafast")
         self._epoch_utc_ns = epoch_utc_ns
-        self._pool = ProcessPoolExecutor(max_workers=2)
+        # Spawned: a fork of a process with threads may inherit a lock that nobody releases.
+        self._pool = ProcessPoolExecutor(2, mp_context=get_context("spawn"))
         self._coming: dict[int, Future[list[bytes]]] = {}
 
     def gop(self, number: int) -> Sequence[bytes]:

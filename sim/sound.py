@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator
 from fractions import Fraction
 
@@ -20,31 +21,32 @@ VOWELS = ((730, 1090), (270, 2290), (300, 870), (530, 1840), (640, 1190))
 
 
 class Sound:
-    """`hal.simulated.capture.AudioSource`: encodes as far as it is asked, in order."""
+    """`hal.simulated.capture.AudioSource`: encodes from the frame first asked for, in order."""
 
     def __init__(self, samples: Callable[[int], Samples], bitrate_bps: int) -> None:
-        self._samples = samples
-        self._encoder = _encoder(bitrate_bps)
-        extradata = self._encoder.extradata or b""
+        self._samples, self._bitrate_bps = samples, bitrate_bps
+        extradata = _encoder(bitrate_bps).extradata or b""
         self.format = AudioFormat(RATE, 1, bitrate_bps, bytes(extradata))
-        self._packets = self._encode()
-        self._made = -1
+        self._packets: Iterator[bytes] = iter(())
+        self._next = -1
         self._newest = b""
 
     def frame(self, number: int) -> bytes:
-        """Frames are asked for in ascending order; skipped ones are encoded and forgotten."""
-        while self._made < number:
-            self._newest = next(self._packets)
-            self._made += 1
+        """Frame `number`, asked for in ascending order; the encoder begins anew after a hole."""
+        if number == self._next - 1:
+            return self._newest
+        if number != self._next:
+            self._packets = self._encode(number)
+        self._newest, self._next = next(self._packets), number + 1
         return self._newest
 
-    def _encode(self) -> Iterator[bytes]:
-        number = 0
-        while True:
-            frame = av.AudioFrame.from_ndarray(self._samples(number)[None], "fltp", "mono")
+    def _encode(self, first: int) -> Iterator[bytes]:
+        encoder = _encoder(self._bitrate_bps)
+        for number in itertools.count():
+            samples = self._samples(first + number)
+            frame = av.AudioFrame.from_ndarray(samples[None], "fltp", "mono")
             frame.sample_rate, frame.pts = RATE, number * SAMPLES_PER_FRAME
-            number += 1
-            for packet in self._encoder.encode(frame):
+            for packet in encoder.encode(frame):
                 # The encoder's delay comes out as one packet before time zero.
                 if packet.pts is not None and packet.pts >= 0:
                     yield bytes(packet)

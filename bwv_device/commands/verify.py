@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from bwv_device import keys
+from bwv_device.errors import VaultError
 from bwv_device.evidence.verify import Report, Status, parse_anchor, verify
 
 CHANGED, NOT_CLOSED, NO_ROOT = 10, 11, 12
@@ -56,8 +57,14 @@ def exit_code(report: Report) -> int:
 
 
 def _text(anchor: str) -> str:
-    path = Path(anchor)
-    return anchor if anchor.lstrip().startswith("{") else path.read_text()
+    if anchor.lstrip().startswith("{"):
+        return anchor
+    try:
+        return Path(anchor).read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        raise VaultError(
+            f"The anchor {anchor} can't be read: {error}.", "Give a file, or JSON."
+        ) from None
 
 
 def _show(report: Report) -> None:

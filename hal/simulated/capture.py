@@ -72,7 +72,8 @@ class _Device(ABC):
         self._timer = self._scheduler.call_at(when_ns, self._deliver)
 
     def _deliver(self) -> None:
-        if self._sink is None:
+        sink = self._sink  # `stop` may come from another thread meanwhile
+        if sink is None:
             return
         batch: list[AccessUnit] = []
         now_ns = self._scheduler.now_ns()
@@ -82,7 +83,7 @@ class _Device(ABC):
         if batch and not self.stalled:
             batch = self.disturb(batch)
             self.delivered += len(batch)
-            self._sink.units(batch)
+            sink.units(batch)
         self._wake_later()
 
     @abstractmethod

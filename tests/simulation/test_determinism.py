@@ -1,0 +1,211 @@
+"""The same inputs give the same vault: in virtual and in real time, under any hash seed."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+from dataclasses import replace
+from pathlib import Path
+
+from bench import digest, make_camera
+
+from bwv_device.agent import Agent
+from bwv_device.evidence.export import export
+from bwv_device.evidence.fmp4_reader import fragments, units
+from bwv_device.evidence.verify import verify
+from bwv_device.loop import RealLoop
+from bwv_device.settings import Recording, Settings
+from hal.host import HostClock
+from hal.panel import PanelPins
+from hal.ports import Board, Track
+from hal.simulated.body import (
+    SeededEntropy,
+    SimulatedClock,
+    SimulatedDock,
+    SimulatedLocation,
+    SimulatedMqtt,
+    SimulatedPower,
+    SimulatedSpeaker,
+    SimulatedUplink,
+    StubStills,
+)
+from hal.simulated.capture import SimulatedCamera, SimulatedMicrophone, StubAudio, StubVideo
+from hal.simulated.disk import SimulatedDisk
+from hal.simulated.panel import SimulatedPanel
+from sim.agency import BenchAgency
+from sim.loop import VirtualLoop
+from sim.replay import RecordingLoop, ReplayLoop, Trace, recording_board, replay_board
+from sim.world import stub_media
+
+MS = 1_000_000
+SETTINGS = replace(Settings(), recording=Recording(pre_event_s=1, segment_s=10))
+
+SHIFT = """
+import sys
+sys.path.insert(0, sys.argv[1])
+from bench import digest, make_camera
+from sim.agency import BenchAgency
+it = make_camera(BenchAgency(), recording={"pre_event_s": 5}, seed="42")
+it.run_seconds(8)
+it.press_record_twice()
+it.run_seconds(12)
+it.press_marker(times=2)
+it.run_seconds(3)
+it.hold_record()
+it.run_seconds(2)
+it.shut_down()
+print(digest(it.disk))
+"""
+
+
+def test_two_hash_seeds_give_one_digest() -> None:
+    tests = str(Path(__file__).parents[1])
+    digests = {
+        subprocess.run(
+            [sys.executable, "-c", SHIFT, tests],
+            env={**os.environ, "PYTHONHASHSEED": seed},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for seed in ("1", "2", "random")
+    }
+    assert len(digests) == 1
+    assert len(digests.pop().strip()) == 64
+
+
+def test_another_seed_gives_another_digest(agency: BenchAgency) -> None:
+    digests = set()
+    for seed in ("1", "2"):
+        it = make_camera(agency, seed=seed)
+        it.run_seconds(1)
+        it.shut_down()
+        digests.add(digest(it.disk))
+    assert len(digests) == 2
+
+
+def board(scheduler: RealLoop | VirtualLoop, disk: SimulatedDisk, agency: BenchAgency) -> Board:
+    """A simulated board on any scheduler."""
+    panel = SimulatedPanel(PanelPins(**SETTINGS.as_dict()["pins"]), scheduler)
+    board.panel = panel
+    return Board(
+        clock=SimulatedClock(scheduler, 10**18),
+        entropy=SeededEntropy("replay"),
+        disk=disk,
+        camera=SimulatedCamera(scheduler, StubVideo(30, 800_000), 250 * MS),
+        microphone=SimulatedMicrophone(scheduler, StubAudio(), 250 * MS),
+        stills=StubStills(),
+        front_light=panel.panel.front_light,
+        status_light=panel.panel.status_light,
+        beeper=panel.panel.beeper,
+        haptic=panel.panel.haptic,
+        record_button=panel.panel.record_button,
+        marker_button=panel.panel.marker_button,
+        speaker=SimulatedSpeaker(),
+        power=SimulatedPower(scheduler),
+        dock=SimulatedDock(),
+        location=SimulatedLocation(),
+        identity=agency.device,
+        uplink=SimulatedUplink(),
+        mqtt=SimulatedMqtt(scheduler),
+    )
+
+
+class RealRun:
+    """Ten real seconds: press, mark, snapshot, stop; everything that came is recorded."""
+
+    def __init__(self, agency: BenchAgency) -> None:
+        self.trace, self.disk = Trace(), SimulatedDisk()
+        self.states: list[str] = []
+        inner, panel_loop = RealLoop(HostClock()), RealLoop(HostClock())
+        loop = RecordingLoop(inner, self.trace)
+        bare = board(panel_loop, self.disk, agency)
+        panel = board.panel
+        tapped = recording_board(bare, loop, self.trace)
+        self.agent = Agent(tapped, loop, SETTINGS, agency.recipients)
+        self.agent.on_transition = lambda a, e, b: self.states.append(b.value)
+        self.agent.on_stopped = inner.stop
+        threading.Thread(target=panel_loop.run, daemon=True).start()
+        now_ns = panel_loop.now_ns()
+        hands = [
+            *((2000, "record", True), (2080, "record", False)),
+            *((2200, "record", True), (2280, "record", False)),
+            *((3500, "marker", True), (3600, "marker", False)),
+            *((5000, "record", True), (8200, "record", False)),
+        ]
+        for at_ms, button, down in hands:
+            act = panel.press if down else panel.release
+            panel_loop.call_at(now_ns + at_ms * MS, lambda act=act, button=button: act(button))
+        loop.post(self.agent.start)
+        loop.call_at(inner.now_ns() + 9500 * MS, self.agent.stop)
+        inner.run()
+        panel_loop.stop()
+
+
+def test_a_recorded_run_gives_the_same_vault_in_virtual_time(
+    agency: BenchAgency, tmp_path: Path
+) -> None:
+    real = RealRun(agency)
+    assert real.states == ["ready", "recording", "post-event", "ready", "stopped"]
+    assert len(real.trace.steps) > 100
+
+    disk = SimulatedDisk()
+    loop = ReplayLoop(real.trace)
+    again = board(VirtualLoop(), disk, agency)
+    agent = Agent(replay_board(again, loop, real.trace), loop, SETTINGS, agency.recipients)
+    states: list[str] = []
+    agent.on_transition = lambda a, e, b: states.append(b.value)
+    loop.post(agent.start)
+    loop.call_at(0, agent.stop)
+    loop.run()
+
+    assert states == real.states
+    assert digest(disk) == digest(real.disk)
+
+    disk.dump(tmp_path / "vault")
+    report = verify(tmp_path / "vault", [agency.root])
+    assert report.complete, report
+    assert [v.status.value for v in report.segments] == ["sealed"]
+
+
+def test_running_free_both_loops_record_the_same_media(agency: BenchAgency, tmp_path: Path) -> None:
+    """No trace: the same presses at the same moments, in real and in virtual time."""
+    real = RealRun(agency)
+    virtual = make_camera(agency, settings=SETTINGS, media=stub_media(800_000))
+    virtual.run_seconds(2)
+    virtual.press("record", times=2)
+    virtual.run_seconds(1)
+    virtual.press("marker")
+    virtual.run_seconds(1.5)
+    virtual.press("record", held_ms=3200)
+    virtual.run_seconds(2)
+    states = [transition.after.value for transition in virtual.transitions]
+    virtual.shut_down()
+
+    assert [*states, "stopped"] == real.states
+    films = {}
+    for name, disk in (("real", real.disk), ("virtual", virtual.disk)):
+        disk.dump(tmp_path / name / "vault")
+        report = verify(tmp_path / name / "vault", [agency.root])
+        assert report.complete
+        film = export(tmp_path / name / "vault", report, agency.identities, tmp_path / name)[0]
+        films[name] = pictures(film.path.read_bytes())
+    for numbers in films.values():
+        assert numbers == list(range(numbers[0], numbers[-1] + 1))
+        assert numbers[0] % 30 == 0
+    # The scene's seconds lie elsewhere under the press, so up to one group of pictures differs.
+    assert abs(len(films["real"]) - len(films["virtual"])) <= 30
+
+
+def pictures(data: bytes) -> list[int]:
+    """Their numbers, each checked against what the camera gives under that number."""
+    source, numbers = StubVideo(30, 800_000), []
+    for moof, mdat in fragments(data):
+        for unit in units(data, moof, mdat, 48_000):
+            if unit.track is Track.VIDEO:
+                number = StubVideo.number_of(unit.data)
+                assert source.gop(number // 30)[number % 30].endswith(unit.data[4:])
+                numbers.append(number)
+    return numbers
