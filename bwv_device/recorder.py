@@ -94,6 +94,7 @@ class Recorder:
         self._count = 0
         self._generation = 0
         self._overflowing = False
+        self._pre_event_bytes = 0
         self._failed_ns: int | None = None
         self._quiet: Timer | None = None
         self._retry: Timer | None = None
@@ -186,7 +187,10 @@ class Recorder:
         self._count += 1
         name = SegmentName(self._journal.boot, self._count, 0)
         self._recording = Recording(name, request, pre_event)
-        self._record(pre_event.units if pre_event else [])
+        units = pre_event.units if pre_event else []
+        # What was in memory before the press may wait there a little longer.
+        self._pre_event_bytes = sum(len(unit.data) for unit in units)
+        self._record(units)
         if self._recording.segment is None:
             self._board.camera.request_keyframe()
         self._watch_quiet()
@@ -282,7 +286,7 @@ class Recorder:
 
     def _within_limit(self, units: Sequence[AccessUnit]) -> Sequence[AccessUnit]:
         """Drops whole groups of pictures while too much waits for the disk, and counts them."""
-        limit = self._settings.queue_limit_mib * MIB
+        limit = self._settings.queue_limit_mib * MIB + self._pre_event_bytes
         if self._undurable.size <= limit and not self._overflowing:
             return units
         kept: list[AccessUnit] = []

@@ -262,3 +262,17 @@ def test_recovery_cut_off_again_and_again(camera: Make, tmp_path: Path) -> None:
     assert report.complete, (report.problems, report.remarks)
     assert [v.status.value for v in report.segments] == ["recovered"]
     assert len(numbers(it, tmp_path)) >= 5 * 30
+
+
+def test_a_long_pre_event_does_not_count_as_overflow(camera: Make, tmp_path: Path) -> None:
+    """120 s in memory are more than the queue's limit; live pictures are taken all the same."""
+    it = camera(recording={"pre_event_s": 120, "queue_limit_mib": 4})
+    it.run_seconds(130)
+    it.disk.latency_ns = lambda operation: 900_000_000 if operation.verb == "append" else 0
+    it.press_record_twice()
+    it.run_seconds(10)
+    finish(it)
+    assert it.agent.recorder.dropped_units == 0
+    it.shut_down()
+    kept = numbers(it, tmp_path)
+    assert kept == list(range(kept[0], kept[-1] + 1))

@@ -1,0 +1,152 @@
+"""The measured process: recorder, journal and real disk, fed from memory, flat out or in real time.
+
+    python -m benchmarks.recording_process UNITS VAULT flat|paced|buffer SECONDS [SYNC_MS]
+
+Prints JSON: CPU seconds after start-up, and how old pictures were when they became durable.
+"""
+
+from __future__ import annotations
+
+import json
+import pickle
+import sys
+import threading
+import time
+from pathlib import Path
+
+from bwv_device.evidence.vault import FOOTAGE
+from bwv_device.journal import Journal
+from bwv_device.loop import RealLoop
+from bwv_device.recorder import Recorder, Request
+from bwv_device.settings import Recording, Settings
+from hal.host import HostClock, HostDisk, HostEntropy
+from hal.ports import SECOND_NS, AccessUnit, Track
+from sim.agency import BenchAgency
+
+BATCH_NS = SECOND_NS // 4
+
+
+class _Fixed:
+    """A capture device that only tells its format: units come from the feeder."""
+
+    def __init__(self, form: object) -> None:
+        self.format = form
+
+    def request_keyframe(self) -> None:
+        return
+
+
+class _Board:
+    """The parts of a board that recorder and journal touch."""
+
+    def __init__(self, vault: Path, agency: BenchAgency, video: object, audio: object) -> None:
+        self.clock, self.entropy = HostClock(), HostEntropy()
+        self.disk = HostDisk(vault)
+        self.camera, self.microphone = _Fixed(video), _Fixed(audio)
+        self.identity = agency.device
+
+
+def main() -> None:
+    units_file, vault, mode, seconds = sys.argv[1:5]
+    fragment_ms = int(sys.argv[5]) if len(sys.argv) > 5 else 500
+    video, audio, units = pickle.loads(Path(units_file).read_bytes())
+    agency = BenchAgency(recipient_type="mlkem768x25519")
+    loop = RealLoop(HostClock())
+    board = _Board(Path(vault), agency, video, audio)
+    settings = Settings(recording=Recording(fragment_ms=fragment_ms, pre_event_s=120))
+    journal = Journal(board, loop, {})  # type: ignore[arg-type]
+    recorder = Recorder(board, loop, journal, settings, agency.recipients)  # type: ignore[arg-type]
+    run = _Run(loop, recorder, journal, units, mode, int(seconds))
+    journal.on_open = lambda recovered: run.begin()
+    loop.post(lambda: journal.open("power cut"))
+    loop.run()
+    print(json.dumps(run.result(Path(vault))))
+
+
+class _Run:
+    def __init__(
+        self,
+        loop: RealLoop,
+        recorder: Recorder,
+        journal: Journal,
+        units: list[AccessUnit],
+        mode: str,
+        seconds: int,
+    ) -> None:
+        self._loop, self._recorder, self._journal = loop, recorder, journal
+        self._mode, self._seconds = mode, seconds
+        self._units = units
+        self._ages: list[int] = []
+        self._durable_ns = 0
+        self._room = threading.Semaphore(8)
+        self.cpu_s = self.wall_s = 0.0
+
+    def begin(self) -> None:
+        self._recorder.on_durable = self._note_durable
+        self._recorder.on_ended = lambda reason: self._end()
+        self._cpu, self._wall = time.process_time(), time.monotonic()
+        self._start_ns = time.monotonic_ns()
+        if self._mode != "buffer":
+            self._recorder.start(Request("start", "bench", self._loop.now_ns()))
+        threading.Thread(target=self._feed, daemon=True).start()
+
+    def _feed(self) -> None:
+        """Batches of 250 ms; in real time at their time, flat out as the recorder takes them."""
+        batches = self._batches()
+        for number, batch in enumerate(batches, 1):
+            if self._mode == "flat":
+                self._room.acquire()
+            else:
+                due_ns = self._start_ns + number * BATCH_NS
+                threading.Event().wait(max(0, due_ns - time.monotonic_ns()) / 1e9)
+            self._loop.post(lambda batch=batch: self._take(batch))
+        self._loop.post(self._finish)
+
+    def _take(self, batch: list[AccessUnit]) -> None:
+        self._recorder.take(batch)
+        self._room.release()
+
+    def _batches(self) -> list[list[AccessUnit]]:
+        length_ns = max(u.end_ns for u in self._units if u.track is Track.VIDEO)
+        batches: list[list[AccessUnit]] = [[] for _ in range(self._seconds * 4)]
+        for turn in range(self._seconds * SECOND_NS // length_ns + 1):
+            for unit in self._units:
+                at_ns = unit.pts_ns + turn * length_ns
+                if at_ns // BATCH_NS < len(batches):
+                    moved = unit._replace(pts_ns=self._start_ns + at_ns)
+                    batches[at_ns // BATCH_NS].append(moved)
+        return batches
+
+    def _finish(self) -> None:
+        if self._mode == "buffer":
+            self._end()
+        else:
+            self._recorder.stop("stop")
+
+    def _end(self) -> None:
+        self.cpu_s = time.process_time() - self._cpu
+        self.wall_s = time.monotonic() - self._wall
+        self._journal.note("stop")
+        self._loop.stop()
+
+    def _note_durable(self, video_until_ns: int) -> None:
+        """The oldest picture that became durable just now had waited longest."""
+        if video_until_ns > self._durable_ns:
+            if self._durable_ns:
+                self._ages.append(time.monotonic_ns() - self._durable_ns)
+            self._durable_ns = video_until_ns
+
+    def result(self, vault: Path) -> dict[str, float]:
+        ages = sorted(self._ages)
+        footage = (vault / FOOTAGE).iterdir() if (vault / FOOTAGE).is_dir() else []
+        return {
+            "cpu_s": self.cpu_s,
+            "wall_s": self.wall_s,
+            "worst_ms": ages[-1] / 1e6 if ages else 0,
+            "p999_ms": ages[min(len(ages) - 1, len(ages) * 999 // 1000)] / 1e6 if ages else 0,
+            "bytes": sum(path.stat().st_size for path in footage),
+        }
+
+
+if __name__ == "__main__":
+    main()
