@@ -54,9 +54,9 @@ def _page(sections: dict[str, list[Line]], took: float) -> str:
             "# Benchmarks",
             "",
             f"Written by `make bench` at commit {commit}{dirty}, on {platform.machine()}, Python "
-            f"{platform.python_version()}, 2 cores, in {took:.0f} s; material: {footage} to 1080p30 "
-            "at 8 Mbit/s with AAC. CPU is user + system. Ratios are medians of interleaved pairs "
-            "in one run. Never measured on a Pi.",
+            f"{platform.python_version()}, 2 cores, in {took:.0f} s; "
+            f"material: {footage} to 1080p30 at 8 Mbit/s with AAC. CPU is user + system. "
+            "Ratios are medians of interleaved pairs in one run. Never measured on a Pi.",
             *rows,
             "",
         ]

@@ -52,13 +52,16 @@ class Measured:
     def peer(self, seconds: int, *, paced: bool = False, tee: bool = False) -> float:
         pace = "-re" if paced else ""
         out = self._folder / "peer.age"
-        seal = f"age -r {self._recipient} -o {out}"
-        if tee:
-            digest = "tee >(openssl dgst -sha256 >/dev/null)"
-            seal = f"{digest} | age -r {self._recipient} | {digest} >{out}"
+        seal = f"age -r {self._recipient}"
+        before = after = ""
+        if tee:  # through named pipes, so that the digests' CPU is waited for and counted
+            one, two = self._folder / "one", self._folder / "two"
+            before = f"rm -f {one} {two}; mkfifo {one} {two}; "
+            before += "".join(f"openssl dgst -sha256 <{pipe} & " for pipe in (one, two))
+            seal, after = f"tee {one} | {seal} | tee {two}", "; wait"
         command = (
-            f"set -o pipefail; ffmpeg -v error {pace} -i {self._clips[seconds]} -c copy -f mp4 "
-            f"-movflags {FRAGMENTED} -frag_duration 500000 pipe:1 | {seal}; wait"
+            f"{before} ffmpeg -v error {pace} -i {self._clips[seconds]} -c copy -f mp4 -movflags "
+            f"{FRAGMENTED} -frag_duration 500000 pipe:1 | {seal} >{out}{after}"
         )
         return max(0.001, cpu_of(shell=command) - self.peer_start_s)
 

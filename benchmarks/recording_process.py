@@ -12,6 +12,7 @@ import pickle
 import sys
 import threading
 import time
+from functools import partial
 from pathlib import Path
 
 from bwv_device.evidence.vault import FOOTAGE
@@ -99,7 +100,7 @@ class _Run:
             else:
                 due_ns = self._start_ns + number * BATCH_NS
                 threading.Event().wait(max(0, due_ns - time.monotonic_ns()) / 1e9)
-            self._loop.post(lambda batch=batch: self._take(batch))
+            self._loop.post(partial(self._take, batch))
         self._loop.post(self._finish)
 
     def _take(self, batch: list[AccessUnit]) -> None:

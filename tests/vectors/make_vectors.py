@@ -1,0 +1,110 @@
+"""Makes the frozen vectors of docs/format.md. `python tests/vectors/make_vectors.py` writes them.
+
+They are committed: if the code no longer gives them, the format has changed.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from bwv_device.evidence import age, signature
+from bwv_device.evidence.ledger import START, Ledger
+from bwv_device.evidence.seal import CHUNK, NONCE, TAG, Seal
+from bwv_device.settings import Recording, Settings
+from hal.simulated.body import SeededEntropy
+from sim.agency import BenchAgency
+from sim.world import World, stub_media
+
+HERE = Path(__file__).parent
+
+
+def plaintext(length: int) -> bytes:
+    """Bytes 0, 1, … 250, 0, 1, …"""
+    return bytes(i % 251 for i in range(length))
+
+
+def sealed() -> list[dict[str, Any]]:
+    """Sealed files (X25519, entropy from a seed) and what reading them must come to."""
+    identity = age.generate_identity("X25519", SeededEntropy("vector identity"))
+
+    def whole(length: int) -> tuple[bytes, int]:
+        seal = Seal([identity.recipient()], SeededEntropy(f"vector {length}"))
+        head = seal.header + seal.nonce
+        return head + seal.feed(plaintext(length)) + seal.finish(), len(head)
+
+    def case(name: str, data: bytes, expect: str, released: int) -> dict[str, Any]:
+        return {
+            "name": name,
+            "identity": str(identity),
+            "file": data.hex(),
+            "expect": expect,
+            "released": released,
+        }
+
+    short, head = whole(100)
+    long, long_head = whole(CHUNK + 100)
+    first = long[long_head : long_head + CHUNK + TAG]
+    return [
+        case("one short chunk", short, "success", 100),
+        case("a full and a short chunk", long, "success", CHUNK + 100),
+        case("the final chunk is missing", long[: long_head + CHUNK + TAG], "cut", CHUNK),
+        case("the final chunk is torn", long[:-20], "cut", CHUNK),
+        case("a chunk is repeated", long[:long_head] + first + first, "cut", CHUNK),
+        case("the first chunk is missing", long[:long_head] + long[-100 - TAG :], "cut", 0),
+        case("something behind the end", short + b"\x00", "cut", 0),
+        case("the nonce is cut", short[: head - NONCE + 3], "refused", 0),
+        case("a flipped bit in the header", _flip(short, 60), "refused", 0),
+        case("a flipped bit in the MAC", _flip(short, head - NONCE - 10), "refused", 0),
+        case("a flipped bit in the nonce", _flip(short, head - 1), "cut", 0),
+        case("a flipped bit in the payload", _flip(short, head + 5), "cut", 0),
+        case("no header", short[head:], "refused", 0),
+    ]
+
+
+def lines() -> list[dict[str, Any]]:
+    """A boot's first lines: the key's entropy, what is written, the line."""
+    agency = BenchAgency("vectors")
+    entropy = bytes(range(signature.KEY_ENTROPY))
+    ledger = Ledger(agency.device, entropy, 1, START)
+    made = [ledger.boot_line(0, {"cause": "start"})]
+    for number, fields in enumerate(({"reason": 'a "quoted" Zoë\n'}, {"big": 2**62, "list": []})):
+        made.append(ledger.line("fault", number + 1, fields))
+    return [{"key_entropy": entropy.hex(), "line": line.decode("ascii")} for line in made]
+
+
+def vault() -> Iterator[tuple[str, bytes]]:
+    """A whole small vault, file by file."""
+    agency = BenchAgency("vectors")
+    settings = replace(Settings(), recording=Recording(pre_event_s=0))
+    world = World(settings, agency.device, agency.recipients, media=stub_media(40_000, fps=5))
+    world.boot()
+    world.run_seconds(1.2)
+    world.press_record_twice()
+    world.run_seconds(0.4)
+    world.hold_record()
+    world.run_seconds(1)
+    world.shut_down()
+    yield from world.disk.files()
+    yield "root.pem", agency.files["agency-root.pem"]
+
+
+def main(folder: Path) -> None:
+    for name, content in (("sealed.json", sealed()), ("lines.json", lines())):
+        (folder / name).write_text(json.dumps(content, indent=1) + "\n")
+    for path, data in vault():
+        target = folder / "vault" / path if path != "root.pem" else folder / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(data)
+
+
+def _flip(data: bytes, at: int) -> bytes:
+    return data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :]
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]) if len(sys.argv) > 1 else HERE)

@@ -1,0 +1,90 @@
+"""The frozen vectors: what the code writes, and what it makes of what was written."""
+
+from __future__ import annotations
+
+import filecmp
+import io
+import json
+from pathlib import Path
+
+import pytest
+from make_vectors import main, plaintext
+
+from bwv_device import keys
+from bwv_device.errors import SealedFileError
+from bwv_device.evidence import age
+from bwv_device.evidence.ledger import parse_line
+from bwv_device.evidence.seal import Opener
+from bwv_device.evidence.verify import verify
+from sim.second_verifier import Judge, well_formed
+
+HERE = Path(__file__).parent
+SEALED = json.loads((HERE / "sealed.json").read_text())
+LINES = json.loads((HERE / "lines.json").read_text())
+
+
+def test_the_code_still_writes_the_vectors(tmp_path: Path) -> None:
+    main(tmp_path)
+    made = sorted(p.relative_to(tmp_path) for p in tmp_path.rglob("*") if p.is_file())
+    assert len(made) == 5
+    for path in made:
+        assert filecmp.cmp(tmp_path / path, HERE / path, shallow=False), f"{path} has changed"
+
+
+@pytest.mark.parametrize("case", SEALED, ids=[case["name"] for case in SEALED])
+def test_sealed_files(case: dict) -> None:
+    data, released = bytes.fromhex(case["file"]), b""
+    try:
+        opener = Opener(io.BytesIO(data), [age.parse_identity(case["identity"])])
+    except SealedFileError:
+        assert case["expect"] == "refused"
+        return
+    try:
+        for chunk in opener.chunks():
+            released += chunk
+        said = "success"
+    except SealedFileError:
+        said = "cut"
+    assert (said, len(released)) == (case["expect"], case["released"])
+    assert released == plaintext(len(released))
+
+
+def test_vectors_expect_failures_too() -> None:
+    assert {case["expect"] for case in SEALED} == {"success", "cut", "refused"}
+
+
+@pytest.mark.parametrize("row", LINES)
+def test_lines_are_well_formed_for_both(row: dict) -> None:
+    raw = row["line"].rstrip("\n").encode()
+    assert parse_line(raw).fields == well_formed(raw)
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda raw: raw.replace(b"\t", b" "),
+        lambda raw: raw + b" ",
+        lambda raw: raw[:-1],
+        lambda raw: raw[:-128] + raw[-128:].upper(),
+        lambda raw: raw.replace(b'"n":2', b'"n":2.0'),
+        lambda raw: raw.replace(b'"n":2', b'"n":"2"'),
+        lambda raw: raw.replace(b'"n":2', b'"n":true'),
+        lambda raw: raw.replace(b'"kind"', b' "kind"'),
+        lambda raw: raw.replace(b"\\u00eb", b"\\u00EB"),
+        lambda raw: raw.replace(b"\\u00eb", "ë".encode()),
+        lambda raw: b"",
+    ],
+)
+def test_other_forms_of_a_line_are_refused_by_both(spoil) -> None:
+    raw = spoil(LINES[1]["line"].rstrip("\n").encode())
+    assert raw != LINES[1]["line"].rstrip("\n").encode()
+    with pytest.raises(ValueError):  # noqa: PT011 - any reason will do
+        parse_line(raw)
+    assert well_formed(raw) is None
+
+
+def test_the_frozen_vault_is_whole() -> None:
+    root = keys.load_certificates(HERE / "root.pem")
+    report = verify(HERE / "vault", root)
+    assert report.complete, (report.problems, report.remarks)
+    assert Judge(HERE / "vault", root).judge() == "whole"
