@@ -17,7 +17,8 @@ from benchmarks.recording_process import _Board
 from bwv_device.evidence.prebuffer import PreEventBuffer
 from bwv_device.journal import Journal
 from bwv_device.loop import RealLoop
-from bwv_device.recorder import Recorder, Request
+from bwv_device.recorder import Recorder
+from bwv_device.recording import Request
 from bwv_device.settings import Recording, Settings
 from hal.host import HostClock
 from hal.ports import SECOND_NS, AccessUnit

@@ -18,7 +18,8 @@ from pathlib import Path
 from bwv_device.evidence.vault import FOOTAGE
 from bwv_device.journal import Journal
 from bwv_device.loop import RealLoop
-from bwv_device.recorder import Recorder, Request
+from bwv_device.recorder import Recorder
+from bwv_device.recording import Request
 from bwv_device.settings import Recording, Settings
 from hal.host import HostClock, HostDisk, HostEntropy
 from hal.ports import SECOND_NS, AccessUnit, Track

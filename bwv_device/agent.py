@@ -16,7 +16,8 @@ from bwv_device.gestures import Gesture, Gestures
 from bwv_device.journal import Journal
 from bwv_device.loop import Loop, Outcome
 from bwv_device.power import Band, BatteryBands
-from bwv_device.recorder import Recorder, Request
+from bwv_device.recorder import Recorder
+from bwv_device.recording import Request
 from bwv_device.settings import Settings, seconds
 from bwv_device.snapshot import Snapshots
 from bwv_device.state import Action, Event, Ignored, Refusal, State, decide
@@ -77,6 +78,7 @@ class Agent:
         self._last_end_ns: int | None = None
         self._timers: dict[str, Timer] = {}
         self._alarmed_ns: dict[str, int] = {}
+        self._unreadable: set[str] = set()
 
     # --- life ---------------------------------------------------------------------------------
 
@@ -134,15 +136,15 @@ class Agent:
         elif action is Action.RESUME:
             self._cancel("post-event")
         elif action is Action.STOP:
-            self._revert_modes()
-            if self.recorder.recording is None:
+            self._end_covert()
+            if self.recorder.recording is None and self.journal.usable:
                 self._write_stop()
         else:
             self._cancel("post-event")
             self.recorder.stop(reason)
             if action is not Action.FINISH:
-                self._revert_modes()
-            if action is Action.SETTLE_IN_DOCK:
+                self._end_covert()
+            if action is Action.SETTLE_IN_DOCK and self.recorder.recording is None:
                 self._settle_in_dock()
 
     def _start_recording(self, trigger: str) -> None:
@@ -161,7 +163,10 @@ class Agent:
         if self.recorder.recording is None and self.state is not State.RECORDING:
             self.cues.end()
         self._last_end_ns = self._loop.now_ns()
-        self._cancel("inform")
+        if self.state is not State.RECORDING:
+            self._cancel("inform")
+        if self._muted:
+            self._mute(False, "the recording ended")
         if self.state is State.DOCKED:
             self._settle_in_dock()
         elif self.state is State.STOPPED:
@@ -171,7 +176,6 @@ class Agent:
     def _settle_in_dock(self) -> None:
         self._capture(False)
         self.recorder.forget()
-        self._revert_modes()
         anchor = self.journal.anchor
         self.journal.note("dock", docked=True)
         if anchor is not None:
@@ -190,10 +194,7 @@ class Agent:
         for timer in self._timers.values():
             timer.cancel()
         self.cues.dark()
-        t_ns = self._loop.now_ns()
-        self.journal.submit(
-            lambda vault: vault.note("stop", t_ns, {}), lambda outcome: self.on_stopped()
-        )
+        self.journal.finish(self.on_stopped)
 
     # --- what people do -----------------------------------------------------------------------
 
@@ -201,6 +202,8 @@ class Agent:
         return lambda edge: self._loop.post(lambda: take(edge))
 
     def _gesture(self, gesture: Gesture) -> None:
+        if self.state is State.STOPPED:
+            return
         if gesture is Gesture.RECORD_DOUBLE:
             self.handle(Event.START)
         elif gesture is Gesture.RECORD_HOLD:
@@ -253,15 +256,16 @@ class Agent:
         self._snapshots.want(self.recorder.recording)
         self.cues.felt()
 
-    def _mute(self, on: bool) -> None:
+    def _mute(self, on: bool, reason: str = "button") -> None:
         if not self._settings.policy.mute:
             self._refuse_gesture("mute", "policy forbids mute")
             return
         if on and self.recorder.recording is None:
             self._refuse_gesture("mute", "it is not recording")
             return
-        self._muted = self.recorder.muted = on
-        self.journal.note("mute", on=on, reason="button")
+        self._muted = on
+        self.recorder.mute.switch(on, self._loop.now_ns())
+        self.journal.note("mute", on=on, reason=reason)
         self.cues.muted(on)
 
     def _go_covert(self, on: bool, reason: str = "button") -> None:
@@ -277,9 +281,7 @@ class Agent:
             self._after("covert", limit_ns, lambda: self._go_covert(False, "time limit"))
         self._show()
 
-    def _revert_modes(self) -> None:
-        if self._muted:
-            self._mute(False)
+    def _end_covert(self) -> None:
         if self._covert:
             self._go_covert(False, "dock or shutdown")
 
@@ -348,7 +350,9 @@ class Agent:
 
     def _vault_opened(self, recovered: Recovered) -> None:
         self._fault = False
-        if self.state is State.STARTING:
+        if self.state is State.STOPPED:
+            self._write_stop()
+        elif self.state is State.STARTING:
             self.handle(Event.STARTED)
             self._tick()
             reading = self._board.clock.utc()
@@ -358,11 +362,22 @@ class Agent:
 
     def _tick(self) -> None:
         self._wallclock.look()
-        self._check_power()
-        self._check_storage()
+        self._looked_at("battery", self._check_power)
+        self._looked_at("storage", self._check_storage)
         self.recorder.settle()
         self._show()
-        self._after("tick", seconds(self._settings.storage.check_s), self._tick)
+        if self.state is not State.STOPPED:
+            self._after("tick", seconds(self._settings.storage.check_s), self._tick)
+
+    def _looked_at(self, part: str, check: Callable[[], None]) -> None:
+        """A gauge that can't be read is a fault line; it must not end a recording."""
+        try:
+            check()
+            self._unreadable.discard(part)
+        except OSError as error:
+            if part not in self._unreadable:
+                self._unreadable.add(part)
+                self.journal.note("fault", part=part, reason=str(error))
 
     def _check_power(self) -> None:
         reading = self._board.power.read()

@@ -56,7 +56,8 @@ class Cues:
         """Pictures up to here are durable: the lease reaches that much further."""
         if not self._recording:
             return
-        until_ns = video_until_ns + self._lease_ns
+        # Never further than from now on, whatever a timestamp claims.
+        until_ns = min(video_until_ns, self._loop.now_ns()) + self._lease_ns
         if until_ns <= max(self._lease_until_ns, self._loop.now_ns()):
             return
         self._lease_until_ns = until_ns

@@ -8,6 +8,7 @@ from bwv_device.evidence.interleave import Anomaly
 from hal.ports import SECOND_NS, Track
 
 MERGE_WITHIN_NS = SECOND_NS
+LONGEST_OPEN_NS = 10 * SECOND_NS
 
 
 class GapBook:
@@ -16,6 +17,7 @@ class GapBook:
     def __init__(self, write: Callable[[Anomaly], None]) -> None:
         self._write = write
         self._open: dict[tuple[Track, str], Anomaly] = {}
+        self._since_ns: dict[tuple[Track, str], int] = {}
 
     def add(self, gap: Anomaly) -> None:
         key = (gap.track, gap.reason)
@@ -33,12 +35,15 @@ class GapBook:
             self._open[key] = gap
 
     def settle(self, now_ns: int) -> None:
-        """Writes what has been quiet for a while."""
+        """Writes what has been quiet for a while, and what goes on for long."""
         for key, gap in list(self._open.items()):
-            if now_ns - gap.to_ns > MERGE_WITHIN_NS:
+            since_ns = self._since_ns.setdefault(key, now_ns)
+            if now_ns - gap.to_ns > MERGE_WITHIN_NS or now_ns - since_ns > LONGEST_OPEN_NS:
+                del self._since_ns[key]
                 self._write(self._open.pop(key))
 
     def flush(self) -> None:
         for gap in self._open.values():
             self._write(gap)
         self._open.clear()
+        self._since_ns.clear()

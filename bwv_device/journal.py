@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
+from bwv_device.evidence.ledger import Head
 from bwv_device.evidence.recovery import Recovered, boot_vault
 from bwv_device.evidence.signature import KEY_ENTROPY
 from bwv_device.evidence.vault import LedgerError, Vault
@@ -33,6 +34,8 @@ class Journal:
         self._vault: Vault | None = None
         self._unwritten: deque[Note] = deque()
         self._dropped = 0
+        self._finished = False
+        self._acknowledged: Head | None = None
         self.anchor: Anchor | None = None
         self.on_open: Callable[[Recovered], None] = lambda recovered: None
         self.on_fault: Callable[[Exception], None] = lambda error: None
@@ -55,13 +58,19 @@ class Journal:
         # Drawn here: entropy is used on the loop alone, in one order.
         key_entropy = board.entropy.token(KEY_ENTROPY)
 
+        acknowledged = self._acknowledged
+
         def job() -> tuple[Vault, Recovered]:
-            return boot_vault(board.disk, board.identity, key_entropy, t_ns, about, cause)
+            return boot_vault(
+                board.disk, board.identity, key_entropy, t_ns, about, cause, acknowledged
+            )
 
         self._lane.submit(job, lambda outcome: self._opened(outcome, cause))
 
     def note(self, kind: str, **fields: Any) -> None:
         """A ledger line, in order with everything else. Kept while the ledger is unusable."""
+        if self._finished:
+            return
         note = Note(kind, self._loop.now_ns(), fields)
         vault = self._vault
         if vault is None:
@@ -70,6 +79,12 @@ class Journal:
         self._lane.submit(
             lambda: vault.note(*note), lambda outcome: self._noted(outcome, note, vault)
         )
+
+    def finish(self, done: Callable[[], None]) -> None:
+        """The `stop` line, the last of this boot: whatever is noted later is too late."""
+        self.note("stop")
+        self._finished = True
+        self._lane.submit(lambda: None, lambda outcome: done())
 
     def submit(self, job: Callable[[Vault], Anchor], done: Done) -> None:
         """A job on the open vault. `done` hears `LedgerError` where the ledger broke."""
@@ -104,6 +119,8 @@ class Journal:
         if vault is not self._vault:
             return
         self._vault = None
+        # What stands behind the last acknowledged line may be there, or not, after a power cut.
+        self._acknowledged = vault.acknowledged
         self.on_fault(error)
         self.open("ledger fault")
 
@@ -116,7 +133,8 @@ class Journal:
         self.anchor = recovered.anchor
         unwritten, self._unwritten = self._unwritten, deque()
         for note in unwritten:
-            self.note(note.kind, **note.fields, delayed_since_ns=note.t_ns)
+            # Delayed twice, the first time counts.
+            self.note(note.kind, **{"delayed_since_ns": note.t_ns, **note.fields})
         if self._dropped:
             self.note("fault", part="ledger", reason="lines dropped", count=self._dropped)
             self._dropped = 0

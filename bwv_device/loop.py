@@ -7,6 +7,7 @@ comes back as a callback. `sim.loop` has the same in virtual time.
 
 from __future__ import annotations
 
+import contextlib
 import heapq
 import queue
 import threading
@@ -34,6 +35,9 @@ EXPECTED_ERRORS = (OSError, ValueError)
 
 # Jobs waiting in one lane. The recorder groups its commits, so that only a stuck disk gets here.
 LANE_LIMIT = 4096
+
+# How long a lane other than the disk's may hold the end up.
+PATIENCE_S = 2.0
 
 
 class Lane(Protocol):
@@ -87,11 +91,16 @@ class RealLoop:
         self._running = True
         self._lanes: dict[str, RealLane] = {}
         self._fatal: BaseException | None = None
+        self._thread: int | None = None
 
     def now_ns(self) -> int:
+        """From another thread: the clock itself, not the time of the last callback."""
+        if self._thread not in (None, threading.get_ident()):
+            return self._clock.monotonic_ns()
         return self._now_ns
 
     def call_at(self, when_ns: int, callback: Callable[[], None]) -> Timer:
+        """From the loop's own thread, or before it runs."""
         self._order += 1
         alarm = Alarm(when_ns, self._order, callback)
         heapq.heappush(self._alarms, alarm)
@@ -121,11 +130,13 @@ class RealLoop:
         self.stop()
 
     def run(self) -> None:
-        """Runs callbacks until `stop`, then lets the lanes finish what they hold."""
+        """Runs callbacks until `stop`, then lets the lanes finish what they hold: the disk's for as
+        long as it takes, the others' for a while."""
+        self._thread = threading.get_ident()
         while self._running:
             self._run_due(self._wait())
-        for lane in self._lanes.values():
-            lane.close()
+        for name, lane in self._lanes.items():
+            lane.close(None if name == "disk" else PATIENCE_S)
         if self._fatal:
             raise self._fatal
 
@@ -137,9 +148,8 @@ class RealLoop:
                 if wait_ns is not None and wait_ns <= 0:
                     break
                 self._wake.wait(None if wait_ns is None else wait_ns / 1e9)
-            posted = list(self._posted)
-            self._posted.clear()
-            return posted
+            # One by one: a signal handler may post in between.
+            return [self._posted.popleft() for _ in range(len(self._posted))]
 
     def _run_due(self, posted: list[Callable[[], None]]) -> None:
         for callback in posted:
@@ -150,8 +160,8 @@ class RealLoop:
             if due_ns > self._now_ns:
                 return
             callback_due = heapq.heappop(self._alarms).callback
-            assert callback_due is not None
-            callback_due()
+            if callback_due is not None:  # cancelled meanwhile, from another thread
+                callback_due()
 
     def _next_due_ns(self) -> int | None:
         while self._alarms and self._alarms[0].callback is None:
@@ -174,10 +184,12 @@ class RealLane:
         except queue.Full:
             raise LaneFullError(f"{self._thread.name}: {LANE_LIMIT} jobs wait") from None
 
-    def close(self) -> None:
+    def close(self, patience_s: float | None) -> None:
         """Waits for the jobs already submitted."""
-        self._jobs.put(None)
-        self._thread.join()
+        if self._thread.is_alive():
+            with contextlib.suppress(queue.Full):
+                self._jobs.put(None, timeout=patience_s)
+            self._thread.join(patience_s)
 
     def _work(self) -> None:
         while (task := self._jobs.get()) is not None:

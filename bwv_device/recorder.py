@@ -8,11 +8,9 @@ that passes.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from typing import Any, NamedTuple
 
+from bwv_device.backlog import Backlog
 from bwv_device.evidence import age
-from bwv_device.evidence.gops import GopQueue
 from bwv_device.evidence.h264 import split_keyframe
 from bwv_device.evidence.interleave import Anomaly, Interleaver
 from bwv_device.evidence.prebuffer import PreEvent, PreEventBuffer
@@ -22,6 +20,8 @@ from bwv_device.evidence.vault import LedgerError, SegmentName, Vault
 from bwv_device.gaps import GapBook
 from bwv_device.journal import Journal
 from bwv_device.loop import Loop, Outcome
+from bwv_device.mute import MuteIntervals
+from bwv_device.recording import Recording, Request, seal_fields
 from bwv_device.settings import MIB, Settings, milliseconds, seconds
 from hal.ports import SECOND_NS, AccessUnit, Anchor, Board, CaptureLoss, Timer, Track
 
@@ -30,36 +30,6 @@ INTERLEAVE_PATIENCE_NS = 300 * 1_000_000
 # Between taking a batch and its bytes being on their way to the disk.
 HANDLING_NS = 100 * 1_000_000
 RETRY_NS = SECOND_NS
-
-
-class Request(NamedTuple):
-    """Why a recording starts, and for whom."""
-
-    trigger: str
-    officer: str
-    at_ns: int
-    follows: str = ""
-
-
-@dataclass(slots=True)
-class Recording:
-    """A recording in progress. `segment` is None while there is nothing to write into."""
-
-    name: SegmentName
-    request: Request
-    pre_event: PreEvent | None
-    segment: SealedSegment | None = None
-    segments: int = 0
-    pending: list[bytes] = field(default_factory=list)
-    in_flight: bool = False
-    until_ns: int | None = None
-    ending: str = ""
-    started_ns: int | None = None
-    end_ns: int = 0
-
-    @property
-    def id(self) -> str:
-        return self.name.recording_id
 
 
 class Recorder:
@@ -88,18 +58,16 @@ class Recorder:
             audio=self._settings.pre_event_audio,
         )
         self._gaps = GapBook(self._write_gap)
-        self._undurable = GopQueue()
+        self._backlog = Backlog(self._settings.queue_limit_mib * MIB, self._no_room)
         self._recording: Recording | None = None
         self._next: Request | None = None
         self._count = 0
         self._generation = 0
-        self._overflowing = False
-        self._pre_event_bytes = 0
         self._failed_ns: int | None = None
         self._quiet: Timer | None = None
         self._retry: Timer | None = None
         self._deadline: Timer | None = None
-        self.muted = False
+        self.mute = MuteIntervals()
         self.location: dict[str, int] | None = None
         self.written_bytes = 0
         self.dropped_units = 0
@@ -117,7 +85,7 @@ class Recorder:
 
     @property
     def undurable_bytes(self) -> int:
-        return self._undurable.size
+        return self._backlog.size
 
     @property
     def prebuffer_bytes(self) -> int:
@@ -159,18 +127,18 @@ class Recorder:
 
     def take(self, batch: Sequence[AccessUnit]) -> None:
         """A batch of units, from either track."""
-        if self.muted:
-            batch = [unit for unit in batch if unit.track is Track.VIDEO]
-        units, anomalies = self._interleaver.feed(batch)
+        now_ns = self._loop.now_ns()
+        units, anomalies = self._interleaver.feed(self.mute.without(batch), now_ns)
         for anomaly in anomalies:
             self._gaps.add(anomaly)
-        self._gaps.settle(self._loop.now_ns())
+        self._gaps.settle(now_ns)
         self._note_pictures(units)
         if self._recording is None or self._deadline_passed():
             self._prebuffer.extend(units)
             return
-        self._record(self._before_end(self._as_policy_allows(units)))
-        self._watch_quiet()
+        self._record(self._before_end(units))
+        if any(unit.track is Track.VIDEO for unit in units):
+            self._watch_quiet()
 
     def lost(self, loss: CaptureLoss) -> None:
         """A backend dropped units before they got here."""
@@ -188,8 +156,7 @@ class Recorder:
         name = SegmentName(self._journal.boot, self._count, 0)
         self._recording = Recording(name, request, pre_event)
         units = pre_event.units if pre_event else []
-        # What was in memory before the press may wait there a little longer.
-        self._pre_event_bytes = sum(len(unit.data) for unit in units)
+        self._backlog.begin(units)
         self._record(units)
         if self._recording.segment is None:
             self._board.camera.request_keyframe()
@@ -237,12 +204,7 @@ class Recorder:
     def _finish(self, recording: Recording) -> None:
         if recording.segment is not None:
             self._seal(recording)
-        fields = {
-            "recording": recording.id,
-            "reason": recording.ending,
-            "segments": recording.segments,
-            "duration_ms": max(0, recording.end_ns - (recording.started_ns or 0)) // 1_000_000,
-        }
+        fields = recording.close_fields()
         t_ns = self._loop.now_ns()
         self._job(lambda vault: vault.note("close", t_ns, fields), lambda: self._closed(recording))
 
@@ -250,7 +212,7 @@ class Recorder:
         if recording is not self._recording:  # it rolled over
             return
         self._recording = None
-        self._undurable.drain()
+        self._backlog.clear()
         self.on_ended(recording.ending)
         if self._next is not None:
             request, self._next = self._next, None
@@ -261,6 +223,13 @@ class Recorder:
         recording.ending = "roll-over"
         self._finish(recording)
         return self._follow(recording, "roll-over")
+
+    def _continue(self, recording: Recording) -> Recording:
+        """The ledger was opened anew and recovery closed the recording: another follows it."""
+        ending, until_ns = recording.ending, recording.until_ns
+        following = self._follow(recording, "continued")
+        following.ending, following.until_ns = ending, until_ns
+        return following
 
     def _follow(self, recording: Recording, trigger: str) -> Recording:
         self._count += 1
@@ -279,27 +248,13 @@ class Recorder:
                     self.on_keyframe(unit)
 
     def _record(self, units: Sequence[AccessUnit]) -> None:
-        units = self._within_limit(units)
-        self._undurable.extend(units)
+        units = self._backlog.take(self._as_policy_allows(units))
         if self._retry is None:
             self._write(units)
 
-    def _within_limit(self, units: Sequence[AccessUnit]) -> Sequence[AccessUnit]:
-        """Drops whole groups of pictures while too much waits for the disk, and counts them."""
-        limit = self._settings.queue_limit_mib * MIB + self._pre_event_bytes
-        if self._undurable.size <= limit and not self._overflowing:
-            return units
-        kept: list[AccessUnit] = []
-        for unit in units:
-            if starts_segment(unit):
-                room = limit // 2 if self._overflowing else limit
-                self._overflowing = self._undurable.size > room
-            if not self._overflowing:
-                kept.append(unit)
-                continue
-            self.dropped_units += 1
-            self._gaps.add(Anomaly(unit.track, unit.pts_ns, unit.end_ns, 1, "queue overflow"))
-        return kept
+    def _no_room(self, unit: AccessUnit) -> None:
+        self.dropped_units += 1
+        self._gaps.add(Anomaly(unit.track, unit.pts_ns, unit.end_ns, 1, "queue overflow"))
 
     def _write(self, units: Sequence[AccessUnit]) -> None:
         recording = self._recording
@@ -313,8 +268,7 @@ class Recorder:
                 recording, start = self._roll_over(recording), at
             if self._cut_here(recording, unit):
                 self._feed(recording, units[start:at])
-                self._next_segment(recording, unit)
-                start = at
+                recording, start = self._next_segment(recording, unit), at
         self._feed(recording, units[start:])
         self._commit(recording)
 
@@ -335,7 +289,7 @@ class Recorder:
         segment = recording.segment
         if segment is None or not units:
             return
-        if units[0].pts_ns < segment.start_ns:
+        if any(unit.pts_ns < segment.start_ns for unit in units):
             units = self._without_late(units, segment.start_ns)
         sealed = segment.feed(units)
         if sealed:
@@ -350,13 +304,18 @@ class Recorder:
                 self._gaps.add(Anomaly(unit.track, unit.pts_ns, unit.end_ns, 1, "too late"))
         return [unit for unit in units if unit.pts_ns >= start_ns]
 
-    def _next_segment(self, recording: Recording, first: AccessUnit) -> None:
+    def _next_segment(self, recording: Recording, first: AccessUnit) -> Recording:
+        """Starts a segment. The recording returned is another where the ledger was opened anew."""
         if recording.segment is not None:
             self._seal(recording)
+        if recording.name.boot != self._journal.boot:
+            recording = self._continue(recording)
         recording.name = recording.name._replace(number=recording.name.number + 1)
         if recording.started_ns is None:
             recording.started_ns = first.pts_ns
-        about = self._about(recording, first)
+        reading = self._board.clock.utc()
+        age_ns = self._loop.now_ns() - first.pts_ns
+        about = recording.about(first.pts_ns, reading._replace(utc_ns=reading.utc_ns - age_ns))
         inside = {"device": self._board.identity.device, "segment": str(recording.name), **about}
         if self.location:
             inside["location"] = self.location
@@ -365,44 +324,11 @@ class Recorder:
         recording.segment = segment
         fields = {**about, "header": segment.header.decode(), "nonce": segment.nonce.hex()}
         if recording.name.number == 1:
-            fields |= self._first_fields(recording)
+            audio = self._settings.pre_event_audio
+            fields |= recording.first_fields(self._media, pre_event_audio=audio)
         name, head, t_ns = str(recording.name), segment.header + segment.nonce, self._loop.now_ns()
         self._job(lambda vault: vault.open(name, head, t_ns, fields), lambda: None)
-
-    def _about(self, recording: Recording, first: AccessUnit) -> dict[str, Any]:
-        """What a segment says of itself, inside the seal and in its `open` line."""
-        reading = self._board.clock.utc()
-        age_ns = self._loop.now_ns() - first.pts_ns
-        return {
-            "recording": recording.id,
-            "index": recording.name.number,
-            "first_pts_ns": first.pts_ns,
-            "time": reading._replace(utc_ns=reading.utc_ns - age_ns)._asdict(),
-        }
-
-    def _first_fields(self, recording: Recording) -> dict[str, Any]:
-        request, pre_event = recording.request, recording.pre_event
-        fields: dict[str, Any] = {
-            "trigger": request.trigger,
-            "officer": request.officer,
-            "pressed_ns": request.at_ns,
-            "video": self._media.video._asdict(),
-            "audio": {
-                "sample_rate_hz": self._media.audio.sample_rate_hz,
-                "bitrate_bps": self._media.audio.bitrate_bps,
-            },
-        }
-        if request.follows:
-            fields["follows"] = request.follows
-        if pre_event is not None:
-            sound = "recorded" if self._settings.pre_event_audio else "not captured by policy"
-            fields["pre_event"] = {
-                "requested_ms": pre_event.requested_ns // 1_000_000,
-                "achieved_ms": pre_event.achieved_ns // 1_000_000,
-                "shortfall": pre_event.shortfall,
-                "audio": sound,
-            }
-        return fields
+        return recording
 
     # --- jobs ---------------------------------------------------------------------------------
 
@@ -446,15 +372,7 @@ class Recorder:
         assert segment is not None
         data = b"".join([*recording.pending, segment.finish()])
         recording.pending.clear()
-        fields = {
-            "chunks": segment.chunks,
-            "plaintext_length": segment.plaintext_length,
-            "plaintext_sha256": segment.plaintext_sha256,
-            "video_units": segment.units[Track.VIDEO],
-            "audio_units": segment.units[Track.AUDIO],
-            "first_pts_ns": segment.start_ns,
-            "end_pts_ns": segment.end_ns,
-        }
+        fields = seal_fields(segment)
         name, t_ns, until_ns = str(recording.name), self._loop.now_ns(), segment.video_until_ns
         self._job(
             lambda vault: vault.seal(name, data, t_ns, fields),
@@ -465,7 +383,7 @@ class Recorder:
 
     def _durable(self, length: int, video_until_ns: int) -> None:
         self.written_bytes += length
-        self._undurable.forget_before(video_until_ns)
+        self._backlog.durable(video_until_ns)
         self.on_durable(video_until_ns)
 
     # --- when it goes wrong -------------------------------------------------------------------
@@ -483,7 +401,7 @@ class Recorder:
         if not isinstance(error, LedgerError):
             reason = getattr(error, "strerror", None) or str(error)
             self._journal.note("fault", part="segment", segment=name, reason=reason)
-        again = self._failed_ns is not None and now_ns - self._failed_ns < RETRY_NS
+        again = self._failed_ns is not None and now_ns - self._failed_ns < 2 * RETRY_NS
         self._failed_ns = now_ns
         self._start_over_at(now_ns + (RETRY_NS if again else 0))
 
@@ -500,13 +418,8 @@ class Recorder:
             self._start_over_at(self._loop.now_ns() + RETRY_NS)
             return
         if recording.name.boot != self._journal.boot:
-            # The ledger was opened anew and recovery closed the recording: another follows it.
-            ending, until_ns = recording.ending, recording.until_ns
-            recording = self._follow(recording, "continued")
-            recording.ending, recording.until_ns = ending, until_ns
-        units = self._undurable.drain()
-        self._undurable.extend(units)
-        self._write(units)
+            recording = self._continue(recording)
+        self._write(self._backlog.again())
         if recording.ending and self._deadline is None:
             self._finish(recording)
 

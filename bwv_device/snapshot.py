@@ -8,7 +8,7 @@ from bwv_device.evidence import age
 from bwv_device.evidence.seal import Seal
 from bwv_device.journal import Journal
 from bwv_device.loop import Loop, Outcome
-from bwv_device.recorder import Recording
+from bwv_device.recording import Recording
 from hal.ports import AccessUnit, Board
 
 
@@ -43,7 +43,10 @@ class Snapshots:
         self._count += 1
         seal = Seal(self._recipients, self._board.entropy)
         data = seal.header + seal.nonce + seal.feed(outcome.value) + seal.finish()
-        name = str(recording.name._replace(number=self._count, suffix=".jpg.age"))
+        # The ledger may have been opened anew since: a boot's lines speak of its own files only.
+        name = str(
+            recording.name._replace(boot=self._journal.boot, number=self._count, suffix=".jpg.age")
+        )
         t_ns = self._loop.now_ns()
         fields = {"recording": recording.id, "pts_ns": unit.pts_ns}
         self._journal.submit(lambda vault: vault.keep(name, data, t_ns, fields), self._kept)

@@ -10,6 +10,8 @@ from pathlib import Path
 
 from hal.ports import UtcReading
 
+OPEN_LIMIT = 8
+
 # Without knowledge of a synchronisation the wall clock may be off by anything up to this.
 UNKNOWN_ERROR_NS = 10 * 365 * 24 * 3600 * 1_000_000_000
 
@@ -43,7 +45,7 @@ class HostDisk:
         target = self._root / path
         target.parent.mkdir(parents=True, exist_ok=True)
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC
-        self._files[path] = os.open(target, flags, 0o640)
+        self._keep(path, os.open(target, flags, 0o640))
 
     def append(self, path: str, data: bytes) -> None:
         file, view = self._file(path), memoryview(data)
@@ -51,8 +53,8 @@ class HostDisk:
             view = view[os.write(file, view) :]
 
     def sync(self, path: str) -> None:
-        if path in self._files:
-            os.fdatasync(self._files[path])
+        if path in self._files or (self._root / path).is_file():
+            os.fdatasync(self._file(path))
             return
         directory = os.open(self._root / path, os.O_RDONLY | os.O_CLOEXEC)
         try:
@@ -92,8 +94,14 @@ class HostDisk:
     def _file(self, path: str) -> int:
         if path not in self._files:
             flags = os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC
-            self._files[path] = os.open(self._root / path, flags)
+            self._keep(path, os.open(self._root / path, flags))
         return self._files[path]
+
+    def _keep(self, path: str, file: int) -> None:
+        """Few files are written at a time; those that were given up must not pile up."""
+        self._files[path] = file
+        while len(self._files) > OPEN_LIMIT:
+            self._let_go(next(iter(self._files)))
 
     def _let_go(self, path: str) -> None:
         file = self._files.pop(path, None)

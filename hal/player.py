@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 
-from hal.ports import Level, Pattern, Scheduler, Step, Timer
+from hal.ports import SECOND_NS, Level, Pattern, Scheduler, Step, Timer
 
 DARK = Pattern("dark", (Step(Level.OFF, 0),))
 
 # One-time patterns that wait for their turn; more are dropped, and counted.
 QUEUE_LIMIT = 8
+RETRY_NS = SECOND_NS
 
 Observer = Callable[[int, Level, str], None]
 
@@ -41,6 +42,7 @@ class PatternPlayer:
         self._playing: Pattern | None = None
         self._edge: Timer | None = None
         self._level: Level | None = None
+        self._retry: Timer | None = None
         self.dropped = 0
 
     def show(self, pattern: Pattern, lease_until_ns: int | None, then: Pattern) -> None:
@@ -71,6 +73,10 @@ class PatternPlayer:
 
     def _lease_over(self) -> None:
         self._lease = None
+        # What has to be said now does not wait behind beeps.
+        self._once.clear()
+        self._playing = None
+        self._level = None if self._pattern == self._then else self._level
         self._switch(self._then)
 
     def _switch(self, pattern: Pattern) -> None:
@@ -116,4 +122,14 @@ class PatternPlayer:
                 self._level = level
             self._observe(self._scheduler.now_ns(), level, pattern.name)
         except Exception as error:  # whatever a pin library throws must not end the schedule
+            self._level = None
             self._failed(f"{type(error).__name__}: {error}")
+            if self._retry is None:
+                again_ns = self._scheduler.now_ns() + RETRY_NS
+                self._retry = self._scheduler.call_at(again_ns, self._try_again)
+
+    def _try_again(self) -> None:
+        """A steady level has no next edge that would bring it back."""
+        self._retry = None
+        if self._playing is None:
+            self._render(self._pattern, self._started_ns)

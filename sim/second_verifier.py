@@ -25,6 +25,17 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 
 N_P256 = int("FFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551", 16)
+SEGMENT = re.compile(r"[0-9]{8}-[0-9]{4}-[0-9]{4}\.(mp4|jpg)\.age")
+HEX = {length: re.compile(f"[0-9a-f]{{{length}}}") for length in (32, 64)}
+FORMS = {"segment": SEGMENT, "recording": re.compile(r"([0-9]{8}-[0-9]{4})?"), "nonce": HEX[32]}
+FORMS |= {"header": re.compile(r"[\x00-\x7f]*"), "sha256": HEX[64], "plaintext_sha256": HEX[64]}
+REQUIRED = {  # fields without a form are numbers, 0 or more
+    "open": "segment recording header nonce first_pts_ns",
+    "sync": "segment length sha256",
+    "seal": "segment length sha256 plaintext_sha256",
+    "still": "segment recording length sha256",
+    "recovered": "segment recording length sha256 attested_length",
+}
 LEDGER_NAME = re.compile(r"([0-9]{8})\.ledger", re.ASCII)
 MALFORMED = (KeyError, ValueError, IndexError, TypeError, AttributeError)
 UNPROVEN = (
@@ -34,35 +45,35 @@ UNPROVEN = (
 LINE = re.compile(rb"(\{[^\n\t]*\})\t([0-9a-f]{128})", re.DOTALL)
 
 
+Fields = dict[str, Any]
+
+
 class Judge:
     """Collects complaints (something changed) and loose ends (not closed in order)."""
 
-    def __init__(
-        self,
-        vault: str | pathlib.Path,
-        roots: Sequence[x509.Certificate] = (),
-        anchors: Sequence[dict[str, Any]] = (),
-    ) -> None:
-        self.vault = pathlib.Path(vault)
-        self.roots, self.anchors = list(roots), list(anchors)
+    def __init__(self, vault: Any, roots: Sequence[Any] = (), anchors: Sequence[Any] = ()) -> None:
+        self.vault, self.roots, self.anchors = pathlib.Path(vault), roots, anchors
         self.complaints: list[str] = []
         self.loose: list[str] = []
         self.verdicts: dict[str, str] = {}
         self.by_number: dict[int, str] = {}
-        self.files: dict[str, dict[str, Any]] = {}
-        self.previous, self.number = "0" * 64, 0
+        self.files: dict[str, Fields] = {}
+        self.loose_bytes: list[Fields] = []
+        self.previous, self.number, self.last_kind, self.last_boot = "0" * 64, 0, "", 0
         self.device: str | None = None
-        self.loose_bytes: list[dict[str, Any]] = []
-        self.last_kind = ""
 
     def judge(self) -> str:
-        self.look_for_strangers()
+        strangers = [path.name for path in self.vault.iterdir()]
+        strangers = [name for name in strangers if name not in ("ledger", "footage")]
+        self.complaints += [f"{name} does not belong there" for name in strangers]
+        ledgers: list[pathlib.Path] = []
         for path in sorted((self.vault / "ledger").iterdir()):
-            named = LEDGER_NAME.fullmatch(path.name)
-            if named is None or not path.is_file():
+            if LEDGER_NAME.fullmatch(path.name) is None or not plain(path):
                 self.complaints.append(f"ledger/{path.name} does not belong there")
             else:
-                self.read_ledger(path, int(named[1]))
+                ledgers.append(path)
+        for number, path in enumerate(ledgers):
+            self.read_ledger(path, int(path.name[:8]), torn_as_named(path, ledgers[number + 1 :]))
         if self.number == 0:
             self.complaints.append("no valid line at all")
         self.loose += [f"{torn['file']} is torn" for torn in self.loose_bytes]
@@ -75,18 +86,14 @@ class Judge:
                 self.complaints.append("the anchor is not in this ledger")
         return "changed" if self.complaints else "open" if self.loose else "whole"
 
-    def look_for_strangers(self) -> None:
-        for path in self.vault.iterdir():
-            if path.name not in ("ledger", "footage"):
-                self.complaints.append(f"{path.name} does not belong there")
-
     # --- ledger -------------------------------------------------------------------------------
 
-    def read_ledger(self, path: pathlib.Path, boot: int) -> None:
+    def read_ledger(self, path: pathlib.Path, boot: int, named: Fields | None) -> None:
         raw, at = path.read_bytes(), 0
+        whole = len(raw) - (named["length"] if named else 0)
         key: ec.EllipticCurvePublicKey | None = None
-        while at < len(raw):
-            end = raw.find(b"\n", at)
+        while at < whole:
+            end = raw.find(b"\n", at, whole)
             if end == -1:
                 break
             fields = well_formed(raw[at:end])
@@ -108,21 +115,19 @@ class Judge:
             self.number, self.previous = fields["n"], sha256(raw[at:end])
             self.by_number[self.number] = self.previous
             self.last_kind = fields["kind"]
-            self.follow(fields)
+            self.follow(boot, fields)
+            self.last_boot = boot
             at = end + 1
         if at < len(raw) or at == 0:
             rest = raw[at:]
             torn = {"file": path.name, "length": len(rest), "sha256": sha256(rest)}
             self.loose_bytes.append(torn)
 
-    def boot_key(
-        self, name: str, boot: int, fields: dict[str, Any]
-    ) -> ec.EllipticCurvePublicKey | None:
+    def boot_key(self, name: str, boot: int, fields: Fields) -> Any:
         """The public key of a boot, if device and agency stand behind it."""
         try:
             chain = x509.load_pem_x509_certificates(fields["certificate"].encode())
             common = chain[0].subject.get_attributes_for_oid(x509.NameOID.COMMON_NAME)[0].value
-            common = str(common)
             statement = {"purpose": "bwv boot key v1", "device": fields["device"]}
             statement |= {key: fields[key] for key in ("boot", "boot_key", "prev", "n")}
             certified = fields["device_signature"].encode()
@@ -144,50 +149,68 @@ class Judge:
             self.complaints.append(f"{name}: the boot key is not certified")
         if self.roots and not any(leads_to(chain, root) for root in self.roots):
             self.complaints.append(f"{name}: the certificate leads to no root given")
-        self.device = common
+        self.device = str(common)
         return key
 
-    def follow(self, fields: dict[str, Any]) -> None:
+    def follow(self, boot: int, fields: Fields) -> None:
         kind = fields["kind"]
-        if kind not in ("open", "sync", "seal", "still", "recovered", "wipe"):
+        if kind not in REQUIRED and kind != "wipe":
             return
-        try:
-            file = self.files.setdefault(fields["segment"], {"end": None, "sync": None})
-            if file["end"] is not None and kind != "wipe":
-                self.complaints.append(f"line {fields['n']}: {fields['segment']} was finished")
-                return
-            if kind == "open":
-                file["start"] = fields["header"].encode("ascii") + bytes.fromhex(fields["nonce"])
-            elif kind == "sync":
-                file["sync"] = (fields["length"], fields["sha256"])
-            else:
-                file["end"] = kind
-                if kind != "wipe":
-                    file["whole"] = (fields["length"], fields["sha256"])
-            if kind == "recovered":
-                attested = file["sync"][0] if file["sync"] else 0
-                if fields["attested_length"] != attested:
-                    self.complaints.append(f"line {fields['n']}: attested length is not as synced")
-        except MALFORMED:
-            self.complaints.append(f"line {fields['n']} lacks a field")
+        wrong = self.what_is_wrong(boot, kind, fields)
+        if wrong:
+            self.complaints.append(f"line {fields['n']}: {wrong}")
+            return
+        file = self.files.setdefault(fields["segment"], {"end": None, "sync": None})
+        if kind == "open":
+            file["start"] = fields["header"].encode() + bytes.fromhex(fields["nonce"])
+        elif kind == "sync":
+            file["sync"] = (fields["length"], fields["sha256"])
+        else:
+            file["end"], file["whole"] = kind, (fields["length"], fields["sha256"])
+
+    def what_is_wrong(self, boot: int, kind: str, fields: Fields) -> str:
+        """The rules of section 3.5, in words where one is broken."""
+        if kind == "wipe":
+            return "wipe is reserved"
+        for field in REQUIRED[kind].split():
+            value, form = fields.get(field), FORMS.get(field)
+            if form is None and (type(value) is not int or value < 0):
+                return f"{field} is no number"
+            if form and (not isinstance(value, str) or not form.fullmatch(value)):
+                return f"{field} has a wrong form"
+        name = fields["segment"]
+        own = int(name[:8]) == boot
+        if own is (kind == "recovered") or int(name[:8]) > boot:
+            return f"{name} is not for this boot to speak of"
+        file = self.files.get(name)
+        if file is None:
+            return f"{name} was never opened" if kind in ("sync", "seal") else ""
+        if file["end"] is not None or kind in ("open", "still"):
+            return f"{name} was there before"
+        attested = file["sync"][0] if file["sync"] else 0
+        if kind == "sync" and fields["length"] <= attested:
+            return "sync lengths do not grow"
+        if kind == "recovered" and fields["attested_length"] != attested:
+            return "the attested length is not as synced"
+        return ""
 
     # --- footage ------------------------------------------------------------------------------
 
     def judge_footage(self) -> None:
         folder = self.vault / "footage"
         there = {path.name: path for path in folder.iterdir()} if folder.is_dir() else {}
+        odd = [name for name, path in there.items() if not plain(path) or folder.is_symlink()]
+        self.complaints += [f"{name} is no plain file" for name in odd]
+        there = {name: path for name, path in there.items() if name not in odd}
         for name, file in self.files.items():
             finished = file["end"] in ("seal", "still")
-            path = there.pop(name, None)
-            if path is None and not finished:
-                path = there.pop(name + ".part", None)
-            if file["end"] == "wipe":
-                if path is not None:
-                    self.complaints.append(f"{name} was wiped and is there")
-                continue
-            self.verdicts[name] = self.judge_file(file, path)
+            names = [name] if finished else [name + ".part", name]
+            found = next((there.pop(n) for n in names if n in there), None)
+            self.verdicts[name] = self.judge_file(file, found)
         for name in there:
-            self.verdicts[name] = "not in the ledger"
+            begun = name.endswith(".part") and SEGMENT.fullmatch(name[:-5])
+            of_last = begun and int(name[:8]) == self.last_boot
+            self.verdicts[name] = "unattested tail" if of_last else "not in the ledger"
         for name, verdict in self.verdicts.items():
             if verdict in ("bad", "missing", "not in the ledger"):
                 self.complaints.append(f"{name}: {verdict}")
@@ -195,7 +218,7 @@ class Judge:
                 self.loose.append(f"{name}: {verdict}")
 
     @staticmethod
-    def judge_file(file: dict[str, Any], path: pathlib.Path | None) -> str:
+    def judge_file(file: Fields, path: pathlib.Path | None) -> str:
         if path is None:
             return "recovered" if file.get("whole", (1,))[0] == 0 else "missing"
         data = path.read_bytes()
@@ -212,31 +235,51 @@ class Judge:
         return "recovered" if file["end"] == "recovered" else "sealed"
 
 
-def well_formed(raw: bytes) -> dict[str, Any] | None:
+def plain(path: pathlib.Path) -> bool:
+    return path.is_file() and not path.is_symlink()
+
+
+def torn_as_named(path: pathlib.Path, later: list[pathlib.Path]) -> Fields | None:
+    """What a later boot names as torn in this file, if that is what stands at its end."""
+    data = path.read_bytes()
+    for other in later:
+        torn = (well_formed(other.read_bytes().partition(b"\n")[0]) or {}).get("torn")
+        entries = [e for e in torn if isinstance(e, dict)] if isinstance(torn, list) else []
+        for entry in [entry for entry in entries if entry.get("file") == path.name]:
+            length = entry.get("length")
+            if type(length) is not int or not 0 < length <= len(data):
+                return None
+            rest = data[-length:]
+            good = sha256(rest) == entry.get("sha256") and rest.count(b"\n") < 2
+            return entry if good else None
+    return None
+
+
+def allowed(value: Any, level: int = 0) -> bool:
+    """No float anywhere, at most 16 levels."""
+    if not isinstance(value, (dict, list)):
+        return not isinstance(value, float)
+    inner = value.values() if isinstance(value, dict) else value
+    return level < 16 and all(allowed(item, level + 1) for item in inner)
+
+
+def well_formed(raw: bytes) -> Fields | None:
     """The fields of a line, or None."""
     match = LINE.fullmatch(raw)
     if match is None:
         return None
     try:
         fields = json.loads(match[1], parse_float=None)
-        exact = canonical(fields) == match[1]
+        exact = canonical(fields) == match[1] and allowed(fields)
     except (ValueError, TypeError, RecursionError):
         return None
     kinds = {"n": int, "prev": str, "t": int, "kind": str}
     if not exact or any(type(fields.get(key)) is not kind for key, kind in kinds.items()):
         return None
-    return None if has_float(fields) else fields
+    return dict(fields)
 
 
-def has_float(value: Any) -> bool:
-    if isinstance(value, dict):
-        return any(has_float(item) for item in value.values())
-    if isinstance(value, list):
-        return any(has_float(item) for item in value)
-    return isinstance(value, float)
-
-
-def canonical(value: dict[str, Any]) -> bytes:
+def canonical(value: Fields) -> bytes:
     return json.dumps(value, sort_keys=True, separators=(",", ":")).encode("ascii")
 
 
@@ -274,11 +317,8 @@ def main() -> None:
     parser.add_argument("--root", action="append", default=[])
     parser.add_argument("--anchor", action="append", default=[])
     options = parser.parse_args()
-    roots = [
-        certificate
-        for path in options.root
-        for certificate in x509.load_pem_x509_certificates(pathlib.Path(path).read_bytes())
-    ]
+    pems = [pathlib.Path(path).read_bytes() for path in options.root]
+    roots = [root for pem in pems for root in x509.load_pem_x509_certificates(pem)]
     judge = Judge(options.vault, roots, [json.loads(text) for text in options.anchor])
     word = judge.judge()
     for name in sorted(judge.verdicts):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 from pathlib import Path
 from typing import NamedTuple
@@ -10,9 +11,10 @@ from bench import make_camera
 from cryptography import x509
 
 from bwv_device.evidence import signature
-from bwv_device.evidence.ledger import parse_line
+from bwv_device.evidence.ledger import Ledger, parse_line
+from bwv_device.evidence.recovery import survey
 from hal.ports import Anchor
-from hal.simulated.disk import Bytes, Names, PowerCut, Tear
+from hal.simulated.disk import Bytes, Names, PowerCut, SimulatedDisk, Tear
 from sim.agency import BenchAgency
 
 
@@ -61,8 +63,8 @@ def make_vault(agency: BenchAgency, path: Path) -> MadeVault:
 class Hand:
     """Does to a copy of a vault what a case says, in the words of verdicts.toml."""
 
-    def __init__(self, vault: Path) -> None:
-        self.vault = vault
+    def __init__(self, vault: Path, agency: BenchAgency) -> None:
+        self.vault, self.agency = vault, agency
 
     def do(self, words: str) -> None:
         verb, *rest = words.split(" ", 2)
@@ -160,6 +162,60 @@ class Hand:
         form = (line.signature[:32] + s.to_bytes(32, "big")).hex().encode()
         lines[int(at)] = line.signed + b"\t" + form + b"\n"
         self._put(int(boot), lines)
+
+    # --- what a review found ------------------------------------------------------------------
+
+    def _stolen(self, _: str, how: str) -> None:
+        """A boot written by somebody else who has the camera's device key."""
+        disk = SimulatedDisk()
+        for path in sorted(p for p in self.vault.rglob("*") if p.is_file()):
+            name = str(path.relative_to(self.vault))
+            disk.create(name)
+            disk.append(name, path.read_bytes())
+        found = survey(disk)
+        ledger = Ledger(self.agency.device, b"thief" * 10, found.boot + 1, found.head)
+        victim = self._file("part", "0").name.removesuffix(".part")
+        sealed = self._file("footage", "1").name
+        forged = b"forged"
+        digest = hashlib.sha256(forged).hexdigest()
+        told = {"segment": victim, "length": len(forged), "sha256": digest}
+        told["plaintext_sha256"] = digest
+        lines = {
+            "seals": [("seal", told)],
+            "opens": [("open", {**told, "recording": "00000001-0002", "header": "forged",
+                                "nonce": "00" * 16, "first_pts_ns": 0}), ("seal", told)],
+            "wipes": [("wipe", {"segment": victim}), ("wipe", {"segment": sealed})],
+            "shortens": [("sync", {**told, "length": 1}),
+                         ("recovered", {**told, "recording": "", "attested_length": 1})],
+            "types": [("still", {**told, "segment": 5, "recording": ""})],
+        }[how]  # fmt: skip
+        if how in ("seals", "opens", "shortens"):
+            self._file("part", "0").write_bytes(forged)
+        if how == "wipes":
+            self._file("part", "0").unlink()
+            self._file("footage", "1").unlink()
+        data = ledger.boot_line(0, {"cause": "start"})
+        data += b"".join(ledger.line(kind, 1, fields) for kind, fields in lines)
+        data += ledger.line("stop", 2, {})
+        (self.vault / ledger.path).write_bytes(data)
+
+    def _deep(self, _: str, boot: str) -> None:
+        nested = b'{"a":' * 600 + b"1" + b"}" * 600
+        self._put(int(boot), [*self._lines(int(boot)), nested + b"\t" + b"0" * 128 + b"\n"])
+
+    def _folder(self, kind: str, number: str) -> None:
+        path = self._file(kind, number)
+        path.unlink()
+        path.mkdir()
+
+    def _link(self, kind: str, number: str = "") -> None:
+        if kind == "nowhere":
+            (self.vault / "footage" / "00000001-0009-0001.mp4.age").symlink_to("nowhere")
+            return
+        path = self._file(kind, number)
+        outside = self.vault.parent / "outside"
+        path.rename(outside)
+        path.symlink_to(outside)
 
     def _foreign(self, what: str) -> None:
         if what == "vault":

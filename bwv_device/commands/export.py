@@ -40,6 +40,9 @@ def command(
     certificates = [c for path in roots for c in keys.load_certificates(path)]
     report = verify(vault, certificates)
     done = export(vault, report, identities, out, recording)
+    for item in done:
+        for lost in json.loads(item.path.with_suffix(".json").read_text())["not_exported"]:
+            click.echo(f"Warning: {lost['name']}: {lost['reason']}", err=True)
     rows = [{**item._asdict(), "path": str(item.path)} for item in done]
     if as_json:
         click.echo(json.dumps({"ledger_verified": report.ok, "exported": rows}, indent=2))

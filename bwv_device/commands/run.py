@@ -52,13 +52,22 @@ def command(config_file: Path | None, board: str | None, seconds: float | None) 
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: loop.post(agent.stop))
     # The panel has a thread of its own: a hung agent must not keep the light alive.
-    threading.Thread(target=panel_loop.run, name="panel", daemon=True).start()
+    threading.Thread(target=_run_panel, args=(panel_loop, loop), name="panel", daemon=True).start()
     loop.post(agent.start)
     if seconds is not None:
         loop.call_at(loop.now_ns() + int(seconds * 1e9), agent.stop)
     loop.run()
     panel_loop.stop()
     vault.close()
+
+
+def _run_panel(panel: RealLoop, agent: RealLoop) -> None:
+    """Lights that nobody drives any more must end the camera, not go on lying."""
+    try:
+        panel.run()
+    except Exception as error:
+        agent.die(error)
+        raise
 
 
 def _board(name: str, settings: Settings, disk: HostDisk, panel: RealLoop) -> Board:

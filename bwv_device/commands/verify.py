@@ -69,6 +69,7 @@ def _text(anchor: str) -> str:
 
 def _show(report: Report) -> None:
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False)
@@ -77,15 +78,15 @@ def _show(report: Report) -> None:
     for verdict in report.segments:
         colour = COLOURS.get(verdict.status, "red")
         status = f"[{colour}]{verdict.status.value}[/]"
-        table.add_row(verdict.name, status, f"{verdict.length:,}", verdict.detail)
+        table.add_row(escape(verdict.name), status, f"{verdict.length:,}", escape(verdict.detail))
     console = Console(highlight=False)
     console.print(table)
     for problem in report.problems:
-        console.print(f"[red]problem[/]  {problem}")
+        console.print(f"[red]problem[/]  {escape(problem)}")
     for remark in report.remarks:
-        console.print(f"[yellow]remark[/]   {remark}")
+        console.print(f"[yellow]remark[/]   {escape(remark)}")
     console.print(
-        f"device {report.device}, {report.boots} boots, {report.lines} ledger lines, "
+        f"device {escape(report.device)}, {report.boots} boots, {report.lines} ledger lines, "
         f"head {report.head.number if report.head else 0}"
     )
     console.print(_sentence(report))

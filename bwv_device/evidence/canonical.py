@@ -1,11 +1,12 @@
 """Canonical JSON (docs/format.md): one byte sequence per value, so that signatures have no slack.
 
-Keys sorted, no white space, ASCII, integers only.
+Keys sorted, no white space, ASCII, integers only, at most 16 levels deep.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -18,6 +19,8 @@ def encode(value: Mapping[str, Any]) -> bytes:
 
 def decode(data: bytes) -> dict[str, Any]:
     """The object, if `data` is exactly its canonical form; else `ValueError`."""
+    if _depth(data) > DEPTH_LIMIT:
+        raise ValueError("not canonical JSON: nested too deeply")
     try:
         value = json.loads(data.decode("ascii"))
         if isinstance(value, dict) and encode(value) == data:
@@ -25,6 +28,20 @@ def decode(data: bytes) -> dict[str, Any]:
     except (UnicodeDecodeError, TypeError, RecursionError) as error:
         raise ValueError(f"not canonical JSON: {error}") from None
     raise ValueError("not canonical JSON")
+
+
+# How deep a parser can go depends on the interpreter; what is accepted must not.
+DEPTH_LIMIT = 16
+STRING = re.compile(rb'"(?:[^"\\]|\\.)*"')
+
+
+def _depth(data: bytes) -> int:
+    """Levels of nesting, strings left aside."""
+    deepest = level = 0
+    for byte in re.findall(rb"[\[{\]}]", STRING.sub(b"", data)):
+        level += 1 if byte in b"[{" else -1
+        deepest = max(deepest, level)
+    return deepest
 
 
 _ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=True)

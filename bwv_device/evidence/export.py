@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
-from bwv_device.errors import VaultError
+from bwv_device.errors import SealedFileError, VaultError
 from bwv_device.evidence import age
 from bwv_device.evidence.fmp4 import VIDEO_TIMESCALE, FragmentWriter
 from bwv_device.evidence.fmp4_reader import (
@@ -31,6 +31,9 @@ from bwv_device.evidence.seal import Opener
 from bwv_device.evidence.vault import FOOTAGE, PART
 from bwv_device.evidence.verify import Claim, Report, Status, Verdict
 from hal.ports import SECOND_NS, AccessUnit, Track
+
+# What a file may come to that is sealed to somebody else, damaged, or made to harm.
+UNREADABLE = (SealedFileError, ValueError, KeyError, IndexError, struct.error)
 
 MFHD_SEQUENCE_AT = 8 + 8 + 4  # moof header, mfhd header, version and flags
 NEVER_NS = 1 << 62
@@ -54,16 +57,22 @@ def export(
     out: Path,
     recording: str | None = None,
 ) -> list[Exported]:
-    """Every recording of a verified vault, or one. Raises `SealedFileError` when nothing opens."""
+    """Every recording of a verified vault, or one. A file that does not open is named in the
+    sidecar and left out; raises `SealedFileError` when nothing opens at all."""
     out.mkdir(parents=True, exist_ok=True)
     names = sorted({v.recording for v in report.segments if v.recording})
     if recording is not None and recording not in names:
         known = ", ".join(names) or "none"
         raise VaultError(f"There is no recording {recording}.", f"The vault has: {known}.")
     done: list[Exported] = []
+    unread: list[tuple[str, Exception]] = []
     for name in names if recording is None else [recording]:
         verdicts = [v for v in report.segments if v.recording == name]
-        done += _Joiner(vault, report, identities, out, name).run(verdicts)
+        joiner = _Joiner(vault, report, identities, out, name)
+        done += joiner.run(verdicts)
+        unread += joiner.unread
+    if unread and not done:
+        raise unread[0][1]
     return done
 
 
@@ -82,22 +91,24 @@ class _Joiner:
         self._out, self._recording = out, recording
         self._done: list[Exported] = []
         self._film: _Film | None = None
+        self.unread: list[tuple[str, Exception]] = []
 
     def run(self, verdicts: list[Verdict]) -> list[Exported]:
         for verdict in verdicts:
-            if verdict.name.endswith(".jpg.age"):
-                self._still(verdict)
-            elif verdict.status is not Status.MISSING and verdict.length:
-                self._segment(verdict)
+            if verdict.status is Status.MISSING or not verdict.length:
+                continue
+            try:
+                self._still(verdict) if ".jpg." in verdict.name else self._segment(verdict)
+            except UNREADABLE as error:
+                self.unread.append((verdict.name, error))
         self._close()
         return self._done
 
     def _segment(self, verdict: Verdict) -> None:
         data = self._open(verdict.name)
-        try:
-            init = read_init(data)
-        except (ValueError, struct.error):
+        if len(data) < SHORTEST:
             return  # cut off before its first picture
+        init = read_init(data)
         if self._film is None or init.data != self._film.init.data:
             self._close()
             part = f".{len(self._done) + 1}" if self._done else ""
@@ -141,6 +152,7 @@ class _Joiner:
             "audio_units": done.audio_units,
             "sha256": _sha256(film.path),
             "segments": film.verified,
+            "not_exported": [{"name": name, "reason": str(why)} for name, why in self.unread],
         }
         path = film.path.with_suffix(".json")
         with path.with_suffix(".json.part").open("wb") as file:
@@ -231,6 +243,9 @@ class _Film:
 
 # Times went through the track's timescale: they may have moved by this much.
 TICK_NS = SECOND_NS // 24_000
+
+# Below this there is not even a whole chunk: nothing that could hold a picture.
+SHORTEST = 1024
 
 
 def _verified(verdict: Verdict, claim: Claim, plaintext: bytes) -> dict[str, Any]:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable
+from operator import attrgetter
 
 from hal.ports import AccessUnit, Track
+
+BY_PTS = attrgetter("pts_ns")
 
 
 class GopQueue:
@@ -41,8 +44,8 @@ class GopQueue:
         return self._gops.popleft()
 
     def drain(self) -> list[AccessUnit]:
-        """Removes and returns every unit, from the oldest keyframe on."""
-        units = [unit for gop in self._gops for unit in gop]
+        """Removes and returns every unit, from the oldest keyframe on, in order of capture."""
+        units = sorted((unit for gop in self._gops for unit in gop), key=BY_PTS)
         self._gops.clear()
         self._sizes.clear()
         self.size = 0
@@ -50,16 +53,26 @@ class GopQueue:
 
     def start_ns(self, index: int = 0) -> int | None:
         """When the group at `index` starts; None where there is no such group."""
-        return self._gops[index][0].pts_ns if len(self._gops) > index else None
+        return (
+            self._gops[index][0].pts_ns if len(self._gops) > index and self._gops[index] else None
+        )
 
     @property
     def end_ns(self) -> int | None:
-        return self._gops[-1][-1].end_ns if self._gops else None
+        return self._gops[-1][-1].end_ns if self._gops and self._gops[-1] else None
 
     def forget_before(self, pts_ns: int) -> None:
         """Drops every group that ends before `pts_ns`."""
         while (following := self.start_ns(1)) is not None and following <= pts_ns:
             self.drop_oldest()
+
+    def trim_newest(self, pts_ns: int) -> None:
+        """Drops units before `pts_ns` from the group that is still open, keyframe and all."""
+        if self._gops:
+            self._gops[-1] = [unit for unit in self._gops[-1] if unit.pts_ns >= pts_ns]
+            size = sum(len(unit.data) for unit in self._gops[-1])
+            self.size += size - self._sizes[-1]
+            self._sizes[-1] = size
 
     def __len__(self) -> int:
         return len(self._gops)

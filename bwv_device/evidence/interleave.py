@@ -11,9 +11,11 @@ from operator import itemgetter
 from typing import NamedTuple
 
 from bwv_device.evidence.h264 import is_picture, split_keyframe
-from hal.ports import AccessUnit, Track
+from hal.ports import SECOND_NS, AccessUnit, Track
 
 BY_PTS = itemgetter(1)
+NEVER_NS = 1 << 62
+FUTURE_TOLERANCE_NS = SECOND_NS // 2
 
 
 class Anomaly(NamedTuple):
@@ -40,14 +42,18 @@ class Interleaver:
         self._end_ns: list[int | None] = [None, None]
         self._last_ns: list[int] = [-1, -1]
 
-    def feed(self, batch: Iterable[AccessUnit]) -> Interleaved:
-        """Takes a batch; returns what is in order now."""
+    def feed(self, batch: Iterable[AccessUnit], now_ns: int | None = None) -> Interleaved:
+        """Takes a batch; returns what is in order now. What claims to be captured after `now_ns` is
+        refused: it would make everything behind it look late."""
+        latest_ns = NEVER_NS if now_ns is None else now_ns + FUTURE_TOLERANCE_NS
         anomalies: list[Anomaly] = []
         last_ns, ends_ns, waiting = self._last_ns, self._end_ns, self._waiting
         for unit in batch:
             track, pts_ns, duration_ns = unit.track, unit.pts_ns, unit.duration_ns
             wrong = self._wrong(unit)
-            if pts_ns <= last_ns[track]:
+            if pts_ns > latest_ns:
+                wrong = "future"
+            elif pts_ns <= last_ns[track]:
                 wrong = "duplicate" if pts_ns == last_ns[track] else "backward"
             if wrong:
                 anomalies.append(Anomaly(track, pts_ns, pts_ns + duration_ns, 1, wrong))

@@ -9,8 +9,10 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Mapping, Set
+from itertools import takewhile
 from typing import Any, NamedTuple
 
+from bwv_device.errors import VaultError
 from bwv_device.evidence.ledger import (
     DIRECTORY,
     START,
@@ -27,6 +29,14 @@ from bwv_device.evidence.vault import FOOTAGE, PART, Vault
 from hal.ports import Anchor, Disk, Identity
 
 READ_BLOCK = 1 << 20
+LAST_BOOT = 99_999_999
+
+# What recovery reads of a line.
+NEEDED: dict[str, dict[str, type]] = {
+    "open": {"segment": str, "recording": str},
+    "sync": {"segment": str, "length": int},
+    "close": {"recording": str},
+}
 OURS = re.compile(r"(\d{8})-\d{4}-\d{4}\.(mp4|jpg)\.age")
 
 
@@ -64,10 +74,12 @@ def boot_vault(
     t_ns: int,
     fields: Mapping[str, Any],
     cause: str,
+    acknowledged: Head | None = None,
 ) -> tuple[Vault, Recovered]:
     """Opens the vault for a new boot: boot line, `recovered` lines, `recovery` line. `cause` is
-    what ended the last boot, unless that one stopped in order."""
-    found = survey(disk)
+    what ended the last boot, unless that one stopped in order. Lines behind `acknowledged`, which a
+    failed sync left in doubt, count as torn."""
+    found = survey(disk, acknowledged)
     cause = "start" if found.orderly else cause
     ledger = Ledger(identity, key_entropy, found.boot + 1, found.head)
     vault = Vault(disk, ledger)
@@ -86,10 +98,16 @@ def boot_vault(
     return vault, Recovered(found, segments, anchor)
 
 
-def survey(disk: Disk) -> Found:
-    """Reads the newest ledger files, back to the last completed recovery."""
+def survey(disk: Disk, acknowledged: Head | None = None) -> Found:
+    """Reads the newest ledger files, back to the last completed recovery. What is read is synced
+    first: the next line must not continue one that a power cut takes away."""
     boots = sorted(int(n.removesuffix(SUFFIX)) for n in disk.names(DIRECTORY) if _is_ledger(n))
-    head, torn, lines, first_boot = _read_back(disk, boots)
+    if boots and boots[-1] >= LAST_BOOT:
+        raise VaultError("The ledger's boot counter is used up.", "Look at the ledger folder.")
+    if boots:
+        disk.sync(ledger_path(boots[-1]))
+        disk.sync(DIRECTORY)
+    head, torn, lines, first_boot = _read_back(disk, boots, acknowledged)
     opened: dict[str, OpenSegment] = {}
     settled: set[str] = set()
     recording: str | None = None
@@ -101,7 +119,9 @@ def survey(disk: Disk) -> Found:
     return Found(boots[-1] if boots else 0, head, torn, waiting, recording, orderly)
 
 
-def _read_back(disk: Disk, boots: list[int]) -> tuple[Head, list[Torn], list[Line], int]:
+def _read_back(
+    disk: Disk, boots: list[int], acknowledged: Head | None
+) -> tuple[Head, list[Torn], list[Line], int]:
     """Lines of the newest files, back to the boot whose recovery was completed, and that boot.
 
     A boot that was cut off before its first sync leaves a file without any valid line: its bytes
@@ -112,7 +132,9 @@ def _read_back(disk: Disk, boots: list[int]) -> tuple[Head, list[Torn], list[Lin
     head = START
     for boot in reversed(boots):
         data = disk.read(ledger_path(boot))
-        chain = list(read_chain(data, _head_before(data)))
+        chain = list(takewhile(_followable, read_chain(data, _head_before(data))))
+        if acknowledged is not None:
+            chain = [item for item in chain if item[0].number <= acknowledged.number]
         length = chain[-1][1] if chain else 0
         if not lines and (length < len(data) or not chain):
             rest = data[length:]
@@ -124,6 +146,12 @@ def _read_back(disk: Disk, boots: list[int]) -> tuple[Head, list[Torn], list[Lin
         if any(line.kind == "recovery" for line, _ in chain):
             return head, torn, lines, boot
     return head, torn, lines, 0
+
+
+def _followable(item: tuple[Line, int]) -> bool:
+    """Whether a line says what its kind must; one that does not was not written by us."""
+    fields, needed = item[0].fields, NEEDED.get(item[0].kind, {})
+    return all(type(fields.get(name)) is kind for name, kind in needed.items())
 
 
 def _head_before(data: bytes) -> Head:
@@ -176,4 +204,4 @@ def _digest(disk: Disk, name: str) -> tuple[int, str]:
 
 def _is_ledger(name: str) -> bool:
     stem = name.removesuffix(SUFFIX)
-    return name.endswith(SUFFIX) and len(stem) == 8 and stem.isdecimal()
+    return name.endswith(SUFFIX) and len(stem) == 8 and stem.isascii() and stem.isdecimal()

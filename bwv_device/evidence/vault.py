@@ -65,6 +65,7 @@ class Vault:
         self._disk, self._ledger = disk, ledger
         self._open: dict[str, _Open] = {}
         self._broken = False
+        self.acknowledged = ledger.head
 
     @property
     def anchor(self) -> Anchor:
@@ -78,6 +79,7 @@ class Vault:
         self._disk.sync(path)
         self._disk.sync(path.rpartition("/")[0])
         self._disk.sync("")
+        self.acknowledged = self._ledger.head
 
     def note(self, kind: str, t_ns: int, fields: Mapping[str, Any]) -> Anchor:
         """One ledger line, durable when this returns. After one failure all fail: what the disk
@@ -90,6 +92,7 @@ class Vault:
         except OSError as error:
             self._broken = True
             raise LedgerError(error.errno, f"ledger: {error.strerror}") from error
+        self.acknowledged = self._ledger.head
         return self._ledger.anchor
 
     def open(self, name: str, head: bytes, t_ns: int, fields: Mapping[str, Any]) -> Anchor:

@@ -9,6 +9,8 @@ from __future__ import annotations
 import enum
 import hashlib
 import json
+import re
+import stat
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -34,6 +36,7 @@ from bwv_device.keys import UNREADABLE_CERTIFICATE, chain_leads_to
 from hal.ports import Anchor
 
 BLOCK = 1 << 20
+FILE_NAME = re.compile(r"([0-9]{8})-[0-9]{4}-[0-9]{4}\.(mp4|jpg)\.age")
 
 # What an altered certificate or key can make its parsers raise.
 UNREADABLE = (KeyError, AttributeError, *UNREADABLE_CERTIFICATE)
@@ -151,16 +154,18 @@ class _LedgerCheck:
         self._torn: list[dict[str, Any]] = []
         self._last: Line | None = None
         self._passed: dict[int, str] = {}
+        self._names: list[str] = []
 
     def run(self) -> None:
         report = self._report
         report.rooted = bool(self._roots)
-        for name in sorted(path.name for path in self._folder.iterdir()):
-            boot = _boot_number(name)
-            if boot is None or not (self._folder / name).is_file():
-                report.problems.append(f"{DIRECTORY}/{name} is no ledger file")
-                continue
-            self._read_file(name, boot)
+        for path in sorted(self._folder.iterdir()):
+            if _boot_number(path.name) is None or not _is_plain_file(path):
+                report.problems.append(f"{DIRECTORY}/{path.name} is no ledger file")
+            else:
+                self._names.append(path.name)
+        for name in self._names:
+            self._read_file(name, int(name.removesuffix(SUFFIX)))
         if self._torn:
             report.remarks += [
                 f"{torn['file']}: {torn['length']} bytes at the end are torn or altered"
@@ -178,10 +183,12 @@ class _LedgerCheck:
 
     def _read_file(self, name: str, boot: int) -> None:
         data = (self._folder / name).read_bytes()
+        torn = self._named_torn(name, data)
+        whole = data[: len(data) - torn["length"]] if torn else data
         position = 0
-        while (end := data.find(b"\n", position)) >= 0:
+        while (end := whole.find(b"\n", position)) >= 0:
             try:
-                line = parse_line(data[position:end])
+                line = parse_line(whole[position:end])
             except ValueError:
                 break
             if (line.number, line.fields["prev"]) != (self._head.number + 1, self._head.digest):
@@ -191,10 +198,29 @@ class _LedgerCheck:
                 return
             self._take(name, boot, line, first=position == 0)
             position = end + 1
-        if position < len(data) or position == 0:
+        if torn and position == len(whole):
+            self._torn.append(torn)
+        elif position < len(data) or position == 0:
             rest = data[position:]
             digest = hashlib.sha256(rest).hexdigest()
             self._torn.append({"file": name, "length": len(rest), "sha256": digest})
+
+    def _named_torn(self, name: str, data: bytes) -> dict[str, Any] | None:
+        """What a later boot says is torn at the end of this file, if that is what stands there. A
+        failed sync may leave one whole line in doubt, never more. The naming line is checked when
+        the walk gets to it."""
+        for later in (other for other in self._names if other > name):
+            named = _first_line(self._folder / later).get("torn")
+            for torn in named if isinstance(named, list) else []:
+                if not isinstance(torn, dict) or torn.get("file") != name:
+                    continue
+                length = torn.get("length")
+                if type(length) is not int or not 0 < length <= len(data):
+                    return None
+                rest = data[len(data) - length :]
+                same = hashlib.sha256(rest).hexdigest() == torn.get("sha256")
+                return torn if same and rest.count(b"\n") <= 1 else None
+        return None
 
     def _take(self, name: str, boot: int, line: Line, *, first: bool) -> None:
         report = self._report
@@ -205,9 +231,9 @@ class _LedgerCheck:
         if self._key is None or not signature.verifies(self._key, line.signature, line.signed):
             report.problems.append(f"{name}: the signature of line {line.number} does not hold")
         try:
-            _follow(report.claims, line, report.problems)
-        except (KeyError, TypeError, ValueError):
-            report.problems.append(f"{name}: line {line.number} lacks what its kind demands")
+            _follow(report.claims, boot, line)
+        except _ClaimError as error:
+            report.problems.append(f"{name}: line {line.number} {error}")
         self._head, self._last = Head(line.number, line.digest), line
         self._passed[line.number] = line.digest
         report.lines += 1
@@ -268,31 +294,105 @@ class _LedgerCheck:
                 )
 
 
-def _follow(claims: dict[str, Claim], line: Line, problems: list[str]) -> None:
-    """Keeps what the ledger claims of each file. Raises KeyError, TypeError, ValueError."""
+class _ClaimError(ValueError):
+    """A line that says what it may not say."""
+
+
+def _follow(claims: dict[str, Claim], boot: int, line: Line) -> None:
+    """Keeps what the ledger claims of each file. A boot writes files of its own; of earlier ones it
+    may only say how recovery found them: whoever has a stolen device key can write new boots, and
+    must not speak for old ones. Raises `_ClaimError`."""
     fields, kind = line.fields, line.kind
     if kind not in ("open", "sync", "seal", "recovered", "still", "wipe"):
         return
-    name = str(fields["segment"])
-    claim = claims.setdefault(name, Claim(name))
-    if claim.settled and kind != "wipe":
-        problems.append(f"line {line.number} speaks of {name}, which was {claim.settled} before")
-        return
-    if kind == "open":
-        claim.recording = str(fields["recording"])
-        claim.head = fields["header"].encode("ascii") + bytes.fromhex(fields["nonce"])
-        claim.first_pts_ns = int(fields["first_pts_ns"])
-    elif kind == "sync":
-        claim.attested_length, claim.attested_sha256 = int(fields["length"]), str(fields["sha256"])
-    else:
-        claim.settled = {"seal": "sealed", "still": "sealed", "wipe": "wiped"}.get(kind, kind)
-        if kind == "wipe":
-            return
-        claim.recording = str(fields["recording"]) if kind != "seal" else claim.recording
-        claim.length, claim.sha256 = int(fields["length"]), str(fields["sha256"])
-        claim.plaintext_sha256 = str(fields.get("plaintext_sha256", ""))
-        if kind == "recovered" and fields["attested_length"] != claim.attested_length:
-            problems.append(f"line {line.number} misstates what was attested of {name}")
+    if kind == "wipe":
+        raise _ClaimError("speaks of a removal, which this version does not know")
+    named = FILE_NAME.fullmatch(_text(fields, "segment"))
+    if named is None:
+        raise _ClaimError("names no file of a vault")
+    name, own = named[0], int(named[1]) == boot
+    if own is (kind == "recovered") or int(named[1]) > boot:
+        raise _ClaimError(f"speaks of {name}, which is not this boot's to speak of")
+    claim = claims.get(name)
+    if kind in ("open", "still") and claim is not None:
+        raise _ClaimError(f"begins {name} again")
+    if kind in ("sync", "seal") and claim is None:
+        raise _ClaimError(f"speaks of {name}, which was never opened")
+    if claim is not None and claim.settled:
+        raise _ClaimError(f"speaks of {name}, which was {claim.settled} before")
+    _CLAIMS[kind](claims.setdefault(name, Claim(name)), fields)
+
+
+def _claim_open(claim: Claim, fields: dict[str, Any]) -> None:
+    claim.recording = _recording(fields)
+    nonce = _text(fields, "nonce")
+    if not re.fullmatch("[0-9a-f]{32}", nonce):
+        raise _ClaimError("has no nonce of 32 hex digits")
+    claim.head = _text(fields, "header").encode() + bytes.fromhex(nonce)
+    claim.first_pts_ns = _count(fields, "first_pts_ns")
+
+
+def _claim_sync(claim: Claim, fields: dict[str, Any]) -> None:
+    length = _count(fields, "length")
+    if length <= claim.attested_length:
+        raise _ClaimError("attests no more than was attested before")
+    claim.attested_length, claim.attested_sha256 = length, _digest(fields, "sha256")
+
+
+def _claim_seal(claim: Claim, fields: dict[str, Any]) -> None:
+    claim.settled = "sealed"
+    claim.length, claim.sha256 = _count(fields, "length"), _digest(fields, "sha256")
+    claim.plaintext_sha256 = _digest(fields, "plaintext_sha256")
+
+
+def _claim_still(claim: Claim, fields: dict[str, Any]) -> None:
+    claim.settled, claim.recording = "sealed", _recording(fields)
+    claim.length, claim.sha256 = _count(fields, "length"), _digest(fields, "sha256")
+
+
+def _claim_recovered(claim: Claim, fields: dict[str, Any]) -> None:
+    claim.settled = "recovered"
+    claim.recording = claim.recording or _recording(fields)
+    claim.length, claim.sha256 = _count(fields, "length"), _digest(fields, "sha256")
+    if _count(fields, "attested_length") != claim.attested_length:
+        raise _ClaimError(f"misstates what was attested of {claim.name}")
+
+
+_CLAIMS = {
+    "open": _claim_open,
+    "sync": _claim_sync,
+    "seal": _claim_seal,
+    "still": _claim_still,
+    "recovered": _claim_recovered,
+}
+
+
+def _text(fields: dict[str, Any], name: str) -> str:
+    value = fields.get(name)
+    if not isinstance(value, str) or not value.isascii():
+        raise _ClaimError(f"has no text {name!r}")
+    return value
+
+
+def _count(fields: dict[str, Any], name: str) -> int:
+    value = fields.get(name)
+    if type(value) is not int or value < 0:
+        raise _ClaimError(f"has no number {name!r}")
+    return value
+
+
+def _digest(fields: dict[str, Any], name: str) -> str:
+    value = _text(fields, name)
+    if not re.fullmatch("[0-9a-f]{64}", value):
+        raise _ClaimError(f"has no digest {name!r}")
+    return value
+
+
+def _recording(fields: dict[str, Any]) -> str:
+    value = _text(fields, "recording")
+    if not re.fullmatch(r"([0-9]{8}-[0-9]{4})?", value):
+        raise _ClaimError("names no recording")
+    return value
 
 
 # --- footage -----------------------------------------------------------------------------------
@@ -300,19 +400,30 @@ def _follow(claims: dict[str, Claim], line: Line, problems: list[str]) -> None:
 
 def _check_footage(vault: Path, report: Report) -> None:
     folder = vault / FOOTAGE
-    present = {path.name: path for path in sorted(folder.iterdir())} if folder.is_dir() else {}
     strangers = [p.name for p in vault.iterdir() if p.name not in (DIRECTORY, FOOTAGE)]
-    report.problems += [f"{name} does not belong into a vault" for name in sorted(strangers)]
+    report.problems += [f"{name!r} does not belong into a vault" for name in sorted(strangers)]
+    present: dict[str, Path] = {}
+    if folder.is_symlink():
+        report.problems.append(f"{FOOTAGE} is a link")
+    elif folder.is_dir():
+        present = {path.name: path for path in sorted(folder.iterdir())}
+    for name in [name for name, path in present.items() if not _is_plain_file(path)]:
+        del present[name]
+        report.problems.append(f"{name!r} is no plain file")
     for name, claim in report.claims.items():
-        if claim.settled != "wiped":
-            report.segments.append(_judge(claim, _take_file(present, name, claim)))
-        elif name in present:
-            report.problems.append(f"{name} was wiped, and is there again")
+        report.segments.append(_judge(claim, _take_file(present, name, claim)))
     for name, path in present.items():
-        length = path.stat().st_size
-        detail = "no ledger line speaks of it"
-        report.segments.append(Verdict(name, "", Status.UNKNOWN, length, 0, detail))
+        report.segments.append(_unclaimed(name, path, report))
     report.segments.sort(key=lambda verdict: verdict.name)
+
+
+def _unclaimed(name: str, path: Path, report: Report) -> Verdict:
+    """A file that the last boot began, but could not acknowledge, waits for the next boot."""
+    length, own = path.stat().st_size, FILE_NAME.fullmatch(name.removesuffix(PART))
+    last_boot = report.head.boot if report.head else 0
+    if name.endswith(PART) and own and int(own[1]) == last_boot:
+        return Verdict(name, "", Status.OPEN, length, 0, "begun, and never acknowledged")
+    return Verdict(name, "", Status.UNKNOWN, length, 0, "no ledger line speaks of it")
 
 
 def _take_file(present: dict[str, Path], name: str, claim: Claim) -> Path | None:
@@ -366,6 +477,20 @@ def _digests(path: Path, claim: Claim) -> tuple[str, str, bytes]:
         while block := file.read(BLOCK):
             digest.update(block)
         return attested, digest.hexdigest(), head
+
+
+def _is_plain_file(path: Path) -> bool:
+    """No link, folder, pipe or device: those have no bytes of their own, or no end."""
+    return stat.S_ISREG(path.lstat().st_mode)
+
+
+def _first_line(path: Path) -> dict[str, Any]:
+    """The fields of a file's first line; nothing where there is none."""
+    with path.open("rb") as file:
+        try:
+            return parse_line(file.readline().rstrip(b"\n")).fields
+        except ValueError:
+            return {}
 
 
 def _boot_number(name: str) -> int | None:

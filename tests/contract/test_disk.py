@@ -130,3 +130,15 @@ def test_a_rename_that_was_not_synced_may_be_undone() -> None:
         disk.cut(tear)
         expected = "f/x" if tear.names.value == "with" else "f/x.part"
         assert dict(disk.files()) == {expected: b"1"}
+
+
+def test_files_that_were_given_up_do_not_pile_up(tmp_path: Path) -> None:
+    host = HostDisk(tmp_path / "disk")
+    for number in range(200):
+        host.create(f"file{number}")
+        host.append(f"file{number}", b"x")
+    assert len(list(Path("/proc/self/fd").iterdir())) < 100
+    host.append("file0", b"y")
+    host.sync("file0")
+    assert host.read("file0") == b"xy"
+    host.close()

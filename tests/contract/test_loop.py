@@ -171,3 +171,26 @@ def test_virtual_jobs_take_the_disks_time() -> None:
         agent.lane("disk").submit(lambda: None, lambda outcome: seen.append(world.now_ns()))
     world.run_until(1000)
     assert seen == [30, 80]
+
+
+def test_another_thread_reads_the_clock_not_the_last_callback() -> None:
+    loop, seen = RealLoop(HostClock()), []
+
+    def look() -> None:
+        before = loop.now_ns()
+        threading.Event().wait(0.05)
+        seen.append(loop.now_ns() - before)
+        loop.stop()
+
+    loop.post(lambda: threading.Thread(target=look).start())
+    loop.run()
+    assert seen[0] >= 40 * MS
+
+
+def test_a_lane_that_hangs_does_not_hold_the_end_up() -> None:
+    loop, gate = RealLoop(HostClock()), threading.Event()
+    loop.post(lambda: loop.lane("uplink").submit(lambda: gate.wait(60), lambda outcome: None))
+    loop.call_at(loop.now_ns() + 10 * MS, loop.stop)
+    loop.run()
+    assert not gate.is_set()
+    gate.set()

@@ -1,0 +1,37 @@
+"""Which sound was captured while the officer had muted: by time of capture, not of delivery."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+
+from hal.ports import AccessUnit, Track
+
+# Units come at most some batches late; older intervals concern nobody.
+REMEMBERED = 4
+
+
+class MuteIntervals:
+    """Switched on and off at a time; `without` leaves out what was captured in between."""
+
+    def __init__(self) -> None:
+        self._since_ns: int | None = None
+        self._over: deque[tuple[int, int]] = deque(maxlen=REMEMBERED)
+
+    def switch(self, on: bool, at_ns: int) -> None:
+        if on and self._since_ns is None:
+            self._since_ns = at_ns
+        elif not on and self._since_ns is not None:
+            self._over.append((self._since_ns, at_ns))
+            self._since_ns = None
+
+    def without(self, batch: Sequence[AccessUnit]) -> Sequence[AccessUnit]:
+        if self._since_ns is None and not self._over:
+            return batch
+        return [u for u in batch if u.track is Track.VIDEO or not self._muted(u)]
+
+    def _muted(self, unit: AccessUnit) -> bool:
+        """Any part of the unit counts."""
+        if self._since_ns is not None and unit.end_ns > self._since_ns:
+            return True
+        return any(unit.end_ns > start and unit.pts_ns < end for start, end in self._over)
