@@ -20,6 +20,7 @@ SUITES = {
     "pre-event": pre_event.run,
     "verify and export": vaults.run,
     "long shift": long_shift.run,
+    "scene": long_shift.scene,
 }
 PAGE = Path("docs/benchmarks.md")
 

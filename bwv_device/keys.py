@@ -253,6 +253,8 @@ def chain_leads_to(chain: Sequence[x509.Certificate], root: x509.Certificate) ->
     Dates are not looked at: there is no trusted clock on the camera, and evidence outlives
     certificates.
     """
+    if not chain:
+        return False
     for subject, issuer in zip(chain, [*chain[1:], root], strict=True):
         constraints = _basic_constraints(issuer)
         if constraints is None or not constraints.ca:
@@ -261,7 +263,7 @@ def chain_leads_to(chain: Sequence[x509.Certificate], root: x509.Certificate) ->
             subject.verify_directly_issued_by(issuer)
         except (InvalidSignature, *UNREADABLE_CERTIFICATE):
             return False
-    return bool(chain)
+    return True
 
 
 def _basic_constraints(certificate: x509.Certificate) -> x509.BasicConstraints | None:

@@ -6,16 +6,16 @@ import math
 import sys
 from pathlib import Path
 
-from bwv_device.state import TABLE, Refusal, State, Transition
+from bwv_device.state import TABLE, Event, Refusal, State, Transition
 
-WIDTH, HEIGHT, BOX_W, BOX_H = 1000, 560, 150, 46
+WIDTH, HEIGHT, BOX_W, BOX_H = 900, 500, 150, 46
 PLACES = {
     State.STARTING: (110, 90),
     State.READY: (420, 90),
     State.RECORDING: (420, 320),
-    State.POST_EVENT: (770, 200),
+    State.POST_EVENT: (770, 205),
     State.DOCKED: (110, 320),
-    State.STOPPED: (420, 500),
+    State.STOPPED: (110, 440),
 }
 COLOURS = {State.RECORDING: "#c62828", State.POST_EVENT: "#d65a5a", State.READY: "#3567b0"}
 
@@ -23,19 +23,21 @@ COLOURS = {State.RECORDING: "#c62828", State.POST_EVENT: "#d65a5a", State.READY:
 def draw() -> str:
     """The diagram as SVG text."""
     arrows: dict[tuple[State, State], list[str]] = {}
+    everywhere = _from_everywhere()
     for (state, event), outcome in TABLE.items():
-        if isinstance(outcome, Transition):
+        if isinstance(outcome, Transition) and event not in everywhere:
             arrows.setdefault((state, outcome.to), []).append(event.value)
     parts = [_arrow(a, b, " / ".join(events)) for (a, b), events in arrows.items()]
     parts += [_box(state) for state in State]
-    refusals = [
+    notes = [f"{event.value} from every state: {to.value}" for event, to in everywhere.items()]
+    notes += [
         f"{event.value} while {state.value}: refused, {outcome.condition}"
         for (state, event), outcome in TABLE.items()
         if isinstance(outcome, Refusal)
     ]
     parts += [
-        f'<text x="600" y="{410 + 20 * i}" class="note">{line}</text>'
-        for i, line in enumerate(refusals)
+        f'<text x="420" y="{418 + 20 * i}" class="note">{line}</text>'
+        for i, line in enumerate(notes)
     ]
     style = (
         "text{font:13px sans-serif;fill:#1b2430}.box{fill:#fff;font-weight:600}"
@@ -48,6 +50,19 @@ def draw() -> str:
         'markerHeight="8" orient="auto"><path d="M0 0L10 5L0 10z" fill="#5c6775"/></marker></defs>'
     )
     return "\n".join([head, *parts, "</svg>", ""])
+
+
+def _from_everywhere() -> dict[Event, State]:
+    """Events that lead from every other state to the same one: a note says it better."""
+    leads: dict[Event, dict[State, State]] = {}
+    for (state, event), outcome in TABLE.items():
+        if isinstance(outcome, Transition):
+            leads.setdefault(event, {})[state] = outcome.to
+    return {
+        event: next(iter(ways.values()))
+        for event, ways in leads.items()
+        if len(set(ways.values())) == 1 and len(ways) == len(State) - 1
+    }
 
 
 def _box(state: State) -> str:
