@@ -46,6 +46,8 @@ class Measured:
             capture_output=True, text=True, check=True,
         )  # fmt: skip
         result = json.loads(done.stdout)
+        if mode != "buffer" and result["bytes"] < result["payload"]:
+            raise RuntimeError(f"the recorder did not record everything: {result}")
         self.runs.append(result)
         return float(result["cpu_s"])
 

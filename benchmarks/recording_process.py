@@ -82,6 +82,7 @@ class _Run:
         self._durable_ns = 0
         self._room = threading.Semaphore(8)
         self.cpu_s = self.wall_s = 0.0
+        self._payload = 0
 
     def begin(self) -> None:
         self._recorder.on_durable = self._note_durable
@@ -95,6 +96,7 @@ class _Run:
     def _feed(self) -> None:
         """Batches of 250 ms; in real time at their time, flat out as the recorder takes them."""
         batches = self._batches()
+        self._payload = sum(len(unit.data) for batch in batches for unit in batch)
         for number, batch in enumerate(batches, 1):
             if self._mode == "flat":
                 self._room.acquire()
@@ -111,11 +113,13 @@ class _Run:
     def _batches(self) -> list[list[AccessUnit]]:
         length_ns = max(u.end_ns for u in self._units if u.track is Track.VIDEO)
         batches: list[list[AccessUnit]] = [[] for _ in range(self._seconds * 4)]
+        # Flat out the clip was captured before now: nothing may come from the future.
+        back_ns = self._seconds * SECOND_NS if self._mode == "flat" else 0
         for turn in range(self._seconds * SECOND_NS // length_ns + 1):
             for unit in self._units:
                 at_ns = unit.pts_ns + turn * length_ns
                 if at_ns // BATCH_NS < len(batches):
-                    moved = unit._replace(pts_ns=self._start_ns + at_ns)
+                    moved = unit._replace(pts_ns=self._start_ns - back_ns + at_ns)
                     batches[at_ns // BATCH_NS].append(moved)
         return batches
 
@@ -147,6 +151,7 @@ class _Run:
             "worst_ms": ages[-1] / 1e6 if ages else 0,
             "p999_ms": ages[min(len(ages) - 1, len(ages) * 999 // 1000)] / 1e6 if ages else 0,
             "bytes": sum(path.stat().st_size for path in footage),
+            "payload": self._payload,
         }
 
 

@@ -6,23 +6,23 @@ Everything here runs on the loop. Backends reach it only through `_Sink` and lis
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
-from bwv_device import __version__, patterns, storage
+from bwv_device import __version__, patterns
+from bwv_device.body import BodyWatch
 from bwv_device.cues import Cues
 from bwv_device.evidence import age
 from bwv_device.evidence.recovery import Recovered
 from bwv_device.gestures import Gesture, Gestures
 from bwv_device.journal import Journal
 from bwv_device.loop import Loop, Outcome
-from bwv_device.power import Band, BatteryBands
+from bwv_device.power import Band
 from bwv_device.recorder import Recorder
 from bwv_device.recording import Request
 from bwv_device.settings import Settings, seconds
 from bwv_device.snapshot import Snapshots
 from bwv_device.state import Action, Event, Ignored, Refusal, State, decide
+from bwv_device.storage import Room
 from bwv_device.telemetry import Telemetry
-from bwv_device.wallclock import WallClockWatch
 from hal.ports import SECOND_NS, AccessUnit, Board, CaptureLoss, Edge, Timer
 
 # Pictures must come at least this often, or the camera counts as stalled.
@@ -59,12 +59,10 @@ class Agent:
         self.recorder = Recorder(board, loop, self.journal, settings, recipients)
         self.cues = Cues(board, loop, settings, self.journal.note)
         self._snapshots = Snapshots(board, loop, self.journal, recipients)
-        self._wallclock = WallClockWatch(board.clock, self.journal.note)
+        self._body = BodyWatch(board, settings, self.journal.note, self.cues.alarm, self._spent)
         self._telemetry = Telemetry(board.mqtt, settings.device.agency, board.identity.device)
         self._gestures = Gestures(loop, settings.buttons, self._gesture)
         self._sink = _Sink(loop, self.recorder)
-        self._battery = BatteryBands(settings.alarms)
-        self._room = storage.Room.ENOUGH
         self.state = State.STARTING
         self.on_transition: Callable[[State, Event, State], None] = lambda a, e, b: None
         self.on_stopped: Callable[[], None] = lambda: None
@@ -77,8 +75,6 @@ class Agent:
         self._last_recording = ""
         self._last_end_ns: int | None = None
         self._timers: dict[str, Timer] = {}
-        self._alarmed_ns: dict[str, int] = {}
-        self._unreadable: set[str] = set()
 
     # --- life ---------------------------------------------------------------------------------
 
@@ -361,53 +357,18 @@ class Agent:
         self._show()
 
     def _tick(self) -> None:
-        self._wallclock.look()
-        self._looked_at("battery", self._check_power)
-        self._looked_at("storage", self._check_storage)
+        self._body.look(self._loop.now_ns())
         self.recorder.settle()
         self._show()
         if self.state is not State.STOPPED:
             self._after("tick", seconds(self._settings.storage.check_s), self._tick)
 
-    def _looked_at(self, part: str, check: Callable[[], None]) -> None:
-        """A gauge that can't be read is a fault line; it must not end a recording."""
-        try:
-            check()
-            self._unreadable.discard(part)
-        except OSError as error:
-            if part not in self._unreadable:
-                self._unreadable.add(part)
-                self.journal.note("fault", part=part, reason=str(error))
-
-    def _check_power(self) -> None:
-        reading = self._board.power.read()
-        worse = self._battery.feed(reading)
-        band = self._battery.band
-        if worse:
-            self.journal.note("power", percent=reading.percent, band=band.name.lower())
-        if band is Band.EMPTY and self.state is not State.DOCKED:
-            self.handle(Event.SHUTDOWN, "battery empty")
-        elif Band.NORMAL < band < Band.EMPTY and not reading.charging:
-            self._alarm("battery", patterns.BATTERY, at_once=worse)
-
-    def _check_storage(self) -> None:
-        left_s = storage.seconds_left(self._settings, self._board.disk.free_bytes())
-        room = storage.room(self._settings, left_s)
-        worse, self._room = room > self._room, room
-        if worse:
-            self.journal.note("storage", minutes_left=left_s // 60, room=room.name.lower())
-        if room is storage.Room.FULL and self.state in (State.RECORDING, State.POST_EVENT):
-            self.handle(Event.ABORT, "storage full")
-        if room > storage.Room.ENOUGH:
-            self._alarm("storage", patterns.STORAGE, at_once=worse)
-
-    def _alarm(self, name: str, pattern: Any, *, at_once: bool) -> None:
-        now_ns = self._loop.now_ns()
-        last_ns = self._alarmed_ns.get(name)
-        due = last_ns is None or now_ns - last_ns >= seconds(self._settings.alarms.repeat_s)
-        if at_once or due:
-            self._alarmed_ns[name] = now_ns
-            self.cues.alarm(pattern)
+    def _spent(self, reason: str) -> None:
+        """Battery or storage are used up: what can be ended in order is."""
+        if reason == "battery empty" and self.state is not State.DOCKED:
+            self.handle(Event.SHUTDOWN, reason)
+        elif reason == "storage full" and self.state in (State.RECORDING, State.POST_EVENT):
+            self.handle(Event.ABORT, reason)
 
     # --- saying no, and showing ---------------------------------------------------------------
 
@@ -415,8 +376,8 @@ class Agent:
         """The conditions of a recording that are not met, by name."""
         conditions = {
             "the ledger can be written": self.journal.usable,
-            "storage has room": self._room is not storage.Room.FULL,
-            "the battery lasts": self._battery.band is not Band.EMPTY,
+            "storage has room": self._body.room is not Room.FULL,
+            "the battery lasts": self._body.band is not Band.EMPTY,
             "the camera delivers pictures": not self._stalled,
         }
         return [name for name, met in conditions.items() if not met]

@@ -17,6 +17,7 @@ from typing import Any, BinaryIO, NamedTuple
 
 from bwv_device.errors import SealedFileError, VaultError
 from bwv_device.evidence import age
+from bwv_device.evidence.claims import Claim
 from bwv_device.evidence.fmp4 import VIDEO_TIMESCALE, FragmentWriter
 from bwv_device.evidence.fmp4_reader import (
     Box,
@@ -29,7 +30,7 @@ from bwv_device.evidence.fmp4_reader import (
 )
 from bwv_device.evidence.seal import Opener
 from bwv_device.evidence.vault import FOOTAGE, PART
-from bwv_device.evidence.verify import Claim, Report, Status, Verdict
+from bwv_device.evidence.verify import Report, Status, Verdict
 from hal.ports import SECOND_NS, AccessUnit, Track
 
 # What a file may come to that is sealed to somebody else, damaged, or made to harm.

@@ -1,0 +1,79 @@
+"""Looks at battery, storage and wall clock now and then; says what gets worse."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from bwv_device import patterns, storage
+from bwv_device.power import Band, BatteryBands
+from bwv_device.settings import Settings, seconds
+from bwv_device.wallclock import WallClockWatch
+from hal.ports import Board, Pattern
+
+EMPTY, FULL = "battery empty", "storage full"
+
+
+class BodyWatch:
+    """`alarm` is heard; `spent` ends what must be ended."""
+
+    def __init__(
+        self,
+        board: Board,
+        settings: Settings,
+        note: Callable[..., None],
+        alarm: Callable[[Pattern], None],
+        spent: Callable[[str], None],
+    ) -> None:
+        self._board, self._settings = board, settings
+        self._note, self._alarm_with, self._spent = note, alarm, spent
+        self._battery = BatteryBands(settings.alarms)
+        self._wallclock = WallClockWatch(board.clock, note)
+        self._alarmed_ns: dict[str, int] = {}
+        self._unreadable: set[str] = set()
+        self.room = storage.Room.ENOUGH
+
+    @property
+    def band(self) -> Band:
+        return self._battery.band
+
+    def look(self, now_ns: int) -> None:
+        """One look at everything. A gauge that can't be read is a fault line; it must not end a
+        recording."""
+        self._wallclock.look()
+        for part, check in (("battery", self._power), ("storage", self._storage)):
+            try:
+                check(now_ns)
+                self._unreadable.discard(part)
+            except OSError as error:
+                if part not in self._unreadable:
+                    self._unreadable.add(part)
+                    self._note("fault", part=part, reason=str(error))
+
+    def _power(self, now_ns: int) -> None:
+        reading = self._board.power.read()
+        worse = self._battery.feed(reading)
+        if worse:
+            self._note("power", percent=reading.percent, band=self.band.name.lower())
+        if self.band is Band.EMPTY:
+            self._spent(EMPTY)
+        elif self.band > Band.NORMAL and not reading.charging:
+            self._alarm("battery", patterns.BATTERY, now_ns, at_once=worse)
+
+    def _storage(self, now_ns: int) -> None:
+        left_s = storage.seconds_left(self._settings, self._board.disk.free_bytes())
+        room = storage.room(self._settings, left_s)
+        worse, self.room = room > self.room, room
+        if worse:
+            self._note("storage", minutes_left=left_s // 60, room=room.name.lower())
+        if room is storage.Room.FULL:
+            self._spent(FULL)
+        if room > storage.Room.ENOUGH:
+            self._alarm("storage", patterns.STORAGE, now_ns, at_once=worse)
+
+    def _alarm(self, name: str, pattern: Pattern, now_ns: int, *, at_once: bool) -> None:
+        """At once when it got worse, else now and then."""
+        last_ns = self._alarmed_ns.get(name)
+        due = last_ns is None or now_ns - last_ns >= seconds(self._settings.alarms.repeat_s)
+        if at_once or due:
+            self._alarmed_ns[name] = now_ns
+            self._alarm_with(pattern)
