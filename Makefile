@@ -42,7 +42,7 @@ bench: $(STAMP)
 	BWV_TOOLS=$(CURDIR)/.cache/tools $(BIN)/python -m benchmarks
 
 lock:
-	$(BIN)/uv pip compile --universal --generate-hashes --no-header --no-annotate --no-emit-index-url \
+	uv pip compile --universal --generate-hashes --no-header --no-annotate --no-emit-index-url \
 	  --python-version 3.11 --extra sim --group dev --output-file requirements.lock pyproject.toml
 
 diagram: $(STAMP)

@@ -81,7 +81,9 @@ def _burst(units: list[AccessUnit], video: object, audio: object) -> tuple[float
         loop, done = RealLoop(HostClock()), {}
         board = _Board(Path(name, "vault"), BenchAgency(), video, audio)
         journal = Journal(board, loop, {})  # type: ignore[arg-type]
-        settings = Settings(recording=Recording(pre_event_s=120, pre_event_limit_mib=512))
+        settings = Settings(
+            recording=Recording(pre_event_s=120, pre_event_limit_mib=512, pre_event_audio=True)
+        )
         recorder = Recorder(board, loop, journal, settings, board_recipients())  # type: ignore[arg-type]
         shift_ns = time.monotonic_ns() - BUFFER_S * SECOND_NS
         moved = [unit._replace(pts_ns=unit.pts_ns + shift_ns) for unit in units]

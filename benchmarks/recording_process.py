@@ -55,7 +55,8 @@ def main() -> None:
     agency = BenchAgency(recipient_type="mlkem768x25519")
     loop = RealLoop(HostClock())
     board = _Board(Path(vault), agency, video, audio)
-    settings = Settings(recording=Recording(fragment_ms=fragment_ms, pre_event_s=120))
+    recording = Recording(fragment_ms=fragment_ms, pre_event_s=120, pre_event_audio=True)
+    settings = Settings(recording=recording)
     journal = Journal(board, loop, {})  # type: ignore[arg-type]
     recorder = Recorder(board, loop, journal, settings, agency.recipients)  # type: ignore[arg-type]
     run = _Run(loop, recorder, journal, units, mode, int(seconds))
