@@ -27,6 +27,9 @@ from sim.agency import BenchAgency
 
 BATCH_NS = SECOND_NS // 4
 
+# Flat out the disk sets the pace: below what would count as overflow.
+BACKLOG_BYTES = 12 << 20
+
 
 class _Fixed:
     """A capture device that only tells its format: units come from the feeder."""
@@ -101,6 +104,8 @@ class _Run:
         for number, batch in enumerate(batches, 1):
             if self._mode == "flat":
                 self._room.acquire()
+                while self._recorder.undurable_bytes > BACKLOG_BYTES:
+                    threading.Event().wait(0.002)
             else:
                 due_ns = self._start_ns + number * BATCH_NS
                 threading.Event().wait(max(0, due_ns - time.monotonic_ns()) / 1e9)
