@@ -107,7 +107,7 @@ def test_keys_camera_recording_verification_export(tmp_path: Path) -> None:
         "[video]\nwidth = 320\nheight = 240\nbitrate_kbps = 400\n[recording]\npre_event_s = 1\n"
     )
     camera = subprocess.Popen(
-        [str(BWV), "run", "--config", "small.toml", "--seconds", "14"],
+        [str(BWV), "run", "--config", "small.toml", "--seconds", "20"],
         cwd=tmp_path,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,

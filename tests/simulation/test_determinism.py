@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from bench import digest, make_camera
 from bwv_device.agent import Agent
 from bwv_device.evidence.export import export
 from bwv_device.evidence.fmp4_reader import fragments, units
+from bwv_device.evidence.seal import Opener
 from bwv_device.evidence.verify import verify
 from bwv_device.loop import RealLoop
 from bwv_device.settings import Recording, Settings
@@ -84,6 +86,26 @@ def test_another_seed_gives_another_digest(agency: BenchAgency) -> None:
         it.shut_down()
         digests.add(digest(it.disk))
     assert len(digests) == 2
+
+
+def test_the_default_profile_gives_the_same_content(tmp_path: Path) -> None:
+    """HPKE draws its own entropy: the sealed bytes differ, what is inside must not."""
+    agency = BenchAgency(recipient_type="mlkem768x25519")
+    sealed, opened = [], []
+    for _ in range(2):
+        it = make_camera(agency, recording={"pre_event_s": 2}, seed="7")
+        it.run_seconds(4)
+        it.press_record_twice()
+        it.run_seconds(6)
+        it.hold_record()
+        it.run_seconds(1)
+        it.shut_down()
+        files = [data for path, data in it.disk.files() if path.endswith(".age")]
+        sealed.append(files)
+        opened.append([b"".join(Opener(io.BytesIO(d), agency.identities).chunks()) for d in files])
+    assert sealed[0] != sealed[1]
+    assert opened[0] == opened[1]
+    assert len(opened[0][0]) > 1_000_000
 
 
 def board(scheduler: RealLoop | VirtualLoop, disk: SimulatedDisk, agency: BenchAgency) -> Board:
