@@ -243,7 +243,10 @@ def torn_as_named(path: pathlib.Path, later: list[pathlib.Path]) -> Fields | Non
     """What a later boot names as torn in this file, if that is what stands at its end."""
     data = path.read_bytes()
     for other in later:
-        torn = (well_formed(other.read_bytes().partition(b"\n")[0]) or {}).get("torn")
+        first = well_formed(other.read_bytes().partition(b"\n")[0])
+        if first is None:
+            continue
+        torn = first.get("torn")
         entries = [e for e in torn if isinstance(e, dict)] if isinstance(torn, list) else []
         for entry in [entry for entry in entries if entry.get("file") == path.name]:
             length = entry.get("length")
@@ -252,6 +255,7 @@ def torn_as_named(path: pathlib.Path, later: list[pathlib.Path]) -> Fields | Non
             rest = data[-length:]
             good = sha256(rest) == entry.get("sha256") and rest.count(b"\n") < 2
             return entry if good else None
+        return None
     return None
 
 

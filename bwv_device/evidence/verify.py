@@ -189,20 +189,20 @@ class _LedgerCheck:
             self._torn.append({"file": name, "length": len(rest), "sha256": digest})
 
     def _named_torn(self, name: str, data: bytes) -> dict[str, Any] | None:
-        """What a later boot says is torn at the end of this file, if that is what stands there. A
+        """What the next boot says is torn at the end of this file, if that is what stands there. A
         failed sync may leave one whole line in doubt, never more. The naming line is checked when
         the walk gets to it."""
-        for later in (other for other in self._names if other > name):
-            named = _first_line(self._folder / later).get("torn")
-            for torn in named if isinstance(named, list) else []:
-                if not isinstance(torn, dict) or torn.get("file") != name:
-                    continue
-                length = torn.get("length")
-                if type(length) is not int or not 0 < length <= len(data):
-                    return None
-                rest = data[len(data) - length :]
-                same = hashlib.sha256(rest).hexdigest() == torn.get("sha256")
-                return torn if same and rest.count(b"\n") <= 1 else None
+        later = (_first_line(self._folder / other) for other in self._names if other > name)
+        named = next((fields for fields in later if fields), {}).get("torn")
+        for torn in named if isinstance(named, list) else []:
+            if not isinstance(torn, dict) or torn.get("file") != name:
+                continue
+            length = torn.get("length")
+            if type(length) is not int or not 0 < length <= len(data):
+                return None
+            rest = data[len(data) - length :]
+            same = hashlib.sha256(rest).hexdigest() == torn.get("sha256")
+            return torn if same and rest.count(b"\n") <= 1 else None
         return None
 
     def _take(self, name: str, boot: int, line: Line, *, first: bool) -> None:
