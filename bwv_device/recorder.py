@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 
 from bwv_device.backlog import Backlog
 from bwv_device.evidence import age
-from bwv_device.evidence.h264 import split_keyframe
+from bwv_device.evidence.h264 import parameter_sets
 from bwv_device.evidence.interleave import Anomaly, Interleaver
 from bwv_device.evidence.prebuffer import PreEvent, PreEventBuffer
 from bwv_device.evidence.seal import Seal
@@ -283,7 +283,7 @@ class Recorder:
             return True
         if unit.pts_ns - segment.start_ns >= seconds(self._settings.segment_s):
             return True
-        return split_keyframe(unit.data)[0] != segment.parameter_sets
+        return parameter_sets(unit.data) != segment.parameter_sets
 
     def _feed(self, recording: Recording, units: Sequence[AccessUnit]) -> None:
         segment = recording.segment

@@ -10,7 +10,7 @@ import struct
 from itertools import pairwise
 from typing import NamedTuple
 
-from bwv_device.evidence.h264 import ParameterSets, split_keyframe
+from bwv_device.evidence.h264 import ParameterSets, without_parameter_sets
 from hal.ports import SECOND_NS, AccessUnit, AudioFormat, Track, VideoFormat
 
 VIDEO_TIMESCALE = 1_000_000
@@ -86,7 +86,10 @@ class FragmentWriter:
             _Run(VIDEO_TRACK, video, _samples(video), self._rates[Track.VIDEO]),
         ]
         runs = [run for run in runs if run.units]
-        data = _moof(self.sequence, runs, self._origin_ns) + _mdat(runs)
+        samples = [sample for run in runs for sample in run.samples]
+        mdat = struct.pack(">I4s", 8 + sum(map(len, samples)), b"mdat")
+        # One join: each copy of the samples costs as much as sealing them.
+        data = b"".join((_moof(self.sequence, runs, self._origin_ns), mdat, *samples))
         return [Fragment(data, audio, video, [len(sample) for sample in runs[-1].samples])]
 
 
@@ -113,7 +116,7 @@ def free_box(length: int) -> bytes:
 
 
 def box(kind: bytes, *parts: bytes) -> bytes:
-    return struct.pack(">I4s", 8 + sum(map(len, parts)), kind) + b"".join(parts)
+    return b"".join((struct.pack(">I4s", 8 + sum(map(len, parts)), kind), *parts))
 
 
 # --- fragments ---------------------------------------------------------------------------------
@@ -133,11 +136,7 @@ class _Run(NamedTuple):
 
 
 def _samples(units: list[AccessUnit]) -> list[bytes]:
-    return [split_keyframe(unit.data)[1] if unit.keyframe else unit.data for unit in units]
-
-
-def _mdat(runs: list[_Run]) -> bytes:
-    return box(b"mdat", *(sample for run in runs for sample in run.samples))
+    return [without_parameter_sets(unit.data) if unit.keyframe else unit.data for unit in units]
 
 
 def _moof(sequence: int, runs: list[_Run], origin_ns: int) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import NamedTuple
 
 SLICE, IDR, SPS, PPS, DELIMITER = 1, 5, 7, 8, 9
@@ -18,15 +19,7 @@ class ParameterSets(NamedTuple):
 
 def nal_units(data: bytes) -> list[bytes]:
     """The NAL units of an access unit with four-byte lengths. Raises `ValueError` if malformed."""
-    units, position, end = [], 0, len(data)
-    while position < end:
-        length = int.from_bytes(data[position : position + 4], "big")
-        position += 4
-        if length == 0 or position + length > end:
-            raise ValueError("a NAL unit's length does not fit its access unit")
-        units.append(data[position : position + length])
-        position += length
-    return units
+    return [data[start:end] for _, start, end in _walk(data)]
 
 
 def first_nal_type(data: bytes) -> int:
@@ -39,17 +32,38 @@ def is_picture(data: bytes) -> bool:
     Raises `ValueError` when it is malformed."""
     if first_nal_type(data) == SLICE and int.from_bytes(data[:4], "big") + 4 == len(data):
         return True  # the usual case, told without walking
-    return any(unit[0] & 31 in (SLICE, IDR) for unit in nal_units(data))
+    return any(kind in (SLICE, IDR) for kind, _, _ in _walk(data))
+
+
+def parameter_sets(data: bytes) -> ParameterSets | None:
+    """The parameter sets of a keyframe, if it carries both."""
+    found = {kind: data[start:end] for kind, start, end in _walk(data) if kind in (SPS, PPS)}
+    return ParameterSets(found[SPS], found[PPS]) if len(found) == 2 else None
+
+
+def without_parameter_sets(data: bytes) -> bytes:
+    """A keyframe as an avc1 sample: its parameter sets stand in avcC."""
+    left_out = (SPS, PPS, DELIMITER)
+    kept = [(start, end) for kind, start, end in _walk(data) if kind not in left_out]
+    if len(kept) == 1 and kept[0][1] == len(data):
+        return data[kept[0][0] - 4 :]
+    return b"".join(data[start - 4 : end] for start, end in kept)
 
 
 def split_keyframe(data: bytes) -> tuple[ParameterSets | None, bytes]:
-    """Parameter sets of a keyframe, and the keyframe without them (as an avc1 sample)."""
-    units = nal_units(data)
-    sps = [unit for unit in units if unit[0] & 31 == SPS]
-    pps = [unit for unit in units if unit[0] & 31 == PPS]
-    rest = [unit for unit in units if unit[0] & 31 not in (SPS, PPS, DELIMITER)]
-    sample = b"".join(len(unit).to_bytes(4, "big") + unit for unit in rest)
-    return (ParameterSets(sps[0], pps[0]) if sps and pps else None), sample
+    """Parameter sets of a keyframe, and the keyframe without them."""
+    return parameter_sets(data), without_parameter_sets(data)
+
+
+def _walk(data: bytes) -> Iterator[tuple[int, int, int]]:
+    """Type, start and end of each NAL unit. Raises `ValueError` if malformed."""
+    position, end = 0, len(data)
+    while position < end:
+        start = position + 4
+        position = start + int.from_bytes(data[start - 4 : start], "big")
+        if position == start or position > end:
+            raise ValueError("a NAL unit's length does not fit its access unit")
+        yield data[start] & 31, start, position
 
 
 def from_annex_b(data: bytes) -> bytes:

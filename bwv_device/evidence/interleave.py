@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from operator import itemgetter
 from typing import NamedTuple
 
-from bwv_device.evidence.h264 import is_picture, split_keyframe
+from bwv_device.evidence.h264 import is_picture, parameter_sets
 from hal.ports import SECOND_NS, AccessUnit, Track
 
 BY_PTS = itemgetter(1)
@@ -95,7 +95,7 @@ class Interleaver:
         try:
             if not is_picture(unit.data):
                 return "no picture"
-            if unit.keyframe and split_keyframe(unit.data)[0] is None:
+            if unit.keyframe and parameter_sets(unit.data) is None:
                 return "keyframe without parameter sets"
         except ValueError:
             return "malformed"

@@ -41,11 +41,16 @@ class Seal:
 
     def feed(self, data: bytes) -> bytes:
         """Every chunk that `data` completes, sealed. One byte always stays for the final chunk."""
-        data = self._rest + data if self._rest else data
-        whole = (len(data) - 1) // CHUNK * CHUNK if data else 0
-        view = memoryview(data)
-        sealed = [self._seal(view[at : at + CHUNK], MORE) for at in range(0, whole, CHUNK)]
-        self._rest = data[whole:] if whole else data
+        rest = self._rest
+        if len(rest) + len(data) <= CHUNK:
+            self._rest = rest + data
+            return b""
+        # Only the chunk that the rest belongs to is put together; the others are sealed in place.
+        view, first = memoryview(data), CHUNK - len(rest)
+        sealed = [self._seal(rest + view[:first], MORE)]
+        last = first + (len(data) - first - 1) // CHUNK * CHUNK
+        sealed += [self._seal(view[at : at + CHUNK], MORE) for at in range(first, last, CHUNK)]
+        self._rest = bytes(view[last:])
         return b"".join(sealed)
 
     def flush(self) -> bytes:

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from bwv_device.evidence import canonical
 from bwv_device.evidence.fmp4 import FREE_HEADER, Fragment, FragmentWriter, free_box, init_segment
-from bwv_device.evidence.h264 import split_keyframe
+from bwv_device.evidence.h264 import parameter_sets
 from bwv_device.evidence.seal import CHUNK, Seal
 from hal.ports import AccessUnit, AudioFormat, Track, VideoFormat
 
@@ -42,7 +42,7 @@ class SealedSegment:
         metadata: Mapping[str, Any],
         pace: Pace,
     ) -> None:
-        sets, _ = split_keyframe(first.data)
+        sets = parameter_sets(first.data)
         if sets is None:
             raise ValueError("a segment starts with a keyframe that carries its parameter sets")
         self.header, self.nonce = seal.header, seal.nonce
