@@ -151,7 +151,7 @@ class _Joiner:
             "start": film.init.metadata["time"],
             "video_units": done.video_units,
             "audio_units": done.audio_units,
-            "sha256": _sha256(film.path),
+            "sha256": film.sha256,
             "segments": film.verified,
             "not_exported": [{"name": name, "reason": str(why)} for name, why in self.unread],
         }
@@ -180,7 +180,8 @@ class _Film:
         self._origin_ns = int(init.metadata["first_pts_ns"])
         self._until_ns = {Track.VIDEO: -1, Track.AUDIO: -1}
         self._sequence = 0
-        self._file.write(init.data)
+        self._digest = hashlib.sha256()
+        self._write(init.data)
 
     @property
     def duration_ns(self) -> int:
@@ -192,12 +193,20 @@ class _Film:
         for moof, mdat in fragments(data):
             described = runs(data, moof)
             if mdat.whole and self._continues(described, start_ns):
-                self._copy(data[moof.start : mdat.end], moof, described, start_ns)
+                self._copy(data, moof, mdat, described, start_ns)
             else:
                 self._rebuild(units(data, moof, mdat, self.init.audio_rate_hz), start_ns)
 
     def close(self) -> None:
         _finish(self._file, self.path)
+
+    @property
+    def sha256(self) -> str:
+        return self._digest.hexdigest()
+
+    def _write(self, data: bytes | bytearray | memoryview) -> None:
+        self._digest.update(data)
+        self._file.write(data)
 
     def _continues(self, described: list[Run], start_ns: int) -> bool:
         """Whether nothing of a fragment was written before, out of an earlier segment."""
@@ -206,9 +215,9 @@ class _Film:
             for run in described
         )
 
-    def _copy(self, fragment: bytes, moof: Box, described: list[Run], start_ns: int) -> None:
+    def _copy(self, data: bytes, moof: Box, mdat: Box, described: list[Run], start_ns: int) -> None:
         """A whole fragment, with its sequence number and decode times set anew."""
-        patched = bytearray(fragment)
+        patched = bytearray(data[moof.start : moof.end])
         self._sequence += 1
         struct.pack_into(">I", patched, MFHD_SEQUENCE_AT, self._sequence)
         for run in described:
@@ -217,7 +226,8 @@ class _Film:
             end_ns = self._time_ns(run, run.decode_time + sum(run.durations), start_ns)
             self._until_ns[run.track] = end_ns - TICK_NS
             self.counts[run.track] += len(run.sizes)
-        self._file.write(patched)
+        self._write(patched)
+        self._write(memoryview(data)[mdat.start : mdat.end])
 
     def _rebuild(self, whole: list[AccessUnit], start_ns: int) -> None:
         """The samples that are there and were not written before, as a fragment of their own."""
@@ -228,11 +238,11 @@ class _Film:
             if moved.pts_ns < self._until_ns[moved.track]:
                 continue
             for fragment in writer.feed(moved):
-                self._file.write(fragment.data)
+                self._write(fragment.data)
             self._until_ns[moved.track] = moved.end_ns - TICK_NS
             self.counts[moved.track] += 1
         for fragment in writer.flush():
-            self._file.write(fragment.data)
+            self._write(fragment.data)
         self._sequence = writer.sequence
 
     def _time_ns(self, run: Run, ticks: int, start_ns: int) -> int:
@@ -278,8 +288,3 @@ def _finish(file: BinaryIO, path: Path) -> None:
         os.fsync(folder)
     finally:
         os.close(folder)
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
