@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import click
 
 from bwv_device import keys
+from bwv_device.commands.verify import CHANGED
 from bwv_device.evidence.export import export
 from bwv_device.evidence.verify import verify
 
@@ -21,7 +23,13 @@ from bwv_device.evidence.verify import verify
     help="The agency's secret: agency-identity.txt.",
 )
 @click.option("--out", default="export", show_default=True, type=click.Path(path_type=Path))
-@click.option("--root", "roots", multiple=True, type=click.Path(path_type=Path))
+@click.option(
+    "--root",
+    "roots",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="The agency's root certificate; without it the sidecar says nothing of it.",
+)
 @click.option("--recording", help="Only this recording, as 'bwv verify' names it.")
 @click.option("--json", "as_json", is_flag=True)
 def command(
@@ -34,7 +42,8 @@ def command(
 ) -> None:
     """Decrypts VAULT into one MP4 per recording, with a sidecar that says what was verified.
 
-    Footage that was cut off by a power loss is given up to the last whole chunk.
+    Footage that was cut off by a power loss is given up to the last whole chunk. Exit code 10 where
+    the vault does not verify: what opens is exported all the same, and the sidecar says what it is.
     """
     identities = keys.load_identities(identity)
     certificates = [c for path in roots for c in keys.load_certificates(path)]
@@ -46,11 +55,11 @@ def command(
     rows = [{**item._asdict(), "path": str(item.path)} for item in done]
     if as_json:
         click.echo(json.dumps({"ledger_verified": report.ok, "exported": rows}, indent=2))
-        return
-    for item in done:
+    for item in () if as_json else done:
         click.echo(
             f"{item.path}  {item.duration_ms / 1000:.1f} s, {item.video_units} pictures, "
             f"{', '.join(dict.fromkeys(item.statuses))}"
         )
     if not report.ok:
         click.echo("Warning: the vault does not verify; see 'bwv verify'.", err=True)
+        sys.exit(CHANGED)

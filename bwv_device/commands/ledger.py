@@ -24,10 +24,14 @@ def command(vault: Path, everything: bool, as_json: bool) -> None:
     """Prints the diary of VAULT, a line an entry. It does not judge it: see 'bwv verify'."""
     if not (vault / DIRECTORY).is_dir():
         raise VaultError(f"{vault} is no vault: it has no {DIRECTORY} folder.", "Name the vault.")
+    hidden = 0
     for fields in _lines(vault):
         if fields["kind"] == "sync" and not everything:
+            hidden += 1
             continue
         click.echo(json.dumps(fields, sort_keys=True) if as_json else _words(fields))
+    if hidden and not as_json:
+        click.echo(f"({hidden} 'sync' lines are not shown; --all shows them)", err=True)
 
 
 def _lines(vault: Path) -> Iterator[dict[str, Any]]:

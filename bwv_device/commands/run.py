@@ -53,6 +53,7 @@ def command(config_file: Path | None, board: str | None, seconds: float | None) 
         signal.signal(number, lambda *_: loop.post(agent.stop))
     # The panel has a thread of its own: a hung agent must not keep the light alive.
     threading.Thread(target=_run_panel, args=(panel_loop, loop), name="panel", daemon=True).start()
+    click.echo("The camera starts; Ctrl-C ends it in order.", err=True)
     loop.post(agent.start)
     if seconds is not None:
         loop.call_at(loop.now_ns() + int(seconds * 1e9), agent.stop)

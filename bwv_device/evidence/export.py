@@ -146,7 +146,8 @@ class _Joiner:
             "recording": self._recording,
             "device": self._report.device,
             "ledger_verified": self._report.ok,
-            "certificate_leads_to_agency_root": self._report.rooted and self._report.ok,
+            # None: nobody gave a root to check against.
+            "certificate_leads_to_agency_root": self._report.ok if self._report.rooted else None,
             "ledger_head": head._asdict() if head else None,
             "start": film.init.metadata["time"],
             "video_units": done.video_units,

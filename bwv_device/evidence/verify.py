@@ -263,7 +263,10 @@ class _LedgerCheck:
             return "the device key did not certify this boot key"
         self._key = boot_key
         if self._roots and not any(chain_leads_to(chain, root) for root in self._roots):
-            return "the device certificate does not lead to the agency's root"
+            return (
+                "the device certificate does not lead to the root given: another agency's camera, "
+                "a forged vault, or the wrong root file"
+            )
         return ""
 
     def _check_anchors(self) -> None:
