@@ -1,7 +1,8 @@
-"""A disk in memory that can lose power.
+"""A disk in memory that can lose power, fail, stall, lie and rot.
 
 What was not synced may survive a cut wholly, partly, as zeros, or not at all; names that were not
-synced may be there or not. Every operation is numbered, so that a fault can hit any one of them.
+synced may be there or not. Every operation is numbered, so that a fault can hit any one of them. An
+operation that takes time and is under way when the power goes has not happened yet.
 """
 
 from __future__ import annotations
@@ -9,27 +10,17 @@ from __future__ import annotations
 import enum
 import errno
 import os
-import tempfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
-from typing import IO, NamedTuple
+from typing import NamedTuple
 
-SPOOL_BYTES = 4 << 20
+from hal.simulated.inode import Bytes, Draw, Inode
+
+__all__ = ["TEARS", "Bytes", "Fault", "Names", "Operation", "PowerCut", "SimulatedDisk", "Tear"]
 
 
 class PowerCut(BaseException):
     """Power is gone: no handler of the agent may catch this."""
-
-
-class Bytes(enum.Enum):
-    """What a cut leaves of bytes that were not synced."""
-
-    NONE = "none"
-    PART = "part"
-    ALL = "all"
-    ZEROS = "zeros"
 
 
 class Names(enum.Enum):
@@ -56,39 +47,23 @@ class Operation(NamedTuple):
     length: int
 
 
-@dataclass(slots=True)
-class _Inode:
-    """Content spills to a real temporary file, so that long shifts need little memory."""
-
-    content: IO[bytes] = field(default_factory=partial(tempfile.SpooledTemporaryFile, SPOOL_BYTES))
-    length: int = 0
-    synced: int = 0
-
-    def append(self, data: bytes) -> None:
-        self.content.seek(self.length)
-        self.content.write(data)
-        self.length += len(data)
-
-    def read(self, offset: int, length: int) -> bytes:
-        self.content.seek(offset)
-        return self.content.read(length)
-
-    def cut(self, tear: Bytes) -> None:
-        unsynced = self.length - self.synced
-        keep = {Bytes.NONE: 0, Bytes.PART: (unsynced + 1) // 2}.get(tear, unsynced)
-        self.content.truncate(self.synced + keep)
-        if tear is Bytes.ZEROS:
-            self.content.seek(self.synced)
-            self.content.write(bytes(unsynced))
-        self.length = self.synced = self.synced + keep
-
-
 class Fault(NamedTuple):
-    """Fails operation `number` (counted from 0) with `error`; for ever, or `times` times."""
+    """Fails operation `number` (counted from 0) with `error`; for ever, or `times` times. `short`
+    lets an append write a part first."""
 
     number: int
     error: int
     times: int = 1
+    short: bool = False
+
+
+class _Underway(NamedTuple):
+    """An operation that takes time: what takes it back if the power goes before `end_ns`."""
+
+    verb: str
+    start_ns: int
+    end_ns: int
+    take_back: Callable[[], None]
 
 
 class SimulatedDisk:
@@ -101,50 +76,65 @@ class SimulatedDisk:
         self.cut_during: int | None = None
         self._cut_in_verb = ""
         self.faults: list[Fault] = []
+        self.refuse: Callable[[Operation], int] = lambda operation: 0  # an errno, or 0
+        self.lies = False
         self.latency_ns: Callable[[Operation], int] = lambda operation: 0
-        self.busy_ns = 0
+        self.now_ns: Callable[[], int] = lambda: 0
+        self.observe: Callable[[Operation, bytes], None] = lambda operation, data: None
+        self.busy_ns = self._latency_ns = 0
         self._count = 0
         self._used = 0
-        self._live: dict[str, _Inode] = {}
-        self._durable: dict[str, _Inode] = {}
+        self._live: dict[str, Inode] = {}
+        self._durable: dict[str, Inode] = {}
+        self._folders: dict[str, bool] = {"": True}  # durable or not
+        self._underway: list[_Underway] = []
 
     # --- the agent's face ---------------------------------------------------------------------
 
     def create(self, path: str) -> None:
-        self._operation("create", path, 0)
+        self._operation("create", path)
         if path in self._live:
             raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), path)
-        self._live[path] = _Inode()
+        self._folders.setdefault(_folder(path), False)
+        self._name(Inode(), path)
+        self._begun("create", lambda: self._rename_back(path, None))
 
     def append(self, path: str, data: bytes) -> None:
         inode = self._inode(path)
+        torn = self._operation("append", path, data)
         room = max(0, self.capacity_bytes - self._used)
-        torn = self._operation("append", path, len(data))
         if torn or len(data) > room:
-            inode.append(data[: len(data) // 2 if torn else room])
-            self._used += min(len(data), room)
+            self._grow(inode, data[: len(data) // 2 if torn else room])
             if torn:
                 raise PowerCut
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), path)
-        inode.append(data)
-        self._used += len(data)
+        length = inode.length
+        self._grow(inode, data)
+        self._begun("append", lambda: self._shorten(inode, length))
 
     def sync(self, path: str) -> None:
-        self._operation("sync", path, 0)
+        self._operation("sync", path)
+        if self.lies:
+            return
         if path in self._live:
-            self._live[path].synced = self._live[path].length
+            inode = self._live[path]
+            before, inode.synced = inode.synced, inode.length
+            self._begun("sync", lambda: setattr(inode, "synced", before))
             return
         self._sync_names(path)
 
     def rename(self, path: str, to: str) -> None:
-        self._inode(path)
-        self._operation("rename", path, 0)
-        self._live[to] = self._live.pop(path)
+        inode = self._inode(path)
+        self._operation("rename", path)
+        del self._live[path]
+        self._name(inode, to)
+        self._begun("rename", lambda: self._rename_back(to, path))
 
     def remove(self, path: str) -> None:
         inode = self._inode(path)
-        self._operation("remove", path, 0)
+        self._operation("remove", path)
         self._used -= inode.length
+        inode.names.append(None)
         del self._live[path]
 
     def names(self, directory: str) -> list[str]:
@@ -173,15 +163,27 @@ class SimulatedDisk:
 
     def cut(self, tear: Tear) -> None:
         """Power goes now: what was not synced is torn as told."""
-        survivors = self._live if tear.names is Names.WITH else self._durable
-        for inode in {id(i): i for i in (*self._live.values(), *self._durable.values())}.values():
+        self._stop()
+        for inode in self._inodes():
             inode.cut(tear.data)
-        self._live = dict(survivors)
-        self._durable = dict(survivors)
-        self._used = sum(inode.length for inode in self._live.values())
-        self.cut_before = self.cut_during = None
-        self._cut_in_verb = ""
-        self.faults.clear()
+        index = -1 if tear.names is Names.WITH else 0
+        if tear.names is Names.WITH:
+            self._folders = dict.fromkeys(self._folders, True)
+        self._settle([(inode, inode.names[index]) for inode in self._inodes()])
+
+    def cut_anyhow(self, draw: Draw) -> None:
+        """Power goes now: every file and every name has a fate of its own, of all legal ones."""
+        self._stop()
+        for inode in self._inodes():
+            inode.cut_anyhow(draw)
+        for folder, durable in self._folders.items():
+            self._folders[folder] = durable or draw(2) == 1
+        self._settle([(inode, inode.names[draw(len(inode.names))]) for inode in self._inodes()])
+
+    def erase(self, path: str, offset: int, length: int) -> None:
+        """A block that was synced reads as zeros from now on."""
+        inode = self._inode(path)
+        inode.overwrite(offset, bytes(max(0, min(length, inode.length - offset))))
 
     def files(self) -> Iterator[tuple[str, bytes]]:
         """Every file with its content, sorted by path."""
@@ -191,8 +193,13 @@ class SimulatedDisk:
     def durable_files(self) -> Iterator[tuple[str, bytes]]:
         """What a cut can't take: synced bytes under synced names."""
         for path in sorted(self._durable):
-            inode = self._durable[path]
-            yield path, inode.read(0, inode.synced)
+            if self._folders[_folder(path)]:
+                inode = self._durable[path]
+                yield path, inode.read(0, inode.synced)
+
+    def durable_lengths(self) -> dict[str, int]:
+        """The same, without reading."""
+        return {path: inode.synced for path, inode in self._durable.items()}
 
     def dump(self, root: Path) -> None:
         """Writes the live content into a real directory."""
@@ -208,34 +215,114 @@ class SimulatedDisk:
 
     # --- inside -------------------------------------------------------------------------------
 
-    def _operation(self, verb: str, path: str, length: int) -> bool:
+    def _operation(self, verb: str, path: str, data: bytes = b"") -> bool:
         """Counts; lets a planned fault happen. True where the power goes within this operation."""
-        operation = Operation(self._count, verb, path, length)
+        operation = Operation(self._count, verb, path, len(data))
         self._count += 1
         if operation.number == self.cut_before:
             raise PowerCut
         for fault in self.faults:
             if fault.number <= operation.number < fault.number + fault.times:
+                if fault.short and verb == "append":
+                    self._grow(self._live[path], data[: len(data) // 3])
                 raise OSError(fault.error, os.strerror(fault.error), path)
+        if error := self.refuse(operation):
+            raise OSError(error, os.strerror(error), path)
         self.operations.append(operation)
-        self.busy_ns += self.latency_ns(operation)
+        self.observe(operation, data)
         during = operation.number == self.cut_during or verb == self._cut_in_verb
         if during and verb != "append":
             raise PowerCut
+        self._latency_ns = self.latency_ns(operation)
+        self.busy_ns += self._latency_ns
         return during
 
-    def _inode(self, path: str) -> _Inode:
+    def _begun(self, verb: str, take_back: Callable[[], None]) -> None:
+        """Remembers how to take an operation back that has not come to its end."""
+        if not self._latency_ns:
+            return
+        now_ns = self.now_ns()
+        self._underway = [item for item in self._underway if item.end_ns > now_ns]
+        end_ns = now_ns + self.busy_ns
+        self._underway.append(_Underway(verb, end_ns - self._latency_ns, end_ns, take_back))
+
+    def _stop(self) -> None:
+        """Takes back what has not begun, and syncs that have not come to their end."""
+        now_ns = self.now_ns()
+        for item in reversed(self._underway):
+            if item.start_ns >= now_ns or (item.verb == "sync" and item.end_ns > now_ns):
+                item.take_back()
+        self._underway.clear()
+
+    def _settle(self, named: list[tuple[Inode, str | None]]) -> None:
+        """After a cut: what is there is durable."""
+        self._live = {}
+        for inode, path in named:
+            if path is not None and self._folders[_folder(path)]:
+                inode.names = [path]
+                self._live[path] = inode
+        self._durable = dict(self._live)
+        self._folders = {folder: True for folder, there in self._folders.items() if there}
+        self._used = sum(inode.length for inode in self._live.values())
+        self.cut_before = self.cut_during = None
+        self._cut_in_verb = ""
+        self.faults.clear()
+        self.busy_ns = self._latency_ns = 0
+
+    def _inodes(self) -> list[Inode]:
+        """Every file that a cut has to decide about."""
+        return list({id(i): i for i in (*self._durable.values(), *self._live.values())}.values())
+
+    def _inode(self, path: str) -> Inode:
         if path not in self._live:
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
         return self._live[path]
 
+    def _name(self, inode: Inode, path: str) -> None:
+        self._live[path] = inode
+        inode.names.append(path)
+
+    def _rename_back(self, path: str, before: str | None) -> None:
+        inode = self._live.pop(path)
+        inode.names.pop()
+        if before is not None:
+            self._live[before] = inode
+
+    def _grow(self, inode: Inode, data: bytes) -> None:
+        inode.append(data)
+        self._used += len(data)
+
+    def _shorten(self, inode: Inode, length: int) -> None:
+        self._used -= inode.length - length
+        inode.shorten(length)
+
     def _sync_names(self, directory: str) -> None:
+        durable, folders = dict(self._durable), dict(self._folders)
+        histories = [(inode, list(inode.names)) for inode in self._inodes()]
         for path in self._in(self._durable, directory):
             if path not in self._live:
-                del self._durable[path]
+                self._durable.pop(path).names[:-1] = []
         for path in self._in(self._live, directory):
             self._durable[path] = self._live[path]
+            self._live[path].names = [path]
+        if not directory:
+            self._folders = dict.fromkeys(self._folders, True)
+        self._begun("sync", lambda: self._unsync_names(durable, folders, histories))
+
+    def _unsync_names(
+        self,
+        durable: dict[str, Inode],
+        folders: dict[str, bool],
+        histories: list[tuple[Inode, list[str | None]]],
+    ) -> None:
+        self._durable, self._folders = durable, folders
+        for inode, names in histories:
+            inode.names = names
 
     @staticmethod
-    def _in(table: dict[str, _Inode], directory: str) -> list[str]:
-        return [path for path in table if path.rpartition("/")[0] == directory]
+    def _in(table: dict[str, Inode], directory: str) -> list[str]:
+        return [path for path in table if _folder(path) == directory]
+
+
+def _folder(path: str) -> str:
+    return path.rpartition("/")[0]

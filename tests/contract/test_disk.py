@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -9,7 +10,8 @@ import pytest
 
 from hal.host import HostDisk
 from hal.ports import Disk
-from hal.simulated.disk import TEARS, SimulatedDisk
+from hal.simulated.disk import TEARS, Bytes, Fault, Names, SimulatedDisk, Tear
+from sim.streams import Draws
 
 
 @pytest.fixture(params=["simulated", "host"])
@@ -97,6 +99,7 @@ def torn(data: str, names: str, *, sync_file: bool, sync_names: bool) -> dict[st
     disk.append("f/x", b"12")
     if sync_file:
         disk.sync("f/x")
+    disk.sync("")
     if sync_names:
         disk.sync("f")
     disk.append("f/x", b"3456")
@@ -126,10 +129,120 @@ def test_a_rename_that_was_not_synced_may_be_undone() -> None:
         disk.append("f/x.part", b"1")
         disk.sync("f/x.part")
         disk.sync("f")
+        disk.sync("")
         disk.rename("f/x.part", "f/x")
         disk.cut(tear)
         expected = "f/x" if tear.names.value == "with" else "f/x.part"
         assert dict(disk.files()) == {expected: b"1"}
+
+
+def test_a_folder_that_was_not_synced_may_be_gone_with_all_in_it() -> None:
+    for tear in TEARS:
+        disk = SimulatedDisk()
+        disk.create("f/x")
+        disk.sync("f/x")
+        disk.sync("f")
+        assert dict(disk.durable_files()) == {}
+        disk.cut(tear)
+        assert disk.names("f") == (["x"] if tear.names.value == "with" else [])
+
+
+def fates(prepare: Callable[[SimulatedDisk], None]) -> set[tuple[tuple[str, bytes], ...]]:
+    """Everything that cuts leave of the same beginning."""
+    found = set()
+    for seed in range(300):
+        disk = SimulatedDisk()
+        prepare(disk)
+        disk.cut_anyhow(Draws(seed, "tear").below)
+        found.add(tuple(disk.files()))
+    return found
+
+
+def test_every_file_has_a_fate_of_its_own() -> None:
+    def two_files(disk: SimulatedDisk) -> None:
+        for name in ("f/x", "f/y"):
+            disk.create(name)
+            disk.append(name, b"1")
+            disk.sync(name)
+        disk.sync("f")
+        disk.sync("")
+        for name in ("f/x", "f/y"):
+            disk.append(name, b"23")
+
+    contents = (b"1", b"12", b"123", b"1\0", b"1\0\0", b"\0")
+    for left in fates(two_files):
+        assert [path for path, _ in left] == ["f/x", "f/y"]
+        assert all(content in contents and content[:1] == b"1" for _, content in left)
+    mixed = {(("f/x", b"1"), ("f/y", b"123")), (("f/x", b"123"), ("f/y", b"1"))}
+    assert mixed <= fates(two_files)
+
+
+def test_a_rename_and_a_new_file_in_any_combination() -> None:
+    def rename(disk: SimulatedDisk) -> None:
+        disk.create("f/x.part")
+        disk.sync("f/x.part")
+        disk.sync("f")
+        disk.sync("")
+        disk.rename("f/x.part", "f/x")
+        disk.create("f/y.part")
+
+    names = {tuple(path for path, _ in left) for left in fates(rename)}
+    assert names == {("f/x",), ("f/x.part",), ("f/x", "f/y.part"), ("f/x.part", "f/y.part")}
+
+
+def test_what_is_under_way_when_the_power_goes_has_not_happened() -> None:
+    now = [0]
+    disk = SimulatedDisk()
+    disk.now_ns = lambda: now[0]
+    disk.create("f/x")
+    disk.sync("f")
+    disk.sync("")
+    disk.append("f/x", b"1")
+    disk.sync("f/x")
+    disk.latency_ns = lambda operation: 100 if operation.verb == "sync" else 10
+    disk.append("f/x", b"2")  # 0 to 10
+    disk.sync("f/x")  # 10 to 110
+    disk.append("f/x", b"3")  # 110 to 120
+    disk.rename("f/x", "f/y")  # 120 to 130
+    disk.sync("f")  # 130 to 230
+    now[0] = 50
+    disk.cut(Tear(Bytes.ALL, Names.WITH))
+    assert dict(disk.files()) == {"f/x": b"12"}
+
+
+def test_a_sync_that_takes_time_is_durable_only_at_its_end() -> None:
+    for at_ns, expected in ((99, b""), (100, b"1")):
+        now = [0]
+        disk = SimulatedDisk()
+        disk.now_ns = lambda now=now: now[0]
+        disk.create("x")
+        disk.sync("")
+        disk.latency_ns = lambda operation: 100 if operation.verb == "sync" else 0
+        disk.append("x", b"1")
+        disk.sync("x")
+        now[0] = at_ns
+        disk.cut(Tear(Bytes.NONE, Names.WITHOUT))
+        assert dict(disk.files()) == {"x": expected}
+
+
+def test_a_disk_that_lies_keeps_nothing() -> None:
+    disk = SimulatedDisk()
+    disk.create("x")
+    disk.sync("")
+    disk.lies = True
+    disk.append("x", b"1")
+    disk.sync("x")
+    disk.cut(Tear(Bytes.NONE, Names.WITHOUT))
+    assert dict(disk.files()) == {"x": b""}
+
+
+def test_a_short_write_leaves_a_part_behind() -> None:
+    disk = SimulatedDisk()
+    disk.create("x")
+    disk.faults.append(Fault(1, errno.EIO, short=True))
+    with pytest.raises(OSError, match="nput/output"):
+        disk.append("x", b"123456")
+    assert disk.read("x") == b"12"
 
 
 def test_files_that_were_given_up_do_not_pile_up(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from bench import Camera
 from bwv_device.evidence.fmp4_reader import fragments, units
 from hal.ports import SECOND_NS, AccessUnit, CaptureLoss, Track
 from hal.simulated.capture import StubVideo
-from hal.simulated.disk import Fault
+from hal.simulated.disk import Fault, Operation
 
 Make = Callable[..., Camera]
 
@@ -220,16 +220,14 @@ def test_a_ledger_that_breaks_is_opened_anew_and_recording_goes_on(
 ) -> None:
     it = started(camera)
 
-    original = it.disk._operation
-    broken = {"left": 1}
+    left = [1]
 
-    def fail_ledger(verb: str, path: str, length: int) -> bool:
-        if path.startswith("ledger/") and verb == "sync" and broken["left"]:
-            broken["left"] -= 1
-            raise OSError(errno.EIO, "input/output error", path)
-        return original(verb, path, length)
+    def refuse(operation: Operation) -> int:
+        hit = operation.path.startswith("ledger/") and operation.verb == "sync" and left[0] > 0
+        left[0] -= hit
+        return errno.EIO if hit else 0
 
-    it.disk._operation = fail_ledger
+    it.disk.refuse = refuse
     it.run_seconds(6)
     finish(it)
     it.shut_down()

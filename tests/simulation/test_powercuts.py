@@ -29,7 +29,7 @@ class ForgetfulDisk(SimulatedDisk):
     """Says that it synced, and did not: what a missing sync in the commit order would do."""
 
     def sync(self, path: str) -> None:
-        self._operation("sync", path, 0)
+        self._operation("sync", path)
         if not path.startswith("ledger/"):
             super()._sync_names(path)
 

@@ -13,7 +13,7 @@ from test_faults import finish, gaps, numbers, started
 from bwv_device.evidence.fmp4_reader import fragments, units
 from bwv_device.evidence.verify import Status
 from hal.ports import SECOND_NS, Track
-from hal.simulated.disk import Bytes, Fault, Names, Tear
+from hal.simulated.disk import Bytes, Fault, Names, Operation, Tear
 
 Make = Callable[..., Camera]
 
@@ -46,15 +46,14 @@ def test_one_timestamp_from_the_future_changes_nothing(camera: Make, tmp_path: P
 
 
 def fail_one_ledger_sync(it: Camera, times: int = 1) -> None:
-    original, left = it.disk._operation, [times]
+    left = [times]
 
-    def fail(verb: str, path: str, length: int) -> bool:
-        if path.startswith("ledger/") and verb == "sync" and left[0]:
-            left[0] -= 1
-            raise OSError(errno.EIO, "input/output error", path)
-        return original(verb, path, length)
+    def refuse(operation: Operation) -> int:
+        hit = operation.path.startswith("ledger/") and operation.verb == "sync" and left[0] > 0
+        left[0] -= hit
+        return errno.EIO if hit else 0
 
-    it.disk._operation = fail
+    it.disk.refuse = refuse
 
 
 @pytest.mark.parametrize("data", list(Bytes))
