@@ -6,6 +6,7 @@ Everything here runs on the loop. Backends reach it only through `_Sink` and lis
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from bwv_device import __version__, patterns
 from bwv_device.body import BodyWatch
@@ -23,6 +24,7 @@ from bwv_device.snapshot import Snapshots
 from bwv_device.state import Action, Event, Ignored, Refusal, State, decide
 from bwv_device.storage import Room
 from bwv_device.telemetry import Telemetry
+from bwv_device.wallclock import HonestClock
 from hal.ports import SECOND_NS, AccessUnit, Board, CaptureLoss, Edge, Timer
 
 # Pictures must come at least this often, or the camera counts as stalled.
@@ -53,6 +55,7 @@ class Agent:
         recipients: Sequence[age.Recipient],
         config_sha256: str = "",
     ) -> None:
+        board = replace(board, clock=HonestClock(board.clock))
         self._board, self._loop, self._settings = board, loop, settings
         about = {"software": __version__, "config_sha256": config_sha256}
         self.journal = Journal(board, loop, about)

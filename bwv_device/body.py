@@ -30,6 +30,7 @@ class BodyWatch:
         self._wallclock = WallClockWatch(board.clock, note)
         self._alarmed_ns: dict[str, int] = {}
         self._unreadable: set[str] = set()
+        self._undervoltage = False
         self.room = storage.Room.ENOUGH
 
     @property
@@ -52,8 +53,12 @@ class BodyWatch:
     def _power(self, now_ns: int) -> None:
         reading = self._board.power.read()
         worse = self._battery.feed(reading)
-        if worse:
-            self._note("power", percent=reading.percent, band=self.band.name.lower())
+        if worse or reading.undervoltage != self._undervoltage:
+            self._undervoltage = reading.undervoltage
+            band = self.band.name.lower()
+            self._note(
+                "power", percent=reading.percent, band=band, undervoltage=reading.undervoltage
+            )
         if self.band is Band.EMPTY:
             self._spent(EMPTY)
         elif self.band > Band.NORMAL and not reading.charging:

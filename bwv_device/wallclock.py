@@ -1,13 +1,59 @@
-"""Watches the wall clock against the monotonic one. A step is a ledger line, never a rename."""
+"""The wall clock, held against the monotonic one.
+
+A step is a ledger line, never a rename; and a clock that contradicts itself gets an error that
+contains both of what it said.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import NamedTuple
 
-from hal.ports import SECOND_NS, Clock
+from hal.ports import SECOND_NS, Clock, UtcReading
 
 # Beyond what a crystal drifts between two looks (10 s at 200 ppm is 2 ms), with room.
 STEP_NS = SECOND_NS // 2
+# How fast an honest clock may run away between two readings (adjtimex(2) assumes as much).
+DRIFT_PPM = 500
+# Whom to believe more.
+RANK = {"none": 0, "rtc": 1, "ntp": 2, "store": 3}
+
+
+class _Word(NamedTuple):
+    """What a source said: wall clock minus monotonic time, within an error, at a time."""
+
+    rank: int
+    offset_ns: int
+    error_ns: int
+    at_ns: int
+
+
+class HonestClock:
+    """`hal.ports.Clock` over another one whose readings need not agree with each other.
+
+    The first word of the best source counts; a later one of the same source that it can't be
+    reconciled with widens the error until both are inside.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._word: _Word | None = None
+
+    def monotonic_ns(self) -> int:
+        return self._clock.monotonic_ns()
+
+    def utc(self) -> UtcReading:
+        reading, now_ns = self._clock.utc(), self._clock.monotonic_ns()
+        rank, offset_ns = RANK.get(reading.source, 0), reading.utc_ns - now_ns
+        word = self._word
+        if word is None or rank > word.rank:
+            self._word = _Word(rank, offset_ns, reading.error_ns, now_ns)
+            return reading
+        apart_ns = abs(offset_ns - word.offset_ns)
+        allowed_ns = word.error_ns + (now_ns - word.at_ns) * DRIFT_PPM // 1_000_000
+        if rank == 0 or apart_ns <= allowed_ns + reading.error_ns:
+            return reading
+        return reading._replace(error_ns=max(reading.error_ns, apart_ns + allowed_ns))
 
 
 class WallClockWatch:

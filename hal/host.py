@@ -12,8 +12,8 @@ from hal.ports import UtcReading
 
 OPEN_LIMIT = 8
 
-# Without knowledge of a synchronisation the wall clock may be off by anything up to this.
-UNKNOWN_ERROR_NS = 10 * 365 * 24 * 3600 * 1_000_000_000
+# What nobody has set may be off by anything: 1970 is more than half a century away.
+UNKNOWN_ERROR_NS = 1 << 62
 
 
 class HostClock:

@@ -257,9 +257,12 @@ class Speaker(Protocol):
 
 
 class PowerReading(NamedTuple):
+    """`undervoltage`: the board gets less than it needs now, whatever the battery says."""
+
     percent: int
     charging: bool
     minutes_left: int | None
+    undervoltage: bool = False
 
 
 class Power(Protocol):

@@ -10,6 +10,7 @@ from bwv_device.loop import RealLoop
 from bwv_device.settings import Settings, milliseconds
 from hal.panel import PanelPins
 from hal.ports import Board, Clock, Disk, Entropy, Identity, Scheduler
+from hal.simulated.board import on_panel
 from hal.simulated.body import (
     SimulatedDock,
     SimulatedLocation,
@@ -45,19 +46,14 @@ def realtime(
     panel = SimulatedPanel(PanelPins(**settings.as_dict()["pins"]), scheduler)
     dock = SimulatedDock()
     _Fingers(panel, dock, scheduler, settings).start()
-    return Board(
+    return on_panel(
+        panel.panel,
         clock=clock,
         entropy=entropy,
         disk=disk,
         camera=SimulatedCamera(capture, scene, batch_ns),
         microphone=SimulatedMicrophone(capture, sound, batch_ns),
         stills=PyavStills(),
-        front_light=panel.panel.front_light,
-        status_light=panel.panel.status_light,
-        beeper=panel.panel.beeper,
-        haptic=panel.panel.haptic,
-        record_button=panel.panel.record_button,
-        marker_button=panel.panel.marker_button,
         speaker=SimulatedSpeaker(),
         power=SimulatedPower(scheduler),
         dock=dock,

@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable
 
 from bwv_device.loop import LANE_LIMIT, Alarm, Done, Job, Lane, LaneFullError, Outcome, run_job
-from hal.ports import Timer
+from hal.ports import Scheduler, Timer
 
 
 class VirtualLoop:
@@ -44,13 +44,31 @@ class VirtualLoop:
         self._now_ns = max(self._now_ns, until_ns)
 
 
-class AgentLoop:
-    """One agent's view of a shared loop. After `end` nothing of that agent runs any more."""
+class BootTime:
+    """A shared loop, with time counted from the moment when a device was switched on."""
 
-    def __init__(self, world: VirtualLoop, busy_ns: Callable[[], int] = lambda: 0) -> None:
+    def __init__(self, world: VirtualLoop, origin_ns: int) -> None:
+        self._world, self.origin_ns = world, origin_ns
+
+    def now_ns(self) -> int:
+        return self._world.now_ns() - self.origin_ns
+
+    def call_at(self, when_ns: int, callback: Callable[[], None]) -> Timer:
+        return self._world.call_at(when_ns + self.origin_ns, callback)
+
+    def post(self, callback: Callable[[], None]) -> None:
+        self._world.post(callback)
+
+
+class AgentLoop:
+    """One agent's view of a shared loop. After `end` nothing of that agent runs any more. `died` is
+    the exception that ended it, as it would end the process."""
+
+    def __init__(self, world: Scheduler, busy_ns: Callable[[], int] = lambda: 0) -> None:
         self._world, self._busy_ns = world, busy_ns
         self._lanes: dict[str, VirtualLane] = {}
         self._alive = True
+        self.died: Exception | None = None
 
     def now_ns(self) -> int:
         return self._world.now_ns()
@@ -71,8 +89,13 @@ class AgentLoop:
         self._alive = False
 
     def _run(self, callback: Callable[[], None]) -> None:
-        if self._alive:
+        if not self._alive:
+            return
+        try:
             callback()
+        except Exception as error:
+            self.died = error
+            raise
 
 
 class VirtualLane:

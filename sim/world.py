@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -10,11 +10,11 @@ from bwv_device.agent import Agent
 from bwv_device.evidence import age
 from bwv_device.settings import Settings, milliseconds
 from bwv_device.state import Event, State
-from hal.panel import Panel, PanelPins
-from hal.ports import SECOND_NS, Board, Entropy, Identity, StillEncoder
+from hal.panel import PanelPins
+from hal.ports import SECOND_NS, Entropy, Identity, StillEncoder
+from hal.simulated.board import on_panel
 from hal.simulated.body import (
     SeededEntropy,
-    SimulatedClock,
     SimulatedDock,
     SimulatedLocation,
     SimulatedMqtt,
@@ -31,9 +31,10 @@ from hal.simulated.capture import (
     StubVideo,
     VideoSource,
 )
+from hal.simulated.clock import SimulatedClock
 from hal.simulated.disk import PowerCut, SimulatedDisk, Tear
 from hal.simulated.panel import Shown, SimulatedPanel
-from sim.loop import AgentLoop, VirtualLoop
+from sim.loop import AgentLoop, BootTime, VirtualLoop
 
 # 2026-03-02 08:00:00 UTC, the Monday on which every simulated shift begins.
 EPOCH_UTC_NS = 1_772_438_400 * SECOND_NS
@@ -97,34 +98,62 @@ class World:
         self.transitions: list[Transition] = []
         self.happenings: list[Happening] = []
         self.shown: dict[str, list[Shown]] = {}
+        self.time = BootTime(self.loop, 0)
+        self.prepare: Callable[[World], None] = lambda world: None  # on every boot, before start
+        self._powered = False
+        self.disk.now_ns = self.loop.now_ns
 
     # --- power --------------------------------------------------------------------------------
 
     def boot(self) -> Agent:
-        """A fresh agent on the same disk."""
+        """A fresh agent on the same disk. Its monotonic time starts anew where the power was off
+        before, and goes on where only the process ended."""
+        if not self._powered:
+            self._powered = True
+            self.time = BootTime(self.loop, self.loop.now_ns() // SECOND_NS * SECOND_NS)
+            self.clock.boot(self.time.origin_ns)
+        time, origin_ns = self.time, self.time.origin_ns
         pins = PanelPins(**self.settings.as_dict()["pins"])
-        panel = self.panel = SimulatedPanel(pins, self.loop)
+        panel = self.panel = SimulatedPanel(pins, time, origin_ns)
         batch_ns = milliseconds(self.settings.recording.batch_ms)
-        camera = self.camera = SimulatedCamera(self.loop, self.media.video, batch_ns)
-        mic = self.microphone = SimulatedMicrophone(self.loop, self.media.audio, batch_ns)
-        self.agent_loop = AgentLoop(self.loop, self.disk.take_busy_ns)
+        self.camera = SimulatedCamera(time, self.media.video, batch_ns, origin_ns)
+        self.microphone = SimulatedMicrophone(time, self.media.audio, batch_ns, origin_ns)
+        self.agent_loop = AgentLoop(time, self.disk.take_busy_ns)
+        board = on_panel(
+            panel.panel,
+            clock=self.clock,
+            entropy=self._entropy,
+            disk=self.disk,
+            camera=self.camera,
+            microphone=self.microphone,
+            stills=self.media.stills,
+            speaker=self.speaker,
+            power=self.power,
+            dock=self.dock,
+            location=self.location,
+            identity=self.identity,
+            uplink=self.uplink,
+            mqtt=self.mqtt,
+        )
         self.agent = Agent(
-            self._board(panel.panel, camera, mic),
-            self.agent_loop,
-            self.settings,
-            self.recipients,
-            self.config_sha256,
+            board, self.agent_loop, self.settings, self.recipients, self.config_sha256
         )
         self.agent.on_transition = self._note_transition
-        self._happened("boot")
+        self.happened("boot")
+        self.prepare(self)
         self.agent.start()
         return self.agent
 
     def power_cut(self, tear: Tear) -> None:
         """Everything volatile is gone at this instant."""
-        self._happened("power cut")
-        self.vanish()
+        self.power_off()
         self.disk.cut(tear)
+
+    def power_off(self) -> None:
+        """The same, without deciding what the disk keeps."""
+        self.happened("power cut")
+        self.vanish()
+        self._powered = False
 
     def vanish(self) -> None:
         """The agent and its devices stop existing; the disk stays as it is."""
@@ -147,8 +176,9 @@ class World:
         self.agent.stop()
         while not stopped:
             self.run(SECOND_NS // 10)
-        self._happened("switched off")
+        self.happened("switched off")
         self.vanish()
+        self._powered = False
 
     # --- time ---------------------------------------------------------------------------------
 
@@ -178,19 +208,19 @@ class World:
             self._panel.release(button)
 
     def press_record_twice(self) -> None:
-        self._happened("record pressed twice")
+        self.happened("record pressed twice")
         self.press("record", times=2)
 
     def hold_record(self) -> None:
-        self._happened("record held")
+        self.happened("record held")
         self.press("record", held_ms=self.settings.buttons.stop_hold_ms + 100)
 
     def press_marker(self, times: int = 1) -> None:
-        self._happened("marker pressed")
+        self.happened("marker pressed")
         self.press("marker", times=times)
 
     def put_in_dock(self, docked: bool) -> None:
-        self._happened("docked" if docked else "taken off the dock")
+        self.happened("docked" if docked else "taken off the dock")
         self.power.set(self.power.percent(), charging=docked)
         self.dock.put(docked)
 
@@ -201,31 +231,9 @@ class World:
         assert self.panel
         return self.panel
 
-    def _board(self, panel: Panel, camera: SimulatedCamera, mic: SimulatedMicrophone) -> Board:
-        return Board(
-            clock=self.clock,
-            entropy=self._entropy,
-            disk=self.disk,
-            camera=camera,
-            microphone=mic,
-            stills=self.media.stills,
-            front_light=panel.front_light,
-            status_light=panel.status_light,
-            beeper=panel.beeper,
-            haptic=panel.haptic,
-            record_button=panel.record_button,
-            marker_button=panel.marker_button,
-            speaker=self.speaker,
-            power=self.power,
-            dock=self.dock,
-            location=self.location,
-            identity=self.identity,
-            uplink=self.uplink,
-            mqtt=self.mqtt,
-        )
-
     def _note_transition(self, before: State, event: Event, after: State) -> None:
         self.transitions.append(Transition(self.loop.now_ns(), before, event, after))
 
-    def _happened(self, what: str) -> None:
+    def happened(self, what: str) -> None:
+        """For the record of what the world did."""
         self.happenings.append(Happening(self.loop.now_ns(), what))

@@ -40,24 +40,47 @@ class AudioSource(Protocol):
 
 
 class _Device(ABC):
-    """Wakes once a batch and delivers what was captured since."""
+    """Wakes once a batch and delivers what was captured since.
 
-    def __init__(self, scheduler: Scheduler, batch_ns: int) -> None:
-        self._scheduler, self._batch_ns = scheduler, batch_ns
+    `origin_ns` is where the scheduler's time starts in the source's. The world's face: `stalled`,
+    `disturb`, `lose`, `late_ns` (how long a start takes), `stop_ns` (how long a stop takes: until
+    then it goes on delivering, and does not start again), `witness` (hears what was captured, and
+    what of it was handed over).
+    """
+
+    def __init__(self, scheduler: Scheduler, batch_ns: int, origin_ns: int = 0) -> None:
+        self._scheduler, self._batch_ns, self._origin_ns = scheduler, batch_ns, origin_ns
         self._sink: UnitSink | None = None
         self._next = 0
         self._timer: Timer | None = None
         self.stalled = False
         self.delivered = 0
         self.disturb: Callable[[list[AccessUnit]], list[AccessUnit]] = lambda batch: batch
+        self.witness: Callable[[list[AccessUnit], list[AccessUnit]], None] = lambda a, b: None
+        self.late_ns = self.stop_ns = 0
+        self._ended_ns = self._generation = 0
 
     def start(self, sink: UnitSink) -> None:
+        self._generation += 1
+        ready_ns = max(self._scheduler.now_ns(), self._ended_ns) + self.late_ns
         self._sink = sink
-        self._next = self._first_after(self._scheduler.now_ns())
+        self._next = self._first_after(ready_ns)
         self._scheduler.post(self._wake_later)
 
     def stop(self) -> None:
-        self._sink = None
+        self._ended_ns = self._scheduler.now_ns() + self.stop_ns
+        generation = self._generation
+        if self.stop_ns:
+            self._scheduler.call_at(self._ended_ns, lambda: self._let_go(generation))
+        else:
+            self._let_go(generation)
+
+    def _let_go(self, generation: int) -> None:
+        if generation == self._generation:
+            self._sink = None
+            self._cancel()
+
+    def _cancel(self) -> None:
         if self._timer:
             self._timer.cancel()
 
@@ -67,6 +90,7 @@ class _Device(ABC):
             self._sink.lost(loss)
 
     def _wake_later(self) -> None:
+        self._cancel()
         now_ns = self._scheduler.now_ns()
         when_ns = (now_ns // self._batch_ns + 1) * self._batch_ns
         self._timer = self._scheduler.call_at(when_ns, self._deliver)
@@ -80,10 +104,12 @@ class _Device(ABC):
         while (unit := self._unit(self._next)).end_ns <= now_ns:
             self._next += 1
             batch.append(unit)
-        if batch and not self.stalled:
-            batch = self.disturb(batch)
-            self.delivered += len(batch)
-            sink.units(batch)
+        handed = [] if self.stalled else self.disturb(batch) if batch else batch
+        if batch:
+            self.witness(batch, handed)
+        if handed:
+            self.delivered += len(handed)
+            sink.units(handed)
         self._wake_later()
 
     @abstractmethod
@@ -96,8 +122,10 @@ class _Device(ABC):
 class SimulatedCamera(_Device):
     """Starts on the next whole second of the world, with a keyframe."""
 
-    def __init__(self, scheduler: Scheduler, source: VideoSource, batch_ns: int) -> None:
-        super().__init__(scheduler, batch_ns)
+    def __init__(
+        self, scheduler: Scheduler, source: VideoSource, batch_ns: int, origin_ns: int = 0
+    ) -> None:
+        super().__init__(scheduler, batch_ns, origin_ns)
         self._source = source
         self._fps = source.format.fps
         self._gop: tuple[int, Sequence[bytes]] = (-1, ())
@@ -117,7 +145,7 @@ class SimulatedCamera(_Device):
     def _unit(self, number: int) -> AccessUnit:
         second, index = divmod(number, self._fps)
         if self._gop[0] != second:
-            self._gop = (second, self._source.gop(second))
+            self._gop = (second, self._source.gop(second + self._origin_ns // SECOND_NS))
         pts_ns = number * SECOND_NS // self._fps
         end_ns = (number + 1) * SECOND_NS // self._fps
         data = self._gop[1][index]
@@ -125,25 +153,33 @@ class SimulatedCamera(_Device):
 
 
 class SimulatedMicrophone(_Device):
-    """Stamps frames with the world's time."""
+    """Its samples come `drift_ppm` too fast; each frame is stamped with the time it was heard."""
 
-    def __init__(self, scheduler: Scheduler, source: AudioSource, batch_ns: int) -> None:
-        super().__init__(scheduler, batch_ns)
+    def __init__(
+        self, scheduler: Scheduler, source: AudioSource, batch_ns: int, origin_ns: int = 0
+    ) -> None:
+        super().__init__(scheduler, batch_ns, origin_ns)
         self._source = source
         self._rate = source.format.sample_rate_hz
+        self.drift_ppm = 0
 
     @property
     def format(self) -> AudioFormat:
         return self._source.format
 
     def _first_after(self, now_ns: int) -> int:
-        return -(-now_ns * self._rate // (SECOND_NS * SAMPLES_PER_FRAME))
+        rate_uhz = self._rate * (1_000_000 + self.drift_ppm)
+        return -(-now_ns * rate_uhz // (SECOND_NS * SAMPLES_PER_FRAME * 1_000_000))
+
+    def _pts_ns(self, number: int) -> int:
+        rate_uhz = self._rate * (1_000_000 + self.drift_ppm)
+        return number * SAMPLES_PER_FRAME * SECOND_NS * 1_000_000 // rate_uhz
 
     def _unit(self, number: int) -> AccessUnit:
-        first = number * SAMPLES_PER_FRAME
-        pts_ns = first * SECOND_NS // self._rate
-        end_ns = (first + SAMPLES_PER_FRAME) * SECOND_NS // self._rate
-        return AccessUnit(Track.AUDIO, pts_ns, end_ns - pts_ns, True, self._source.frame(number))
+        pts_ns, end_ns = self._pts_ns(number), self._pts_ns(number + 1)
+        first = self._origin_ns * self._rate // (SECOND_NS * SAMPLES_PER_FRAME)
+        frame = self._source.frame(first + number)
+        return AccessUnit(Track.AUDIO, pts_ns, end_ns - pts_ns, True, frame)
 
 
 # --- stub media: quick to make, marked, countable ----------------------------------------------

@@ -35,10 +35,11 @@ class BreakablePin(MockPin):  # type: ignore[misc]  # gpiozero carries no types
 
 
 class SimulatedPanel:
-    """The agent's face is `panel`. The world presses, breaks, and reads `history`."""
+    """The agent's face is `panel`. The world presses, breaks, and reads `history`, whose times are
+    the world's: the scheduler's start `origin_ns` later."""
 
-    def __init__(self, pins: PanelPins, scheduler: Scheduler) -> None:
-        self._pins, self._scheduler = pins, scheduler
+    def __init__(self, pins: PanelPins, scheduler: Scheduler, origin_ns: int = 0) -> None:
+        self._pins, self._scheduler, self._origin_ns = pins, scheduler, origin_ns
         self._on = True
         self.factory = MockFactory(pin_class=BreakablePin)
         self.history: dict[str, list[Shown]] = {name: [] for name in OUTPUTS}
@@ -65,7 +66,7 @@ class SimulatedPanel:
 
     def power_off(self) -> None:
         """Every output goes dark at once; a new agent needs a new panel."""
-        now_ns = self._scheduler.now_ns()
+        now_ns = self._scheduler.now_ns() + self._origin_ns
         for history in self.history.values():
             history.append(Shown(now_ns, Level.OFF, "dark"))
         self._on = False
@@ -78,4 +79,4 @@ class SimulatedPanel:
 
     def _remember(self, output: str, at_ns: int, level: Level, pattern: str) -> None:
         if self._on:
-            self.history[output].append(Shown(at_ns, level, pattern))
+            self.history[output].append(Shown(at_ns + self._origin_ns, level, pattern))

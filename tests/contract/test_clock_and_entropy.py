@@ -4,7 +4,8 @@ import pytest
 
 from hal.host import HostClock, HostEntropy
 from hal.ports import Clock, Entropy
-from hal.simulated.body import SeededEntropy, SimulatedClock
+from hal.simulated.body import SeededEntropy
+from hal.simulated.clock import SimulatedClock
 from sim.loop import VirtualLoop
 
 

@@ -22,9 +22,9 @@ from bwv_device.settings import Recording, Settings
 from hal.host import HostClock
 from hal.panel import PanelPins
 from hal.ports import Board, Track
+from hal.simulated.board import on_panel
 from hal.simulated.body import (
     SeededEntropy,
-    SimulatedClock,
     SimulatedDock,
     SimulatedLocation,
     SimulatedMqtt,
@@ -34,6 +34,7 @@ from hal.simulated.body import (
     StubStills,
 )
 from hal.simulated.capture import SimulatedCamera, SimulatedMicrophone, StubAudio, StubVideo
+from hal.simulated.clock import SimulatedClock
 from hal.simulated.disk import SimulatedDisk
 from hal.simulated.panel import SimulatedPanel
 from sim.agency import BenchAgency
@@ -112,19 +113,14 @@ def board(scheduler: RealLoop | VirtualLoop, disk: SimulatedDisk, agency: BenchA
     """A simulated board on any scheduler."""
     panel = SimulatedPanel(PanelPins(**SETTINGS.as_dict()["pins"]), scheduler)
     board.panel = panel
-    return Board(
+    return on_panel(
+        panel.panel,
         clock=SimulatedClock(scheduler, 10**18),
         entropy=SeededEntropy("replay"),
         disk=disk,
         camera=SimulatedCamera(scheduler, StubVideo(30, 800_000), 250 * MS),
         microphone=SimulatedMicrophone(scheduler, StubAudio(), 250 * MS),
         stills=StubStills(),
-        front_light=panel.panel.front_light,
-        status_light=panel.panel.status_light,
-        beeper=panel.panel.beeper,
-        haptic=panel.panel.haptic,
-        record_button=panel.panel.record_button,
-        marker_button=panel.panel.marker_button,
         speaker=SimulatedSpeaker(),
         power=SimulatedPower(scheduler),
         dock=SimulatedDock(),
