@@ -50,6 +50,10 @@ class Backlog:
         self._gops.extend(units)
         return units
 
+    def newest_gop(self) -> Sequence[AccessUnit]:
+        """The group of pictures that is still open, from its keyframe on."""
+        return self._gops.newest()
+
     def clear(self) -> None:
         self._gops.drain()
 

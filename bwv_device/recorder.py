@@ -181,7 +181,7 @@ class Recorder:
         if until_ns is None:
             return units
         before = [unit for unit in units if unit.pts_ns < until_ns]
-        self._prebuffer.extend(units[len(before) :])
+        recording.after += units[len(before) :]
         if self.newest_video_ns >= until_ns:
             self._loop.post(self._end)
         return before
@@ -197,6 +197,9 @@ class Recorder:
         until_ns = recording.until_ns
         rest = self._interleaver.flush()
         self._record([unit for unit in rest if until_ns is None or unit.pts_ns < until_ns])
+        # What comes next may have to start with the keyframe that this recording ends on.
+        self._prebuffer.extend(self._backlog.newest_gop())
+        self._prebuffer.extend(recording.after)
         self._gaps.flush()
         if self._retry is None:
             self._finish(recording)
@@ -287,6 +290,8 @@ class Recorder:
 
     def _feed(self, recording: Recording, units: Sequence[AccessUnit]) -> None:
         segment = recording.segment
+        if segment is None:
+            self._without_keyframe(units)
         if segment is None or not units:
             return
         if any(unit.pts_ns < segment.start_ns for unit in units):
@@ -296,6 +301,11 @@ class Recorder:
             recording.pending.append(sealed)
         if units:
             recording.end_ns = max(recording.end_ns, units[-1].end_ns)
+
+    def _without_keyframe(self, units: Sequence[AccessUnit]) -> None:
+        """Before its first keyframe a recording can't begin."""
+        for unit in units:
+            self._gaps.add(Anomaly(unit.track, unit.pts_ns, unit.end_ns, 1, "no keyframe yet"))
 
     def _without_late(self, units: Sequence[AccessUnit], start_ns: int) -> Sequence[AccessUnit]:
         """Sound that comes when its segment is closed has no place any more."""

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from bwv_device.evidence.prebuffer import PreEvent
 from bwv_device.evidence.segment import MediaFormat, SealedSegment
 from bwv_device.evidence.vault import SegmentName
-from hal.ports import Track, UtcReading
+from hal.ports import AccessUnit, Track, UtcReading
 
 
 class Request(NamedTuple):
@@ -33,6 +33,7 @@ class Recording:
     in_flight: bool = False
     until_ns: int | None = None
     ending: str = ""
+    after: list[AccessUnit] = field(default_factory=list)  # captured behind the end already
     started_ns: int | None = None
     end_ns: int = 0
 

@@ -100,7 +100,7 @@ class World:
         self.shown: dict[str, list[Shown]] = {}
         self.time = BootTime(self.loop, 0)
         self.prepare: Callable[[World], None] = lambda world: None  # on every boot, before start
-        self._powered = False
+        self.powered = False
         self.disk.now_ns = self.loop.now_ns
 
     # --- power --------------------------------------------------------------------------------
@@ -108,8 +108,8 @@ class World:
     def boot(self) -> Agent:
         """A fresh agent on the same disk. Its monotonic time starts anew where the power was off
         before, and goes on where only the process ended."""
-        if not self._powered:
-            self._powered = True
+        if not self.powered:
+            self.powered = True
             self.time = BootTime(self.loop, self.loop.now_ns() // SECOND_NS * SECOND_NS)
             self.clock.boot(self.time.origin_ns)
         time, origin_ns = self.time, self.time.origin_ns
@@ -138,7 +138,7 @@ class World:
         self.agent = Agent(
             board, self.agent_loop, self.settings, self.recipients, self.config_sha256
         )
-        self.agent.on_transition = self._note_transition
+        self.agent.on_transition = self.noting(lambda transition: None)
         self.happened("boot")
         self.prepare(self)
         self.agent.start()
@@ -153,7 +153,7 @@ class World:
         """The same, without deciding what the disk keeps."""
         self.happened("power cut")
         self.vanish()
-        self._powered = False
+        self.powered = False
 
     def vanish(self) -> None:
         """The agent and its devices stop existing; the disk stays as it is."""
@@ -177,8 +177,12 @@ class World:
         while not stopped:
             self.run(SECOND_NS // 10)
         self.happened("switched off")
+        self.switched_off()
+
+    def switched_off(self) -> None:
+        """The agent has stopped in order, and the power goes; the disk stays as it is."""
         self.vanish()
-        self._powered = False
+        self.powered = False
 
     # --- time ---------------------------------------------------------------------------------
 
@@ -207,6 +211,11 @@ class World:
             self.run(milliseconds(held_ms))
             self._panel.release(button)
 
+    def touch(self, button: str, pressed: bool) -> None:
+        """A finger's edge; nothing where the camera is off."""
+        if self.panel:
+            (self.panel.press if pressed else self.panel.release)(button)
+
     def press_record_twice(self) -> None:
         self.happened("record pressed twice")
         self.press("record", times=2)
@@ -231,8 +240,14 @@ class World:
         assert self.panel
         return self.panel
 
-    def _note_transition(self, before: State, event: Event, after: State) -> None:
-        self.transitions.append(Transition(self.loop.now_ns(), before, event, after))
+    def noting(self, tell: Callable[[Transition], None]) -> Callable[[State, Event, State], None]:
+        """An ear for the agent's transitions: they are kept, and told."""
+
+        def note(before: State, event: Event, after: State) -> None:
+            self.transitions.append(Transition(self.loop.now_ns(), before, event, after))
+            tell(self.transitions[-1])
+
+        return note
 
     def happened(self, what: str) -> None:
         """For the record of what the world did."""

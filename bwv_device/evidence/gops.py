@@ -51,6 +51,10 @@ class GopQueue:
         self.size = 0
         return units
 
+    def newest(self) -> list[AccessUnit]:
+        """The newest group, in order of capture."""
+        return sorted(self._gops[-1], key=BY_PTS) if self._gops else []
+
     def start_ns(self, index: int = 0) -> int | None:
         """When the group at `index` starts; None where there is no such group."""
         return (

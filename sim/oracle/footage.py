@@ -1,0 +1,217 @@
+"""Pictures: all there, unchanged, from the right one on, and no sound that policy forbids."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from bwv_device.evidence.h264 import split_keyframe
+from bwv_device.state import Event
+from hal.ports import SECOND_NS
+from sim.oracle.record import STORAGE_TROUBLE, Episode, Finding, Picture, Piece, Record
+
+# A gap is a line at the latest when it has been quiet for a while, or goes on for long.
+GAP_WRITTEN_NS = 14 * SECOND_NS
+TIME_TOLERANCE_NS = 1_000_000
+
+
+class Span(NamedTuple):
+    from_ns: int
+    to_ns: int
+    reason: str
+
+
+def footage_findings(record: Record) -> list[Finding]:
+    found = _found(record)
+    findings = list(_wrong_pictures(record))
+    for episode in record.episodes:
+        findings += _missing(record, episode, found)
+        findings += _beginning(record, episode)
+    findings += _early_sound(record)
+    return findings
+
+
+def picture_ns(record: Record, number: int) -> int:
+    return number * SECOND_NS // record.world.media.video.format.fps
+
+
+def _found(record: Record) -> dict[int, Picture]:
+    return {picture.number: picture for piece in record.pieces for picture in piece.pictures}
+
+
+# --- everything is there --------------------------------------------------------------------------
+
+
+def _missing(record: Record, episode: Episode, found: dict[int, Picture]) -> Iterator[Finding]:
+    """Pictures that were captured, should be there, are not, and are not explained."""
+    life = episode.life
+    until_ns = episode.end_ns if episode.orderly else record.stored_until_ns(life)
+    until_ns = min(
+        until_ns, record.stored_until_ns(life) if life.how != "switched off" else until_ns
+    )
+    said_until_ns = until_ns if episode.orderly else until_ns - GAP_WRITTEN_NS
+    spans, spoiled = _explained(record, episode), set(life.spoiled)
+    lost: list[int] = []
+    for first, last in life.captured:
+        for number in range(first, last + 1):
+            at_ns, end_ns = picture_ns(record, number), picture_ns(record, number + 1)
+            if at_ns < episode.start_ns or end_ns > until_ns or number in found:
+                continue
+            if number in spoiled and at_ns > said_until_ns:
+                continue
+            if not _covered(record, spans, at_ns, end_ns):
+                lost.append(number)
+    if lost:
+        at_ns = picture_ns(record, lost[0])
+        kind = "spoiled" if lost[0] in spoiled else "whole"
+        text = (
+            f"{len(lost)} pictures are missing without a gap line, the first is number {lost[0]} "
+            f"({kind}) of the recording from {episode.start_ns / SECOND_NS:.3f} to "
+            f"{episode.end_ns / SECOND_NS:.3f} s ({life.how})"
+        )
+        yield Finding("nothing is lost", at_ns, text)
+
+
+def _explained(record: Record, episode: Episode) -> list[Span]:
+    """What the ledger says is missing: gaps, and times without pictures."""
+    life, spans = episode.life, []
+    for said in record.lines:
+        fields = said.fields
+        if said.life is not life:
+            continue
+        if fields["kind"] == "gap" and fields["track"] == "video":
+            span = Span(said.world_ns("from_ns"), said.world_ns("to_ns"), fields["reason"])
+            spans.append(span)
+        elif fields["kind"] == "fault" and fields["part"] == "camera":
+            at_ns = (
+                said.world_ns("delayed_since_ns") if "delayed_since_ns" in fields else said.at_ns
+            )
+            if fields["reason"] == "no pictures":
+                spans.append(Span(at_ns - 3 * SECOND_NS, life.ended_ns, "no pictures"))
+            elif spans and spans[-1].reason == "no pictures":
+                spans[-1] = spans[-1]._replace(to_ns=at_ns)
+    return spans
+
+
+def _covered(record: Record, spans: list[Span], at_ns: int, end_ns: int) -> bool:
+    for span in spans:
+        if span.from_ns <= at_ns + TIME_TOLERANCE_NS and end_ns <= span.to_ns + TIME_TOLERANCE_NS:
+            overflow = span.reason == "queue overflow"
+            if not overflow or record.in_trouble(STORAGE_TROUBLE, at_ns, 60 * SECOND_NS):
+                return True
+    return False
+
+
+# --- it begins where it should --------------------------------------------------------------------
+
+
+def _beginning(record: Record, episode: Episode) -> Iterator[Finding]:
+    """The first picture is the newest keyframe that is a whole pre-event time before the press, or
+    the oldest there is."""
+    life = episode.life
+    if life.how != "switched off" and episode.start_ns > record.stored_until_ns(life):
+        return
+    pieces = [piece for piece in record.pieces if _pressed_ns(record, piece) == episode.start_ns]
+    numbers = sorted(p.number for piece in pieces for p in piece.pictures)
+    known = [picture_ns(record, number) for number in sorted(life.keyframes)]
+    since_ns = _history_since(record, episode)
+    known = [at_ns for at_ns in known if since_ns <= at_ns]
+    before = [at_ns for at_ns in known if at_ns <= episode.start_ns]
+    if not numbers:
+        if (
+            before
+            and episode.end_ns - episode.start_ns > 2 * SECOND_NS
+            and not _shut(record, episode)
+        ):
+            yield Finding("pre-event", episode.start_ns, "nothing of this recording is there")
+        return
+    start_ns = picture_ns(record, numbers[0])
+    horizon_ns = episode.start_ns - record.world.settings.recording.pre_event_s * SECOND_NS
+    at = bisect_right(before, horizon_ns)
+    if record.world.settings.recording.pre_event_s == 0 or not before:
+        return
+    expected_ns = before[at - 1] if at else before[0]
+    if start_ns > expected_ns + TIME_TOLERANCE_NS:
+        late_s = (start_ns - expected_ns) / SECOND_NS
+        text = f"the recording starts {late_s:.3f} s after the keyframe it should start with"
+        yield Finding("pre-event", episode.start_ns, text)
+    if start_ns < expected_ns - TIME_TOLERANCE_NS and at:
+        early_s = (expected_ns - start_ns) / SECOND_NS
+        text = f"the recording reaches {early_s:.3f} s further back than it may"
+        yield Finding("pre-event", episode.start_ns, text)
+    if numbers[0] % record.world.media.video.format.fps:
+        yield Finding("pre-event", episode.start_ns, "the recording does not start at a keyframe")
+
+
+def _shut(record: Record, episode: Episode) -> bool:
+    """Whether the disk took nothing all the time."""
+    return record.in_trouble(STORAGE_TROUBLE, episode.end_ns)
+
+
+def _pressed_ns(record: Record, piece: Piece) -> int:
+    return _presses(record).get(piece.recording, -1)
+
+
+def _presses(record: Record) -> dict[str, int]:
+    return {
+        said.fields["recording"]: said.world_ns("pressed_ns")
+        for said in record.of_kind("open")
+        if "pressed_ns" in said.fields
+    }
+
+
+def _history_since(record: Record, episode: Episode) -> int:
+    """Since when the camera could remember: switched on, off the dock, after the last recording."""
+    since_ns = episode.life.started_ns
+    for transition in record.world.transitions:
+        if episode.life.started_ns <= transition.at_ns < episode.start_ns:
+            ends = transition.event in (Event.POST_EVENT_OVER, Event.ABORT, Event.UNDOCK)
+            since_ns = max(since_ns, transition.at_ns) if ends else since_ns
+    return since_ns
+
+
+# --- and is what the camera gave ------------------------------------------------------------------
+
+
+def _wrong_pictures(record: Record) -> Iterator[Finding]:
+    spoiled = {number for life in record.witness.lives for number in life.spoiled}
+    video, fps = record.world.media.video, record.world.media.video.format.fps
+    second, gop = -1, video.gop(0)
+    for piece in record.pieces:
+        last = -1
+        for picture in piece.pictures:
+            if picture.number in spoiled:
+                continue
+            if picture.number // fps != second:
+                second = picture.number // fps
+                gop = video.gop(second)
+            index = picture.number % fps
+            sample = split_keyframe(gop[index])[1] if index == 0 else gop[index]
+            if sample != picture.data:
+                text = f"picture {picture.number} in {piece.name} is not what the camera gave"
+                yield Finding("unchanged", picture.at_ns, text)
+                return
+            if picture.number <= last:
+                yield Finding("order", picture.at_ns, f"pictures go back in {piece.name}")
+                return
+            last = picture.number
+            if abs(picture.at_ns - picture_ns(record, picture.number)) > TIME_TOLERANCE_NS:
+                text = f"picture {picture.number} in {piece.name} has another time than its own"
+                yield Finding("times", picture.at_ns, text)
+                return
+
+
+def _early_sound(record: Record) -> Iterator[Finding]:
+    if record.world.settings.recording.pre_event_audio:
+        return
+    presses = _presses(record)
+    for piece in record.pieces:
+        pressed_ns = presses.get(piece.recording)
+        early = [
+            at for at in piece.sounds_ns if pressed_ns is not None and at < pressed_ns - 1000_000
+        ]
+        if early:
+            text = f"{piece.name} holds {len(early)} sound frames from before the press"
+            yield Finding("pre-event audio", early[0], text)
+            return

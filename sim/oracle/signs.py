@@ -1,0 +1,129 @@
+"""Light and beeps: honest within two seconds, never dark while it records, heard when promised."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from bwv_device import patterns
+from hal.ports import SECOND_NS, Level
+from hal.simulated.panel import Shown
+from sim.oracle.record import STORAGE_TROUBLE, Episode, Finding, Record
+
+HONEST_NS = 2 * SECOND_NS
+HANDLING_NS = 150_000_000
+# A recording that ends waits for its last units and for the disk.
+ENDING_NS = 3 * SECOND_NS
+RECORDING = ("recording", patterns.MUTED.name)
+SAID = (*RECORDING, patterns.NOT_STORED.name)
+
+
+class Phase(NamedTuple):
+    """An output said the same from one time to another."""
+
+    from_ns: int
+    to_ns: int
+    pattern: str
+
+
+def sign_findings(record: Record) -> list[Finding]:
+    light = phases(record.witness.shown("front light"), record.world.loop.now_ns())
+    findings = list(_dishonest(record, light))
+    for episode in record.episodes:
+        findings += _dark(record, episode, light)
+        findings += _silent(record, episode)
+    findings += _lit_without_recording(record, light)
+    return findings
+
+
+def phases(history: list[Shown], end_ns: int) -> list[Phase]:
+    """Runs of one pattern."""
+    found: list[Phase] = []
+    for at, shown in enumerate(history):
+        to_ns = history[at + 1].at_ns if at + 1 < len(history) else end_ns
+        if found and found[-1].pattern == shown.pattern:
+            found[-1] = found[-1]._replace(to_ns=to_ns)
+        else:
+            found.append(Phase(shown.at_ns, to_ns, shown.pattern))
+    return found
+
+
+def _dishonest(record: Record, light: list[Phase]) -> Iterator[Finding]:
+    """It says "recording" while nothing has got durable for longer than allowed."""
+    proofs = sorted([*record.witness.footage_synced_ns, *(e.start_ns for e in record.episodes)])
+    for phase in light:
+        if phase.pattern not in RECORDING:
+            continue
+        at_ns = phase.from_ns
+        index = bisect_right(proofs, at_ns)
+        proof_ns = proofs[index - 1] if index else -SECOND_NS
+        for next_ns in [*(p for p in proofs[index:] if p < phase.to_ns), phase.to_ns]:
+            over_ns = next_ns - proof_ns - HONEST_NS - HANDLING_NS
+            if over_ns > 0 and not _broken(record, ("light-fails",), next_ns):
+                text = f"it says recording {over_ns / SECOND_NS:.3f} s longer than it may"
+                yield Finding("honest light", proof_ns + HONEST_NS, text)
+                return
+            proof_ns = next_ns
+
+
+def _dark(record: Record, episode: Episode, light: list[Phase]) -> Iterator[Finding]:
+    """While it records the light is on, but for covert mode."""
+    if record.world.settings.policy.covert:
+        return
+    from_ns, to_ns = episode.start_ns + HANDLING_NS, episode.end_ns
+    for phase in light:
+        dark_ns = min(phase.to_ns, to_ns) - max(phase.from_ns, from_ns)
+        if phase.pattern in SAID or dark_ns <= HANDLING_NS:
+            continue
+        if not _broken(record, ("light-fails",), max(phase.from_ns, from_ns)):
+            text = f"the front light says {phase.pattern!r} for {dark_ns / SECOND_NS:.3f} s"
+            yield Finding("the light is on", max(phase.from_ns, from_ns), text)
+            return
+
+
+def _lit_without_recording(record: Record, light: list[Phase]) -> Iterator[Finding]:
+    """After the end it says nothing any more."""
+    spans = [(e.start_ns, e.end_ns + ENDING_NS) for e in record.episodes]
+    for phase in light:
+        if phase.pattern not in RECORDING:
+            continue
+        covered_to = max((to for start, to in spans if start <= phase.to_ns), default=-1)
+        late_ns = phase.to_ns - covered_to
+        troubled = record.in_trouble(STORAGE_TROUBLE, covered_to)
+        if late_ns > 0 and not troubled and not _broken(record, ("light-fails",), phase.to_ns):
+            text = f"it says recording {late_ns / SECOND_NS:.3f} s after the end"
+            yield Finding("honest light", phase.to_ns, text)
+            return
+
+
+def _silent(record: Record, episode: Episode) -> Iterator[Finding]:
+    """From the start on there is something to hear at least as often as reminders are due."""
+    if record.world.settings.policy.covert:
+        return
+    due_ns = record.world.settings.sounds.reminder_s * SECOND_NS + 3 * SECOND_NS
+    heard = [
+        shown.at_ns
+        for shown in record.witness.shown("beeper")
+        if shown.level is Level.ON and episode.start_ns <= shown.at_ns <= episode.end_ns
+    ]
+    times = [*heard, episode.end_ns]
+    if times[0] - episode.start_ns > SECOND_NS and not _deaf(record, episode.start_ns, times[0]):
+        yield Finding("beeps", episode.start_ns, "the start was not heard")
+    for before, after in zip([episode.start_ns, *times], times, strict=False):
+        if after - before > due_ns and not _deaf(record, before, after):
+            text = f"nothing is heard for {(after - before) / SECOND_NS:.1f} s of a recording"
+            yield Finding("beeps", before, text)
+            return
+
+
+def _deaf(record: Record, from_ns: int, to_ns: int) -> bool:
+    """Whether the beeper was broken in between."""
+    return any(
+        trouble.from_ns <= to_ns and trouble.to_ns + 3 * SECOND_NS >= from_ns
+        for trouble in record.witness.troubled("beeper-fails")
+    )
+
+
+def _broken(record: Record, names: tuple[str, ...], at_ns: int) -> bool:
+    return record.in_trouble(names, at_ns, 3 * SECOND_NS)
