@@ -34,7 +34,7 @@ class Journal:
         self._vault: Vault | None = None
         self._unwritten: deque[Note] = deque()
         self._dropped = 0
-        self._finished = False
+        self._finished = self._unsettled = False
         self._acknowledged: Head | None = None
         self.anchor: Anchor | None = None
         self.on_open: Callable[[Recovered], None] = lambda recovered: None
@@ -51,7 +51,7 @@ class Journal:
 
     def open(self, cause: str) -> None:
         """Recovers the vault and starts a ledger file. Repeats until the disk lets it."""
-        self._vault = None
+        self._vault, self._unsettled = None, False
         board, t_ns = self._board, self._loop.now_ns()
         reading = board.clock.utc()._asdict()
         about = {**self._about, "time": reading}
@@ -81,7 +81,11 @@ class Journal:
         )
 
     def finish(self, done: Callable[[], None]) -> None:
-        """The `stop` line, the last of this boot: whatever is noted later is too late."""
+        """The `stop` line, the last of this boot: whatever is noted later is too late. Files that
+        met an error are explained first, by a recovery; `on_open` then asks for the end again."""
+        if self._unsettled:
+            self.open("segment fault")
+            return
         self.note("stop")
         self._finished = True
         self._lane.submit(lambda: None, lambda outcome: done())
@@ -96,6 +100,8 @@ class Journal:
         def finished(outcome: Outcome) -> None:
             if isinstance(outcome.error, LedgerError):
                 self._broken(vault, outcome.error)
+            elif outcome.error is not None:
+                self._unsettled = True
             elif outcome.value:
                 self.anchor = outcome.value
             done(outcome)

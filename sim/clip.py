@@ -32,6 +32,9 @@ class Clip:
     def seconds(self) -> int:
         return len(self._gops)
 
+    def keyframe(self, number: int) -> None:
+        """This encoder keeps its rhythm of one a second."""
+
     def gop(self, number: int) -> Sequence[bytes]:
         return self._gops[number % len(self._gops)]
 

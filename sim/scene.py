@@ -45,6 +45,9 @@ class Scene:
         self._pool = ProcessPoolExecutor(2, mp_context=get_context("spawn"))
         self._coming: dict[int, Future[list[bytes]]] = {}
 
+    def keyframe(self, number: int) -> None:
+        """This encoder keeps its rhythm of one a second."""
+
     def gop(self, number: int) -> Sequence[bytes]:
         for ahead in range(number, number + AHEAD):
             if ahead not in self._coming:

@@ -142,6 +142,7 @@ class Simulation:
         if self.faults.on(faults.UNSET) and not world.powered:
             year_2016 = 1_451_606_400 * SECOND_NS
             world.clock.unset(self.faults.stream(faults.UNSET).pick((0, year_2016)))
+        world.clock.stepped_ns = 0
         world.boot()
 
     def _boot_in(self, wait_ns: int) -> None:

@@ -97,7 +97,7 @@ class Witness:
         world.camera.witness = self._camera_gave
 
     def _camera_gave(self, captured: list[AccessUnit], handed: list[AccessUnit]) -> None:
-        life, fps = self.life, self._fps
+        life = self.life
         first = self._number(captured[0])
         last = first + len(captured) - 1
         if life.captured and life.captured[-1][1] == first - 1:
@@ -105,7 +105,7 @@ class Witness:
         else:
             life.captured.append([first, last])
         if handed is captured:
-            life.keyframes += [n for n in range(first, last + 1) if n % fps == 0]
+            life.keyframes += [n for n, unit in enumerate(captured, first) if unit.keyframe]
             return
         whole = {id(unit) for unit in handed}
         for number, unit in enumerate(captured, first):
@@ -130,7 +130,11 @@ class Witness:
         elif operation.verb == "remove":
             self.removed.append(path)
         elif operation.verb == "create" and path.startswith("ledger/"):
-            self.life.ledgers.append(path.rpartition("/")[2])
+            name = path.rpartition("/")[2]
+            for life in self.lives:
+                if name in life.ledgers:  # a power cut took that one away again
+                    life.ledgers.remove(name)
+            self.life.ledgers.append(name)
 
     def _look_for_marker(self, path: str, data: bytes) -> None:
         """Also where it stands across two writes."""

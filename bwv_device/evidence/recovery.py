@@ -196,6 +196,11 @@ def _digest(disk: Disk, name: str) -> tuple[int, str]:
         path += PART
     elif name not in disk.names(FOOTAGE):
         return 0, hashlib.sha256(b"").hexdigest()
+    # What a line attests must be on the disk. After a failed sync, or where only the process ended,
+    # it may be in the page cache alone.
+    disk.sync(path)
+    disk.sync(FOOTAGE)
+    disk.sync("")
     size, digest = disk.size(path), hashlib.sha256()
     for offset in range(0, size, READ_BLOCK):
         digest.update(disk.read(path, offset, READ_BLOCK))

@@ -29,6 +29,10 @@ class VideoSource(Protocol):
 
     def gop(self, number: int) -> Sequence[bytes]: ...
 
+    def keyframe(self, number: int) -> bytes | None:
+        """Picture `number` as a keyframe, where the encoder can be asked for one."""
+        ...
+
 
 class AudioSource(Protocol):
     """Encoded sound: AAC frame `number` since the start of the world."""
@@ -129,6 +133,7 @@ class SimulatedCamera(_Device):
         self._source = source
         self._fps = source.format.fps
         self._gop: tuple[int, Sequence[bytes]] = (-1, ())
+        self._wanted_ns: int | None = None
         self.keyframe_requests = 0
 
     @property
@@ -136,8 +141,9 @@ class SimulatedCamera(_Device):
         return self._source.format
 
     def request_keyframe(self) -> None:
-        """The simulated encoder has its fixed rhythm; the wish is remembered."""
+        """The next picture is one, where the source can do that; else its rhythm goes on."""
         self.keyframe_requests += 1
+        self._wanted_ns = self._scheduler.now_ns()
 
     def _first_after(self, now_ns: int) -> int:
         return -(-now_ns // SECOND_NS) * self._fps
@@ -148,8 +154,17 @@ class SimulatedCamera(_Device):
             self._gop = (second, self._source.gop(second + self._origin_ns // SECOND_NS))
         pts_ns = number * SECOND_NS // self._fps
         end_ns = (number + 1) * SECOND_NS // self._fps
+        if self._wanted_ns is not None and pts_ns >= self._wanted_ns:
+            key = self._wanted_keyframe(number, end_ns)
+            if key is not None:
+                return AccessUnit(Track.VIDEO, pts_ns, end_ns - pts_ns, True, key)
         data = self._gop[1][index]
         return AccessUnit(Track.VIDEO, pts_ns, end_ns - pts_ns, index == 0, data)
+
+    def _wanted_keyframe(self, number: int, end_ns: int) -> bytes | None:
+        if end_ns <= self._scheduler.now_ns():  # it is captured, not only looked at
+            self._wanted_ns = None
+        return self._source.keyframe(number + self._origin_ns // SECOND_NS * self._fps)
 
 
 class SimulatedMicrophone(_Device):
@@ -202,10 +217,18 @@ class StubVideo:
 
     def gop(self, number: int) -> Sequence[bytes]:
         first = number * self.format.fps
-        key = _nal(STUB_SPS) + _nal(STUB_PPS) + _nal(self._numbered(0x65, first, self._keyframe))
-        return [key] + [
+        return [self.keyframe(first)] + [
             _nal(self._numbered(0x41, first + i, self._picture)) for i in range(1, self.format.fps)
         ]
+
+    def keyframe(self, number: int) -> bytes:
+        picture = self._numbered(0x65, number, self._keyframe)
+        return _nal(STUB_SPS) + _nal(STUB_PPS) + _nal(picture)
+
+    @staticmethod
+    def is_keyframe(sample: bytes) -> bool:
+        """Whether a sample as stored in MP4 is one."""
+        return sample[4] == 0x65
 
     @staticmethod
     def number_of(sample: bytes) -> int:

@@ -38,7 +38,7 @@ class SimulatedClock:
     def __init__(self, scheduler: Scheduler, epoch_utc_ns: int) -> None:
         self._scheduler, self.epoch_utc_ns = scheduler, epoch_utc_ns
         self.oscillator = Oscillator()
-        self.offset_ns = 0
+        self.offset_ns = self.stepped_ns = 0
         self.error_ns = 20_000_000
         self.source = "rtc"
         self._set_ns = scheduler.now_ns()
@@ -51,7 +51,7 @@ class SimulatedClock:
 
     def utc(self) -> UtcReading:
         elapsed_ns = self._scheduler.now_ns() - self._set_ns
-        offset_ns = self.offset_ns + self.oscillator.error_ns(elapsed_ns)
+        offset_ns = self.offset_ns + self.stepped_ns + self.oscillator.error_ns(elapsed_ns)
         error_ns = self.error_ns
         if self.source != "none" and self.oscillator != Oscillator():
             error_ns += elapsed_ns * HOLDOVER_PPM // 1_000_000
@@ -63,8 +63,11 @@ class SimulatedClock:
         return self.epoch_utc_ns + self._scheduler.now_ns()
 
     def boot(self, origin_ns: int) -> None:
-        """The camera was switched on: monotonic time counts from `origin_ns` of the world."""
-        self._origin_ns = origin_ns
+        """The camera was switched on: monotonic time counts from `origin_ns` of the world. A chip
+        with a battery kept what the wall clock was set to."""
+        self._origin_ns, self.stepped_ns = origin_ns, 0
+        if self.source != "none":
+            self.source = "rtc"
 
     def unset(self, utc_ns: int = 0) -> None:
         """Nobody knows the time: the wall clock runs from some date on, by default 1970."""
@@ -75,9 +78,10 @@ class SimulatedClock:
         self._put(offset_ns, error_ns, source)
 
     def step(self, by_ns: int) -> None:
-        """It jumps; what it says of itself stays as it was."""
-        self.offset_ns += by_ns
+        """It jumps; what it says of itself stays as it was. Setting it anew puts it right."""
+        self.stepped_ns += by_ns
 
     def _put(self, offset_ns: int, error_ns: int, source: str) -> None:
         self.offset_ns, self.error_ns, self.source = offset_ns, error_ns, source
+        self.stepped_ns = 0
         self._set_ns = self._scheduler.now_ns()

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from bwv_device.evidence.h264 import split_keyframe
 from bwv_device.state import Event
 from hal.ports import SECOND_NS
+from hal.simulated.capture import StubVideo
 from sim.oracle.record import STORAGE_TROUBLE, Episode, Finding, Picture, Piece, Record
 
 # A gap is a line at the latest when it has been quiet for a while, or goes on for long.
@@ -140,7 +141,8 @@ def _beginning(record: Record, episode: Episode) -> Iterator[Finding]:
         early_s = (expected_ns - start_ns) / SECOND_NS
         text = f"the recording reaches {early_s:.3f} s further back than it may"
         yield Finding("pre-event", episode.start_ns, text)
-    if numbers[0] % record.world.media.video.format.fps:
+    first = min((p for piece in pieces for p in piece.pictures), key=lambda p: p.number)
+    if not StubVideo.is_keyframe(first.data):
         yield Finding("pre-event", episode.start_ns, "the recording does not start at a keyframe")
 
 
@@ -177,6 +179,7 @@ def _history_since(record: Record, episode: Episode) -> int:
 def _wrong_pictures(record: Record) -> Iterator[Finding]:
     spoiled = {number for life in record.witness.lives for number in life.spoiled}
     video, fps = record.world.media.video, record.world.media.video.format.fps
+    stub = StubVideo(fps, video.format.bitrate_bps)
     second, gop = -1, video.gop(0)
     for piece in record.pieces:
         last = -1
@@ -187,7 +190,9 @@ def _wrong_pictures(record: Record) -> Iterator[Finding]:
                 second = picture.number // fps
                 gop = video.gop(second)
             index = picture.number % fps
-            sample = split_keyframe(gop[index])[1] if index == 0 else gop[index]
+            sample = gop[index]
+            if StubVideo.is_keyframe(picture.data):
+                sample = split_keyframe(stub.keyframe(picture.number))[1]
             if sample != picture.data:
                 text = f"picture {picture.number} in {piece.name} is not what the camera gave"
                 yield Finding("unchanged", picture.at_ns, text)
