@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from bwv_device.evidence.ledger import Head
-from bwv_device.evidence.recovery import Recovered, boot_vault
+from bwv_device.evidence.recovery import OpeningError, Recovered, boot_vault
 from bwv_device.evidence.signature import KEY_ENTROPY
 from bwv_device.evidence.vault import LedgerError, Vault
 from bwv_device.loop import Done, Lane, Loop, Outcome
@@ -51,7 +51,7 @@ class Journal:
 
     def open(self, cause: str) -> None:
         """Recovers the vault and starts a ledger file. Repeats until the disk lets it."""
-        self._vault, self._unsettled = None, False
+        self._vault = None
         board, t_ns = self._board, self._loop.now_ns()
         reading = board.clock.utc()._asdict()
         about = {**self._about, "time": reading}
@@ -83,7 +83,8 @@ class Journal:
     def finish(self, done: Callable[[], None]) -> None:
         """The `stop` line, the last of this boot: whatever is noted later is too late. Files that
         met an error are explained first, by a recovery; `on_open` then asks for the end again."""
-        if self._unsettled:
+        if self._unsettled and self._vault is not None:
+            self._acknowledged = self._vault.acknowledged
             self.open("segment fault")
             return
         self.note("stop")
@@ -132,10 +133,13 @@ class Journal:
 
     def _opened(self, outcome: Outcome, cause: str) -> None:
         if outcome.error is not None:
+            if isinstance(outcome.error, OpeningError):
+                self._acknowledged = outcome.error.acknowledged
             self.on_fault(outcome.error)
             self._loop.call_at(self._loop.now_ns() + RETRY_NS, lambda: self.open(cause))
             return
         self._vault, recovered = outcome.value
+        self._unsettled = False
         self.anchor = recovered.anchor
         unwritten, self._unwritten = self._unwritten, deque()
         for note in unwritten:

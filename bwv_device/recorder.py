@@ -333,11 +333,15 @@ class Recorder:
         segment = SealedSegment(self._media, first, seal, inside, self._pace)
         recording.segment = segment
         fields = {**about, "header": segment.header.decode(), "nonce": segment.nonce.hex()}
-        if recording.name.number == 1:
+        if recording.name.number == recording.first_number:
             audio = self._settings.pre_event_audio
             fields |= recording.first_fields(self._media, pre_event_audio=audio)
         name, head, t_ns = str(recording.name), segment.header + segment.nonce, self._loop.now_ns()
-        self._job(lambda vault: vault.open(name, head, t_ns, fields), lambda: None)
+
+        def opened() -> None:
+            recording.introduced = True
+
+        self._job(lambda vault: vault.open(name, head, t_ns, fields), opened)
         return recording
 
     # --- jobs ---------------------------------------------------------------------------------
@@ -407,6 +411,8 @@ class Recorder:
         name = str(recording.name)
         recording.segment, recording.in_flight = None, False
         recording.pending.clear()
+        if not recording.introduced:
+            recording.first_number = recording.name.number + 1
         self.on_fault(name, error)
         if not isinstance(error, LedgerError):
             reason = getattr(error, "strerror", None) or str(error)

@@ -28,6 +28,8 @@ class Recording:
     request: Request
     pre_event: PreEvent | None
     segment: SealedSegment | None = None
+    first_number: int = 1  # of the segment whose `open` line tells how the recording began
+    introduced: bool = False
     segments: int = 0
     pending: list[bytes] = field(default_factory=list)
     in_flight: bool = False

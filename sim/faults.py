@@ -318,7 +318,7 @@ def _clock_steps(strike: Strike) -> Struck | None:
     clock admits to be off, nothing can detect."""
     world, clock, draws = strike.world, strike.world.clock, strike.draws
     lived_ns = world.loop.now_ns() - strike.witness.life.started_ns
-    if lived_ns < WATCHED_NS:
+    if min(lived_ns, clock.set_for_ns()) < WATCHED_NS:
         return None
     by_ns = draws.pick((-1, 1)) * draws.pick((60, 3600, 3 * YEAR_S, 10 * YEAR_S)) * SECOND_NS
     clock.step(by_ns)

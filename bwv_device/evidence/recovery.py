@@ -67,6 +67,15 @@ class Recovered(NamedTuple):
     anchor: Anchor
 
 
+class OpeningError(OSError):
+    """The disk failed while a vault was opened. What was acknowledged until then is where the next
+    attempt continues."""
+
+    def __init__(self, error: OSError, acknowledged: Head) -> None:
+        super().__init__(error.errno, error.strerror)
+        self.acknowledged = acknowledged
+
+
 def boot_vault(
     disk: Disk,
     identity: Identity,
@@ -83,6 +92,16 @@ def boot_vault(
     cause = "start" if found.orderly else cause
     ledger = Ledger(identity, key_entropy, found.boot + 1, found.head)
     vault = Vault(disk, ledger)
+    try:
+        anchor, segments = _explain(disk, vault, found, t_ns, fields, cause)
+    except OSError as error:
+        raise OpeningError(error, vault.acknowledged) from error
+    return vault, Recovered(found, segments, anchor)
+
+
+def _explain(
+    disk: Disk, vault: Vault, found: Found, t_ns: int, fields: Mapping[str, Any], cause: str
+) -> tuple[Anchor, list[tuple[str, int, int]]]:
     torn = {"torn": [torn._asdict() for torn in found.torn]} if found.torn else {}
     vault.begin(t_ns, {**fields, **torn, "cause": cause})
     segments = []
@@ -94,8 +113,7 @@ def boot_vault(
         segments.append((segment.name, length, segment.attested_length))
     if found.open_recording:
         vault.note("close", t_ns, {"recording": found.open_recording, "reason": cause})
-    anchor = vault.note("recovery", t_ns, {"segments": len(segments)})
-    return vault, Recovered(found, segments, anchor)
+    return vault.note("recovery", t_ns, {"segments": len(segments)}), segments
 
 
 def survey(disk: Disk, acknowledged: Head | None = None) -> Found:

@@ -69,6 +69,10 @@ class SimulatedClock:
         if self.source != "none":
             self.source = "rtc"
 
+    def set_for_ns(self) -> int:
+        """How long ago somebody set it."""
+        return self._scheduler.now_ns() - self._set_ns
+
     def unset(self, utc_ns: int = 0) -> None:
         """Nobody knows the time: the wall clock runs from some date on, by default 1970."""
         self._put(utc_ns - self.truth_utc_ns(), UNKNOWN_ERROR_NS, "none")

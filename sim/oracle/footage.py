@@ -47,11 +47,10 @@ def _found(record: Record) -> dict[int, Picture]:
 def _missing(record: Record, episode: Episode, found: dict[int, Picture]) -> Iterator[Finding]:
     """Pictures that were captured, should be there, are not, and are not explained."""
     life = episode.life
-    until_ns = episode.end_ns if episode.orderly else record.stored_until_ns(life)
-    until_ns = min(
-        until_ns, record.stored_until_ns(life) if life.how != "switched off" else until_ns
-    )
-    said_until_ns = until_ns if episode.orderly else until_ns - GAP_WRITTEN_NS
+    until_ns = said_until_ns = episode.end_ns
+    if life.how != "switched off":
+        until_ns = min(until_ns, record.stored_until_ns(life))
+        said_until_ns = min(until_ns, record.stored_until_ns(life) - GAP_WRITTEN_NS)
     spans, spoiled = _explained(record, episode), set(life.spoiled)
     lost: list[int] = []
     for first, last in life.captured:
@@ -133,7 +132,7 @@ def _beginning(record: Record, episode: Episode) -> Iterator[Finding]:
     if record.world.settings.recording.pre_event_s == 0 or not before:
         return
     expected_ns = before[at - 1] if at else before[0]
-    if start_ns > expected_ns + TIME_TOLERANCE_NS:
+    if start_ns > max(expected_ns, horizon_ns) + TIME_TOLERANCE_NS:
         late_s = (start_ns - expected_ns) / SECOND_NS
         text = f"the recording starts {late_s:.3f} s after the keyframe it should start with"
         yield Finding("pre-event", episode.start_ns, text)
