@@ -137,10 +137,14 @@ class Cues:
         fallback = patterns.DARK if self._covert else patterns.NOT_STORED
         alarm = patterns.QUIET if self._covert else patterns.ALARM
         until_ns = self._lease_until_ns
-        self._board.front_light.show(self._pattern(), until_ns, fallback)
-        self._board.beeper.show(patterns.QUIET, until_ns, alarm)
         if self._lapse:
             self._lapse.cancel()
+        if until_ns <= self._loop.now_ns():
+            self._board.front_light.show(fallback, None, fallback)
+            self._board.beeper.show(alarm, None, alarm)
+            return
+        self._board.front_light.show(self._pattern(), until_ns, fallback)
+        self._board.beeper.show(patterns.QUIET, until_ns, alarm)
         self._lapse = self._loop.call_at(until_ns, self._lapsed)
 
     def _lapsed(self) -> None:

@@ -15,12 +15,14 @@ from sim.oracle.record import STORAGE_TROUBLE, Episode, Finding, Picture, Piece,
 # A gap is a line at the latest when it has been quiet for a while, or goes on for long.
 GAP_WRITTEN_NS = 14 * SECOND_NS
 TIME_TOLERANCE_NS = 1_000_000
+WRONG_TIMES = ("duplicate", "backward", "future")
 
 
 class Span(NamedTuple):
     from_ns: int
     to_ns: int
     reason: str
+    said_ns: int
 
 
 def footage_findings(record: Record) -> list[Finding]:
@@ -60,6 +62,8 @@ def _missing(record: Record, episode: Episode, found: dict[int, Picture]) -> Ite
                 continue
             if number in spoiled and at_ns > said_until_ns:
                 continue
+            if number in spoiled and _refused_near(spans, at_ns):
+                continue
             if not _covered(record, spans, at_ns, end_ns):
                 lost.append(number)
     if lost:
@@ -81,17 +85,26 @@ def _explained(record: Record, episode: Episode) -> list[Span]:
         if said.life is not life:
             continue
         if fields["kind"] == "gap" and fields["track"] == "video":
-            span = Span(said.world_ns("from_ns"), said.world_ns("to_ns"), fields["reason"])
+            span = Span(
+                said.world_ns("from_ns"), said.world_ns("to_ns"), fields["reason"], said.at_ns
+            )
             spans.append(span)
         elif fields["kind"] == "fault" and fields["part"] == "camera":
             at_ns = (
                 said.world_ns("delayed_since_ns") if "delayed_since_ns" in fields else said.at_ns
             )
             if fields["reason"] == "no pictures":
-                spans.append(Span(at_ns - 3 * SECOND_NS, life.ended_ns, "no pictures"))
+                spans.append(Span(at_ns - 3 * SECOND_NS, life.ended_ns, "no pictures", at_ns))
             elif spans and spans[-1].reason == "no pictures":
                 spans[-1] = spans[-1]._replace(to_ns=at_ns)
     return spans
+
+
+def _refused_near(spans: list[Span], at_ns: int) -> bool:
+    """A picture that came with a wrong time is named by that time, written at about its own."""
+    return any(
+        span.reason in WRONG_TIMES and abs(span.said_ns - at_ns) < GAP_WRITTEN_NS for span in spans
+    )
 
 
 def _covered(record: Record, spans: list[Span], at_ns: int, end_ns: int) -> bool:

@@ -1,0 +1,88 @@
+"""`bwv-sim campaign`: many shifts."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from sim import campaign
+from sim.commands.options import command_for, of_a_shift
+from sim.commands.run import BROKEN
+from sim.simulation import Shift
+
+SHOWN = 3
+
+
+class Seeds(click.ParamType[range]):
+    """`7`, or `0:1000` without the end."""
+
+    name = "first:end"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> range:
+        if isinstance(value, range):
+            return value
+        first, colon, end = str(value).partition(":")
+        try:
+            seeds = range(int(first), int(end) if colon else int(first) + 1)
+        except ValueError:
+            seeds = range(0)
+        if not seeds or seeds[0] < 0:
+            self.fail(f"{value!r} is no range of seeds such as 0:1000", param, ctx)
+        return seeds
+
+
+@click.command()
+@click.option("--seeds", type=Seeds(), default="0:50", show_default=True)
+@of_a_shift
+@click.option("--jobs", type=click.IntRange(1, 256), default=2, show_default=True)
+@click.option("--junit", type=click.Path(dir_okay=False, path_type=Path), help="Writes JUnit XML.")
+@click.option("--json", "summary", type=click.Path(dir_okay=False, path_type=Path),
+              help="Writes a summary.")  # fmt: skip
+@click.option("--until-failure", is_flag=True, help="Stops at the first seed that fails.")
+def command(
+    seeds: range,
+    duration_s: int,
+    fault_names: tuple[str, ...],
+    jobs: int,
+    junit: Path | None,
+    summary: Path | None,
+    until_failure: bool,
+) -> None:
+    """Plays many drawn shifts; for each that fails prints the command that repeats it."""
+    console = Console(soft_wrap=True, highlight=False)
+    results: list[campaign.Result] = []
+    bar = Progress(
+        TextColumn("shifts"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
+        console=console,
+    )  # fmt: skip
+    commands: dict[int, str] = {}
+    with bar:
+        task = bar.add_task("shifts", total=len(seeds))
+        shifts = (Shift(seed, duration_s, fault_names) for seed in seeds)
+        for result in campaign.run(shifts, jobs):
+            results.append(result)
+            bar.advance(task)
+            if result.findings:
+                again = f"{command_for(result.shift)}    # at commit {campaign.commit()}"
+                commands[result.shift.seed] = again
+                console.print("\n".join([again, *result.findings[:SHOWN]]), markup=False)
+                if until_failure:
+                    break
+    results.sort(key=lambda result: result.shift.seed)
+    if junit:
+        campaign.write_junit(results, commands, junit)
+    if summary:
+        campaign.write_summary(results, summary)
+    totals = campaign.summary(results)
+    console.print(
+        f"{len(results)} shifts, {totals['virtual_hours']:g} virtual hours, "
+        f"{totals['totals'].get('power cuts', 0)} power cuts, {len(commands)} failed"
+    )
+    sys.exit(BROKEN if commands else 0)

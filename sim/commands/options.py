@@ -1,0 +1,68 @@
+"""What `run` and `campaign` both ask for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from sim.simulation import Shift, named_faults
+
+Command = Callable[..., None]
+SHORTEST_S = 120
+
+
+class FaultNames(click.ParamType[tuple[str, ...]]):
+    name = "names"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, ...]:
+        if isinstance(value, tuple):
+            return value
+        try:
+            return tuple(named_faults(value))
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+class Hours(click.ParamType[int]):
+    """Hours, with a fraction; becomes whole seconds."""
+
+    name = "hours"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        try:
+            seconds = round(float(value) * 3600)
+        except ValueError:
+            self.fail(f"{value!r} is no number of hours", param, ctx)
+        if not SHORTEST_S <= seconds <= 1000 * 3600:
+            self.fail("a shift lasts from two minutes (0.0334) to 1000 hours", param, ctx)
+        return seconds
+
+
+def of_a_shift(command: Command) -> Command:
+    """`--hours` and `--faults`."""
+    command = click.option(
+        "--faults",
+        "fault_names",
+        type=FaultNames(),
+        default="swarm",
+        show_default=True,
+        help="swarm (drawn from the seed), none, all, or names with commas ('bwv-sim faults').",
+    )(command)
+    return click.option(
+        "--hours",
+        "duration_s",
+        type=Hours(),
+        default="0.5",
+        show_default=True,
+        help="How long the shift lasts, in virtual time.",
+    )(command)
+
+
+def command_for(shift: Shift) -> str:
+    """The line that plays this shift again."""
+    names = ",".join(shift.fault_names) or "none"
+    return f"bwv-sim run --seed {shift.seed} --hours {shift.duration_s / 3600:g} --faults {names}"
