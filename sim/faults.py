@@ -333,9 +333,13 @@ LATENCY = "slow-card"
 
 KINDS: tuple[Kind, ...] = (
     Kind("power-cut", "the power goes, at any moment", 400, _cut_now),
-    Kind("power-cut-at-disk", "the power goes before or within a disk operation", 300, _cut_at_disk),
+    Kind(
+        "power-cut-at-disk", "the power goes before or within a disk operation", 300, _cut_at_disk
+    ),
     Kind(RECOVERY, "it goes once, twice or three times more during recovery", 0, None),
-    Kind(TORN, "any legal part of what was not synced survives a cut, of bytes and of names", 0, None),
+    Kind(
+        TORN, "any legal part of what was not synced survives a cut, of bytes and of names", 0, None
+    ),
     Kind("agent-killed", "the process ends; page cache and hardware live on", 900, _kill),
     Kind("battery-dies", "an old cell says 30 % and is empty", 1500, _battery_dies),
     Kind("undervoltage", "the board gets too little for a while", 600, _undervoltage),
@@ -348,7 +352,12 @@ KINDS: tuple[Kind, ...] = (
     Kind(LATENCY, "every operation takes its time", 0, None),
     Kind("storage-full", "the card is full, and has room again later", 900, _full),
     Kind("camera-stall", "no pictures, and no error", 400, _camera_stalls),
-    Kind("camera-stops-late", "it goes on after stop, and blocks the next start", 600, _camera_stops_late),
+    Kind(
+        "camera-stops-late",
+        "it goes on after stop, and blocks the next start",
+        600,
+        _camera_stops_late,
+    ),
     Kind("wrong-times", "duplicate, backward and future timestamps", 300, _disturbed(_wrong_times)),
     Kind("missing-keyframe", "a keyframe is left out", 400, _disturbed(_no_keyframe, 8)),
     Kind("parameter-sets-only", "a unit without a picture", 500, _disturbed(_parameter_sets_only)),
@@ -358,15 +367,37 @@ KINDS: tuple[Kind, ...] = (
     Kind(LATE, "it starts seconds after the camera", 0, None),
     Kind("microphone-unplugged", "no sound for a while", 500, _microphone_unplugged),
     Kind("microphone-overflow", "the driver lost sound", 400, _microphone_overflows),
-    Kind("light-fails", "front or status light can't be driven", 900, _output_fails("front_light", "status_green", "status_red")),
-    Kind("beeper-fails", "beeper or vibration can't be driven", 900, _output_fails("beeper", "vibration")),
+    Kind(
+        "light-fails",
+        "front or status light can't be driven",
+        900,
+        _output_fails("front_light", "status_green", "status_red"),
+    ),
+    Kind(
+        "beeper-fails",
+        "beeper or vibration can't be driven",
+        900,
+        _output_fails("beeper", "vibration"),
+    ),
     Kind("button-bounce", "contacts chatter", 600, _button_bounces),
     Kind("button-stuck", "a button stays down", 900, _button_stuck),
     Kind(UNSET, "no battery behind the clock: boots at 1970 or at an old date", 0, None),
     Kind("clock-step", "the wall clock jumps by a minute up to ten years", 400, _clock_steps),
-    Kind("lying-sync", "the card says stored, is not, and the power goes", 900, _lying_sync, Promise.DETECTED),
-    Kind("erased-block", "512 B to 128 KiB that were synced read as zeros", 1500, _erased_block, Promise.DETECTED),
-)  # fmt: skip
+    Kind(
+        "lying-sync",
+        "the card says stored, is not, and the power goes",
+        900,
+        _lying_sync,
+        Promise.DETECTED,
+    ),
+    Kind(
+        "erased-block",
+        "512 B to 128 KiB that were synced read as zeros",
+        1500,
+        _erased_block,
+        Promise.DETECTED,
+    ),
+)
 BY_NAME = {kind.name: kind for kind in KINDS}
 
 

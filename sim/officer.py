@@ -143,11 +143,14 @@ class Officer:
         for at_ns, pressed in ((down_ns, True), (down_ns + held_ns, False)):
             self._edge(at_ns, button, pressed)
             if self._bouncing:
-                for _ in range(self._fingers.between(1, 4)):
-                    at_ns += self._fingers.between(500, 4000) * 1000
-                    self._edge(at_ns, button, not pressed)
-                    at_ns += self._fingers.between(500, 4000) * 1000
-                    self._edge(at_ns, button, pressed)
+                self._chatter(at_ns, button, pressed)
+
+    def _chatter(self, at_ns: int, button: str, pressed: bool) -> None:
+        """The contact opens and closes some times before it rests."""
+        for _ in range(self._fingers.between(1, 4)):
+            for level in (not pressed, pressed):
+                at_ns += self._fingers.between(500, 4000) * 1000
+                self._edge(at_ns, button, level)
 
     def _edge(self, at_ns: int, button: str, pressed: bool) -> None:
         self._world.loop.call_at(at_ns, lambda: self._world.touch(button, pressed))

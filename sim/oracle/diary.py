@@ -7,9 +7,6 @@ from collections.abc import Iterator
 from hal.ports import SECOND_NS
 from sim.oracle.record import Finding, Record, Said
 
-# Longest silence of a ledger that is not explained by being off.
-GRACE_NS = SECOND_NS
-
 
 def diary_findings(record: Record) -> list[Finding]:
     return [*_times(record), *_readings(record), *_presses(record)]
@@ -41,10 +38,9 @@ def _readings(record: Record) -> Iterator[Finding]:
         truth_ns = epoch_utc_ns + said.world_ns(moment)
         off_ns = abs(reading["utc_ns"] - truth_ns)
         if off_ns > reading["error_ns"]:
-            text = (
-                f"line {said.fields['n']} says {reading['source']} ± {reading['error_ns'] / 1e9:.3f} "
-                f"s and is {off_ns / 1e9:.3f} s off"
-            )
+            claim = f"{reading['source']} ± {reading['error_ns'] / SECOND_NS:.3f} s"
+            off = f"{off_ns / SECOND_NS:.3f} s off"
+            text = f"line {said.fields['n']} says {claim} and is {off}"
             yield Finding("clock error", said.at_ns, text)
             return
 

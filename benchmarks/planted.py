@@ -1,0 +1,96 @@
+"""Negative controls: bugs planted in a copy of the source, one patch each, and the swarm on top.
+
+    python -m benchmarks.planted                   every patch, until its first seed fails
+    python -m benchmarks.planted --seeds 40        every patch, in how many of so many seeds
+
+A patch that no seed catches, or that does not apply any more, fails.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections import Counter
+from pathlib import Path
+from typing import NamedTuple
+
+ROOT = Path(__file__).parents[1]
+PATCHES = ROOT / "tests" / "planted"
+PACKAGES = ("bwv_device", "hal", "sim")
+TRIED = 60
+
+
+class Control(NamedTuple):
+    """What the swarm made of one planted bug."""
+
+    name: str
+    title: str
+    seeds: int
+    caught: int
+    promises: list[str]
+
+    def __str__(self) -> str:
+        by = ", ".join(self.promises) or "nothing"
+        return f"{self.name}: {self.title}; caught in {self.caught} of {self.seeds} seeds ({by})"
+
+
+def controls(names: list[str], seeds: int, hours: float, *, until_failure: bool) -> list[Control]:
+    """Runs the swarm over each planted bug."""
+    patches = [p for p in sorted(PATCHES.glob("*.patch")) if not names or p.stem in names]
+    return [plant(patch, seeds, hours, until_failure=until_failure) for patch in patches]
+
+
+def plant(patch: Path, seeds: int, hours: float, *, until_failure: bool) -> Control:
+    title = patch.read_text().partition("\n")[0]
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        for package in PACKAGES:
+            shutil.copytree(ROOT / package, folder / package)
+        subprocess.run(["git", "apply", str(patch)], cwd=folder, check=True)
+        summary = folder / "summary.json"
+        command = [sys.executable, "-m", "sim", "campaign", "--seeds", f"0:{seeds}"]
+        command += ["--hours", f"{hours:g}", "--json", str(summary)]
+        command += ["--until-failure"] if until_failure else []
+        environment = {**os.environ, "PYTHONPATH": str(folder)}
+        subprocess.run(command, cwd=folder, env=environment, check=False, capture_output=True)
+        return _control(patch.stem, title, json.loads(summary.read_text()))
+
+
+def _control(name: str, title: str, summary: dict[str, object]) -> Control:
+    failed = summary["failed"]
+    assert isinstance(failed, list)
+    assert isinstance(summary["seeds"], int)
+    promises = Counter(
+        finding.partition(" s  ")[2].partition(":")[0]
+        for seed in failed
+        for finding in seed["findings"]
+    )
+    common = [promise for promise, _ in promises.most_common(3)]
+    return Control(name, title, summary["seeds"], len(failed), common)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("names", nargs="*")
+    parser.add_argument("--seeds", type=int, help="so many for each, all of them")
+    parser.add_argument("--hours", type=float, default=0.5)
+    options = parser.parse_args()
+    missed = 0
+    for control in controls(
+        options.names,
+        options.seeds or TRIED,
+        options.hours,
+        until_failure=options.seeds is None,
+    ):
+        print(control, flush=True)
+        missed += not control.caught
+    sys.exit(bool(missed))
+
+
+if __name__ == "__main__":
+    main()
