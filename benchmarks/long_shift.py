@@ -21,19 +21,19 @@ def run() -> Iterator[Line]:
     world = World(Settings(), agency.device, agency.recipients, media=stub_media())
     began = time.monotonic()
     world.boot()
-    world.run_seconds(60)
+    world.run(seconds=60)
     world.press_record_twice()
-    world.run_seconds(600)
+    world.run(seconds=600)
     world.hold_record()
     early = _resident_mib()
     pause_s = (HOURS * 3600 - 700) / RECORDINGS - MINUTES * 60
     for _ in range(RECORDINGS):
-        world.run_seconds(pause_s)
+        world.run(seconds=pause_s)
         world.power.set(80)
         world.press_record_twice()
-        world.run_seconds(MINUTES * 60)
+        world.run(seconds=MINUTES * 60)
         world.hold_record()
-        world.run_seconds(2)
+        world.run(seconds=2)
     grown = _resident_mib() - early
     took = time.monotonic() - began
     shift_s = world.loop.now_ns() / 1e9

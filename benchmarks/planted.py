@@ -16,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -39,10 +40,13 @@ class Control(NamedTuple):
         return f"{self.name}: {self.title}; caught in {self.caught} of {self.seeds} seeds ({by})"
 
 
-def controls(names: list[str], seeds: int, hours: float, *, until_failure: bool) -> list[Control]:
+def controls(
+    names: list[str], seeds: int, hours: float, *, until_failure: bool
+) -> Iterator[Control]:
     """Runs the swarm over each planted bug."""
     patches = [p for p in sorted(PATCHES.glob("*.patch")) if not names or p.stem in names]
-    return [plant(patch, seeds, hours, until_failure=until_failure) for patch in patches]
+    for patch in patches:
+        yield plant(patch, seeds, hours, until_failure=until_failure)
 
 
 def plant(patch: Path, seeds: int, hours: float, *, until_failure: bool) -> Control:

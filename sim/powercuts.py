@@ -72,7 +72,7 @@ def script(world: World) -> Iterator[None]:
 
 
 def _run(world: World, seconds: float) -> Iterator[None]:
-    world.run_seconds(seconds)
+    world.run(seconds=seconds)
     yield
 
 
@@ -123,7 +123,7 @@ class Sweep:
         world.power_cut(point.tear)
         failures = _check_acknowledged(world.disk, acknowledged)
         world.boot()
-        world.run_seconds(2)
+        world.run(seconds=2)
         world.shut_down()
         with tempfile.TemporaryDirectory() as folder:
             world.disk.dump(Path(folder, "vault"))

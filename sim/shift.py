@@ -19,7 +19,7 @@ def play(world: World, progress: Callable[[float], None] = lambda seconds: None)
 
     def until(seconds: float) -> None:
         while (now := world.loop.now_ns() / 1e9) < seconds:
-            world.run_seconds(min(0.5, seconds - now))
+            world.run(seconds=min(0.5, seconds - now))
             progress(world.loop.now_ns() / 1e9)
 
     world.boot()
@@ -54,6 +54,6 @@ def _cut_power(world: World) -> None:
     """Within the next write to a segment."""
     world.disk.cut_in_next("append")
     try:
-        world.run_seconds(2)
+        world.run(seconds=2)
     except PowerCut:
         world.power_cut(TEAR)

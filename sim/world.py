@@ -186,11 +186,10 @@ class World:
 
     # --- time ---------------------------------------------------------------------------------
 
-    def run(self, duration_ns: int) -> None:
+    def run(self, duration_ns: int = 0, *, seconds: float = 0) -> None:
+        """Lets the world go on. Raises `PowerCut` where a cut was planned in the disk."""
+        duration_ns += round(seconds * SECOND_NS)
         self.loop.run_until(self.loop.now_ns() + duration_ns)
-
-    def run_seconds(self, seconds: float) -> None:
-        self.run(round(seconds * SECOND_NS))
 
     def run_until_cut(self, until_ns: int) -> bool:
         """Runs until a planned power cut of the disk happens; True where it did."""

@@ -32,26 +32,26 @@ def make_vault(agency: BenchAgency, path: Path) -> MadeVault:
         recording={"pre_event_s": 2, "segment_s": 10},
         video={"bitrate_kbps": 200},
     )
-    camera.run_seconds(3)
+    camera.run(seconds=3)
     camera.press_record_twice()
-    camera.run_seconds(6)
+    camera.run(seconds=6)
     camera.press_marker(times=2)
-    camera.run_seconds(6)
+    camera.run(seconds=6)
     camera.hold_record()
-    camera.run_seconds(2)
+    camera.run(seconds=2)
     camera.press_record_twice()
-    camera.run_seconds(4.3)
+    camera.run(seconds=4.3)
     camera.disk.cut_in_next("append")
     try:
-        camera.run_seconds(3)
+        camera.run(seconds=3)
     except PowerCut:
         camera.power_cut(Tear(Bytes.PART, Names.WITH))
     camera.boot()
-    camera.run_seconds(3)
+    camera.run(seconds=3)
     camera.press_record_twice()
-    camera.run_seconds(4)
+    camera.run(seconds=4)
     camera.hold_record()
-    camera.run_seconds(2)
+    camera.run(seconds=2)
     agent = camera.agent
     camera.shut_down()
     assert agent is not None

@@ -70,22 +70,22 @@ class Shift:
         it.boot()
         for device in (it.camera, it.microphone):
             device.disturb = self._keep
-        it.run_seconds(8)
+        it.run(seconds=8)
         it.press_record_twice()
-        it.run_seconds(14)
+        it.run(seconds=14)
         it.press_marker(times=2)
-        it.run_seconds(2)
+        it.run(seconds=2)
         it.hold_record()
-        it.run_seconds(2)
+        it.run(seconds=2)
         it.press_record_twice()
-        it.run_seconds(5.3)
+        it.run(seconds=5.3)
         it.disk.cut_in_next("append")
         try:
-            it.run_seconds(2)
+            it.run(seconds=2)
         except PowerCut:
             it.power_cut(Tear(Bytes.PART, Names.WITH))
         it.boot()
-        it.run_seconds(2)
+        it.run(seconds=2)
         it.shut_down()
 
     def _keep(self, batch: list[AccessUnit]) -> list[AccessUnit]:

@@ -17,9 +17,9 @@ Make = Callable[..., Camera]
 
 def record(it: Camera, seconds: float) -> None:
     it.press_record_twice()
-    it.run_seconds(seconds)
+    it.run(seconds=seconds)
     it.hold_record()
-    it.run_seconds(1)
+    it.run(seconds=1)
 
 
 def refusals(it: Camera) -> list[str]:
@@ -28,7 +28,7 @@ def refusals(it: Camera) -> list[str]:
 
 def test_a_plain_recording(camera: Make, tmp_path: Path) -> None:
     it = camera()
-    it.run_seconds(40)
+    it.run(seconds=40)
     record(it, 20)
     assert it.state() == "ready"
     opened, closed = it.ledger("open")[0], it.ledger("close")[0]
@@ -50,7 +50,7 @@ def test_the_recording_ends_where_the_button_was_released_not_earlier(
     camera: Make, tmp_path: Path
 ) -> None:
     it = camera()
-    it.run_seconds(3)
+    it.run(seconds=3)
     record(it, 5.3)
     stopped_ns = next(t.at_ns for t in it.transitions if t.event.value == "stop")
     sealed = it.ledger("seal")[0]
@@ -59,12 +59,12 @@ def test_the_recording_ends_where_the_button_was_released_not_earlier(
 
 def test_sounds_and_lights_of_a_recording(camera: Make) -> None:
     it = camera()
-    it.run_seconds(5)
+    it.run(seconds=5)
     assert it.panel.history["status light"][-1].pattern == "ready"
     it.press_record_twice()
-    it.run_seconds(95)
+    it.run(seconds=95)
     it.hold_record()
-    it.run_seconds(2)
+    it.run(seconds=2)
     assert it.sounds() == [
         "recording started",
         *["recording goes on"] * 3,
@@ -78,7 +78,7 @@ def test_sounds_and_lights_of_a_recording(camera: Make) -> None:
 
 def test_segments_are_a_minute_and_cut_on_keyframes(camera: Make) -> None:
     it = camera()
-    it.run_seconds(3)
+    it.run(seconds=3)
     record(it, 150)
     sealed = it.ledger("seal")
     assert [s["segment"][-12:-8] for s in sealed] == ["0001", "0002", "0003"]
@@ -92,14 +92,14 @@ def test_segments_are_a_minute_and_cut_on_keyframes(camera: Make) -> None:
 
 def test_post_event(camera: Make) -> None:
     it = camera(recording={"post_event_s": 10})
-    it.run_seconds(3)
+    it.run(seconds=3)
     it.press_record_twice()
-    it.run_seconds(5)
+    it.run(seconds=5)
     it.hold_record()
     stop_ns = it.transitions[-1].at_ns
     assert it.state() == "post-event"
     assert it.light() == "recording"
-    it.run_seconds(12)
+    it.run(seconds=12)
     assert it.state() == "ready"
     end_ns = it.ledger("seal")[0]["end_pts_ns"]
     assert abs(end_ns - stop_ns - 10 * SECOND_NS) <= SECOND_NS // 20
@@ -107,71 +107,71 @@ def test_post_event(camera: Make) -> None:
 
 def test_pressing_again_in_the_post_event_time_records_on(camera: Make) -> None:
     it = camera(recording={"post_event_s": 10})
-    it.run_seconds(3)
+    it.run(seconds=3)
     it.press_record_twice()
-    it.run_seconds(5)
+    it.run(seconds=5)
     it.hold_record()
-    it.run_seconds(4)
+    it.run(seconds=4)
     it.press_record_twice()
-    it.run_seconds(20)
+    it.run(seconds=20)
     assert it.state() == "recording"
     it.hold_record()
-    it.run_seconds(12)
+    it.run(seconds=12)
     assert len(it.ledger("close")) == 1
 
 
 def test_markers_informed_first(camera: Make) -> None:
     it = camera()
-    it.run_seconds(3)
+    it.run(seconds=3)
     it.press_record_twice()
-    it.run_seconds(10)
+    it.run(seconds=10)
     it.press("record")
-    it.run_seconds(5)
+    it.run(seconds=5)
     it.press_marker()
-    it.run_seconds(5)
+    it.run(seconds=5)
     assert [line["marker"] for line in it.ledger("marker")] == ["informed", "moment"]
 
 
 def test_a_late_single_press_is_a_moment_and_the_officer_was_reminded(camera: Make) -> None:
     it = camera()
-    it.run_seconds(3)
+    it.run(seconds=3)
     it.press_record_twice()
-    it.run_seconds(29)
+    it.run(seconds=29)
     assert not any("vibration" in line for line in it.ledger("cue"))
-    it.run_seconds(3)
+    it.run(seconds=3)
     assert [line["vibration"] for line in it.ledger("cue") if "vibration" in line] == [
         "tell those present"
     ]
-    it.run_seconds(40)
+    it.run(seconds=40)
     it.press_marker()
-    it.run_seconds(2)
+    it.run(seconds=2)
     assert [line["marker"] for line in it.ledger("marker")] == ["moment"]
 
 
 def test_flag_while_recording_and_shortly_after(camera: Make) -> None:
     it = camera()
-    it.run_seconds(3)
+    it.run(seconds=3)
     it.press("marker", held_ms=2200)
     assert refusals(it) == ["there is no recording to flag"]
     record(it, 5)
     it.press("marker", held_ms=2200)
-    it.run_seconds(70)
+    it.run(seconds=70)
     it.press("marker", held_ms=2200)
-    it.run_seconds(1)
+    it.run(seconds=1)
     assert [line["recording"] for line in it.ledger("flag")] == ["00000001-0001"]
     assert len(refusals(it)) == 2
 
 
 def test_snapshot_only_while_recording(camera: Make) -> None:
     it = camera()
-    it.run_seconds(3)
+    it.run(seconds=3)
     it.press_marker(times=2)
-    it.run_seconds(2)
+    it.run(seconds=2)
     assert refusals(it) == ["it is not recording"]
     it.press_record_twice()
-    it.run_seconds(2)
+    it.run(seconds=2)
     it.press_marker(times=2)
-    it.run_seconds(3)
+    it.run(seconds=3)
     still = it.ledger("still")[0]
     assert still["segment"] == "00000001-0001-0001.jpg.age"
     assert still["pts_ns"] % SECOND_NS == 0
@@ -179,11 +179,11 @@ def test_snapshot_only_while_recording(camera: Make) -> None:
 
 def test_mute_and_covert_are_refused_unless_policy_allows(camera: Make) -> None:
     it = camera()
-    it.run_seconds(3)
+    it.run(seconds=3)
     it.press_record_twice()
-    it.run_seconds(2)
+    it.run(seconds=2)
     it.press_marker(times=3)
-    it.run_seconds(1)
+    it.run(seconds=1)
     hold_both(it)
     assert refusals(it) == ["policy forbids mute", "policy forbids covert mode"]
     assert it.ledger("mute") == it.ledger("covert") == []
@@ -192,25 +192,25 @@ def test_mute_and_covert_are_refused_unless_policy_allows(camera: Make) -> None:
 def hold_both(it: Camera) -> None:
     it.panel.press("record")
     it.panel.press("marker")
-    it.run_seconds(5.2)
+    it.run(seconds=5.2)
     it.panel.release("record")
     it.panel.release("marker")
-    it.run_seconds(1)
+    it.run(seconds=1)
 
 
 def test_mute_is_a_signed_interval_with_its_own_light(camera: Make) -> None:
     it = camera(policy={"mute": True})
-    it.run_seconds(3)
+    it.run(seconds=3)
     it.press_record_twice()
-    it.run_seconds(5)
+    it.run(seconds=5)
     it.press_marker(times=3)
-    it.run_seconds(10)
+    it.run(seconds=10)
     assert it.light() == "recording without sound"
     it.press_marker(times=3)
-    it.run_seconds(5)
+    it.run(seconds=5)
     assert it.light() == "recording"
     it.hold_record()
-    it.run_seconds(1)
+    it.run(seconds=1)
     on, off = it.ledger("mute")
     assert (on["on"], off["on"]) == (True, False)
     sealed = it.ledger("seal")[0]
@@ -221,17 +221,17 @@ def test_mute_is_a_signed_interval_with_its_own_light(camera: Make) -> None:
 
 def test_covert_is_dark_and_ends_at_the_dock(camera: Make) -> None:
     it = camera(policy={"covert": True})
-    it.run_seconds(3)
+    it.run(seconds=3)
     hold_both(it)
     before = len(it.panel.history["beeper"])
     it.press_record_twice()
-    it.run_seconds(40)
+    it.run(seconds=40)
     assert it.state() == "recording"
     assert {s.pattern for s in it.panel.history["front light"]} == {"dark"}
     assert it.panel.history["status light"][-1].pattern == "dark"
     assert [s for s in it.panel.history["beeper"][before:] if s.level.value == "on"] == []
     it.put_in_dock(True)
-    it.run_seconds(2)
+    it.run(seconds=2)
     assert [(x["on"], x["reason"]) for x in it.ledger("covert")] == [
         (True, "button"),
         (False, "dock or shutdown"),
@@ -240,15 +240,15 @@ def test_covert_is_dark_and_ends_at_the_dock(camera: Make) -> None:
 
 def test_covert_ends_by_itself(camera: Make) -> None:
     it = camera(policy={"covert": True, "covert_limit_min": 1})
-    it.run_seconds(3)
+    it.run(seconds=3)
     hold_both(it)
-    it.run_seconds(61)
+    it.run(seconds=61)
     assert it.ledger("covert")[-1]["reason"] == "time limit"
 
 
 def test_roll_over_without_a_gap(camera: Make, tmp_path: Path) -> None:
     it = camera(recording={"rollover_min": 1, "segment_s": 30})
-    it.run_seconds(3)
+    it.run(seconds=3)
     record(it, 130)
     closed = it.ledger("close")
     assert [c["reason"] for c in closed] == ["roll-over", "roll-over", "stop"]
@@ -264,9 +264,9 @@ def test_roll_over_without_a_gap(camera: Make, tmp_path: Path) -> None:
 
 def test_without_a_pre_event_it_starts_at_the_next_keyframe(camera: Make) -> None:
     it = camera(recording={"pre_event_s": 0})
-    it.run_seconds(3.4)
+    it.run(seconds=3.4)
     it.press_record_twice()
-    it.run_seconds(3)
+    it.run(seconds=3)
     opened = it.ledger("open")[0]
     assert opened["first_pts_ns"] >= opened["pressed_ns"]
     assert opened["first_pts_ns"] - opened["pressed_ns"] <= SECOND_NS
@@ -275,53 +275,53 @@ def test_without_a_pre_event_it_starts_at_the_next_keyframe(camera: Make) -> Non
 
 def test_refusals_name_their_conditions(camera: Make) -> None:
     it = camera()
-    it.run_seconds(3)
+    it.run(seconds=3)
     it.camera.stalled = True
-    it.run_seconds(3)
+    it.run(seconds=3)
     it.press_record_twice()
-    it.run_seconds(1)
+    it.run(seconds=1)
     assert refusals(it) == ["the camera delivers pictures"]
     assert it.sounds()[-1] == "refused"
     assert it.panel.history["status light"][-1].pattern == "cannot record"
     it.camera.stalled = False
-    it.run_seconds(3)
+    it.run(seconds=3)
     it.put_in_dock(True)
-    it.run_seconds(1)
+    it.run(seconds=1)
     it.press_record_twice()
-    it.run_seconds(1)
+    it.run(seconds=1)
     assert refusals(it)[-1] == "the camera is docked"
 
 
 def test_docking_ends_a_forgotten_recording_and_forgets_the_buffer(camera: Make) -> None:
     it = camera()
-    it.run_seconds(3)
+    it.run(seconds=3)
     it.press_record_twice()
-    it.run_seconds(10)
+    it.run(seconds=10)
     it.put_in_dock(True)
-    it.run_seconds(3)
+    it.run(seconds=3)
     assert it.state() == "docked"
     assert it.ledger("close")[0]["reason"] == "dock"
     assert it.agent.recorder.prebuffer_bytes == 0
     assert it.uplink.anchors, "the head of the ledger goes to the store"
     delivered = it.camera.delivered
-    it.run_seconds(20)
+    it.run(seconds=20)
     assert it.camera.delivered == delivered, "it does not film in the dock"
     it.put_in_dock(False)
-    it.run_seconds(3)
+    it.run(seconds=3)
     assert it.state() == "ready"
 
 
 def test_storage_full_ends_in_order_and_refuses(camera: Make, tmp_path: Path) -> None:
     it = camera(storage={"reserve_mib": 8})
     it.disk.capacity_bytes = 24 << 20
-    it.run_seconds(3)
+    it.run(seconds=3)
     it.press_record_twice()
-    it.run_seconds(60)
+    it.run(seconds=60)
     assert it.state() == "ready"
     assert it.ledger("close")[0]["reason"] == "storage full"
     assert "storage low" in it.sounds()
     it.press_record_twice()
-    it.run_seconds(1)
+    it.run(seconds=1)
     assert refusals(it) == ["storage has room"]
     it.shut_down()
     assert it.verify(tmp_path).complete
@@ -329,15 +329,15 @@ def test_storage_full_ends_in_order_and_refuses(camera: Make, tmp_path: Path) ->
 
 def test_battery_alarms_and_an_orderly_end(camera: Make, tmp_path: Path) -> None:
     it = camera()
-    it.run_seconds(3)
+    it.run(seconds=3)
     it.press_record_twice()
     it.power.set(10)
-    it.run_seconds(12)
+    it.run(seconds=12)
     assert "battery low" in it.sounds()
     it.power.set(2)
     agent, stopped = it.agent, []
     agent.on_stopped = lambda: stopped.append(True)
-    it.run_seconds(15)
+    it.run(seconds=15)
     assert stopped
     assert it.ledger("close")[0]["reason"] == "battery empty"
     assert [line["band"] for line in it.ledger("power")] == ["low", "empty"]
@@ -349,7 +349,7 @@ def test_a_clock_that_is_not_set_is_heard_and_carried_in_every_time(camera: Make
     it = camera(boot=False)
     it.clock.source, it.clock.error_ns = "none", 10**18
     it.boot()
-    it.run_seconds(3)
+    it.run(seconds=3)
     assert it.sounds() == ["clock not set"]
     record(it, 3)
     assert it.ledger("open")[0]["time"]["source"] == "none"
@@ -357,13 +357,13 @@ def test_a_clock_that_is_not_set_is_heard_and_carried_in_every_time(camera: Make
 
 def test_a_step_of_the_clock_is_a_line_and_never_moves_footage(camera: Make) -> None:
     it = camera()
-    it.run_seconds(12)
+    it.run(seconds=12)
     it.press_record_twice()
-    it.run_seconds(5)
+    it.run(seconds=5)
     it.clock.offset_ns -= 3600 * SECOND_NS
-    it.run_seconds(20)
+    it.run(seconds=20)
     it.hold_record()
-    it.run_seconds(1)
+    it.run(seconds=1)
     steps = [line["stepped_ns"] for line in it.ledger("time")]
     assert len(steps) == 1
     assert steps[0] == pytest.approx(-3600 * SECOND_NS, abs=SECOND_NS)
@@ -372,7 +372,7 @@ def test_a_step_of_the_clock_is_a_line_and_never_moves_footage(camera: Make) -> 
 
 def test_the_spoken_notice_is_played_and_logged(camera: Make) -> None:
     it = camera(public={"spoken_notice": "recording-en"})
-    it.run_seconds(3)
+    it.run(seconds=3)
     record(it, 3)
     assert it.speaker.said == ["recording-en"]
     assert it.ledger("public-informed")[0]["notice"] == "recording-en"
@@ -381,7 +381,7 @@ def test_the_spoken_notice_is_played_and_logged(camera: Make) -> None:
 def test_a_speaker_that_fails_is_a_fault_and_no_notice(camera: Make) -> None:
     it = camera(public={"spoken_notice": "recording-en"})
     it.speaker.broken = "no speaker"
-    it.run_seconds(3)
+    it.run(seconds=3)
     record(it, 3)
     assert it.ledger("public-informed") == []
     assert it.ledger("fault")[0]["part"] == "speaker"
@@ -395,7 +395,7 @@ def test_the_place_is_sealed_and_not_in_the_ledger(camera: Make, agency, tmp_pat
 
     it = camera(location={"enabled": True})
     it.location.place = Fix(515_000_000, -1_200_000, 8)
-    it.run_seconds(3)
+    it.run(seconds=3)
     record(it, 3)
     ledger = b"".join(data for path, data in it.disk.files() if path.startswith("ledger"))
     assert b"latitude" not in ledger
@@ -406,7 +406,7 @@ def test_the_place_is_sealed_and_not_in_the_ledger(camera: Make, agency, tmp_pat
 
 def test_a_lamp_that_fails_is_in_the_ledger(camera: Make) -> None:
     it = camera()
-    it.run_seconds(3)
+    it.run(seconds=3)
     it.panel.break_output("front_light", "burnt out")
     record(it, 3)
     failed = [line for line in it.ledger("cue") if "failed" in line]
@@ -416,21 +416,21 @@ def test_a_lamp_that_fails_is_in_the_ledger(camera: Make) -> None:
 
 def test_a_stuck_button_is_in_the_ledger(camera: Make) -> None:
     it = camera()
-    it.run_seconds(3)
+    it.run(seconds=3)
     it.panel.press("record")
-    it.run_seconds(70)
+    it.run(seconds=70)
     assert [line["reason"] for line in it.ledger("fault")] == ["record button stuck"]
 
 
 def test_every_second_is_explained(camera: Make) -> None:
     """Off, docked, ready, recording: the state lines of the ledger tile the whole time."""
     it = camera(docked=True)
-    it.run_seconds(3)
+    it.run(seconds=3)
     it.put_in_dock(False)
-    it.run_seconds(5)
+    it.run(seconds=5)
     record(it, 5)
     it.put_in_dock(True)
-    it.run_seconds(2)
+    it.run(seconds=2)
     it.shut_down()
     states = it.ledger("state")
     assert [line["to"] for line in states] == [
@@ -442,7 +442,7 @@ def test_every_second_is_explained(camera: Make) -> None:
 
 def test_the_ledgers_head_goes_out_with_the_status(camera: Make, tmp_path: Path) -> None:
     it = camera()
-    it.run_seconds(3)
+    it.run(seconds=3)
     record(it, 3)
     last = it.mqtt.messages[-1]
     assert last.retain
@@ -456,13 +456,13 @@ def test_an_impatient_finger_starts_again_at_once(camera: Make) -> None:
     """Start right behind a stop: the new recording waits for the old one's last bytes."""
     it = camera()
     it.disk.latency_ns = lambda operation: 60_000_000
-    it.run_seconds(3)
+    it.run(seconds=3)
     it.press_record_twice()
-    it.run_seconds(5)
+    it.run(seconds=5)
     it.hold_record()
     it.press_record_twice()
-    it.run_seconds(5)
+    it.run(seconds=5)
     assert it.state() == "recording"
     it.hold_record()
-    it.run_seconds(2)
+    it.run(seconds=2)
     assert [c["recording"] for c in it.ledger("close")] == ["00000001-0001", "00000001-0002"]

@@ -51,13 +51,13 @@ sys.path.insert(0, sys.argv[1])
 from bench import digest, make_camera
 from sim.agency import BenchAgency
 it = make_camera(BenchAgency(), recording={"pre_event_s": 5}, seed="42")
-it.run_seconds(8)
+it.run(seconds=8)
 it.press_record_twice()
-it.run_seconds(12)
+it.run(seconds=12)
 it.press_marker(times=2)
-it.run_seconds(3)
+it.run(seconds=3)
 it.hold_record()
-it.run_seconds(2)
+it.run(seconds=2)
 it.shut_down()
 print(digest(it.disk))
 """
@@ -83,7 +83,7 @@ def test_another_seed_gives_another_digest(agency: BenchAgency) -> None:
     digests = set()
     for seed in ("1", "2"):
         it = make_camera(agency, seed=seed)
-        it.run_seconds(1)
+        it.run(seconds=1)
         it.shut_down()
         digests.add(digest(it.disk))
     assert len(digests) == 2
@@ -95,11 +95,11 @@ def test_the_default_profile_gives_the_same_content(tmp_path: Path) -> None:
     sealed, opened = [], []
     for _ in range(2):
         it = make_camera(agency, recording={"pre_event_s": 2}, seed="7")
-        it.run_seconds(4)
+        it.run(seconds=4)
         it.press_record_twice()
-        it.run_seconds(6)
+        it.run(seconds=6)
         it.hold_record()
-        it.run_seconds(1)
+        it.run(seconds=1)
         it.shut_down()
         files = [data for path, data in it.disk.files() if path.endswith(".age")]
         sealed.append(files)
@@ -192,13 +192,13 @@ def test_running_free_both_loops_record_the_same_media(agency: BenchAgency, tmp_
     """No trace: the same presses at the same moments, in real and in virtual time."""
     real = RealRun(agency)
     virtual = make_camera(agency, settings=SETTINGS, media=stub_media(800_000))
-    virtual.run_seconds(2)
+    virtual.run(seconds=2)
     virtual.press("record", times=2)
-    virtual.run_seconds(1)
+    virtual.run(seconds=1)
     virtual.press("marker")
-    virtual.run_seconds(1.5)
+    virtual.run(seconds=1.5)
     virtual.press("record", held_ms=3200)
-    virtual.run_seconds(2)
+    virtual.run(seconds=2)
     states = [transition.after.value for transition in virtual.transitions]
     virtual.shut_down()
 

@@ -24,15 +24,15 @@ def gaps(it: Camera) -> list[tuple[str, str, int]]:
 
 def started(camera: Make, **settings: object) -> Camera:
     it = camera(**{"recording": {"pre_event_s": 3}, **settings})
-    it.run_seconds(5)
+    it.run(seconds=5)
     it.press_record_twice()
-    it.run_seconds(3)
+    it.run(seconds=3)
     return it
 
 
 def finish(it: Camera) -> None:
     it.hold_record()
-    it.run_seconds(2)
+    it.run(seconds=2)
 
 
 def numbers(it: Camera, folder: Path) -> list[int]:
@@ -55,9 +55,9 @@ def numbers(it: Camera, folder: Path) -> list[int]:
 def test_a_stall_is_a_fault_and_a_gap_of_the_right_length(camera: Make) -> None:
     it = started(camera)
     it.camera.stalled = it.microphone.stalled = True
-    it.run_seconds(4)
+    it.run(seconds=4)
     it.camera.stalled = it.microphone.stalled = False
-    it.run_seconds(5)
+    it.run(seconds=5)
     finish(it)
     assert [line["reason"] for line in it.ledger("fault")] == ["no pictures", "pictures again"]
     missing = {track: units for track, reason, units in gaps(it) if reason == "missing"}
@@ -82,9 +82,9 @@ def test_odd_units_are_counted_and_the_rest_is_kept(
 ) -> None:  # fmt: skip
     it = started(camera)
     it.camera.disturb = disturb
-    it.run_seconds(0.25)
+    it.run(seconds=0.25)
     it.camera.disturb = lambda batch: batch
-    it.run_seconds(3)
+    it.run(seconds=3)
     finish(it)
     assert expected in {reason for _, reason, _ in gaps(it)}
     it.shut_down()
@@ -96,9 +96,9 @@ def test_odd_units_are_counted_and_the_rest_is_kept(
 def test_keyframes_that_stay_out_do_not_end_the_recording(camera: Make, tmp_path: Path) -> None:
     it = started(camera, recording={"pre_event_s": 3, "segment_s": 10})
     it.camera.disturb = lambda batch: [unit._replace(keyframe=False) for unit in batch]
-    it.run_seconds(30)
+    it.run(seconds=30)
     it.camera.disturb = lambda batch: batch
-    it.run_seconds(12)
+    it.run(seconds=12)
     finish(it)
     lengths = [(s["end_pts_ns"] - s["first_pts_ns"]) // SECOND_NS for s in it.ledger("seal")]
     assert lengths[0] >= 30, "it cuts where the next keyframe comes"
@@ -109,9 +109,9 @@ def test_keyframes_that_stay_out_do_not_end_the_recording(camera: Make, tmp_path
 def test_a_flood_of_odd_units_is_few_lines(camera: Make) -> None:
     it = started(camera)
     it.camera.disturb = lambda batch: [unit for unit in batch for _ in range(3)]
-    it.run_seconds(60)
+    it.run(seconds=60)
     it.camera.disturb = lambda batch: batch
-    it.run_seconds(3)
+    it.run(seconds=3)
     duplicates = [gap for gap in gaps(it) if gap[1] == "duplicate"]
     assert len(duplicates) <= 7
     assert sum(units for _, _, units in duplicates) == pytest.approx(3600, abs=40)
@@ -120,7 +120,7 @@ def test_a_flood_of_odd_units_is_few_lines(camera: Make) -> None:
 def test_units_lost_in_a_backend_are_counted(camera: Make) -> None:
     it = started(camera)
     it.camera.lose(CaptureLoss(Track.VIDEO, 7, "driver overflow"))
-    it.run_seconds(20)
+    it.run(seconds=20)
     assert ("video", "driver overflow", 7) in gaps(it)
 
 
@@ -129,10 +129,10 @@ def test_a_microphone_that_is_unplugged_does_not_hold_the_pictures_up(
 ) -> None:
     it = started(camera)
     it.microphone.stalled = True
-    it.run_seconds(10)
+    it.run(seconds=10)
     assert it.light() == "recording"
     it.microphone.stalled = False
-    it.run_seconds(5)
+    it.run(seconds=5)
     finish(it)
     assert any(g[0] == "audio" and g[1] == "missing" for g in gaps(it))
     it.shut_down()
@@ -143,9 +143,9 @@ def test_a_microphone_that_is_unplugged_does_not_hold_the_pictures_up(
 def test_a_slow_card_drops_whole_seconds_and_says_how_many(camera: Make, tmp_path: Path) -> None:
     it = started(camera, recording={"pre_event_s": 3, "queue_limit_mib": 4})
     it.disk.latency_ns = lambda operation: 12 * SECOND_NS if operation.verb == "sync" else 0
-    it.run_seconds(40)
+    it.run(seconds=40)
     it.disk.latency_ns = lambda operation: 0
-    it.run_seconds(60)
+    it.run(seconds=60)
     finish(it)
     assert it.agent.recorder.dropped_units > 0
     said = sum(units for _, reason, units in gaps(it) if reason == "queue overflow")
@@ -164,9 +164,9 @@ def test_a_slow_card_drops_whole_seconds_and_says_how_many(camera: Make, tmp_pat
 
 def operations_of_a_recording(camera: Make) -> int:
     it = camera(recording={"pre_event_s": 3, "segment_s": 10})
-    it.run_seconds(5)
+    it.run(seconds=5)
     it.press_record_twice()
-    it.run_seconds(12)
+    it.run(seconds=12)
     finish(it)
     return it.disk.count
 
@@ -182,16 +182,16 @@ def test_an_error_at_any_operation_loses_nothing(
         it = camera(recording={"pre_event_s": 3, "segment_s": 10}, boot=False)
         it.disk.faults.append(Fault(number, code, times))
         it.boot()
-        it.run_seconds(8)
+        it.run(seconds=8)
         it.press_record_twice()
         pressed_ns = it.transitions[-1].at_ns
-        it.run_seconds(12)
+        it.run(seconds=12)
         it.hold_record()
         stopped_ns = it.loop.now_ns() - SECOND_NS // 10
-        it.run_seconds(4)
+        it.run(seconds=4)
         it.shut_down()
         it.boot()
-        it.run_seconds(2)
+        it.run(seconds=2)
         it.shut_down()
         folder = tmp_path / str(number)
         report = it.verify(folder)
@@ -207,7 +207,7 @@ def test_an_error_at_any_operation_loses_nothing(
 def test_a_disk_error_is_a_fault_line_and_a_new_segment(camera: Make) -> None:
     it = started(camera)
     it.disk.faults.append(Fault(it.disk.count, errno.EIO, 1))
-    it.run_seconds(5)
+    it.run(seconds=5)
     finish(it)
     fault = it.ledger("fault")[0]
     assert fault["part"] == "segment"
@@ -228,7 +228,7 @@ def test_a_ledger_that_breaks_is_opened_anew_and_recording_goes_on(
         return errno.EIO if hit else 0
 
     it.disk.refuse = refuse
-    it.run_seconds(6)
+    it.run(seconds=6)
     finish(it)
     it.shut_down()
     assert [line["boot"] for line in it.ledger("boot")] == [1, 2]
@@ -249,12 +249,12 @@ def test_recovery_cut_off_again_and_again(camera: Make, tmp_path: Path) -> None:
         it.disk.cut_before = it.disk.count + number % 7
         try:
             it.boot()
-            it.run_seconds(1)
+            it.run(seconds=1)
         except PowerCut:
             pass
         it.power_cut(tear)
     it.boot()
-    it.run_seconds(2)
+    it.run(seconds=2)
     it.shut_down()
     report = it.verify(tmp_path)
     assert report.complete, (report.problems, report.remarks)
@@ -265,10 +265,10 @@ def test_recovery_cut_off_again_and_again(camera: Make, tmp_path: Path) -> None:
 def test_a_long_pre_event_does_not_count_as_overflow(camera: Make, tmp_path: Path) -> None:
     """120 s in memory are more than the queue's limit; live pictures are taken all the same."""
     it = camera(recording={"pre_event_s": 120, "queue_limit_mib": 4})
-    it.run_seconds(130)
+    it.run(seconds=130)
     it.disk.latency_ns = lambda operation: 900_000_000 if operation.verb == "append" else 0
     it.press_record_twice()
-    it.run_seconds(10)
+    it.run(seconds=10)
     finish(it)
     assert it.agent.recorder.dropped_units == 0
     it.shut_down()

@@ -88,7 +88,7 @@ def test_the_light_is_never_wrong_for_more_than_two_seconds(
     camera: Callable[..., Camera], name: str
 ) -> None:
     it = camera(recording={"pre_event_s": 5, "queue_limit_mib": 4})
-    it.run_seconds(8)
+    it.run(seconds=8)
     it.press_record_twice()
     pressed_ns = it.loop.now_ns()
     assert dishonest_ns(it, 6 * SECOND_NS, pressed_ns) <= HONEST_NS
@@ -106,24 +106,24 @@ def test_the_light_is_never_wrong_for_more_than_two_seconds(
 def test_a_light_that_ignores_the_lease_is_caught(camera: Callable[..., Camera]) -> None:
     """Negative control: the same measure on a player that never ends a lease."""
     it = camera(recording={"pre_event_s": 5})
-    it.run_seconds(8)
+    it.run(seconds=8)
     it.panel.panel.front_light._lease_over = lambda: None
     it.press_record_twice()
-    it.run_seconds(3)
+    it.run(seconds=3)
     stall_everything(it)
     assert dishonest_ns(it, 10 * SECOND_NS, it.loop.now_ns()) > HONEST_NS + STEP_NS
 
 
 def test_the_light_recovers_with_the_disk(camera: Callable[..., Camera]) -> None:
     it = camera(recording={"pre_event_s": 5})
-    it.run_seconds(8)
+    it.run(seconds=8)
     it.press_record_twice()
-    it.run_seconds(5)
+    it.run(seconds=5)
     it.disk.faults.append(Fault(it.disk.count, errno.EIO, FOR_EVER))
-    it.run_seconds(6)
+    it.run(seconds=6)
     assert it.light() == "capturing, not stored"
     it.disk.faults.clear()
-    it.run_seconds(5)
+    it.run(seconds=5)
     assert it.light() == "recording"
     said = [line["light"] for line in it.ledger("cue") if "light" in line]
     assert said == ["recording", "capturing, not stored", "recording"]
@@ -132,7 +132,7 @@ def test_the_light_recovers_with_the_disk(camera: Callable[..., Camera]) -> None
 def test_press_to_light_and_open_within_200_ms(camera: Callable[..., Camera]) -> None:
     it = camera(recording={"pre_event_s": 30})
     it.disk.latency_ns = lambda operation: 10_000_000
-    it.run_seconds(40)
+    it.run(seconds=40)
     it.press("record", times=2)
     pressed_ns = it.transitions[-1].at_ns
     it.run(pressed_ns + 200_000_000 - it.loop.now_ns())

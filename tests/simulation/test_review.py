@@ -34,9 +34,9 @@ def test_one_timestamp_from_the_future_changes_nothing(camera: Make, tmp_path: P
     it = started(camera)
     far = 3600 * SECOND_NS
     it.camera.disturb = lambda b: [*b[:-1], b[-1]._replace(pts_ns=b[-1].pts_ns + far)]
-    it.run_seconds(0.25)
+    it.run(seconds=0.25)
     it.camera.disturb = lambda batch: batch
-    it.run_seconds(20)
+    it.run(seconds=20)
     assert ("video", "future", 1) in gaps(it)
     assert it.light() == "recording"
     finish(it)
@@ -63,10 +63,10 @@ def test_a_ledger_sync_that_failed_then_a_power_cut(
     """The line in doubt may be on the disk or not: the chain must not lean on it."""
     it = started(camera)
     fail_one_ledger_sync(it)
-    it.run_seconds(6)
+    it.run(seconds=6)
     it.power_cut(Tear(data, Names.WITH))
     it.boot()
-    it.run_seconds(3)
+    it.run(seconds=3)
     it.shut_down()
     report = it.verify(tmp_path)
     assert report.complete, (report.problems, report.remarks)
@@ -76,9 +76,9 @@ def test_two_ledger_faults_in_a_row(camera: Make, tmp_path: Path) -> None:
     it = started(camera)
     fail_one_ledger_sync(it, times=4)
     it.press_marker()
-    it.run_seconds(8)
+    it.run(seconds=8)
     it.press_marker()
-    it.run_seconds(2)
+    it.run(seconds=2)
     finish(it)
     it.shut_down()
     assert it.verify(tmp_path).complete
@@ -96,11 +96,11 @@ def test_a_late_microphone(camera: Make, tmp_path: Path, batches: int) -> None:
         return held.pop(0) if len(held) > batches else []
 
     it.microphone.disturb = late
-    it.run_seconds(8)
+    it.run(seconds=8)
     it.press_record_twice()
-    it.run_seconds(15)
+    it.run(seconds=15)
     it.disk.faults.append(Fault(it.disk.count, errno.EIO, 2))
-    it.run_seconds(8)
+    it.run(seconds=8)
     finish(it)
     it.shut_down()
     kept = sorted(set(numbers(it, tmp_path)))
@@ -111,13 +111,13 @@ def test_a_press_with_nothing_buffered_while_the_ledger_breaks(
     camera: Make, tmp_path: Path
 ) -> None:
     it = camera(recording={"pre_event_s": 0})
-    it.run_seconds(3.4)
+    it.run(seconds=3.4)
     it.press_record_twice()
     fail_one_ledger_sync(it)
     it.press_marker()
-    it.run_seconds(6)
+    it.run(seconds=6)
     it.press_marker(times=2)
-    it.run_seconds(3)
+    it.run(seconds=3)
     finish(it)
     it.shut_down()
     report = it.verify(tmp_path)
@@ -130,13 +130,13 @@ def test_a_press_with_nothing_buffered_while_the_ledger_breaks(
 def test_no_sound_of_a_muted_interval_is_kept(camera: Make, tmp_path: Path) -> None:
     it = started(camera, policy={"mute": True})
     it.press_marker(times=3)
-    it.run_seconds(3.07)
+    it.run(seconds=3.07)
     it.press_marker(times=3)
-    it.run_seconds(3)
+    it.run(seconds=3)
     it.press_marker(times=3)
-    it.run_seconds(2.1)
+    it.run(seconds=2.1)
     it.put_in_dock(True)
-    it.run_seconds(3)
+    it.run(seconds=3)
     it.shut_down()
     switched = [(line["on"], line["t"]) for line in it.ledger("mute")]
     assert [on for on, _ in switched] == [True, False, True, False]
@@ -151,10 +151,10 @@ def test_no_sound_of_a_muted_interval_is_kept(camera: Make, tmp_path: Path) -> N
 def test_mute_ends_with_the_recording(camera: Make, tmp_path: Path) -> None:
     it = started(camera, policy={"mute": True})
     it.press_marker(times=3)
-    it.run_seconds(2)
+    it.run(seconds=2)
     finish(it)
     it.press_record_twice()
-    it.run_seconds(4)
+    it.run(seconds=4)
     finish(it)
     assert [line["reason"] for line in it.ledger("mute")] == ["button", "the recording ended"]
     assert it.ledger("seal")[-1]["audio_units"] > 150
@@ -164,14 +164,14 @@ def test_sound_before_the_press_stays_out_when_the_camera_hangs(
     camera: Make, tmp_path: Path
 ) -> None:
     it = camera(recording={"pre_event_s": 3})
-    it.run_seconds(5.3)
+    it.run(seconds=5.3)
     it.camera.stalled = True
-    it.run_seconds(0.2)
+    it.run(seconds=0.2)
     it.press_record_twice()
     it.microphone.stalled = True
-    it.run_seconds(1)
+    it.run(seconds=1)
     it.camera.stalled = it.microphone.stalled = False
-    it.run_seconds(4)
+    it.run(seconds=4)
     finish(it)
     it.shut_down()
     pressed_ns = it.ledger("open")[0]["pressed_ns"]
@@ -181,7 +181,7 @@ def test_sound_before_the_press_stays_out_when_the_camera_hangs(
 def test_a_group_without_end_does_not_fill_the_memory(camera: Make) -> None:
     it = started(camera, recording={"pre_event_s": 3, "queue_limit_mib": 4})
     it.camera.disturb = lambda batch: [unit._replace(keyframe=False) for unit in batch]
-    it.run_seconds(120)
+    it.run(seconds=120)
     assert it.agent.recorder.undurable_bytes <= 12 << 20
 
 
@@ -190,7 +190,7 @@ def test_stop_and_dock_within_a_batch_lose_nothing(camera: Make) -> None:
     it.hold_record()
     stopped_ns = it.transitions[-1].at_ns
     it.put_in_dock(True)
-    it.run_seconds(3)
+    it.run(seconds=3)
     assert stopped_ns - it.ledger("seal")[0]["end_pts_ns"] <= SECOND_NS // 25
     assert len(it.ledger("dock")) == 1
 
@@ -199,7 +199,7 @@ def test_nothing_is_written_behind_stop(camera: Make, tmp_path: Path) -> None:
     it = started(camera)
     it.agent.stop()
     it.press_marker(times=2)
-    it.run_seconds(3)
+    it.run(seconds=3)
     assert it.ledger()[-1]["kind"] == "stop"
     it.vanish()
     assert it.verify(tmp_path).complete
@@ -222,18 +222,18 @@ def test_a_gauge_that_fails_does_not_end_a_recording(camera: Make) -> None:
 
     it.power.read = broken
     it.disk.free_bytes = broken
-    it.run_seconds(40)
+    it.run(seconds=40)
     assert it.state() == "recording"
     assert sorted(line["part"] for line in it.ledger("fault")) == ["battery", "storage"]
 
 
 def test_a_lamp_that_works_again_is_put_right(camera: Make) -> None:
     it = started(camera)
-    it.run_seconds(1.2)
+    it.run(seconds=1.2)
     it.panel.break_output("front_light")
     finish(it)
     it.panel.repair_output("front_light")
-    it.run_seconds(3)
+    it.run(seconds=3)
     assert it.panel.factory.pin(17).state is False
 
 
@@ -242,8 +242,8 @@ def test_the_alarm_does_not_wait_behind_beeps(camera: Make) -> None:
     it.disk.latency_ns = lambda operation: 30 * SECOND_NS if operation.verb == "sync" else 0
     for _ in range(5):
         it.press_record_twice()
-        it.run_seconds(0.3)
-    it.run_seconds(1.5)
+        it.run(seconds=0.3)
+    it.run(seconds=1.5)
     assert it.light() == "capturing, not stored"
     assert it.panel.history["beeper"][-1].pattern == "not stored"
 
@@ -264,7 +264,7 @@ def test_a_planted_ledger_line_does_not_stop_the_boot(camera: Make, tmp_path: Pa
     )
     it.disk.append(path, planted + b"\t" + b"0" * 128 + b"\n")
     it.boot()
-    it.run_seconds(3)
+    it.run(seconds=3)
     assert it.state() == "ready"
     it.shut_down()
     remarks = it.verify(tmp_path).remarks
@@ -273,7 +273,7 @@ def test_a_planted_ledger_line_does_not_stop_the_boot(camera: Make, tmp_path: Pa
 
 def test_a_cut_between_creating_and_opening_is_no_tampering(camera: Make, tmp_path: Path) -> None:
     it = camera(recording={"pre_event_s": 3})
-    it.run_seconds(5)
+    it.run(seconds=5)
     it.disk.cut_in_next("append")
     from hal.simulated.disk import PowerCut
 

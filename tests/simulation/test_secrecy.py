@@ -32,13 +32,13 @@ class RememberingDisk(SimulatedDisk):
 
 def recorded(camera: Callable[..., Camera], disk: SimulatedDisk) -> Camera:
     it = camera(disk=disk, recording={"pre_event_audio": True}, video={"bitrate_kbps": 500})
-    it.run_seconds(10)
+    it.run(seconds=10)
     it.press_record_twice()
-    it.run_seconds(5)
+    it.run(seconds=5)
     it.press_marker(times=2)
-    it.run_seconds(5)
+    it.run(seconds=5)
     it.hold_record()
-    it.run_seconds(1)
+    it.run(seconds=1)
     it.shut_down()
     return it
 
@@ -54,9 +54,9 @@ def test_the_marker_of_every_unit_is_never_on_the_disk(camera: Callable[..., Cam
 
 def test_nothing_reaches_storage_before_the_press(camera: Callable[..., Camera]) -> None:
     it = camera()
-    it.run_seconds(1)
+    it.run(seconds=1)
     before = {path for path, _ in it.disk.files()}
-    it.run_seconds(120)
+    it.run(seconds=120)
     assert {path for path, _ in it.disk.files()} == before
     assert not any(path.startswith("footage/") for path in before)
     assert {line["kind"] for line in it.ledger()} == {"boot", "recovery", "state"}
@@ -99,11 +99,11 @@ def test_pre_event_sound_stays_out_where_policy_says_so(
     camera: Callable[..., Camera], agency: BenchAgency
 ) -> None:
     it = camera(recording={"pre_event_s": 10})
-    it.run_seconds(20)
+    it.run(seconds=20)
     it.press_record_twice()
-    it.run_seconds(5)
+    it.run(seconds=5)
     it.hold_record()
-    it.run_seconds(1)
+    it.run(seconds=1)
     opened = it.ledger("open")[0]
     assert opened["pre_event"]["audio"] == "not captured by policy"
     pressed, first = opened["pressed_ns"], opened["first_pts_ns"]

@@ -49,11 +49,11 @@ def test_the_forecast_counts_padding_and_is_not_optimistic(kbps: int, camera) ->
     from sim.world import stub_media
 
     it = camera(video={"bitrate_kbps": kbps}, media=stub_media(kbps * 1000))
-    it.run_seconds(2)
+    it.run(seconds=2)
     it.press_record_twice()
-    it.run_seconds(10)
+    it.run(seconds=10)
     before = it.disk.free_bytes()
-    it.run_seconds(60)
+    it.run(seconds=60)
     used = before - it.disk.free_bytes()
     forecast = 60 * storage.growth_bytes_per_s(it.settings)
     assert used <= forecast <= used * 1.3
