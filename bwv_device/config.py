@@ -39,6 +39,11 @@ def parse(raw: bytes, name: str) -> Settings:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         problem = [(name, f"is no valid TOML: {error}")]
         raise ConfigError("The configuration can't be used.", problem) from None
+    return check(table, name)
+
+
+def check(table: dict[str, Any], name: str) -> Settings:
+    """Settings from a table of sections. Raises `ConfigError` with every problem."""
     try:
         # Through JSON: pydantic's strict mode takes no table for a dataclass otherwise.
         settings: Settings = TypeAdapter(Settings).validate_json(json.dumps(table, default=str))

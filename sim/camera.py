@@ -21,6 +21,8 @@ from sim.agency import BenchAgency
 from sim.second_verifier import Judge
 from sim.world import World
 
+# What is further apart is another sound.
+SILENCE_NS = 700_000_000
 # Half of what was not synced survives; names are there.
 TEAR = Tear(Bytes.PART, Names.WITH)
 
@@ -118,7 +120,7 @@ class Camera:
         for item in self.shown("beeper"):
             if item.level is not Level.ON or item.at_ns < since_s * SECOND_NS:
                 continue
-            if item.at_ns - last_ns > SECOND_NS // 2 or names[-1] != item.pattern:
+            if item.at_ns - last_ns > SILENCE_NS or names[-1] != item.pattern:
                 names.append(item.pattern)
             last_ns = item.at_ns
         return names

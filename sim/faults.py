@@ -126,7 +126,7 @@ def _read_only(strike: Strike) -> Struck:
     """The kernel remounts the card read-only, for some time."""
     disk = strike.world.disk
     disk.refuse = lambda operation: errno.EROFS
-    return strike.draws.spread(1, 20) * SECOND_NS, lambda: setattr(disk, "refuse", _never)
+    return strike.draws.spread(1, 60) * SECOND_NS, lambda: setattr(disk, "refuse", _never)
 
 
 def _never(operation: Operation) -> int:

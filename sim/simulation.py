@@ -187,23 +187,13 @@ class Simulation:
         """Queues, an empty battery, an agent that stopped in order."""
         world = self.world
         self.witness.look()
-        if world.agent and world.agent.state.value == "stopped" and self._stopped():
+        if world.stopped():
             self.witness.ended("switched off")
             world.switched_off()
             self._boot_in(self._power.spread(2, 60) * SECOND_NS)
         elif world.agent and world.power.percent() == 0 and not world.power.charging:
             raise PowerCut
         world.loop.call_at(world.loop.now_ns() + LOOK_NS, self._watch)
-
-    def _stopped(self) -> bool:
-        """Whether the last line is on the disk."""
-        newest = self.witness.life.ledgers[-1:] if self.witness.lives else []
-        return any(b'"kind":"stop"' in self._end_of(name) for name in newest)
-
-    def _end_of(self, name: str) -> bytes:
-        disk, path = self.world.disk, f"ledger/{name}"
-        size = disk.size(path)
-        return disk.read(path, max(0, size - 2000), 2000)
 
     # --- the end ------------------------------------------------------------------------------
 
@@ -256,8 +246,8 @@ class Simulation:
         if world.agent is None:
             return
         world.agent.stop()
-        for _ in range(100):
-            if self._stopped():
+        for _ in range(200):
+            if world.stopped():
                 break
             self._run(world.loop.now_ns() + SECOND_NS // 2)
         self.witness.ended("switched off")

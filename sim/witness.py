@@ -74,8 +74,8 @@ class Witness:
         if agent is None:
             return
         settings = self._world.settings.recording
-        second = self._world.media.video.format.bitrate_bps // 8 * 2
-        limit = (settings.queue_limit_mib << 20) * 2 + second * (settings.pre_event_s + 2)
+        second = self._world.media.video.format.bitrate_bps // 8 * 5 // 4
+        limit = (settings.queue_limit_mib << 20) + second * (settings.pre_event_s + 3)
         sizes = {
             "footage waiting for the disk": (agent.recorder.undurable_bytes, limit),
             "pre-event buffer": (

@@ -39,6 +39,11 @@ from sim.loop import AgentLoop, BootTime, VirtualLoop
 # 2026-03-02 08:00:00 UTC, the Monday on which every simulated shift begins.
 EPOCH_UTC_NS = 1_772_438_400 * SECOND_NS
 
+# How long an orderly stop may take.
+PATIENCE_NS = 120 * SECOND_NS
+# A `stop` line is shorter than this.
+LINE_BYTES = 400
+
 
 class Media(NamedTuple):
     """What the camera sees and the microphone hears."""
@@ -169,15 +174,25 @@ class World:
         self.agent = self.panel = None
 
     def shut_down(self) -> None:
-        """Switches off in order and waits for the last ledger line."""
+        """Switches off in order and waits for the last ledger line. Raises `TimeoutError` where it
+        does not come."""
         assert self.agent
-        stopped: list[bool] = []
-        self.agent.on_stopped = lambda: stopped.append(True)
         self.agent.stop()
-        while not stopped:
+        until_ns = self.loop.now_ns() + PATIENCE_NS
+        while not self.stopped():
+            if self.loop.now_ns() > until_ns:
+                raise TimeoutError("the camera does not stop in order")
             self.run(SECOND_NS // 10)
         self.happened("switched off")
         self.switched_off()
+
+    def stopped(self) -> bool:
+        """Whether the agent is through with everything: its last line is `stop`."""
+        if self.agent is None or self.agent.state is not State.STOPPED:
+            return False
+        name = self.disk.names("ledger")[-1:]
+        end = self.disk.read(f"ledger/{name[0]}")[-LINE_BYTES:] if name else b""
+        return b'"kind":"stop"' in end
 
     def switched_off(self) -> None:
         """The agent has stopped in order, and the power goes; the disk stays as it is."""

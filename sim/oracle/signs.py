@@ -86,13 +86,13 @@ def _lit_without_recording(record: Record, light: list[Phase]) -> Iterator[Findi
     """After the end it says nothing any more."""
     spans = [(e.start_ns, e.end_ns + ENDING_NS) for e in record.episodes]
     for phase in light:
-        if phase.pattern not in RECORDING:
+        if phase.pattern not in SAID:
             continue
         covered_to = max((to for start, to in spans if start <= phase.to_ns), default=-1)
         late_ns = phase.to_ns - covered_to
         troubled = record.in_trouble(STORAGE_TROUBLE, covered_to)
         if late_ns > 0 and not troubled and not _broken(record, ("light-fails",), phase.to_ns):
-            text = f"it says recording {late_ns / SECOND_NS:.3f} s after the end"
+            text = f"it says {phase.pattern!r} {late_ns / SECOND_NS:.3f} s after the end"
             yield Finding("honest light", phase.to_ns, text)
             return
 
