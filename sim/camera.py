@@ -9,17 +9,19 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from bwv_device.config import check
 from bwv_device.evidence.export import Exported, export
 from bwv_device.evidence.fmp4_reader import fragments, units
 from bwv_device.evidence.ledger import parse_line
 from bwv_device.evidence.verify import Report, verify
+from bwv_device.settings import Settings
 from hal.ports import SECOND_NS, Level, Track
 from hal.simulated.capture import StubVideo
 from hal.simulated.disk import Bytes, Names, PowerCut, Tear
 from hal.simulated.panel import Shown
 from sim.agency import BenchAgency
 from sim.second_verifier import Judge
-from sim.world import World
+from sim.world import World, stub_media
 
 # What is further apart is another sound.
 SILENCE_NS = 700_000_000
@@ -124,6 +126,29 @@ class Camera:
                 names.append(item.pattern)
             last_ns = item.at_ns
         return names
+
+
+def make_camera(
+    agency: BenchAgency,
+    *,
+    seed: str = "0",
+    boot: bool = True,
+    docked: bool = False,
+    settings: Settings | None = None,
+    **sections: dict[str, Any],
+) -> Camera:
+    """A camera in a world of its own; `sections` change settings: recording={"post_event_s": 5}.
+    Raises `ConfigError` for settings that the agent would refuse."""
+    table = (settings or Settings()).as_dict()
+    for name, values in sections.items():
+        table[name] = {**table.get(name, {}), **values}
+    checked = check(table, "of this camera")
+    media = stub_media(checked.video.bitrate_kbps * 1000, checked.video.fps)
+    world = World(checked, agency.device, agency.recipients, media=media, seed=seed, docked=docked)
+    camera = Camera(world, agency)
+    if boot:
+        camera.boot()
+    return camera
 
 
 class Vault:

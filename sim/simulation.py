@@ -85,6 +85,7 @@ class Simulation:
         self.faults = Faults(
             world, self.officer, self.witness, draws.stream("faults"), self.fault_names
         )
+        self._closing = False
         self._power, self._findings = draws.stream("power"), list[Finding]()
         world.disk.observe = self._then_tell(world.disk.observe)
         world.prepare = self._prepare(world.prepare)
@@ -187,7 +188,7 @@ class Simulation:
         """Queues, an empty battery, an agent that stopped in order."""
         world = self.world
         self.witness.look()
-        if world.stopped():
+        if world.stopped() and not self._closing:
             self.witness.ended("switched off")
             world.switched_off()
             self._boot_in(self._power.spread(2, 60) * SECOND_NS)
@@ -245,6 +246,7 @@ class Simulation:
         world = self.world
         if world.agent is None:
             return
+        self._closing = True
         world.agent.stop()
         for _ in range(200):
             if world.stopped():
