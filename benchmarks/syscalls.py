@@ -156,10 +156,9 @@ def main() -> None:
     if options.live:
         live(options.live, whole=True)
         return
-    count, failures = run(options.calls)
-    print(
-        f"{options.calls} lives, {count} system calls answered with an error, {len(failures)} failures"
-    )
+    answered, failures = run(options.calls)
+    told = f"{options.calls} lives, {answered} system calls answered with an error"
+    print(f"{told}, {len(failures)} failures")
     for failure in failures[:5]:
         print(f"  {failure}")
     sys.exit(bool(failures))

@@ -1,0 +1,56 @@
+"""Writes where fuzzing starts from: `PYTHONPATH=tests/fuzz python tests/fuzz/make_corpus.py`."""
+
+from __future__ import annotations
+
+import io
+from importlib import resources
+from pathlib import Path
+
+from targets import agency
+
+from bwv_device.evidence.seal import Opener
+from sim.camera import make_camera
+
+CORPUS = Path(__file__).parent / "corpus"
+
+
+def main() -> None:
+    video = {"bitrate_kbps": 200, "fps": 5}
+    camera = make_camera(agency(), recording={"pre_event_s": 2}, video=video)
+    camera.world.run(seconds=3)
+    camera.press_twice()
+    camera.world.run(seconds=2)
+    camera.press("marker")
+    camera.world.run(seconds=1)
+    camera.hold()
+    camera.world.run(seconds=1)
+    camera.switch_off()
+    files = dict(camera.world.disk.files())
+    ledger = files["ledger/00000001.ledger"]
+    sealed = next(data for path, data in files.items() if path.endswith(".mp4.age"))
+    plain = b"".join(Opener(io.BytesIO(sealed), agency().identities).chunks())
+    lines = ledger.splitlines()
+    first = camera.world.media.video.gop(0)[0]
+    _put("vault", whole=ledger, half=b"\n".join(lines[:4]) + b"\n", torn=ledger[:-30])
+    _put("survey", whole=len(ledger).to_bytes(2, "big") + ledger, cut=b"\x04\x00" + ledger)
+    _put("line", **{f"line{n}": line for n, line in enumerate(lines[:12])})
+    _put("canonical", **{f"value{n}": line.partition(b"\t")[0] for n, line in enumerate(lines[:6])})
+    _put("sealed", whole=sealed[:4000], header=sealed[:300])
+    _put("mp4", start=plain[:2000], fragment=plain[:9000])
+    _put("h264", keyframe=first[:200], picture=camera.world.media.video.gop(0)[1][:200])
+    _put("trust", **{name.replace(".", "-"): data for name, data in agency().files.items()})
+    _put("config", repository=Path("config.toml").read_bytes(), small=b"[device]\nagency = 'x'\n")
+    _put("anchor", head=b'{"device":"a","boot":1,"number":2,"digest":"00"}')
+    scenarios = Path(str(resources.files("sim").joinpath("scenarios")))
+    _put("scenario", **{path.stem: path.read_bytes() for path in scenarios.glob("*.toml")})
+
+
+def _put(target: str, **seeds: bytes) -> None:
+    folder = CORPUS / target
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, data in seeds.items():
+        (folder / name).write_bytes(data)
+
+
+if __name__ == "__main__":
+    main()
