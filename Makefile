@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
 
-.PHONY: demo test lint types check campaign bench ci lock diagram clean
+.PHONY: demo test lint types check campaign bench ci lock diagram golden clean
 
 demo: $(STAMP)
 	$(BIN)/bwv demo $(DEMO)
@@ -47,6 +47,10 @@ lock:
 
 diagram: $(STAMP)
 	$(BIN)/python -m sim.diagram docs/states.svg
+
+# New trace digests of the golden seeds: behaviour has changed, and the commit says why.
+golden: $(STAMP)
+	PYTHONPATH=tests/simulation $(BIN)/python tests/simulation/golden.py
 
 clean:
 	rm -rf $(VENV) build dist .cache demo-shift

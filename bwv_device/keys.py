@@ -179,7 +179,7 @@ def _write_all(folder: Path, files: dict[str, bytes]) -> None:
 def parse_private_key(pem: bytes, where: str) -> ec.EllipticCurvePrivateKey:
     try:
         key = load_pem_private_key(pem, password=None)
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, UnsupportedAlgorithm):
         raise KeyFileError(f"{where} is no private key.", "Give an unencrypted PEM file.") from None
     if not isinstance(key, ec.EllipticCurvePrivateKey) or key.curve.name != "secp256r1":
         raise KeyFileError(f"{where} is no P-256 key.", "Make keys with 'bwv keygen'.")

@@ -23,6 +23,7 @@ from hal.ports import SECOND_NS, Track
 from hal.simulated.capture import MARKER, StubVideo
 from hal.simulated.disk import TEARS, PowerCut, SimulatedDisk, Tear
 from sim.agency import BenchAgency
+from sim.streams import Draws
 from sim.world import World, stub_media
 
 # The press comes so late that the pre-event buffer holds something, the stop so late that a segment
@@ -32,11 +33,13 @@ FPS = 30
 
 
 class Point(NamedTuple):
-    """Where the power goes: before or within operation `number`, and what the cut leaves."""
+    """Where the power goes: before or within operation `number`, and what the cut leaves: one fate
+    for all files, or with a `seed` a drawn one for each."""
 
     number: int
     within: bool
-    tear: Tear
+    tear: Tear | None
+    seed: int = 0
 
 
 @dataclass
@@ -95,6 +98,14 @@ class Sweep:
                 if operation.verb == "append":
                     yield Point(operation.number, True, tear)
 
+    def drawn_points(self, seeds: Iterable[int]) -> Iterator[Point]:
+        """For each seed one operation, and fates of which no two need be alike."""
+        for seed in seeds:
+            draws = Draws(seed, "point")
+            operation = draws.pick(self.operations)
+            within = operation.verb == "append" and draws.chance(500)
+            yield Point(operation.number, within, None, seed)
+
     def run(self, points: Iterable[Point]) -> Outcome:
         outcome = Outcome()
         for point in points:
@@ -120,7 +131,11 @@ class Sweep:
             pass
         acknowledged = _acknowledged(world.disk)
         taken = _Taken(world)
-        world.power_cut(point.tear)
+        if point.tear is None:
+            world.power_off()
+            world.disk.cut_anyhow(Draws(point.seed, "tear").below)
+        else:
+            world.power_cut(point.tear)
         failures = _check_acknowledged(world.disk, acknowledged)
         world.boot()
         world.run(seconds=2)

@@ -1,0 +1,143 @@
+"""Drawn shifts: the oracle is satisfied, each fault alone and all together, and runs repeat."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections import Counter
+
+import golden
+import pytest
+
+from sim import campaign, faults
+from sim.simulation import Shift, Simulation, drawn_settings, named_faults, play
+from sim.streams import Draws
+
+SHORT_S = 420
+QUIET = ("torn-writes", "cut-in-recovery", "slow-card", "microphone-drift", "microphone-late",
+         "clock-unset")  # fmt: skip
+
+
+@pytest.mark.parametrize("name", faults.BY_NAME)
+def test_each_fault_alone(name: str) -> None:
+    """Those that are a way in which cuts happen get cuts to shape."""
+    names = (name, "power-cut") if name in QUIET else (name,)
+    played = play(Shift(11, SHORT_S, names))
+    assert played.findings == []
+    assert played.fault_names == list(names)
+
+
+@pytest.mark.parametrize("seed", range(200, 206))
+def test_the_swarm(seed: int) -> None:
+    played = play(Shift(seed, 900))
+    assert played.findings == []
+    assert played.counts["recordings"] > 0
+
+
+def test_everything_at_once() -> None:
+    played = play(Shift(4, 900, tuple(named_faults("all"))))
+    assert played.findings == []
+    assert len(played.strikes) > 10
+
+
+def test_every_fault_strikes_in_some_seed() -> None:
+    strikes: Counter[str] = Counter()
+    for seed in range(8):
+        strikes.update(play(Shift(seed, 1500, tuple(named_faults("all")))).strikes)
+    events = [kind.name for kind in faults.KINDS if kind.strike]
+    assert [name for name in events if not strikes[name]] == []
+
+
+def test_the_same_seed_is_the_same_shift_and_another_is_not() -> None:
+    one, again, other = (play(Shift(seed, 300)).digest for seed in (21, 21, 22))
+    assert one == again
+    assert one != other
+
+
+def test_two_hash_seeds_give_one_digest() -> None:
+    program = "from sim.simulation import *; print(play(Shift(6, 400)).digest)"
+    digests = {
+        subprocess.run(
+            [sys.executable, "-c", program],
+            env={**os.environ, "PYTHONHASHSEED": seed},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout.strip()
+        for seed in ("1", "2")
+    }
+    assert len(digests) == 1
+    assert len(digests.pop()) == 64
+
+
+@pytest.mark.parametrize("seed", golden.SEEDS)
+def test_golden_seeds(seed: int) -> None:
+    assert golden.digest(seed) == golden.kept()[str(seed)], "make golden, and say why"
+
+
+def test_a_draw_in_one_part_does_not_move_the_others() -> None:
+    root = Draws(7, "shift")
+    before = [root.stream("officer").below(1000) for _ in range(3)]
+    for _ in range(50):
+        root.stream("weather").below(10)
+        root.below(10)
+    assert [root.stream("officer").below(1000) for _ in range(3)] == before
+    assert Draws(7, "a").below(1 << 60) != Draws(7, "b").below(1 << 60)
+
+
+def test_drawn_numbers_keep_to_their_limits() -> None:
+    draws = Draws(1, "limits")
+    assert {draws.below(3) for _ in range(200)} == {0, 1, 2}
+    assert {draws.between(-1, 1) for _ in range(200)} == {-1, 0, 1}
+    assert {draws.pick("ab") for _ in range(50)} == {"a", "b"}
+    spread = [draws.spread(1, 1000) for _ in range(2000)]
+    assert 1 <= min(spread) < 4
+    assert 500 < max(spread) <= 1000
+    assert sum(value < 32 for value in spread) > 800, "small ones are as frequent as large ones"
+
+
+def test_the_swarm_leaves_each_fault_out_now_and_then() -> None:
+    chosen: Counter[str] = Counter()
+    for seed in range(300):
+        chosen.update(faults.swarm(Draws(seed, "shift").stream("swarm")))
+    for kind in faults.KINDS:
+        many = kind.promise is faults.Promise.SURVIVED
+        assert (90 if many else 5) < chosen[kind.name] < (190 if many else 60), kind.name
+
+
+def test_settings_are_drawn_widely() -> None:
+    drawn = [drawn_settings(Draws(seed, "settings"))[0] for seed in range(80)]
+    assert len({s.recording.pre_event_s for s in drawn}) == 5
+    assert {s.policy.covert for s in drawn} == {True, False}
+    assert len({s.video.bitrate_kbps for s in drawn}) > 60
+
+
+def test_a_crash_of_the_agent_is_a_finding_and_the_shift_goes_on() -> None:
+    """Negative control of the supervisor: the agent's battery gauge breaks in an unforeseen way."""
+    simulation = Simulation(Shift(2, 400, ()), lambda at_ns, text: None)
+
+    def broken() -> None:
+        raise LookupError("planted")
+
+    once = [True]
+    real = simulation.world.power.read
+
+    def read() -> object:
+        if simulation.world.loop.now_ns() > 100_000_000_000 and once:
+            once.clear()
+            broken()
+        return real()
+
+    simulation.world.power.read = read
+    played = simulation.play()
+    assert [finding.promise for finding in played.findings] == ["no crash"]
+    assert "planted" in played.findings[0].text
+    assert played.counts["boots"] >= 2
+
+
+def test_results_travel_between_processes() -> None:
+    results = list(campaign.run([Shift(seed, 200, ()) for seed in range(3)], 2))
+    assert sorted(result.shift.seed for result in results) == [0, 1, 2]
+    summary = campaign.summary(results)
+    assert (summary["seeds"], summary["failed"]) == (3, [])
