@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -10,7 +10,8 @@ from bwv_device.evidence.h264 import split_keyframe
 from bwv_device.state import Event
 from hal.ports import SECOND_NS
 from hal.simulated.capture import StubVideo
-from sim.oracle.record import STORAGE_TROUBLE, Episode, Finding, Picture, Piece, Record
+from sim.oracle.record import STORAGE_TROUBLE, Episode, Finding, Picture, Record
+from sim.witness import Life
 
 # A gap is a line at the latest when it has been quiet for a while, or goes on for long.
 GAP_WRITTEN_NS = 14 * SECOND_NS
@@ -27,11 +28,16 @@ class Span(NamedTuple):
 
 def footage_findings(record: Record) -> list[Finding]:
     found = _found(record)
+    presses = _presses(record)
     findings = list(_wrong_pictures(record))
-    for episode in record.episodes:
-        findings += _missing(record, episode, found)
-        findings += _beginning(record, episode)
-    findings += _early_sound(record)
+    for life in record.witness.lives:
+        spans, keyframes = _explained(record, life), sorted(life.keyframes)
+        known = [picture_ns(record, number) for number in keyframes]
+        for episode in record.episodes:
+            if episode.life is life:
+                findings += _missing(record, episode, found, spans)
+                findings += _beginning(record, episode, presses, known)
+    findings += _early_sound(record, presses)
     return findings
 
 
@@ -46,17 +52,21 @@ def _found(record: Record) -> dict[int, Picture]:
 # --- everything is there --------------------------------------------------------------------------
 
 
-def _missing(record: Record, episode: Episode, found: dict[int, Picture]) -> Iterator[Finding]:
+def _missing(
+    record: Record, episode: Episode, found: dict[int, Picture], spans: list[Span]
+) -> Iterator[Finding]:
     """Pictures that were captured, should be there, are not, and are not explained."""
     life = episode.life
     until_ns = said_until_ns = episode.end_ns
     if life.how != "switched off":
         until_ns = min(until_ns, record.stored_until_ns(life))
         said_until_ns = min(until_ns, record.stored_until_ns(life) - GAP_WRITTEN_NS)
-    spans, spoiled = _explained(record, episode), set(life.spoiled)
+    spoiled = set(life.spoiled)
+    fps = record.world.media.video.format.fps
+    begin, end = episode.start_ns * fps // SECOND_NS, until_ns * fps // SECOND_NS
     lost: list[int] = []
     for first, last in life.captured:
-        for number in range(first, last + 1):
+        for number in range(max(first, begin), min(last, end) + 1):
             at_ns, end_ns = picture_ns(record, number), picture_ns(record, number + 1)
             if at_ns < episode.start_ns or end_ns > until_ns or number in found:
                 continue
@@ -77,9 +87,9 @@ def _missing(record: Record, episode: Episode, found: dict[int, Picture]) -> Ite
         yield Finding("nothing is lost", at_ns, text)
 
 
-def _explained(record: Record, episode: Episode) -> list[Span]:
+def _explained(record: Record, life: Life) -> list[Span]:
     """What the ledger says is missing: gaps, and times without pictures."""
-    life, spans = episode.life, []
+    spans: list[Span] = []
     for said in record.lines:
         fields = said.fields
         if said.life is not life:
@@ -119,17 +129,18 @@ def _covered(record: Record, spans: list[Span], at_ns: int, end_ns: int) -> bool
 # --- it begins where it should --------------------------------------------------------------------
 
 
-def _beginning(record: Record, episode: Episode) -> Iterator[Finding]:
+def _beginning(
+    record: Record, episode: Episode, presses: dict[str, int], known: list[int]
+) -> Iterator[Finding]:
     """The first picture is the newest keyframe that is a whole pre-event time before the press, or
     the oldest there is."""
     life = episode.life
     if life.how != "switched off" and episode.start_ns > record.stored_until_ns(life):
         return
-    pieces = [piece for piece in record.pieces if _pressed_ns(record, piece) == episode.start_ns]
+    pieces = [p for p in record.pieces if presses.get(p.recording) == episode.start_ns]
     numbers = sorted(p.number for piece in pieces for p in piece.pictures)
-    known = [picture_ns(record, number) for number in sorted(life.keyframes)]
     since_ns = _history_since(record, episode)
-    known = [at_ns for at_ns in known if since_ns <= at_ns]
+    known = known[bisect_left(known, since_ns) :]
     before = [at_ns for at_ns in known if at_ns <= episode.start_ns]
     if not numbers:
         if (
@@ -161,10 +172,6 @@ def _beginning(record: Record, episode: Episode) -> Iterator[Finding]:
 def _shut(record: Record, episode: Episode) -> bool:
     """Whether the disk took nothing all the time."""
     return record.in_trouble(STORAGE_TROUBLE, episode.end_ns)
-
-
-def _pressed_ns(record: Record, piece: Piece) -> int:
-    return _presses(record).get(piece.recording, -1)
 
 
 def _presses(record: Record) -> dict[str, int]:
@@ -219,10 +226,9 @@ def _wrong_pictures(record: Record) -> Iterator[Finding]:
                 return
 
 
-def _early_sound(record: Record) -> Iterator[Finding]:
+def _early_sound(record: Record, presses: dict[str, int]) -> Iterator[Finding]:
     if record.world.settings.recording.pre_event_audio:
         return
-    presses = _presses(record)
     for piece in record.pieces:
         pressed_ns = presses.get(piece.recording)
         early = [

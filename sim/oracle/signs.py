@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -30,9 +30,10 @@ class Phase(NamedTuple):
 def sign_findings(record: Record) -> list[Finding]:
     light = phases(record.witness.shown("front light"), record.world.loop.now_ns())
     findings = list(_dishonest(record, light))
+    beeps = [shown.at_ns for shown in record.witness.shown("beeper") if shown.level is Level.ON]
     for episode in record.episodes:
         findings += _dark(record, episode, light)
-        findings += _silent(record, episode)
+        findings += _silent(record, episode, beeps)
     findings += _lit_without_recording(record, light)
     return findings
 
@@ -97,16 +98,12 @@ def _lit_without_recording(record: Record, light: list[Phase]) -> Iterator[Findi
             return
 
 
-def _silent(record: Record, episode: Episode) -> Iterator[Finding]:
+def _silent(record: Record, episode: Episode, beeps: list[int]) -> Iterator[Finding]:
     """From the start on there is something to hear at least as often as reminders are due."""
     if record.world.settings.policy.covert:
         return
     due_ns = record.world.settings.sounds.reminder_s * SECOND_NS + 3 * SECOND_NS
-    heard = [
-        shown.at_ns
-        for shown in record.witness.shown("beeper")
-        if shown.level is Level.ON and episode.start_ns <= shown.at_ns <= episode.end_ns
-    ]
+    heard = beeps[bisect_left(beeps, episode.start_ns) : bisect_right(beeps, episode.end_ns)]
     times = [*heard, episode.end_ns]
     if times[0] - episode.start_ns > SECOND_NS and not _deaf(record, episode.start_ns, times[0]):
         yield Finding("beeps", episode.start_ns, "the start was not heard")
