@@ -23,7 +23,7 @@ from typing import NamedTuple
 ROOT = Path(__file__).parents[1]
 PATCHES = ROOT / "tests" / "planted"
 PACKAGES = ("bwv_device", "hal", "sim")
-TRIED = 60
+TRIED, JOBS = 60, 2
 
 
 class Control(NamedTuple):
@@ -34,6 +34,7 @@ class Control(NamedTuple):
     seeds: int
     caught: int
     promises: list[str]
+    by: list[int]
 
     def __str__(self) -> str:
         by = ", ".join(self.promises) or "nothing"
@@ -49,7 +50,23 @@ def controls(
         yield plant(patch, seeds, hours, until_failure=until_failure)
 
 
-def plant(patch: Path, seeds: int, hours: float, *, until_failure: bool) -> Control:
+def plant_hinted(patch: Path, hours: float = 0.5) -> Control:
+    """The seed that caught it last, which stands in the patch's second line; else any."""
+    hint = patch.read_text().splitlines()[1].removeprefix("seed: ")
+    if hint.isdecimal():
+        control = plant(patch, 1, hours, until_failure=True, first=int(hint))
+        if control.caught:
+            return control
+    return plant(patch, TRIED, hours, until_failure=True)
+
+
+def plant_until(patch: Path, seeds: int, hours: float = 0.5) -> Control:
+    """In how many of so many seeds; where none of them catches it, in which further one."""
+    control = plant(patch, seeds, hours, until_failure=False)
+    return control if control.caught else plant(patch, 4 * TRIED, hours, until_failure=True)
+
+
+def plant(patch: Path, seeds: int, hours: float, *, until_failure: bool, first: int = 0) -> Control:
     title = patch.read_text().partition("\n")[0]
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -57,7 +74,8 @@ def plant(patch: Path, seeds: int, hours: float, *, until_failure: bool) -> Cont
             shutil.copytree(ROOT / package, folder / package)
         subprocess.run(["git", "apply", str(patch)], cwd=folder, check=True)
         summary = folder / "summary.json"
-        command = [sys.executable, "-m", "sim", "campaign", "--seeds", f"0:{seeds}"]
+        command = [sys.executable, "-m", "sim", "campaign", "--seeds"]
+        command += [f"{first}:{first + seeds}", "--jobs", str(1 if seeds == 1 else JOBS)]
         command += ["--hours", f"{hours:g}", "--json", str(summary)]
         command += ["--until-failure"] if until_failure else []
         environment = {**os.environ, "PYTHONPATH": str(folder)}
@@ -75,7 +93,8 @@ def _control(name: str, title: str, summary: dict[str, object]) -> Control:
         for finding in seed["findings"]
     )
     common = [promise for promise, _ in promises.most_common(3)]
-    return Control(name, title, summary["seeds"], len(failed), common)
+    seeds = [seed["seed"] for seed in failed]
+    return Control(name, title, summary["seeds"], len(failed), common, seeds)
 
 
 def main() -> None:
@@ -83,6 +102,7 @@ def main() -> None:
     parser.add_argument("names", nargs="*")
     parser.add_argument("--seeds", type=int, help="so many for each, all of them")
     parser.add_argument("--hours", type=float, default=0.5)
+    parser.add_argument("--hint", action="store_true", help="writes the seed into the patch")
     options = parser.parse_args()
     missed = 0
     for control in controls(
@@ -91,7 +111,11 @@ def main() -> None:
         options.hours,
         until_failure=options.seeds is None,
     ):
-        print(control, flush=True)
+        print(control, f"first by seed {control.by[0]}" if control.by else "", flush=True)
+        if options.hint and control.by:
+            patch = PATCHES / f"{control.name}.patch"
+            lines = patch.read_text().splitlines(keepends=True)
+            patch.write_text("".join([lines[0], f"seed: {control.by[0]}\n", *lines[2:]]))
         missed += not control.caught
     sys.exit(bool(missed))
 

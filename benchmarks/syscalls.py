@@ -134,13 +134,13 @@ def injections(count: int) -> list[Injection]:
     return chosen
 
 
-def run(count: int) -> tuple[int, list[str]]:
+def run(chosen: list[Injection]) -> tuple[int, list[str]]:
     """How many system calls were answered with an error, and what went wrong."""
     if not shutil.which("strace"):
         raise SystemExit("apt-get install strace")
     failures: list[str] = []
     answered = 0
-    for injection in injections(count):
+    for injection in chosen:
         with tempfile.TemporaryDirectory() as name:
             hit, found = inject(injection, Path(name))
             answered += hit
@@ -156,7 +156,7 @@ def main() -> None:
     if options.live:
         live(options.live, whole=True)
         return
-    answered, failures = run(options.calls)
+    answered, failures = run(injections(options.calls))
     told = f"{options.calls} lives, {answered} system calls answered with an error"
     print(f"{told}, {len(failures)} failures")
     for failure in failures[:5]:

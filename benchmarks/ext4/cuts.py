@@ -11,7 +11,7 @@ import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from benchmarks.ext4.blocklog import Replay, entry_count
 from benchmarks.ext4.rig import Rig, RigError, mounted
@@ -24,6 +24,11 @@ from sim.world import World, stub_media
 
 BITRATE_BPS = 600_000
 TEARS = ("all", "subset", "torn")
+# Negative controls: these must fail.
+PLANTED: dict[str, dict[str, Any]] = {
+    "no write barriers": {"options": "barrier=0"},
+    "a sync that does nothing": {"forgets": True},
+}
 MEMORY = Path("/dev/shm")
 
 
@@ -162,11 +167,8 @@ def main() -> None:
     print(f"{outcome.cuts} power cuts on ext4, {len(outcome.failures)} failures")
     for failure in outcome.failures[:5]:
         print(f"  {failure}")
-    for name, wishes in {
-        "without write barriers": {"options": "barrier=0"},
-        "a sync that does nothing": {"forgets": True},
-    }.items():
-        planted = run(max(20, options.cuts // 4), options.seed, **wishes)  # type: ignore[arg-type]
+    for name, wishes in PLANTED.items():
+        planted = run(max(20, options.cuts // 4), options.seed, **wishes)
         print(f"planted, {name}: {len(planted.failures)} failures in {planted.cuts} cuts")
         if not planted.failures:
             outcome.failures.append(f"{name} was not caught")

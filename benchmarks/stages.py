@@ -1,0 +1,245 @@
+"""The stages of a campaign, cut into slices that run by themselves."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from functools import wraps
+from itertools import islice
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, NamedTuple
+
+from benchmarks import fuzz, planted, soak, syscalls
+from benchmarks.ext4 import cuts as ext4
+from sim import bitflips, powercuts
+from sim.simulation import Shift, play
+
+BITRATES = (300_000, 1_000_000, 4_000_000, 8_000_000)
+BOUND_MS = 1200
+SHIFT_S = 1800
+MEMORY = Path("/dev/shm")  # a file system in memory, where there is one
+PATCHES = tuple(path.stem for path in sorted(planted.PATCHES.glob("*.patch")))
+
+EXPLAINED = """\
+**Power cuts**: a point is a disk operation of a short life (two recordings, a still, a marker) and
+what the cut leaves of what was not synced. Of "all alike" every point is tried: bytes none, part,
+all or zeros; names with or without. "Drawn" gives every file and every name a fate of its own, of
+all that are legal. After each cut the camera boots, recovers, stops; the vault must verify,
+everything acknowledged must be there, every picture must be the camera's, and none missing in the
+middle. **ext4**: the same life on a real ext4 with journal; each write is logged, and any prefix of
+the log replayed, with what followed the last flush whole, in a random subset, or torn.
+**System calls**: the kernel's answer to one call, or four in a row, is an error. **Shifts**: drawn
+by `bwv-sim` with the swarm of faults, half an hour each, and judged by the oracle.
+**Planted**: each bug is a patch in `tests/planted`, applied to a copy of the source; the swarm must
+catch it. **Fuzzed**: inputs to each parser. **Soak**: `benchmarks/soak.py`.
+"""
+
+
+@dataclass
+class Took:
+    """What slices came to."""
+
+    stage: str
+    done: int = 0
+    failures: list[str] = field(default_factory=list)
+    counts: dict[str, int] = field(default_factory=dict)
+    most: dict[str, int] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+    seconds: float = 0
+
+    def add(self, other: Took) -> None:
+        self.done += other.done
+        self.failures += other.failures
+        self.counts = dict(Counter(self.counts) + Counter(other.counts))
+        for name, value in other.most.items():
+            self.most[name] = max(self.most.get(name, 0), value)
+        self.notes += other.notes
+        self.seconds += other.seconds
+
+    def line(self) -> str:
+        counts = ", ".join(f"{name} {number}" for name, number in sorted(self.counts.items()))
+        most = "".join(f", {name} {value}" for name, value in self.most.items())
+        text = f"{self.stage}: {self.done}, {len(self.failures)} failures{most}"
+        text += f" ({counts})" if counts else ""
+        text += f"; {self.seconds:.0f} s on one core"
+        return "\n".join([text, *(f"  {note}" for note in sorted(self.notes))])
+
+
+class Slice(NamedTuple):
+    name: str
+    work: Callable[..., Took]
+    arguments: tuple[Any, ...]
+
+
+class Stage(NamedTuple):
+    """`jobs` is 0 for as many processes as there are cores."""
+
+    name: str
+    slices: Sequence[Slice]
+    jobs: int = 0
+
+
+def timed(work: Callable[..., Took]) -> Callable[..., Took]:
+    @wraps(work)
+    def measured(*arguments: Any) -> Took:
+        began = time.monotonic()
+        took = work(*arguments)
+        took.seconds = time.monotonic() - began
+        return took
+
+    return measured
+
+
+def sampled() -> list[Stage]:
+    """A few minutes on two cores."""
+    return [
+        _power_cuts("power cuts, all alike", 8, 550),
+        _drawn_cuts(8, 50),
+        Stage("ext4", [Slice(f"ext4 {n}", ext4_cuts, (n, 32)) for n in range(2)]),
+        Stage("system calls", [Slice(f"calls {n}", system_calls, (n, 2, 14)) for n in range(2)]),
+        _shifts(60, 5),
+        Stage("planted", [Slice(f"planted {p}", planted_bug, (p, 0)) for p in PATCHES]),
+        Stage("bit flips", [Slice(f"flips {n}", flips, (n, 8, 16_000)) for n in range(8)]),
+        Stage("fuzzed", [Slice(f"fuzzed {n}", fuzzed, (n, 11)) for n in fuzz.TARGET_NAMES]),
+        Stage("soak", [Slice("soak", soaked, (6.0,))]),
+    ]
+
+
+def full(scale: float) -> list[Stage]:
+    """Hours. 100,000 simulated cuts, 3,000 on ext4, 5,000 shifts, 30 minutes a parser, 72 h."""
+
+    def some(count: float) -> int:
+        return max(1, round(count * scale))
+
+    seeds = max(4, some(60))
+    return [
+        _power_cuts("power cuts, all alike", 16, 0),
+        _drawn_cuts(some(900), 100),
+        Stage("ext4", [Slice(f"ext4 {n}", ext4_cuts, (n, 60)) for n in range(some(50))]),
+        Stage("system calls", [Slice(f"calls {n}", system_calls, (n, 14, 140)) for n in range(14)]),
+        _shifts(some(5000), 20),
+        Stage("planted", [Slice(f"planted {p}", planted_bug, (p, seeds)) for p in PATCHES]),
+        Stage("bit flips", [Slice(f"flips {n}", flips, (n, 100, 0)) for n in range(some(100))]),
+        Stage("fuzzed", [Slice(f"fuzzed {n}", fuzzed, (n, some(1800))) for n in fuzz.TARGET_NAMES]),
+        Stage("soak", [Slice("soak", soaked, (72.0,))]),
+    ]
+
+
+def _power_cuts(name: str, slices: int, count: int) -> Stage:
+    parts = [
+        Slice(f"{name} {bitrate} {n}", cut_slice, (name, bitrate, n, slices, count))
+        for bitrate in BITRATES
+        for n in range(slices)
+    ]
+    return Stage(name, parts)
+
+
+def _drawn_cuts(slices: int, each: int) -> Stage:
+    parts = [
+        Slice(f"drawn {n}", drawn_cuts, (BITRATES[n % len(BITRATES)], n * each, each))
+        for n in range(slices)
+    ]
+    return Stage("power cuts, drawn", parts)
+
+
+def _shifts(count: int, each: int) -> Stage:
+    firsts = range(0, count, each)
+    parts = [Slice(f"shifts {n}", shifts, (n, min(each, count - n))) for n in firsts]
+    return Stage("shifts", parts)
+
+
+# --- the work of one slice ----------------------------------------------------------------------
+
+
+@timed
+def cut_slice(name: str, bitrate: int, number: int, of: int, count: int) -> Took:
+    sweep = powercuts.Sweep(bitrate)
+    points = list(sweep.points())
+    chosen = powercuts.sample(points, count) if count else points
+    return _cuts(name, sweep.run(chosen[number::of]))
+
+
+@timed
+def drawn_cuts(bitrate: int, first: int, count: int) -> Took:
+    sweep = powercuts.Sweep(bitrate)
+    return _cuts("power cuts, drawn", sweep.run(sweep.drawn_points(range(first, first + count))))
+
+
+def _cuts(name: str, outcome: powercuts.Outcome) -> Took:
+    failures = list(outcome.failures)
+    if outcome.worst_loss_ms > BOUND_MS:
+        failures.append(f"{outcome.worst_loss_ms} ms are lost, the bound is {BOUND_MS} ms")
+    most = {"worst loss in ms": outcome.worst_loss_ms}
+    return Took(name, outcome.points, failures, dict(outcome.by_verb), most)
+
+
+@timed
+def ext4_cuts(seed: int, count: int) -> Took:
+    outcome = ext4.run(count, seed)
+    took = Took("ext4", outcome.cuts, list(outcome.failures))
+    if seed == 0:
+        for name, wishes in ext4.PLANTED.items():
+            control = ext4.run(16, seed, **wishes)
+            took.notes.append(f"planted, {name}: {len(control.failures)} failures, as they must")
+            if not control.failures:
+                took.failures.append(f"planted, {name}: not caught")
+    return took
+
+
+@timed
+def system_calls(number: int, of: int, count: int) -> Took:
+    injections = syscalls.injections(count)[number::of]
+    answered, failures = syscalls.run(injections)
+    return Took("system calls", answered, failures, {"lives": len(injections)})
+
+
+@timed
+def shifts(first: int, count: int) -> Took:
+    took = Took("shifts")
+    counts: Counter[str] = Counter()
+    for seed in range(first, first + count):
+        played = play(Shift(seed, SHIFT_S))
+        took.done += 1
+        took.failures += [f"seed {seed}: {finding}" for finding in played.findings]
+        counts["power cuts"] += played.counts["power cuts"]
+        counts["recordings"] += played.counts["recordings"]
+        counts["strikes"] += sum(played.strikes.values())
+    took.counts = dict(counts)
+    return took
+
+
+@timed
+def planted_bug(name: str, seeds: int) -> Took:
+    patch = planted.PATCHES / f"{name}.patch"
+    control = planted.plant_hinted(patch) if seeds == 0 else planted.plant_until(patch, seeds)
+    failures = [] if control.caught else [f"{name} was not caught"]
+    return Took("planted", 1, failures, notes=[str(control)])
+
+
+@timed
+def flips(number: int, of: int, count: int) -> Took:
+    with TemporaryDirectory(dir=MEMORY if MEMORY.is_dir() else None) as name:
+        folder = Path(name, "vault")
+        root = bitflips.small_vault(folder)
+        chosen: Iterable[bitflips.Flip] = islice(bitflips.every(folder), number, None, of)
+        if count:
+            chosen = bitflips.sampled(folder, count // of, seed=number)
+        outcome = bitflips.run(folder, root, chosen)
+        return Took("bit flips", outcome.tried, [f"unnoticed: {f}" for f in outcome.unnoticed])
+
+
+@timed
+def fuzzed(name: str, seconds: int) -> Took:
+    result = fuzz.fuzz(name, seconds, keep=False)
+    failures = [f"{name}: {result.failure}"] if result.failure else []
+    note = f"{name}: {result.runs} inputs in {seconds} s, {result.peak_mib} MiB"
+    return Took("fuzzed", result.runs, failures, notes=[note])
+
+
+@timed
+def soaked(hours: float) -> Took:
+    result = soak.soak(hours)
+    return Took("soak", 1, [] if result.ok else [str(result)], notes=[str(result)])
