@@ -10,7 +10,7 @@ demo: $(STAMP)
 	$(BIN)/bwv demo $(DEMO)
 
 # The wheel is built and installed: what is tested is what is shipped.
-$(STAMP): pyproject.toml requirements.lock $(shell find bwv_device hal sim -name '*.py' -o -name '*.jinja')
+$(STAMP): pyproject.toml requirements.lock $(shell find bwv_device hal sim -name '*.py' -o -name '*.jinja' -o -name '*.toml')
 	sh scripts/install-venv $(PYTHON) $(VENV)
 	touch $@
 
@@ -30,12 +30,14 @@ types: $(STAMP)
 
 # What a change is held to beyond `make test`: sampled campaigns, a few minutes.
 ci: $(STAMP)
-	sh scripts/install-tools
+	sh scripts/install-tools campaign
 	BWV_TOOLS=$(CURDIR)/.cache/tools $(BIN)/python -m benchmarks.campaign --sampled
 
-# Everything, for hours: every bit, every cut.
+# Everything, for hours; goes on where it was interrupted. make campaign SCALE=0.1 for a part.
+SCALE ?= 1
 campaign: $(STAMP)
-	$(BIN)/python -m benchmarks.campaign --full
+	sh scripts/install-tools campaign
+	$(BIN)/python -m benchmarks.campaign --scale $(SCALE)
 
 bench: $(STAMP)
 	sh scripts/install-tools

@@ -2,7 +2,7 @@
 planted bugs, bit flips, fuzzing, a soak.
 
     python -m benchmarks.campaign --sampled        a few minutes, in CI
-    python -m benchmarks.campaign --full           hours; goes on where it was interrupted
+    python -m benchmarks.campaign --scale 1        hours; goes on where it was interrupted
     python -m benchmarks.campaign --scale 0.2      a part of the full counts
     python -m benchmarks.campaign --only shifts    one stage
 
@@ -58,11 +58,10 @@ class Journal:
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--sampled", action="store_true")
-    parser.add_argument("--full", action="store_true")
     parser.add_argument("--scale", type=float, help="this part of the full counts")
     parser.add_argument("--only", action="append", choices=[s.name for s in stages.sampled()])
     options = parser.parse_args()
-    scale = 1.0 if options.full else options.scale
+    scale = None if options.sampled else options.scale or 1.0
     chosen = stages.sampled() if scale is None else stages.full(scale)
     if options.only:
         chosen = [stage for stage in chosen if stage.name in options.only]

@@ -37,8 +37,8 @@ class Soaked(NamedTuple):
     def __str__(self) -> str:
         return (
             f"soak: {self.hours:g} virtual hours, {FILLINGS} times full, {self.recordings} "
-            f"recordings, {self.refusals} refusals; grown by {self.grown_mib:.1f} MiB (goal {ALLOWED_MIB}) and "
-            f"{self.grown_files} open files; {len(self.problems)} problems"
+            f"recordings, {self.refusals} refusals; grown by {self.grown_mib:.1f} MiB (goal "
+            f"{ALLOWED_MIB}) and {self.grown_files} open files; {len(self.problems)} problems"
         )
 
     @property

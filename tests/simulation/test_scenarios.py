@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from sim.commands.scenario import shipped_files
+from sim.handbook import faults, scenarios
 from sim.scenario.acts import ACTS
 from sim.scenario.expectations import EXPECTATIONS
 from sim.scenario.language import ScenarioError, clock_ns, read, span_s
@@ -107,3 +109,9 @@ def test_every_phrase_is_read_from_its_own_form() -> None:
             for place, word in words.items():
                 text = text.replace(place, word)
             assert read(lead + text, ACTS, EXPECTATIONS).phrase is item, text
+
+
+@pytest.mark.parametrize(("page", "made"), [("faults", faults), ("scenarios", scenarios)])
+def test_the_handbook_is_true_to_the_tables(page: str, made: Callable[[], str]) -> None:
+    kept = (Path(__file__).parents[2] / "docs" / f"{page}.md").read_text()
+    assert kept == made(), "python -m sim.handbook docs"
