@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from hal.ports import SECOND_NS, Fix
+from hal.simulated.capture import StubVideo
 from hal.simulated.clock import Oscillator
 from sim.streams import Draws
 from sim.world import World
@@ -33,6 +34,8 @@ class Nature:
             oscillator.between(600, 7200) * SECOND_NS,
         )
         world.power.temperature_mc = self.temperature_mc
+        if isinstance(world.media.video, StubVideo):
+            world.media.video.weight_permille = self.picture_permille
         self._calm = False
 
     def start(self) -> None:
@@ -58,6 +61,10 @@ class Nature:
         """Daylight, from 0 at night to 1000 at noon."""
         phase_ns = (at_ns + 2 * HOUR_NS - self._dawn_ns) % DAY_NS  # a shift starts in the morning
         return max(0, 1000 - abs(phase_ns - 6 * HOUR_NS) * 1000 // (8 * HOUR_NS))
+
+    def picture_permille(self, second: int) -> int:
+        """More light, more to see: how much a picture weighs, of the usual."""
+        return 800 + self.light_permille(second * SECOND_NS) * 2 // 5
 
     # --- how it goes on -----------------------------------------------------------------------
 

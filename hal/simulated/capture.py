@@ -211,18 +211,21 @@ class StubVideo:
 
     def __init__(self, fps: int = 30, bitrate_bps: int = 4_000_000) -> None:
         self.format = VideoFormat(1280, 720, fps, bitrate_bps, "stub")
+        self.weight_permille: Callable[[int], int] = lambda second: 1000  # of the usual size
         share = bitrate_bps // 8 // (fps + 4)  # a keyframe weighs as much as five other pictures
         self._picture = self._filler(share)
         self._keyframe = self._filler(5 * share)
 
     def gop(self, number: int) -> Sequence[bytes]:
         first = number * self.format.fps
+        filler = self._weighed(self._picture, number)
         return [self.keyframe(first)] + [
-            _nal(self._numbered(0x41, first + i, self._picture)) for i in range(1, self.format.fps)
+            _nal(self._numbered(0x41, first + i, filler)) for i in range(1, self.format.fps)
         ]
 
     def keyframe(self, number: int) -> bytes:
-        picture = self._numbered(0x65, number, self._keyframe)
+        filler = self._weighed(self._keyframe, number // self.format.fps)
+        picture = self._numbered(0x65, number, filler)
         return _nal(STUB_SPS) + _nal(STUB_PPS) + _nal(picture)
 
     @staticmethod
@@ -234,6 +237,10 @@ class StubVideo:
     def number_of(sample: bytes) -> int:
         """The number that a stub picture carries, from its sample as stored in MP4."""
         return int.from_bytes(sample[5:13], "big")
+
+    def _weighed(self, filler: bytes, second: int) -> bytes:
+        length = len(filler) * self.weight_permille(second) // 1000
+        return (filler * 2)[: max(length, len(MARKER))] if length != len(filler) else filler
 
     @staticmethod
     def _filler(size: int) -> bytes:
