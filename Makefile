@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
 
-.PHONY: demo test lint types check campaign bench ci lock diagram golden clean
+.PHONY: demo test coverage lint types check campaign bench ci lock diagram golden clean
 
 demo: $(STAMP)
 	$(BIN)/bwv demo $(DEMO)
@@ -17,6 +17,12 @@ $(STAMP): pyproject.toml requirements.lock $(shell find bwv_device hal sim -name
 test: $(STAMP) check
 	sh scripts/install-tools
 	BWV_TOOLS=$(CURDIR)/.cache/tools sh scripts/run-tests
+
+# The same, slower, with what was reached.
+coverage: $(STAMP)
+	rm -f .coverage .coverage.*
+	BWV_TOOLS=$(CURDIR)/.cache/tools sh scripts/run-tests --cov --cov-report=
+	$(BIN)/coverage report
 
 check: lint types
 
