@@ -126,7 +126,7 @@ def _read_only(strike: Strike) -> Struck:
     """The kernel remounts the card read-only, for some time."""
     disk = strike.world.disk
     disk.refuse = lambda operation: errno.EROFS
-    return strike.draws.spread(1, 60) * SECOND_NS, lambda: setattr(disk, "refuse", _never)
+    return strike.draws.spread(1, 120) * SECOND_NS, lambda: setattr(disk, "refuse", _never)
 
 
 def _never(operation: Operation) -> int:
@@ -144,7 +144,7 @@ def _slow_sync(strike: Strike) -> Struck:
         return draws.between(1, longest_ms) * 1_000_000 if slow else before(operation)
 
     disk.latency_ns = latency_ns
-    return draws.spread(2, 40) * SECOND_NS, lambda: setattr(disk, "latency_ns", before)
+    return draws.spread(2, 100) * SECOND_NS, lambda: setattr(disk, "latency_ns", before)
 
 
 def _full(strike: Strike) -> Struck:

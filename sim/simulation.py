@@ -93,14 +93,23 @@ class Simulation:
             self._slow_card(draws.stream("card"))
         world.power.set(self._power.between(60, 100))
 
-    def play(self) -> Played:
-        world, end_ns = self.world, self._shift.duration_s * SECOND_NS
+    def start(self) -> None:
+        """The shift begins: everything is under way, no time has passed."""
         self.nature.start()
         self.faults.start()
         self.officer.start()
-        world.loop.post(self._watch)
+        self.world.loop.post(self._watch)
         self._switch_on()
-        self._run(max(0, end_ns - SETTLE_NS - LAST_NS))
+
+    def go_on(self, duration_ns: int) -> None:
+        """So much of it."""
+        self._run(self.world.loop.now_ns() + duration_ns)
+
+    def play(self) -> Played:
+        """From the beginning to the oracle's verdict."""
+        world, end_ns = self.world, self._shift.duration_s * SECOND_NS
+        self.start()
+        self.go_on(max(0, end_ns - SETTLE_NS - LAST_NS))
         self._calm()
         self._run(world.loop.now_ns() + SETTLE_NS)
         self._findings += self._last_recording()
