@@ -107,9 +107,13 @@ class Simulation:
 
     def play(self) -> Played:
         """From the beginning to the oracle's verdict."""
-        world, end_ns = self.world, self._shift.duration_s * SECOND_NS
         self.start()
-        self.go_on(max(0, end_ns - SETTLE_NS - LAST_NS))
+        self.go_on(max(0, self._shift.duration_s * SECOND_NS - SETTLE_NS - LAST_NS))
+        return self.finish()
+
+    def finish(self) -> Played:
+        """Calm, a last recording, an orderly stop, and the verdict."""
+        world = self.world
         self._calm()
         self._run(world.loop.now_ns() + SETTLE_NS)
         self._findings += self._last_recording()
