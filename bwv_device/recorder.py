@@ -163,12 +163,13 @@ class Recorder:
         self._watch_quiet()
 
     def _as_policy_allows(self, units: Sequence[AccessUnit]) -> Sequence[AccessUnit]:
-        """A batch may bring, after the press, sound that was captured before it."""
+        """A batch may bring, after the press, what was captured before it."""
         assert self._recording is not None
-        pressed_ns = self._recording.request.at_ns
-        if self._settings.pre_event_audio or not units or units[0].pts_ns >= pressed_ns:
+        pressed_ns, settings = self._recording.request.at_ns, self._settings
+        if not units or units[0].pts_ns >= pressed_ns:
             return units
-        return [u for u in units if u.track is Track.VIDEO or u.pts_ns >= pressed_ns]
+        allowed = (settings.pre_event_s > 0, settings.pre_event_s > 0 and settings.pre_event_audio)
+        return [u for u in units if u.pts_ns >= pressed_ns or allowed[u.track]]
 
     def _deadline_passed(self) -> bool:
         return self._recording is not None and bool(self._recording.ending) and not self._deadline

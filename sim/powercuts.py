@@ -20,7 +20,8 @@ from bwv_device.evidence.h264 import split_keyframe
 from bwv_device.evidence.verify import verify
 from bwv_device.settings import Recording, Settings
 from hal.ports import SECOND_NS, Track
-from hal.simulated.capture import MARKER, StubVideo
+from hal.simulated.body import MARKER
+from hal.simulated.capture import StubVideo
 from hal.simulated.disk import TEARS, PowerCut, SimulatedDisk, Tear
 from sim.agency import BenchAgency
 from sim.streams import Draws

@@ -253,6 +253,8 @@ class Simulation:
             found.append(Finding("liveness", began_ns, "after the calm nothing is stored"))
         world.hold_record()
         self._run(world.loop.now_ns() + 4 * SECOND_NS)
+        self._run(world.loop.now_ns() + world.settings.recording.post_event_s * SECOND_NS)
+        expect("ready")
         return found
 
     def _shut_down(self) -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from hal.ports import SECOND_NS, AccessUnit, Track
-from hal.simulated.capture import MARKER
+from hal.simulated.body import MARKER
 from hal.simulated.disk import Operation
 from hal.simulated.panel import OUTPUTS, Shown
 from sim.world import World
@@ -29,6 +29,7 @@ class Life:
     ended_ns: int = -1
     how: str = ""
     captured: list[list[int]] = field(default_factory=list)  # [first, last] of runs without a hole
+    handed: list[list[int]] = field(default_factory=list)  # the same of what came to the agent
     spoiled: list[int] = field(default_factory=list)  # captured, and not handed over as they were
     keyframes: list[int] = field(default_factory=list)  # handed over as they were
     ledgers: list[str] = field(default_factory=list)
@@ -100,10 +101,9 @@ class Witness:
         life = self.life
         first = self._number(captured[0])
         last = first + len(captured) - 1
-        if life.captured and life.captured[-1][1] == first - 1:
-            life.captured[-1][1] = last
-        else:
-            life.captured.append([first, last])
+        _extend(life.captured, first, last)
+        if handed:
+            _extend(life.handed, first, last)
         if handed is captured:
             life.keyframes += [n for n, unit in enumerate(captured, first) if unit.keyframe]
             return
@@ -142,3 +142,11 @@ class Witness:
         if MARKER in around:
             self.in_clear.append(path)
         self._tail[path] = around[-len(MARKER) :]
+
+
+def _extend(runs: list[list[int]], first: int, last: int) -> None:
+    """One run more, or the last one longer."""
+    if runs and runs[-1][1] == first - 1:
+        runs[-1][1] = last
+    else:
+        runs.append([first, last])

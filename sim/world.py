@@ -166,6 +166,7 @@ class World:
             self.agent_loop.end()
         for device in (self.camera, self.microphone):
             if device:
+                device.stop_ns = 0
                 device.stop()
         if self.panel:
             self.panel.power_off()

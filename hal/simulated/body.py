@@ -18,6 +18,9 @@ from hal.ports import (
     Scheduler,
 )
 
+# Stands in all stub content, so that nothing can be written in clear unseen.
+MARKER = b"PLAINTEXT-MARKER-b2c7"
+
 FULL_PPM = 1_000_000
 MINUTE_NS = 60 * SECOND_NS
 # Lithium cells give about a third less at -20 °C: here the drain doubles at 40 K below comfort.
@@ -159,4 +162,5 @@ class StubStills:
     """No picture, but a file that starts like a JPEG: for units that no decoder shows."""
 
     def jpeg(self, keyframe: AccessUnit) -> bytes:
-        return b"\xff\xd8\xff\xe0" + hashlib.sha256(keyframe.data).digest() + b"\xff\xd9"
+        digest = hashlib.sha256(keyframe.data).digest()
+        return b"\xff\xd8\xff\xe0" + MARKER + digest + b"\xff\xd9"

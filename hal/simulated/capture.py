@@ -17,6 +17,7 @@ from hal.ports import (
     UnitSink,
     VideoFormat,
 )
+from hal.simulated.body import MARKER
 
 SAMPLES_PER_FRAME = 1024
 
@@ -199,7 +200,6 @@ class SimulatedMicrophone(_Device):
 
 # --- stub media: quick to make, marked, countable ----------------------------------------------
 
-MARKER = b"PLAINTEXT-MARKER-b2c7"
 STUB_SPS = bytes.fromhex("6742c01fda014016ec0440000003004000000f03c60ca8")
 STUB_PPS = bytes.fromhex("68ce3c80")
 # ISO/IEC 14496-3: AAC LC, 48 kHz, one channel.

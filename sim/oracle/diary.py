@@ -4,12 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from bwv_device.state import Event
 from hal.ports import SECOND_NS
 from sim.oracle.record import Finding, Record, Said
 
+CAPTURE_TROUBLE = (
+    "camera-stall", "missing-keyframe", "malformed-units", "wrong-times", "parameter-sets-only",
+    "dropped-pictures",
+)  # fmt: skip
+
 
 def diary_findings(record: Record) -> list[Finding]:
-    return [*_times(record), *_readings(record), *_presses(record)]
+    return [
+        *_times(record),
+        *_readings(record),
+        *_presses(record),
+        *_states(record),
+        *_segments(record),
+        *_post_event(record),
+    ]
 
 
 def _times(record: Record) -> Iterator[Finding]:
@@ -52,3 +65,54 @@ def _presses(record: Record) -> Iterator[Finding]:
         if "pressed_ns" in said.fields and said.world_ns("pressed_ns") not in starts:
             text = f"{said.fields['recording']} names a press that nobody made"
             yield Finding("told to record", said.at_ns, text)
+        if (
+            "officer" in said.fields
+            and said.fields["officer"] != record.world.settings.device.officer
+        ):
+            text = f"{said.fields['recording']} names the officer {said.fields['officer']!r}"
+            yield Finding("told to record", said.at_ns, text)
+
+
+def _states(record: Record) -> Iterator[Finding]:
+    """Where a camera was switched off in order, its state lines are its transitions."""
+    for life in record.witness.lives:
+        if life.how != "switched off":
+            continue
+        shown = [
+            (t.before.value, t.after.value)
+            for t in record.world.transitions
+            if life.started_ns <= t.at_ns <= life.ended_ns
+        ]
+        said = [
+            (line.fields["from"], line.fields["to"])
+            for line in record.of_kind("state")
+            if line.life is life
+        ]
+        if shown != said:
+            text = f"{len(shown)} transitions and {len(said)} state lines, or others"
+            yield Finding("every interval explained", life.started_ns, text)
+
+
+def _segments(record: Record) -> Iterator[Finding]:
+    """A segment is cut at the first keyframe past its length."""
+    length_ns = (record.world.settings.recording.segment_s + 3) * SECOND_NS
+    for piece in record.pieces:
+        if len(piece.pictures) > 1:
+            long_ns = piece.pictures[-1].at_ns - piece.pictures[0].at_ns
+            near = record.in_trouble(CAPTURE_TROUBLE, piece.pictures[-1].at_ns, 20 * SECOND_NS)
+            if long_ns > length_ns and not near:
+                text = f"{piece.name} is {long_ns / SECOND_NS:.1f} s long"
+                yield Finding("segments", piece.pictures[0].at_ns, text)
+                return
+
+
+def _post_event(record: Record) -> Iterator[Finding]:
+    lingers_ns = record.world.settings.recording.post_event_s * SECOND_NS
+    stopped_ns = None
+    for transition in record.world.transitions:
+        if transition.event is Event.STOP:
+            stopped_ns = transition.at_ns
+        over = transition.event is Event.POST_EVENT_OVER and stopped_ns is not None
+        if over and stopped_ns is not None and transition.at_ns - stopped_ns < lingers_ns:
+            yield Finding("post-event", stopped_ns, "the recording ended too early")
+            return

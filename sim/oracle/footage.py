@@ -11,6 +11,7 @@ from bwv_device.state import Event
 from hal.ports import SECOND_NS
 from hal.simulated.capture import StubVideo
 from sim.oracle.record import STORAGE_TROUBLE, Episode, Finding, Picture, Record
+from sim.oracle.sound import sound_findings
 from sim.witness import Life
 
 # A gap is a line at the latest when it has been quiet for a while, or goes on for long.
@@ -35,9 +36,11 @@ def footage_findings(record: Record) -> list[Finding]:
         known = [picture_ns(record, number) for number in keyframes]
         for episode in record.episodes:
             if episode.life is life:
-                findings += _missing(record, episode, found, spans)
+                first_ns = _first_ns(record, episode, presses)
+                findings += _missing(record, episode, found, spans, first_ns)
                 findings += _beginning(record, episode, presses, known)
-    findings += _early_sound(record, presses)
+    findings += _untold(record)
+    findings += sound_findings(record, presses)
     return findings
 
 
@@ -53,7 +56,11 @@ def _found(record: Record) -> dict[int, Picture]:
 
 
 def _missing(
-    record: Record, episode: Episode, found: dict[int, Picture], spans: list[Span]
+    record: Record,
+    episode: Episode,
+    found: dict[int, Picture],
+    spans: list[Span],
+    first_ns: int,
 ) -> Iterator[Finding]:
     """Pictures that were captured, should be there, are not, and are not explained."""
     life = episode.life
@@ -63,12 +70,13 @@ def _missing(
         said_until_ns = min(until_ns, record.stored_until_ns(life) - GAP_WRITTEN_NS)
     spoiled = set(life.spoiled)
     fps = record.world.media.video.format.fps
-    begin, end = episode.start_ns * fps // SECOND_NS, until_ns * fps // SECOND_NS
+    begin_ns = min(episode.start_ns, first_ns) if until_ns > episode.start_ns else until_ns
+    begin, end = begin_ns * fps // SECOND_NS, until_ns * fps // SECOND_NS
     lost: list[int] = []
     for first, last in life.captured:
         for number in range(max(first, begin), min(last, end) + 1):
             at_ns, end_ns = picture_ns(record, number), picture_ns(record, number + 1)
-            if at_ns < episode.start_ns or end_ns > until_ns or number in found:
+            if at_ns < begin_ns or end_ns > until_ns or number in found:
                 continue
             if number in spoiled and at_ns > said_until_ns:
                 continue
@@ -100,14 +108,20 @@ def _explained(record: Record, life: Life) -> list[Span]:
             )
             spans.append(span)
         elif fields["kind"] == "fault" and fields["part"] == "camera":
-            at_ns = (
-                said.world_ns("delayed_since_ns") if "delayed_since_ns" in fields else said.at_ns
-            )
+            at_ns = said.when_ns()
             if fields["reason"] == "no pictures":
                 spans.append(Span(at_ns - 3 * SECOND_NS, life.ended_ns, "no pictures", at_ns))
-            elif spans and spans[-1].reason == "no pictures":
-                spans[-1] = spans[-1]._replace(to_ns=at_ns)
+            else:
+                _end_stall(spans, at_ns)
     return spans
+
+
+def _end_stall(spans: list[Span], at_ns: int) -> None:
+    """Pictures came again: the newest time without them is over."""
+    for at in reversed(range(len(spans))):
+        if spans[at].reason == "no pictures":
+            spans[at] = spans[at]._replace(to_ns=at_ns)
+            return
 
 
 def _refused_near(spans: list[Span], at_ns: int) -> bool:
@@ -124,6 +138,45 @@ def _covered(record: Record, spans: list[Span], at_ns: int, end_ns: int) -> bool
             if not overflow or record.in_trouble(STORAGE_TROUBLE, at_ns, 60 * SECOND_NS):
                 return True
     return False
+
+
+def _first_ns(record: Record, episode: Episode, presses: dict[str, int]) -> int:
+    """The first picture of what was begun by this press."""
+    pieces = [p for p in record.pieces if presses.get(p.recording) == episode.start_ns]
+    numbers = [picture.number for piece in pieces for picture in piece.pictures]
+    return picture_ns(record, min(numbers)) if numbers else episode.start_ns
+
+
+def _untold(record: Record) -> Iterator[Finding]:
+    """Every picture on the disk belongs to a recording that somebody had begun, or to its pre-event
+    time, which reaches back to a keyframe."""
+    pre_event_ns = record.world.settings.recording.pre_event_s * SECOND_NS
+    spans = []
+    for episode in record.episodes:
+        keyframes = [picture_ns(record, n) for n in sorted(episode.life.keyframes)]
+        horizon_ns = episode.start_ns - pre_event_ns
+        at = bisect_right(keyframes, horizon_ns)
+        group_ns = keyframes[at - 1] if at and pre_event_ns else horizon_ns
+        spans.append((max(group_ns, _capture_since(record, episode)), episode.end_ns))
+    spoiled = {number for life in record.witness.lives for number in life.spoiled}
+    for piece in record.pieces:
+        for picture in piece.pictures:
+            at_ns = picture_ns(record, picture.number)
+            told = any(a - TIME_TOLERANCE_NS <= at_ns <= b for a, b in spans)
+            if picture.number not in spoiled and not told:
+                text = f"picture {picture.number} in {piece.name} was taken when nobody had said so"
+                yield Finding("told to record", at_ns, text)
+                return
+
+
+def _capture_since(record: Record, episode: Episode) -> int:
+    """When the camera began to see before this: switched on, or taken off the dock."""
+    undocked = [
+        t.at_ns
+        for t in record.world.transitions
+        if t.event is Event.UNDOCK and episode.life.started_ns <= t.at_ns <= episode.start_ns
+    ]
+    return max([episode.life.started_ns, *undocked])
 
 
 # --- it begins where it should --------------------------------------------------------------------
@@ -223,17 +276,3 @@ def _wrong_pictures(record: Record) -> Iterator[Finding]:
                 text = f"picture {picture.number} in {piece.name} has another time than its own"
                 yield Finding("times", picture.at_ns, text)
                 return
-
-
-def _early_sound(record: Record, presses: dict[str, int]) -> Iterator[Finding]:
-    if record.world.settings.recording.pre_event_audio:
-        return
-    for piece in record.pieces:
-        pressed_ns = presses.get(piece.recording)
-        early = [
-            at for at in piece.sounds_ns if pressed_ns is not None and at < pressed_ns - 1000_000
-        ]
-        if early:
-            text = f"{piece.name} holds {len(early)} sound frames from before the press"
-            yield Finding("pre-event audio", early[0], text)
-            return

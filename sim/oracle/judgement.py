@@ -13,6 +13,7 @@ from sim.agency import BenchAgency
 from sim.faults import BY_NAME, Promise
 from sim.oracle.diary import diary_findings
 from sim.oracle.footage import footage_findings
+from sim.oracle.hands import hand_findings
 from sim.oracle.record import Finding, Record, read_record
 from sim.oracle.signs import sign_findings
 from sim.second_verifier import Judge
@@ -37,6 +38,7 @@ def judge(world: World, witness: Witness, agency: BenchAgency) -> list[Finding]:
     if report.ok:
         findings += footage_findings(record)
         findings += diary_findings(record)
+        findings += hand_findings(record)
     return findings
 
 

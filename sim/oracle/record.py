@@ -62,6 +62,12 @@ class Said(NamedTuple):
     def world_ns(self, name: str) -> int:
         return int(self.fields[name]) + self.life.origin_ns
 
+    def when_ns(self) -> int:
+        """When it was noted: a line that waited says so."""
+        return (
+            self.world_ns("delayed_since_ns") if "delayed_since_ns" in self.fields else self.at_ns
+        )
+
 
 class Picture(NamedTuple):
     """A picture of a segment: when it claims to have been taken, and its content."""
@@ -92,6 +98,24 @@ class Record:
 
     def of_kind(self, kind: str) -> Iterator[Said]:
         return (said for said in self.lines if said.fields["kind"] == kind)
+
+    def intervals(self, kind: str) -> list[tuple[int, int]]:
+        """From each line of this kind that says `on` to the one that ends it, or to the end of that
+        life."""
+        found: list[tuple[int, int]] = []
+        for life in self.witness.lives:
+            since_ns = -1
+            for said in self.of_kind(kind):
+                if said.life is not life:
+                    continue
+                if said.fields["on"] and since_ns < 0:
+                    since_ns = said.when_ns()
+                elif not said.fields["on"] and since_ns >= 0:
+                    found.append((since_ns, said.when_ns()))
+                    since_ns = -1
+            if since_ns >= 0:
+                found.append((since_ns, life.ended_ns))
+        return found
 
     def stored_until_ns(self, life: Life) -> int:
         """Before this everything must be durable when the life ends: the loss bound, and further

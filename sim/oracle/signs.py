@@ -30,10 +30,16 @@ class Phase(NamedTuple):
 def sign_findings(record: Record) -> list[Finding]:
     light = phases(record.witness.shown("front light"), record.world.loop.now_ns())
     findings = list(_dishonest(record, light))
+    stops = [
+        shown.at_ns
+        for shown in record.witness.shown("beeper")
+        if shown.level is Level.ON and shown.pattern == patterns.STOPPED.name
+    ]
     beeps = [shown.at_ns for shown in record.witness.shown("beeper") if shown.level is Level.ON]
     for episode in record.episodes:
         findings += _dark(record, episode, light)
         findings += _silent(record, episode, beeps)
+        findings += _stop_heard(record, episode, stops)
     findings += _lit_without_recording(record, light)
     return findings
 
@@ -52,7 +58,7 @@ def phases(history: list[Shown], end_ns: int) -> list[Phase]:
 
 def _dishonest(record: Record, light: list[Phase]) -> Iterator[Finding]:
     """It says "recording" while nothing has got durable for longer than allowed."""
-    proofs = sorted([*record.witness.footage_synced_ns, *(e.start_ns for e in record.episodes)])
+    proofs = sorted([*_newest_durable(record), *(e.start_ns for e in record.episodes)])
     for phase in light:
         if phase.pattern not in RECORDING:
             continue
@@ -68,18 +74,34 @@ def _dishonest(record: Record, light: list[Phase]) -> Iterator[Finding]:
             proof_ns = next_ns
 
 
+def _newest_durable(record: Record) -> list[int]:
+    """For each sync of footage, when the newest picture was taken that could be in it."""
+    fps = record.world.media.video.format.fps
+    runs = [(a * SECOND_NS // fps, (b + 1) * SECOND_NS // fps)
+            for life in record.witness.lives for a, b in life.handed]  # fmt: skip
+    starts = [start for start, _ in runs]
+    newest = []
+    for at_ns in record.witness.footage_synced_ns:
+        run = bisect_right(starts, at_ns) - 1
+        if run >= 0:
+            newest.append(min(at_ns, runs[run][1]))
+    return newest
+
+
 def _dark(record: Record, episode: Episode, light: list[Phase]) -> Iterator[Finding]:
     """While it records the light is on, but for covert mode."""
-    if record.world.settings.policy.covert:
-        return
+    covert = record.intervals("covert")
     from_ns, to_ns = episode.start_ns + HANDLING_NS, episode.end_ns
     for phase in light:
-        dark_ns = min(phase.to_ns, to_ns) - max(phase.from_ns, from_ns)
-        if phase.pattern in SAID or dark_ns <= HANDLING_NS:
+        since_ns, until_ns = max(phase.from_ns, from_ns), min(phase.to_ns, to_ns)
+        if phase.pattern in SAID or until_ns - since_ns <= HANDLING_NS:
             continue
-        if not _broken(record, ("light-fails",), max(phase.from_ns, from_ns)):
-            text = f"the front light says {phase.pattern!r} for {dark_ns / SECOND_NS:.3f} s"
-            yield Finding("the light is on", max(phase.from_ns, from_ns), text)
+        if any(a - HANDLING_NS <= since_ns and until_ns <= b + SECOND_NS for a, b in covert):
+            continue
+        if not _broken(record, ("light-fails",), since_ns):
+            dark_s = (until_ns - since_ns) / SECOND_NS
+            text = f"the front light says {phase.pattern!r} for {dark_s:.3f} s"
+            yield Finding("the light is on", since_ns, text)
             return
 
 
@@ -100,7 +122,7 @@ def _lit_without_recording(record: Record, light: list[Phase]) -> Iterator[Findi
 
 def _silent(record: Record, episode: Episode, beeps: list[int]) -> Iterator[Finding]:
     """From the start on there is something to hear at least as often as reminders are due."""
-    if record.world.settings.policy.covert:
+    if any(a <= episode.end_ns and b >= episode.start_ns for a, b in record.intervals("covert")):
         return
     due_ns = record.world.settings.sounds.reminder_s * SECOND_NS + 3 * SECOND_NS
     heard = beeps[bisect_left(beeps, episode.start_ns) : bisect_right(beeps, episode.end_ns)]
@@ -112,6 +134,20 @@ def _silent(record: Record, episode: Episode, beeps: list[int]) -> Iterator[Find
             text = f"nothing is heard for {(after - before) / SECOND_NS:.1f} s of a recording"
             yield Finding("beeps", before, text)
             return
+
+
+def _stop_heard(record: Record, episode: Episode, stops: list[int]) -> Iterator[Finding]:
+    """One long beep at the end of a recording, unless something else is going on."""
+    end_ns = episode.end_ns
+    around = [e.start_ns for e in record.episodes if end_ns < e.start_ns < end_ns + 4 * SECOND_NS]
+    late = episode.life.ended_ns < end_ns + 4 * SECOND_NS
+    covert = any(a <= end_ns <= b + SECOND_NS for a, b in record.intervals("covert"))
+    if not episode.orderly or around or late or covert or _deaf(record, end_ns, end_ns):
+        return
+    if record.in_trouble(STORAGE_TROUBLE, end_ns):
+        return
+    if not any(end_ns <= at_ns <= end_ns + 4 * SECOND_NS for at_ns in stops):
+        yield Finding("beeps", end_ns, "the stop was not heard")
 
 
 def _deaf(record: Record, from_ns: int, to_ns: int) -> bool:

@@ -13,7 +13,7 @@ from bwv_device import keys
 from bwv_device.errors import SealedFileError
 from bwv_device.evidence import age
 from bwv_device.evidence.seal import CHUNK, NONCE, TAG, Opener
-from hal.simulated.capture import MARKER
+from hal.simulated.body import MARKER
 from hal.simulated.disk import SimulatedDisk
 from sim.agency import BenchAgency
 
