@@ -114,9 +114,9 @@ def full(scale: float) -> list[Stage]:
     def some(count: float) -> int:
         return max(1, round(count * scale))
 
-    seeds = max(4, some(60))
+    seeds = max(10, some(60))
     return [
-        _power_cuts("power cuts, all alike", 16, 0),
+        _power_cuts("power cuts, all alike", 16, 0 if scale >= 0.1 else some(50_000)),
         _drawn_cuts(some(900), 100),
         Stage("ext4", [Slice(f"ext4 {n}", ext4_cuts, (n, 60)) for n in range(some(50))]),
         Stage("system calls", [Slice(f"calls {n}", system_calls, (n, 14, 140)) for n in range(14)]),

@@ -113,7 +113,7 @@ class Officer:
 
     def _switch_off(self) -> Iterator[int]:
         if self._world.agent:
-            self._world.happened("switched off")
+            self._world.happened("the officer switches off")
             self._world.agent.stop()
         yield self._draws.spread(5, 120) * SECOND_NS
 

@@ -79,6 +79,7 @@ class Simulation:
         self.world = world = World(
             settings, agency.device, agency.recipients, media=media, seed=f"seed {shift.seed}"
         )
+        world.on_happening = lambda happening: tell(happening.at_ns, happening.what)
         self.witness = Witness(world)
         self.nature = Nature(world, draws.stream("nature"))
         self.officer = Officer(world, draws.stream("officer"))
@@ -164,7 +165,6 @@ class Simulation:
 
     def _power_cut(self) -> None:
         world = self.world
-        self._tell(world.loop.now_ns(), "power cut")
         self.witness.ended("power cut")
         world.power_off()
         if self.faults.on(faults.TORN):
@@ -185,7 +185,6 @@ class Simulation:
                 world.disk.cut_during = number
 
     def _process_ended(self, how: str) -> None:
-        self._tell(self.world.loop.now_ns(), how)
         self.witness.ended(how)
         self.world.happened(how)
         self.world.vanish()
@@ -203,6 +202,7 @@ class Simulation:
         self.witness.look()
         if world.stopped() and not self._closing:
             self.witness.ended("switched off")
+            world.happened("off, in order")
             world.switched_off()
             self._boot_in(self._power.spread(2, 60) * SECOND_NS)
         elif world.agent and world.power.percent() == 0 and not world.power.charging:
@@ -275,7 +275,6 @@ class Simulation:
     def _prepare(self, before: Callable[[World], None]) -> Callable[[World], None]:
         def prepare(world: World) -> None:
             before(world)
-            self._tell(world.loop.now_ns(), "boot")
             assert world.agent
             world.agent.on_transition = world.noting(self._tell_transition)
             drifts, late = self.faults.on(faults.DRIFT), self.faults.on(faults.LATE)

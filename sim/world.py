@@ -104,6 +104,7 @@ class World:
         self.happenings: list[Happening] = []
         self.shown: dict[str, list[Shown]] = {}
         self.time = BootTime(self.loop, 0)
+        self.on_happening: Callable[[Happening], None] = lambda happening: None
         self.prepare: Callable[[World], None] = lambda world: None  # on every boot, before start
         self.powered = False
         self.disk.now_ns = self.loop.now_ns
@@ -267,3 +268,4 @@ class World:
     def happened(self, what: str) -> None:
         """For the record of what the world did."""
         self.happenings.append(Happening(self.loop.now_ns(), what))
+        self.on_happening(self.happenings[-1])

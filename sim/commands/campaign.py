@@ -85,4 +85,6 @@ def command(
         f"{len(results)} shifts, {totals['virtual_hours']:g} virtual hours, "
         f"{totals['totals'].get('power cuts', 0)} power cuts, {len(commands)} failed"
     )
+    struck = ", ".join(f"{name} {number}" for name, number in totals["strikes"].items())
+    console.print(f"struck: {struck or 'nothing'}", markup=False)
     sys.exit(BROKEN if commands else 0)

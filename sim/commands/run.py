@@ -16,7 +16,7 @@ BROKEN = 10
 @click.command()
 @click.option("--seed", type=click.IntRange(min=0), required=True)
 @of_a_shift
-@click.option("-v", "--verbose", is_flag=True, help="One line for each transition.")
+@click.option("-v", "--verbose", is_flag=True, help="A line for each thing that happens.")
 def command(seed: int, duration_s: int, fault_names: tuple[str, ...], verbose: bool) -> None:
     """Plays one drawn shift in virtual time and judges it from outside."""
 
