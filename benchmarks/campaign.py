@@ -109,15 +109,13 @@ def _commit() -> str:
 
 def _page(lines: list[str], scale: float) -> str:
     rows = "\n".join(f"- {line}" if not line.startswith(" ") else f"  {line}" for line in lines)
-    size = (
-        "The counts are the full ones."
-        if scale == 1
-        else (f"The counts are {scale:g} of those of `make campaign`.")
-    )
+    size = f"The counts are about {scale:g} of the full ones (`make campaign`)."
+    if scale == 1:
+        size = "The counts are the full ones."
     return (
         "# Reliability\n\n"
-        f"The last campaign, at commit {_commit()}, on two cores. {size} It is resumable and "
-        "took as long as the slices of each line together.\n\n"
+        f"The last campaign, at commit {_commit()}, on two cores. {size} "
+        "`make ci` runs a sample of the same on each change.\n\n"
         f"{rows}\n\n{stages.EXPLAINED}"
     )
 

@@ -65,7 +65,7 @@ class Took:
         text = f"{self.stage}: {self.done}, {len(self.failures)} failures{most}"
         text += f" ({counts})" if counts else ""
         text += f"; {self.seconds:.0f} s on one core"
-        return "\n".join([text, *(f"  {note}" for note in sorted(self.notes))])
+        return "\n".join([text, *(f"  - {note}" for note in sorted(self.notes))])
 
 
 class Slice(NamedTuple):
