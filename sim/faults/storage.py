@@ -1,0 +1,88 @@
+"""The card fails, fills up, dawdles, lies, rots."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Callable
+
+from hal.ports import SECOND_NS
+from hal.simulated.disk import Fault, Operation, PowerCut
+from sim.faults.strike import Strike, Struck, over
+
+
+def disk_error(error: int, *, short: bool = False) -> Callable[[Strike], Struck]:
+    """One of the next operations fails, and perhaps some after it."""
+
+    def strike(on: Strike) -> Struck:
+        disk, draws = on.world.disk, on.draws
+        times = draws.pick((1, 1, 2, 3, 10))
+        fault = Fault(disk.count + draws.below(40), error, times, short)
+        disk.faults.append(fault)
+
+        def repair() -> None:
+            if fault in disk.faults:
+                disk.faults.remove(fault)
+
+        return draws.spread(5, 30) * SECOND_NS, repair
+
+    return strike
+
+
+def read_only(strike: Strike) -> Struck:
+    """The kernel remounts the card read-only, for some time."""
+    disk = strike.world.disk
+    disk.refuse = lambda operation: errno.EROFS
+    return strike.draws.spread(1, 120) * SECOND_NS, lambda: setattr(disk, "refuse", never)
+
+
+def never(operation: Operation) -> int:
+    return 0
+
+
+def slow_sync(strike: Strike) -> Struck:
+    """Some syncs take up to ten seconds, as on a card that cleans up."""
+    disk, draws = strike.world.disk, strike.draws
+    longest_ms = draws.spread(50, 10_000)
+    before = disk.latency_ns
+
+    def latency_ns(operation: Operation) -> int:
+        slow = operation.verb == "sync" and draws.chance(300)
+        return draws.between(1, longest_ms) * 1_000_000 if slow else before(operation)
+
+    disk.latency_ns = latency_ns
+    return draws.spread(2, 100) * SECOND_NS, lambda: setattr(disk, "latency_ns", before)
+
+
+def full(strike: Strike) -> Struck:
+    """Something else fills the card, and goes away."""
+    disk, before = strike.world.disk, strike.world.disk.capacity_bytes
+    reserve = strike.world.settings.storage.reserve_mib << 20
+    room = strike.draws.pick((0, 1000, 300_000, reserve, reserve + 3_000_000))
+    disk.capacity_bytes = before - disk.free_bytes() + room
+    return strike.draws.spread(10, 90) * SECOND_NS, lambda: setattr(disk, "capacity_bytes", before)
+
+
+def lying_sync(strike: Strike) -> Struck:
+    """The card says that it stored, and did not; the power goes before it does."""
+    disk = strike.world.disk
+    disk.lies = True
+
+    def repair() -> None:
+        disk.lies = False
+        if strike.world.agent:
+            raise PowerCut
+
+    return strike.draws.spread(2, 30) * SECOND_NS, repair
+
+
+def erased_block(strike: Strike) -> Struck | None:
+    """A block that was synced reads as zeros."""
+    disk, draws = strike.world.disk, strike.draws
+    lengths = disk.durable_lengths()
+    files = [path for path in sorted(lengths) if lengths[path] > 1]
+    if not files:
+        return None
+    path = draws.pick(files)
+    length = min(draws.spread(512, 128 << 10), lengths[path])
+    disk.erase(path, draws.below(lengths[path] - length + 1), length)
+    return 0, over
