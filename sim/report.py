@@ -82,7 +82,8 @@ def write(world: World, folder: Path, verified: Report, exported: list[Exported]
     page = Environment(
         loader=PackageLoader("sim", "."), autoescape=select_autoescape(default=True)
     ).get_template("report.html.jinja")
-    rows = timeline(world, lines)
+    placed = list(_in_world_time(world, lines))
+    rows = timeline(world, placed)
     length_s = summary["shift_s"]
     _write(
         folder / "index.html",
@@ -91,7 +92,7 @@ def write(world: World, folder: Path, verified: Report, exported: list[Exported]
             films=films,
             rows=rows,
             length_s=length_s,
-            ticks=_ticks(world, lines),
+            ticks=_ticks(world, placed),
             sealed_example=next(x["segment"] for x in lines if x["kind"] == "seal"),
         ),
     )
@@ -122,6 +123,18 @@ def _states(world: World, end_s: float) -> Iterator[Bar]:
     for (start, state), (end, _) in zip(changes, [*changes[1:], (end_s, "")], strict=True):
         if end > start:
             yield Bar(start, end, state, state.replace(" ", "-"))
+
+
+MOMENTS = ("t", "first_pts_ns", "pressed_ns", "video_until_ns", "end_pts_ns")
+
+
+def _in_world_time(world: World, lines: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """Monotonic time starts anew at each boot; a timeline has one beginning."""
+    origin_ns = 0
+    for line in lines:
+        if line["kind"] == "boot":
+            origin_ns = world.origins_ns[line["boot"] - 1]
+        yield {**line, **{name: line[name] + origin_ns for name in MOMENTS if name in line}}
 
 
 def _footage(lines: list[dict[str, Any]]) -> Iterator[Bar]:

@@ -104,6 +104,7 @@ class World:
         self.happenings: list[Happening] = []
         self.shown: dict[str, list[Shown]] = {}
         self.time = BootTime(self.loop, 0)
+        self.origins_ns: list[int] = []  # for each boot, where its monotonic time starts
         self.on_happening: Callable[[Happening], None] = lambda happening: None
         self.prepare: Callable[[World], None] = lambda world: None  # on every boot, before start
         self.powered = False
@@ -119,6 +120,7 @@ class World:
             self.time = BootTime(self.loop, self.loop.now_ns() // SECOND_NS * SECOND_NS)
             self.clock.boot(self.time.origin_ns)
         time, origin_ns = self.time, self.time.origin_ns
+        self.origins_ns.append(origin_ns)
         pins = PanelPins(**self.settings.as_dict()["pins"])
         panel = self.panel = SimulatedPanel(pins, time, origin_ns)
         batch_ns = milliseconds(self.settings.recording.batch_ms)
