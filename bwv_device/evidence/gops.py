@@ -70,6 +70,11 @@ class GopQueue:
         while (following := self.start_ns(1)) is not None and following <= pts_ns:
             self.drop_oldest()
 
+    def forget_ended(self, pts_ns: int) -> None:
+        """Drops every group of which nothing is newer than `pts_ns`, even if none follows yet."""
+        while self._gops and self._gops[0][-1].end_ns <= pts_ns:
+            self.drop_oldest()
+
     def trim_newest(self, pts_ns: int) -> None:
         """Drops units before `pts_ns` from the group that is still open, keyframe and all."""
         if self._gops:

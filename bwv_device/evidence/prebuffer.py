@@ -53,6 +53,7 @@ class PreEventBuffer:
         """Everything held, at the press. The buffer is empty afterwards. What a camera that stalled
         left in it for too long is forgotten first."""
         self._gops.forget_before(now_ns - self._duration_ns)
+        self._gops.forget_ended(now_ns - self._duration_ns)
         start_ns = self._gops.start_ns()
         achieved = max(0, now_ns - start_ns) if start_ns is not None else 0
         shortfall = "" if achieved >= self._duration_ns else self._why(now_ns)

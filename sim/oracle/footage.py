@@ -209,6 +209,12 @@ def _beginning(
     if record.world.settings.recording.pre_event_s == 0 or not before:
         return
     expected_ns = before[at - 1] if at else before[0]
+    if at and _ended_before(record, life, expected_ns, horizon_ns):
+        at = 0  # the camera had stalled: what it left was forgotten as a whole
+        later = [at_ns for at_ns in before if at_ns > horizon_ns]
+        if not later:
+            return
+        expected_ns = later[0]
     if start_ns > max(expected_ns, horizon_ns) + TIME_TOLERANCE_NS:
         late_s = (start_ns - expected_ns) / SECOND_NS
         text = f"the recording starts {late_s:.3f} s after the keyframe it should start with"
@@ -233,6 +239,14 @@ def _presses(record: Record) -> dict[str, int]:
         for said in record.of_kind("open")
         if "pressed_ns" in said.fields
     }
+
+
+def _ended_before(record: Record, life: Life, keyframe_ns: int, horizon_ns: int) -> bool:
+    """Whether nothing was captured any more from this keyframe's run of pictures on."""
+    for first, last in life.handed:
+        if picture_ns(record, first) <= keyframe_ns <= picture_ns(record, last):
+            return picture_ns(record, last + 1) <= horizon_ns
+    return False
 
 
 def _history_since(record: Record, episode: Episode) -> int:
