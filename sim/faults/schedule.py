@@ -32,6 +32,7 @@ class Faults:
         self._streams = {name: draws.stream(name) for name in names}
         self._calm = False
         self._repairs: list[Repair] = []
+        self._until_ns: dict[str, int] = {}
         self.strikes: dict[str, int] = {}
 
     def on(self, name: str) -> bool:
@@ -62,9 +63,9 @@ class Faults:
         if self._calm or kind.strike is None:
             return
         self._later(kind)
-        if self._world.agent is None:
-            return
         now_ns = self._world.loop.now_ns()
+        if self._world.agent is None or now_ns < self._until_ns.get(kind.name, 0):
+            return  # one of a kind at a time
         self._count(kind, now_ns, 0)
         struck = kind.strike(
             Strike(self._world, self._officer, self._witness, self._streams[kind.name])
@@ -72,6 +73,7 @@ class Faults:
         if struck is None:
             return
         lasts_ns, repair = struck
+        self._until_ns[kind.name] = now_ns + lasts_ns
         self._witness.troubles[-1] = Trouble(kind.name, now_ns, now_ns + lasts_ns)
         self._repairs.append(repair)
 

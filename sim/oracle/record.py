@@ -24,8 +24,9 @@ from sim.world import World
 
 AUDIO_RATE_HZ = 48_000
 IN_RECORDING = (State.RECORDING, State.POST_EVENT)
-# How long a disk that was in trouble may need until all that waited is durable.
-RECOVERED_NS = 8 * SECOND_NS
+# How long a disk that was in trouble may need until all that waited is durable: the last sync that
+# was begun may take ten seconds.
+RECOVERED_NS = 12 * SECOND_NS
 STORAGE_TROUBLE = (
     "io-error", "no-space", "short-write", "read-only", "slow-sync", "storage-full", "lying-sync",
 )  # fmt: skip
