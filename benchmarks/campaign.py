@@ -109,7 +109,7 @@ def _commit() -> str:
 
 def _page(lines: list[str], scale: float) -> str:
     rows = "\n".join(f"- {line}" if not line.startswith(" ") else f"  {line}" for line in lines)
-    size = f"The counts are about {scale:g} of the full ones (`make campaign`)."
+    size = f"This is a small part ({scale:g}) of `make campaign`, which takes hours."
     if scale == 1:
         size = "The counts are the full ones."
     return (

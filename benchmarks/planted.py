@@ -38,6 +38,7 @@ class Control(NamedTuple):
 
     def __str__(self) -> str:
         by = ", ".join(self.promises) or "nothing"
+        by += f"; first by seed {self.by[0]}" if self.by else ""
         return f"{self.name}: {self.title}; caught in {self.caught} of {self.seeds} seeds ({by})"
 
 
@@ -111,7 +112,7 @@ def main() -> None:
         options.hours,
         until_failure=options.seeds is None,
     ):
-        print(control, f"first by seed {control.by[0]}" if control.by else "", flush=True)
+        print(control, flush=True)
         if options.hint and control.by:
             patch = PATCHES / f"{control.name}.patch"
             lines = patch.read_text().splitlines(keepends=True)
