@@ -97,14 +97,14 @@ def timed(work: Callable[..., Took]) -> Callable[..., Took]:
 def sampled() -> list[Stage]:
     """A few minutes on two cores."""
     return [
-        _power_cuts("power cuts, all alike", 8, 550),
+        _power_cuts("power cuts, all alike", 8, 500),
         _drawn_cuts(8, 50),
         Stage("ext4", [Slice(f"ext4 {n}", ext4_cuts, (n, 32)) for n in range(2)]),
         Stage("system calls", [Slice(f"calls {n}", system_calls, (n, 2, 14)) for n in range(2)]),
         _shifts(60, 5),
         Stage("planted", [Slice(f"planted {p}", planted_bug, (p, 0)) for p in PATCHES]),
-        Stage("bit flips", [Slice(f"flips {n}", flips, (n, 8, 16_000)) for n in range(8)]),
-        Stage("fuzzed", [Slice(f"fuzzed {n}", fuzzed, (n, 11)) for n in fuzz.TARGET_NAMES]),
+        Stage("bit flips", [Slice(f"flips {n}", flips, (n, 8, 12_000)) for n in range(8)]),
+        Stage("fuzzed", [Slice(f"fuzzed {n}", fuzzed, (n, 9)) for n in fuzz.TARGET_NAMES]),
         Stage("soak", [Slice("soak", soaked, (6.0,))]),
     ]
 
