@@ -189,7 +189,7 @@ def ext4_cuts(seed: int, count: int) -> Took:
     took = Took("ext4", outcome.cuts, list(outcome.failures))
     if seed == 0:
         for name, wishes in ext4.PLANTED.items():
-            control = ext4.run(16, seed, **wishes)
+            control = ext4.run(80, seed, **wishes)
             took.notes.append(f"planted, {name}: {len(control.failures)} failures, as they must")
             if not control.failures:
                 took.failures.append(f"planted, {name}: not caught")

@@ -35,6 +35,7 @@ class Journal:
         self._unwritten: deque[Note] = deque()
         self._dropped = 0
         self._finished = self._unsettled = False
+        self._stopped: Callable[[], None] = lambda: None
         self._acknowledged: Head | None = None
         self.anchor: Anchor | None = None
         self.on_open: Callable[[Recovered], None] = lambda recovered: None
@@ -69,9 +70,10 @@ class Journal:
 
     def note(self, kind: str, **fields: Any) -> None:
         """A ledger line, in order with everything else. Kept while the ledger is unusable."""
-        if self._finished:
-            return
-        note = Note(kind, self._loop.now_ns(), fields)
+        if not self._finished:
+            self._write(Note(kind, self._loop.now_ns(), fields))
+
+    def _write(self, note: Note) -> None:
         vault = self._vault
         if vault is None:
             self._keep(note)
@@ -81,15 +83,16 @@ class Journal:
         )
 
     def finish(self, done: Callable[[], None]) -> None:
-        """The `stop` line, the last of this boot: whatever is noted later is too late. Files that
+        """The `stop` line, the last of this boot: whatever is noted later is too late. A line that
+        the disk refuses is tried once more, behind a ledger that is opened anew. Files that
         met an error are explained first, by a recovery; `on_open` then asks for the end again."""
         if self._unsettled and self._vault is not None:
             self._acknowledged = self._vault.acknowledged
             self.open("segment fault")
             return
-        self.note("stop")
-        self._finished = True
-        self._lane.submit(lambda: None, lambda outcome: done())
+        if not self._finished:
+            self._finished, self._stopped = True, done
+            self._write(Note("stop", self._loop.now_ns(), {}))
 
     def submit(self, job: Callable[[Vault], Anchor], done: Done) -> None:
         """A job on the open vault. `done` hears `LedgerError` where the ledger broke."""
@@ -115,6 +118,8 @@ class Journal:
             self._broken(vault, outcome.error)
             return
         self.anchor = outcome.value
+        if note.kind == "stop":
+            self._stopped()
 
     def _keep(self, note: Note) -> None:
         if len(self._unwritten) < UNWRITTEN_LIMIT:
@@ -136,6 +141,9 @@ class Journal:
             if isinstance(outcome.error, OpeningError):
                 self._acknowledged = outcome.error.acknowledged
             self.on_fault(outcome.error)
+            if self._finished:  # it was tried again once: the next boot will explain it
+                self._stopped()
+                return
             self._loop.call_at(self._loop.now_ns() + RETRY_NS, lambda: self.open(cause))
             return
         self._vault, recovered = outcome.value
@@ -144,7 +152,8 @@ class Journal:
         unwritten, self._unwritten = self._unwritten, deque()
         for note in unwritten:
             # Delayed twice, the first time counts.
-            self.note(note.kind, **{"delayed_since_ns": note.t_ns, **note.fields})
+            waited = {"delayed_since_ns": note.t_ns, **note.fields}
+            self._write(note._replace(t_ns=self._loop.now_ns(), fields=waited))
         if self._dropped:
             self.note("fault", part="ledger", reason="lines dropped", count=self._dropped)
             self._dropped = 0
