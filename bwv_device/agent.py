@@ -34,14 +34,19 @@ STALL_NS = SECOND_NS
 class _Sink:
     """The agent's ear for capture backends: only posts, from any thread."""
 
-    def __init__(self, loop: Loop, recorder: Recorder) -> None:
-        self._loop, self._recorder = loop, recorder
+    def __init__(
+        self,
+        loop: Loop,
+        take: Callable[[Sequence[AccessUnit]], None],
+        lost: Callable[[CaptureLoss], None],
+    ) -> None:
+        self._loop, self._take, self._lost = loop, take, lost
 
     def units(self, batch: Sequence[AccessUnit]) -> None:
-        self._loop.post(lambda: self._recorder.take(batch))
+        self._loop.post(lambda: self._take(batch))
 
     def lost(self, loss: CaptureLoss) -> None:
-        self._loop.post(lambda: self._recorder.lost(loss))
+        self._loop.post(lambda: self._lost(loss))
 
 
 class Agent:
@@ -65,7 +70,7 @@ class Agent:
         self._body = BodyWatch(board, settings, self.journal.note, self.cues.alarm, self._spent)
         self._telemetry = Telemetry(board.mqtt, settings.device.agency, board.identity.device)
         self._gestures = Gestures(loop, settings.buttons, self._gesture)
-        self._sink = _Sink(loop, self.recorder)
+        self._sink = _Sink(loop, self._take, self.recorder.lost)
         self.state = State.STARTING
         self.on_transition: Callable[[State, Event, State], None] = lambda a, e, b: None
         self.on_stopped: Callable[[], None] = lambda: None
@@ -320,6 +325,11 @@ class Agent:
             self._cancel("stall")
             self._board.camera.stop()
             self._board.microphone.stop()
+
+    def _take(self, batch: Sequence[AccessUnit]) -> None:
+        """A camera that goes on after it was stopped, in the dock say, is not looked at."""
+        if self._capturing:
+            self.recorder.take(batch)
 
     def _watch_pictures(self) -> None:
         """Notices a camera that stopped delivering without saying so."""

@@ -142,3 +142,36 @@ def test_what_a_stalled_camera_left_in_the_buffer_is_forgotten(camera: Make) -> 
     it.run(seconds=2)
     opened = it.ledger("open")[0]
     assert opened["pressed_ns"] - opened["first_pts_ns"] < 7 * SECOND_NS
+
+
+def test_a_camera_that_stops_late_shows_nothing_of_the_dock(camera: Make, tmp_path: Path) -> None:
+    it = camera(recording={"pre_event_s": 30})
+    it.run(seconds=5)
+    it.camera.stop_ns = 8 * SECOND_NS
+    it.put_in_dock(True)
+    it.run(seconds=4)
+    it.put_in_dock(False)
+    undocked_ns = it.loop.now_ns()
+    it.run(seconds=15)
+    it.press_record_twice()
+    it.run(seconds=2)
+    finish(it)
+    it.shut_down()
+    assert numbers(it, tmp_path)[0] * SECOND_NS // 30 >= undocked_ns
+
+
+def test_a_stop_line_that_the_disk_refuses_is_tried_once_more(camera: Make, tmp_path: Path) -> None:
+    it = started(camera)
+    finish(it)
+    left = [1]
+
+    def refuse(operation: Operation) -> int:
+        """The sync of the very last line."""
+        last = it.state() == "stopped" and operation.verb == "sync" and left[0] > 0
+        left[0] -= last
+        return errno.EIO if last else 0
+
+    it.disk.refuse = refuse
+    it.shut_down()
+    assert left == [0]
+    assert it.verify(tmp_path).complete
