@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 from benchmarks.ext4.blocklog import Replay, entry_count
 from benchmarks.ext4.rig import Rig, RigError, mounted
+from bwv_device.errors import BwvError
 from bwv_device.evidence.verify import verify
 from hal.host import HostDisk
 from sim import powercuts
@@ -148,7 +149,7 @@ def _examine(
             word = Judge(root, [agency.root]).judge()
             if word != "whole":
                 failures.append(f"the second verifier says {word}")
-    except RigError as error:
+    except (RigError, BwvError, OSError) as error:  # it can't even be mounted, or used
         return [str(error)]
     return failures[:3]
 
