@@ -8,11 +8,16 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+from cryptography import x509
+
 from bwv_device import __version__, patterns
+from bwv_device.assignment import Assignments
 from bwv_device.body import BodyWatch
 from bwv_device.cues import Cues
+from bwv_device.delivery import Delivery
 from bwv_device.evidence import age
 from bwv_device.evidence.recovery import Recovered
+from bwv_device.evidence.statement import Statement
 from bwv_device.gestures import Gesture, Gestures
 from bwv_device.journal import Journal
 from bwv_device.loop import Loop, Outcome
@@ -25,7 +30,7 @@ from bwv_device.state import Action, Event, Ignored, Refusal, State, decide
 from bwv_device.storage import Room
 from bwv_device.telemetry import Telemetry
 from bwv_device.wallclock import HonestClock
-from hal.ports import SECOND_NS, AccessUnit, Board, CaptureLoss, Edge, Timer
+from hal.ports import SECOND_NS, AccessUnit, Board, CaptureLoss, Edge, Timer, UtcReading
 
 # Pictures must come at least this often, or the camera counts as stalled.
 STALL_NS = SECOND_NS
@@ -59,8 +64,11 @@ class Agent:
         settings: Settings,
         recipients: Sequence[age.Recipient],
         config_sha256: str = "",
+        roots: Sequence[x509.Certificate] = (),
     ) -> None:
-        board = replace(board, clock=HonestClock(board.clock))
+        """Without `roots`, the agency's, no receipt can be judged, and nothing is delivered."""
+        self._clock = HonestClock(board.clock)
+        board = replace(board, clock=self._clock)
         self._board, self._loop, self._settings = board, loop, settings
         about = {"software": __version__, "config_sha256": config_sha256}
         self.journal = Journal(board, loop, about)
@@ -69,6 +77,8 @@ class Agent:
         self._snapshots = Snapshots(board, loop, self.journal, recipients)
         self._body = BodyWatch(board, settings, self.journal.note, self.cues.alarm, self._spent)
         self._telemetry = Telemetry(board.mqtt, settings.device.agency, board.identity.device)
+        self.delivery = Delivery(board, loop, self.journal, settings.dock, roots)
+        self.assignments = Assignments(board.identity.device, self.journal.note, roots)
         self._gestures = Gestures(loop, settings.buttons, self._gesture)
         self._sink = _Sink(loop, self._take, self.recorder.lost)
         self.state = State.STARTING
@@ -95,6 +105,10 @@ class Agent:
         self.recorder.on_fault = self._storage_fault
         self.recorder.on_ended = self._recording_ended
         self.recorder.on_keyframe = self._keyframe
+        self.delivery.on_time = self._time_told
+        self.delivery.on_assignment = self._assigned
+        self.delivery.on_change = self._show
+        self.delivery.may_send = lambda: self._body.band not in (Band.CRITICAL, Band.EMPTY)
         board.record_button.listen(self._edges(self._gestures.record.edge))
         board.marker_button.listen(self._edges(self._gestures.marker.edge))
         board.dock.listen(lambda docked: self._loop.post(lambda: self._dock(docked)))
@@ -131,6 +145,7 @@ class Agent:
         if action is Action.RECORD:
             self._start_recording(reason)
         elif action is Action.BUFFER:
+            self.delivery.end()
             self._capture(True)
             if self._board.dock.docked():
                 self.handle(Event.DOCK)
@@ -140,6 +155,7 @@ class Agent:
         elif action is Action.RESUME:
             self._cancel("post-event")
         elif action is Action.STOP:
+            self.delivery.end()
             self._end_covert()
             if self.recorder.recording is None and self.journal.usable:
                 self._write_stop()
@@ -155,7 +171,7 @@ class Agent:
         now_ns = self._loop.now_ns()
         self._pressed_ns, self._informed = now_ns, False
         self.recorder.location = self._location()
-        officer = self._settings.device.officer
+        officer = self.assignments.officer or self._settings.device.officer
         self.recorder.start(Request(trigger, officer, now_ns))
         self.cues.begin()
         self._speak_notice()
@@ -180,17 +196,16 @@ class Agent:
     def _settle_in_dock(self) -> None:
         self._capture(False)
         self.recorder.forget()
-        anchor = self.journal.anchor
-        self.journal.note("dock", docked=True)
-        if anchor is not None:
-            uplink = self._board.uplink
-            self._loop.lane("uplink").submit(
-                lambda: uplink.offer_anchor(anchor), self._anchor_offered
-            )
+        self.delivery.begin()
 
-    def _anchor_offered(self, outcome: Outcome) -> None:
-        if outcome.error is not None:
-            self.journal.note("fault", part="uplink", reason=str(outcome.error))
+    def _time_told(self, reading: UtcReading) -> None:
+        """The store knows the time; the `time` line says how far the camera was off."""
+        self._clock.correct(reading)
+        self._body.look(self._loop.now_ns())
+
+    def _assigned(self, said: Statement) -> None:
+        self.assignments.take(said)
+        self.delivery.assignment = self.assignments.version
 
     def _write_stop(self) -> None:
         self._capture(False)
@@ -359,8 +374,12 @@ class Agent:
 
     def _vault_opened(self, recovered: Recovered) -> None:
         self._fault = False
+        self.assignments.remember(recovered.found.assignment)
+        self.delivery.assignment = self.assignments.version
         if self.state is State.STOPPED:
             self._write_stop()
+        elif self.state is State.DOCKED:
+            self.delivery.begin()  # a new boot of the ledger: a new docking
         elif self.state is State.STARTING:
             self.handle(Event.STARTED)
             self._tick()
@@ -408,7 +427,7 @@ class Agent:
         if recording is not None:
             self._last_recording = recording.id
         able = not self._unmet()
-        self.cues.status(self.state, able=able, fault=self._fault)
+        self.cues.status(self.state, able=able, fault=self._fault, delivery=self.delivery.outcome)
         self._telemetry.publish(
             {
                 "state": self.state.value,

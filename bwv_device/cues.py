@@ -17,6 +17,13 @@ from hal.ports import Board, Indicator, Pattern, Timer
 
 Note = Callable[..., None]
 
+DELIVERY = {
+    "delivering": patterns.DELIVERING,
+    "kept": patterns.UNDELIVERED,
+    "denied": patterns.UNDELIVERED,
+    "refused": patterns.UNDELIVERED,
+}
+
 
 class Cues:
     """Speaks for the agent. Every change of what the light says becomes a ledger line."""
@@ -84,9 +91,10 @@ class Cues:
             reminders=self._reminders,
         )
 
-    def status(self, state: State, *, able: bool, fault: bool) -> None:
-        """The status light, by state and by whether a press would be obeyed."""
-        pattern = self._status_pattern(state, able=able, fault=fault)
+    def status(self, state: State, *, able: bool, fault: bool, delivery: str = "") -> None:
+        """The status light, by state and by whether a press would be obeyed; in the dock, by what
+        the delivery has come to."""
+        pattern = self._status_pattern(state, able=able, fault=fault, delivery=delivery)
         if pattern != self._status:
             self._status = pattern
             self._board.status_light.show(pattern, None, pattern)
@@ -169,13 +177,13 @@ class Cues:
         else:
             self._board.beeper.play(pattern)
 
-    def _status_pattern(self, state: State, *, able: bool, fault: bool) -> Pattern:
+    def _status_pattern(self, state: State, *, able: bool, fault: bool, delivery: str) -> Pattern:
         if self._covert or state is State.STOPPED:
             return patterns.DARK
         if fault:
             return patterns.FAULT
         if state is State.DOCKED:
-            return patterns.DOCKED
+            return DELIVERY.get(delivery, patterns.DOCKED)
         return patterns.READY if able else patterns.UNABLE
 
     def _device_failed(self, name: str, error: str) -> None:

@@ -66,3 +66,16 @@ class SealedFileError(BwvError):
     """A sealed file that does not open: malformed, altered, or sealed to somebody else."""
 
     exit_code = 9
+
+
+class CustodyError(BwvError):
+    """Something custody may not, or can't, do."""
+
+    exit_code = 13
+
+
+class EvidenceStoreError(BwvError):
+    """An evidence store that can't be used."""
+
+    exit_code = 14
+    retry = True

@@ -32,6 +32,18 @@ ROOT_KEY, ROOT = "agency-root-key.pem", "agency-root.pem"
 CA_KEY, CA = "device-ca-key.pem", "device-ca.pem"
 IDENTITY, RECIPIENTS = "agency-identity.txt", "agency-recipients.txt"
 DEVICE_KEY, DEVICE = "device-key.pem", "device.pem"
+ROLES_CA_KEY, ROLES_CA = "roles-ca-key.pem", "roles-ca.pem"
+# Organizational unit of the CA that certifies roles (docs/format.md, 6.1).
+ROLES_UNIT = "roles CA"
+ROLES = (
+    "intake",
+    "configuration",
+    "custodian",
+    "reviewer",
+    "disclosure",
+    "auditor",
+    "retention",
+)
 
 # What a damaged or hostile certificate makes the parser raise, in parts at first use.
 UNREADABLE_CERTIFICATE = (
@@ -82,9 +94,15 @@ def agency_files(
     ca = _certificate(f"{agency} device CA", ca_key, issuer, now, 10 * YEAR, 0, entropy)
     identity = age.generate_identity(recipient_type, entropy)
     recipient = f"{identity.recipient()}\n"
+    roles_key = signature.private_key(entropy.token(48))
+    roles = _certificate(
+        f"{agency} roles CA", roles_key, issuer, now, 10 * YEAR, 0, entropy, unit=ROLES_UNIT
+    )
     return {
         ROOT_KEY: _private_pem(root_key),
         CA_KEY: _private_pem(ca_key),
+        ROLES_CA_KEY: _private_pem(roles_key),
+        ROLES_CA: roles.public_bytes(Encoding.PEM),
         IDENTITY: f"# public key: {recipient}{identity}\n".encode(),
         ROOT: root.public_bytes(Encoding.PEM),
         CA: ca.public_bytes(Encoding.PEM),
@@ -111,6 +129,35 @@ def device_files(
     }
 
 
+def make_role(
+    agency: Path, folder: Path, name: str, role: str, entropy: Entropy, now: datetime.datetime
+) -> Path:
+    """A person's or service's role key, certified by the roles CA in `agency`. Returns the path of
+    the file that holds both."""
+    files = {ROLES_CA_KEY: _read(agency / ROLES_CA_KEY), ROLES_CA: _read(agency / ROLES_CA)}
+    made = role_files(files, name, role, entropy, now)
+    _write_all(folder, made)
+    return folder / next(iter(made))
+
+
+def role_files(
+    agency: Mapping[str, bytes], name: str, role: str, entropy: Entropy, now: datetime.datetime
+) -> dict[str, bytes]:
+    """One file `<name>.<role>-key.pem`: the private key, the certificate, its issuer's."""
+    if role not in ROLES:
+        raise KeyFileError(f"{role!r} is no role.", f"Choose one of {', '.join(ROLES)}.")
+    if not re.fullmatch(r"[A-Za-z0-9 ._@-]{1,64}", name):
+        raise KeyFileError(f"{name!r} is no name.", "Use 1-64 letters, digits, spaces, . _ @ -.")
+    issuer = Issuer(
+        parse_private_key(agency[ROLES_CA_KEY], ROLES_CA_KEY),
+        parse_certificates(agency[ROLES_CA], ROLES_CA)[0],
+    )
+    key = signature.private_key(entropy.token(48))
+    certificate = _certificate(name, key, issuer, now, 2 * YEAR, None, entropy, unit=role)
+    pem = certificate.public_bytes(Encoding.PEM) + agency[ROLES_CA]
+    return {f"{name.replace(' ', '-')}.{role}-key.pem": _private_pem(key) + pem}
+
+
 def _certificate(
     name: str,
     key: ec.EllipticCurvePrivateKey,
@@ -119,9 +166,13 @@ def _certificate(
     lifetime: datetime.timedelta,
     path_length: int | None,
     entropy: Entropy,
+    unit: str = "",
 ) -> x509.Certificate:
     """`path_length` None makes an end entity; else a CA that may have so many CAs below it."""
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    names = [x509.NameAttribute(NameOID.COMMON_NAME, name)]
+    if unit:
+        names.append(x509.NameAttribute(NameOID.ORGANIZATIONAL_UNIT_NAME, unit))
+    subject = x509.Name(names)
     is_ca = path_length is not None
     builder = (
         x509.CertificateBuilder()

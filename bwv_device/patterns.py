@@ -41,6 +41,8 @@ READY = _blink("ready", Level.GREEN, 1000, 1000)
 UNABLE = _steady("cannot record", Level.AMBER)
 FAULT = _steady("fault", Level.RED)
 DOCKED = _steady("docked", Level.GREEN)
+DELIVERING = _blink("delivering", Level.GREEN, 200, 1800)
+UNDELIVERED = _blink("docked, footage not delivered", Level.AMBER, 1000, 1000)
 
 # Beeper.
 STARTED = _beeps("recording started", 2, 100)

@@ -127,6 +127,20 @@ class Storage(Section):
 
 
 @dataclass(frozen=True, slots=True)
+class Dock(Section):
+    store: Annotated[str, Len(0, 512)] = ""
+    root: Annotated[str, Len(1)] = "keys/agency-root.pem"
+    credentials: Annotated[str, Len(0)] = "keys/store-credentials.toml"
+    ca: str = ""
+    client_certificate: str = ""
+    bandwidth_kbps: Annotated[int, Interval(ge=0, le=10_000_000)] = 0
+    replicas_min: Annotated[int, Interval(ge=0, le=8)] = 0
+    greeting_wait_s: Annotated[int, Interval(ge=1, le=600)] = 30
+    poll_ms: Annotated[int, Interval(ge=100, le=60_000)] = 2000
+    resend_s: Annotated[int, Interval(ge=10, le=3600)] = 120
+
+
+@dataclass(frozen=True, slots=True)
 class Pins(Section):
     front_light: Pin = 17
     status_green: Pin = 22
@@ -154,6 +168,7 @@ class Settings(Section):
     policy: Policy = field(default_factory=Policy)
     location: Location = field(default_factory=Location)
     storage: Storage = field(default_factory=Storage)
+    dock: Dock = field(default_factory=Dock)
     pins: Pins = field(default_factory=Pins)
 
     def as_dict(self) -> dict[str, Any]:

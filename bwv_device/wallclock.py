@@ -38,11 +38,32 @@ class HonestClock:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._word: _Word | None = None
+        self._told: _Word | None = None
 
     def monotonic_ns(self) -> int:
         return self._clock.monotonic_ns()
 
+    def correct(self, told: UtcReading) -> None:
+        """The evidence store has said what time it is now."""
+        now_ns = self._clock.monotonic_ns()
+        word = _Word(RANK[told.source], told.utc_ns - now_ns, told.error_ns, now_ns)
+        if self._told is None or told.error_ns < self._reading_told(now_ns, self._told).error_ns:
+            self._told = self._word = word
+
     def utc(self) -> UtcReading:
+        """The better of what the clock says and what the store has said."""
+        reading = self._from_clock()
+        if self._told is None:
+            return reading
+        told = self._reading_told(self._clock.monotonic_ns(), self._told)
+        return told if told.error_ns < reading.error_ns else reading
+
+    @staticmethod
+    def _reading_told(now_ns: int, word: _Word) -> UtcReading:
+        drifted_ns = (now_ns - word.at_ns) * DRIFT_PPM // 1_000_000
+        return UtcReading(word.offset_ns + now_ns, word.error_ns + drifted_ns, "store")
+
+    def _from_clock(self) -> UtcReading:
         reading, now_ns = self._clock.utc(), self._clock.monotonic_ns()
         rank, offset_ns = RANK.get(reading.source, 0), reading.utc_ns - now_ns
         word = self._word

@@ -7,7 +7,7 @@ from pathlib import Path
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key
 from cryptography.x509.oid import NameOID
 
 
@@ -16,7 +16,8 @@ class SoftwareIdentity:
 
     def __init__(self, key_pem: bytes, certificate_pem: bytes) -> None:
         key = load_pem_private_key(key_pem, password=None)
-        certificate = x509.load_pem_x509_certificates(certificate_pem)[0]
+        chain = x509.load_pem_x509_certificates(certificate_pem)
+        certificate = chain[0]
         if not isinstance(key, ec.EllipticCurvePrivateKey):
             raise ValueError("the device key is not an elliptic-curve key")
         if certificate.public_key() != key.public_key():
@@ -25,7 +26,8 @@ class SoftwareIdentity:
         self._key = key
         self._algorithm = ec.ECDSA(SHA256(), deterministic_signing=True)
         self.device = str(names[0].value)
-        self.certificate_pem = certificate_pem
+        # Written anew: the file may hold the private key as well, and this leaves the machine.
+        self.certificate_pem = b"".join(c.public_bytes(Encoding.PEM) for c in chain)
 
     @classmethod
     def load(cls, key: Path, certificate: Path) -> SoftwareIdentity:

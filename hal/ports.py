@@ -8,7 +8,7 @@ thread; a sink never blocks and never raises.
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
@@ -315,11 +315,98 @@ class Anchor(NamedTuple):
     digest: str
 
 
-class Uplink(Protocol):
-    """The dock's line to the evidence store."""
+class StoreTrouble(enum.Enum):
+    """What a store's refusal means for what happens next."""
 
-    def offer_anchor(self, anchor: Anchor) -> None:
-        """`OSError` when the store can't be reached."""
+    TRANSIENT = "transient"  # the same request may go through later
+    FULL = "full"  # wait: there may be room later
+    MISSING = "missing"  # there is no such object
+    EXISTS = "exists"  # there is one already, and it was not touched
+    REFUSED = "refused"  # never this object; others may go through
+    DENIED = "denied"  # nothing at all with these credentials, on this dock
+
+
+class StoreError(OSError):
+    """A store did not do what it was asked for."""
+
+    def __init__(self, trouble: StoreTrouble, message: str) -> None:
+        super().__init__(message)
+        self.trouble = trouble
+
+
+class Body(Protocol):
+    """What is to be stored: bytes that are read when they are needed."""
+
+    @property
+    def length(self) -> int: ...
+
+    @property
+    def sha256(self) -> str:
+        """Lower-case hex."""
+        ...
+
+    def read(self, offset: int, length: int) -> bytes: ...
+
+
+class Uplink(Protocol):
+    """The dock's line to the evidence store: a camera may create, and read what is for it.
+
+    Every object is created whole, or not at all; `StoreError` says what a failure means. After an
+    error an object may have been created all the same: its answer was lost.
+    """
+
+    def create(self, key: str, body: Body) -> None:
+        """Never overwrites: `EXISTS` where the key is taken, whatever it holds. A body that does
+        not have its digest is `REFUSED`."""
+        ...
+
+    def read(self, key: str, limit: int) -> bytes:
+        """A small object. `MISSING` where there is none, `REFUSED` where it is longer."""
+        ...
+
+
+class Stored(NamedTuple):
+    """An object as a store knows it. `version` is "" where the store keeps none."""
+
+    key: str
+    length: int
+    version: str
+
+
+class EvidenceStore(Uplink, Protocol):
+    """The custody's side of a store."""
+
+    def entries(self, prefix: str, after: str = "") -> Iterator[Stored]:
+        """Objects that are not hidden, in the order of their keys, from behind `after` on."""
+        ...
+
+    def stat(self, key: str) -> Stored: ...
+
+    def versions(self, key: str) -> list[Stored]:
+        """Everything that was ever created under a key and is not hidden, the oldest first."""
+        ...
+
+    def blocks(self, stored: Stored) -> Iterator[bytes]:
+        """Its bytes, as they are on the store now. Also of an object that is hidden."""
+        ...
+
+    def retain(self, stored: Stored, until_utc_s: int) -> bool:
+        """Forbids erasing before a time. False where this store can't."""
+        ...
+
+    def hold(self, stored: Stored, on: bool) -> bool:
+        """Forbids erasing until it is lifted. False where this store can't."""
+        ...
+
+    def hide(self, key: str) -> None:
+        """No list or read shows it any more; `unhide` brings it back."""
+        ...
+
+    def unhide(self, key: str) -> None: ...
+
+    def erase(self, key: str) -> None:
+        """For ever, hidden or not. `DENIED` where the store protects it. Nothing, where it is gone
+        already."""
         ...
 
 

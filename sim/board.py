@@ -17,10 +17,10 @@ from hal.simulated.body import (
     SimulatedMqtt,
     SimulatedPower,
     SimulatedSpeaker,
-    SimulatedUplink,
 )
 from hal.simulated.capture import SimulatedCamera, SimulatedMicrophone
 from hal.simulated.panel import SimulatedPanel
+from hal.simulated.store import SimulatedUplink
 from hal.stills import PyavStills
 from sim.scene import Scene
 from sim.sound import Sound, street

@@ -144,7 +144,15 @@ def make_camera(
         table[name] = {**table.get(name, {}), **values}
     checked = check(table, "of this camera")
     media = stub_media(checked.video.bitrate_kbps * 1000, checked.video.fps)
-    world = World(checked, agency.device, agency.recipients, media=media, seed=seed, docked=docked)
+    world = World(
+        checked,
+        agency.device,
+        agency.recipients,
+        media=media,
+        seed=seed,
+        docked=docked,
+        roots=[agency.root],
+    )
     camera = Camera(world, agency)
     if boot:
         camera.boot()

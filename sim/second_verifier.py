@@ -61,6 +61,7 @@ class Judge:
         self.loose_bytes: list[Fields] = []
         self.previous, self.number, self.last_kind, self.last_boot = "0" * 64, 0, "", 0
         self.device: str | None = None
+        self.docked, self.custodians, self.received = "", dict[str, Any](), set[str]()
 
     def judge(self) -> str:
         strangers = [path.name for path in self.vault.iterdir()]
@@ -115,7 +116,10 @@ class Judge:
             self.number, self.previous = fields["n"], sha256(raw[at:end])
             self.by_number[self.number] = self.previous
             self.last_kind = fields["kind"]
+            if at == 0:
+                self.docked, self.custodians, self.received = "", {}, set()
             self.follow(boot, fields)
+            self.follow_dock(fields)
             self.last_boot = boot
             at = end + 1
         if at < len(raw) or at == 0:
@@ -154,7 +158,7 @@ class Judge:
 
     def follow(self, boot: int, fields: Fields) -> None:
         kind = fields["kind"]
-        if kind not in REQUIRED and kind != "wipe":
+        if kind not in REQUIRED:
             return
         wrong = self.what_is_wrong(boot, kind, fields)
         if wrong:
@@ -170,8 +174,6 @@ class Judge:
 
     def what_is_wrong(self, boot: int, kind: str, fields: Fields) -> str:
         """The rules of section 3.5, in words where one is broken."""
-        if kind == "wipe":
-            return "wipe is reserved"
         for field in REQUIRED[kind].split():
             value, form = fields.get(field), FORMS.get(field)
             if form is None and (type(value) is not int or value < 0):
@@ -193,6 +195,49 @@ class Judge:
         if kind == "recovered" and fields["attested_length"] != attested:
             return "the attested length is not as synced"
         return ""
+
+    # --- receipts and removals ----------------------------------------------------------------
+
+    def follow_dock(self, fields: Fields) -> None:
+        kind, name = fields["kind"], fields.get("segment")
+        if kind == "dock":
+            nonce = fields.get("nonce") if fields.get("docked") is True else ""
+            self.docked = nonce if isinstance(nonce, str) and HEX[32].fullmatch(nonce) else ""
+        elif kind == "custodian":
+            chain = certificates(fields.get("certificate"))
+            if role_name(chain, self.roots) is None:
+                self.complaints.append(f"line {fields['n']}: no custodian of this agency")
+            else:
+                self.custodians[chain[0].fingerprint(hashes.SHA256()).hex()] = chain
+        elif kind in ("receipt", "wipe"):
+            file = self.files.get(name) if isinstance(name, str) else None
+            if kind == "receipt" and file and self.receipt_holds(str(name), file, fields):
+                self.received.add(str(name))
+            elif kind == "wipe" and file and name in self.received and not file.get("wiped"):
+                file["wiped"] = True
+            else:
+                self.complaints.append(f"line {fields['n']}: {kind} of {name} does not hold")
+
+    def receipt_holds(self, name: str, file: Fields, fields: Fields) -> bool:
+        try:
+            signed, signature = fields["statement"].encode("ascii").split(b"\t")
+            said = json.loads(signed)
+            chain = self.custodians[said["by"]]
+            number, digest = said["anchor"]["number"], said["anchor"]["digest"]
+            same = canonical(said) == signed and allowed(said) and type(number) is int
+            length = (said["length"], said["sha256"]) == file.get("whole")
+        except (*MALFORMED, RecursionError):
+            return False
+        return bool(
+            same and length and file["end"] is not None and not file.get("wiped")
+            and re.fullmatch(rb"[0-9a-f]{128}", signature)
+            and signature_holds(chain[0].public_key(), signature, signed)
+            and role_name(chain, self.roots) == "intake"
+            and said.get("purpose") == "bwv receipt v1"
+            and (said.get("device"), said.get("segment")) == (self.device, name)
+            and self.docked and said.get("nonce") == self.docked
+            and self.by_number.get(number) == digest
+        )  # fmt: skip
 
     # --- footage ------------------------------------------------------------------------------
 
@@ -219,6 +264,8 @@ class Judge:
 
     @staticmethod
     def judge_file(file: Fields, path: pathlib.Path | None) -> str:
+        if path is None and file.get("wiped"):
+            return "delivered"
         if path is None:
             return "recovered" if file.get("whole", (1,))[0] == 0 else "missing"
         data = path.read_bytes()
@@ -232,6 +279,8 @@ class Judge:
             return "unattested tail"
         if file["whole"] != (len(data), sha256(data)):
             return "bad"
+        if file.get("wiped"):
+            return "delivered"
         return "recovered" if file["end"] == "recovered" else "sealed"
 
 
@@ -309,6 +358,28 @@ def leads_to(chain: list[x509.Certificate], root: x509.Certificate) -> bool:
         except UNPROVEN:
             return False
     return True
+
+
+def certificates(pem: Any) -> list[x509.Certificate]:
+    try:
+        return x509.load_pem_x509_certificates(pem.encode("ascii"))
+    except (*MALFORMED, *UNPROVEN):
+        return []
+
+
+def role_name(chain: list[x509.Certificate], roots: Sequence[Any]) -> str | None:
+    """The role of a certificate that a roles CA issued, below one of the roots given."""
+    if len(chain) != 2 or unit(chain[1]) != "roles CA" or not leads_to(chain[:1], chain[1]):
+        return None
+    return None if roots and not any(leads_to(chain, root) for root in roots) else unit(chain[0])
+
+
+def unit(certificate: x509.Certificate) -> str:
+    try:
+        names = certificate.subject.get_attributes_for_oid(x509.NameOID.ORGANIZATIONAL_UNIT_NAME)
+    except UNPROVEN:
+        return ""
+    return str(names[0].value) if names else ""
 
 
 def sha256(data: bytes) -> str:

@@ -6,6 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from cryptography import x509
+
 from bwv_device.agent import Agent
 from bwv_device.evidence import age
 from bwv_device.settings import Settings, milliseconds
@@ -20,7 +22,6 @@ from hal.simulated.body import (
     SimulatedMqtt,
     SimulatedPower,
     SimulatedSpeaker,
-    SimulatedUplink,
     StubStills,
 )
 from hal.simulated.capture import (
@@ -34,6 +35,7 @@ from hal.simulated.capture import (
 from hal.simulated.clock import SimulatedClock
 from hal.simulated.disk import PowerCut, SimulatedDisk, Tear
 from hal.simulated.panel import Shown, SimulatedPanel
+from hal.simulated.store import SimulatedUplink
 from sim.loop import AgentLoop, BootTime, VirtualLoop
 
 # 2026-03-02 08:00:00 UTC, the Monday on which every simulated shift begins.
@@ -84,6 +86,7 @@ class World:
     config_sha256: str = ""
     disk: SimulatedDisk = field(default_factory=SimulatedDisk)
     entropy: Entropy | None = None
+    roots: Sequence[x509.Certificate] = ()
 
     def __post_init__(self) -> None:
         self.loop = VirtualLoop()
@@ -126,7 +129,7 @@ class World:
         batch_ns = milliseconds(self.settings.recording.batch_ms)
         self.camera = SimulatedCamera(time, self.media.video, batch_ns, origin_ns)
         self.microphone = SimulatedMicrophone(time, self.media.audio, batch_ns, origin_ns)
-        self.agent_loop = AgentLoop(time, self.disk.take_busy_ns)
+        self.agent_loop = AgentLoop(time, self._busy_ns)
         board = on_panel(
             panel.panel,
             clock=self.clock,
@@ -144,7 +147,7 @@ class World:
             mqtt=self.mqtt,
         )
         self.agent = Agent(
-            board, self.agent_loop, self.settings, self.recipients, self.config_sha256
+            board, self.agent_loop, self.settings, self.recipients, self.config_sha256, self.roots
         )
         self.agent.on_transition = self.noting(lambda transition: None)
         self.happened("boot")
@@ -250,6 +253,10 @@ class World:
         self.happened("docked" if docked else "taken off the dock")
         self.power.set(self.power.percent(), charging=docked)
         self.dock.put(docked)
+
+    def _busy_ns(self) -> int:
+        """How long disk and network took for what a lane just did."""
+        return self.disk.take_busy_ns() + self.uplink.take_busy_ns()
 
     # --- inside -------------------------------------------------------------------------------
 

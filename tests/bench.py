@@ -88,6 +88,7 @@ def make_camera(
         seed=seed,
         docked=docked,
         disk=disk or SimulatedDisk(),
+        roots=[agency.root],
     )
     camera.agency = agency
     if boot:

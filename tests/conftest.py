@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -11,6 +11,7 @@ from bench import Camera, make_camera
 from vault_maker import MadeVault, make_vault
 
 from sim.agency import BenchAgency
+from sim.weed import Weed
 
 
 @pytest.fixture(scope="session")
@@ -42,3 +43,12 @@ def tools() -> Path:
         pytest.fail("run 'sh scripts/install-tools' first: independent tools judge our output")
     os.environ["BWV_TOOLS"] = str(folder)
     return folder
+
+
+@pytest.fixture(scope="session")
+def weed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Weed]:
+    """A real S3 server on loopback, one for all tests of a worker."""
+    server = Weed(tmp_path_factory.mktemp("weed") / "data")
+    server.start()
+    yield server
+    server.kill()

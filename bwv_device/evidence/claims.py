@@ -25,6 +25,7 @@ class Claim:
     plaintext_sha256: str = ""
     first_pts_ns: int | None = None
     settled: str = ""
+    wiped: bool = False
 
 
 class ClaimError(ValueError):
@@ -36,10 +37,8 @@ def follow(claims: dict[str, Claim], boot: int, line: Line) -> None:
     may only say how recovery found them: whoever has a stolen device key can write new boots, and
     must not speak for old ones. Raises `ClaimError`."""
     fields, kind = line.fields, line.kind
-    if kind not in ("open", "sync", "seal", "recovered", "still", "wipe"):
+    if kind not in _CLAIMS:
         return
-    if kind == "wipe":
-        raise ClaimError("speaks of a removal, which this version does not know")
     named = FILE_NAME.fullmatch(_text(fields, "segment"))
     if named is None:
         raise ClaimError("names no file of a vault")

@@ -25,10 +25,9 @@ from bwv_device.evidence.ledger import (
     parse_line,
     read_chain,
 )
-from bwv_device.evidence.vault import FOOTAGE, PART, Vault
+from bwv_device.evidence.vault import FOOTAGE, PART, Vault, file_digest
 from hal.ports import Anchor, Disk, Identity
 
-READ_BLOCK = 1 << 20
 LAST_BOOT = 99_999_999
 
 # What recovery reads of a line.
@@ -36,6 +35,8 @@ NEEDED: dict[str, dict[str, type]] = {
     "open": {"segment": str, "recording": str},
     "sync": {"segment": str, "length": int},
     "close": {"recording": str},
+    "wipe": {"segment": str},
+    "assignment": {"statement": str, "certificate": str},
 }
 OURS = re.compile(r"(\d{8})-\d{4}-\d{4}\.(mp4|jpg)\.age")
 
@@ -49,7 +50,8 @@ class OpenSegment(NamedTuple):
 
 
 class Found(NamedTuple):
-    """The state of a vault before this boot."""
+    """The state of a vault before this boot. `wiped` are files that receipts let the camera forget;
+    `assignment` is the newest, which each boot writes again."""
 
     boot: int
     head: Head
@@ -57,6 +59,8 @@ class Found(NamedTuple):
     open_segments: list[OpenSegment]
     open_recording: str | None
     orderly: bool
+    wiped: list[str]
+    assignment: dict[str, str] | None
 
 
 class Recovered(NamedTuple):
@@ -111,6 +115,7 @@ def _explain(
         line |= {"segment": segment.name, "length": length, "sha256": digest, "cause": cause}
         vault.note("recovered", t_ns, line)
         segments.append((segment.name, length, segment.attested_length))
+    _finish_removals(disk, found.wiped)
     if found.open_recording:
         vault.note("close", t_ns, {"recording": found.open_recording, "reason": cause})
     return vault.note("recovery", t_ns, {"segments": len(segments)}), segments
@@ -134,7 +139,13 @@ def survey(disk: Disk, acknowledged: Head | None = None) -> Found:
     waiting = [opened[name] for name in opened if name not in settled]
     waiting += _unacknowledged(disk, first_boot, opened.keys() | settled)
     orderly = not boots or (bool(lines) and lines[-1].kind == "stop" and not torn)
-    return Found(boots[-1] if boots else 0, head, torn, waiting, recording, orderly)
+    wiped = [str(line.fields["segment"]) for line in lines if line.kind == "wipe"]
+    assigned = [line.fields for line in lines if line.kind == "assignment"]
+    assignment = (
+        {name: str(assigned[-1][name]) for name in NEEDED["assignment"]} if assigned else None
+    )
+    boot = boots[-1] if boots else 0
+    return Found(boot, head, torn, waiting, recording, orderly, wiped, assignment)
 
 
 def _read_back(
@@ -150,7 +161,7 @@ def _read_back(
     head = START
     for boot in reversed(boots):
         data = disk.read(ledger_path(boot))
-        chain = list(takewhile(_followable, read_chain(data, _head_before(data))))
+        chain = list(takewhile(_followable, read_chain(data, head_before(data))))
         if acknowledged is not None:
             chain = [item for item in chain if item[0].number <= acknowledged.number]
         length = chain[-1][1] if chain else 0
@@ -172,7 +183,7 @@ def _followable(item: tuple[Line, int]) -> bool:
     return all(type(fields.get(name)) is kind for name, kind in needed.items())
 
 
-def _head_before(data: bytes) -> Head:
+def head_before(data: bytes) -> Head:
     """What the first line of a file says it continues. Whether it does is for the verifier."""
     try:
         first = parse_line(data[: data.index(b"\n")])
@@ -197,6 +208,16 @@ def _follow(
     return recording
 
 
+def _finish_removals(disk: Disk, wiped: list[str]) -> None:
+    """What a `wipe` line says is gone, and a power cut brought back."""
+    names = disk.names(FOOTAGE)
+    paths = [n for name in wiped for n in (name, name + PART) if n in names]
+    for path in paths:
+        disk.remove(f"{FOOTAGE}/{path}")
+    if wiped:
+        disk.sync(FOOTAGE)
+
+
 def _unacknowledged(disk: Disk, first_boot: int, known: Set[str]) -> list[OpenSegment]:
     """Files of the boots in question whose `open` line was lost. Foreign files are left alone: the
     verifier reports them."""
@@ -219,10 +240,7 @@ def _digest(disk: Disk, name: str) -> tuple[int, str]:
     disk.sync(path)
     disk.sync(FOOTAGE)
     disk.sync("")
-    size, digest = disk.size(path), hashlib.sha256()
-    for offset in range(0, size, READ_BLOCK):
-        digest.update(disk.read(path, offset, READ_BLOCK))
-    return size, digest.hexdigest()
+    return file_digest(disk, path)
 
 
 def _is_ledger(name: str) -> bool:

@@ -8,7 +8,9 @@ methods run one after another and may block.
 
 from __future__ import annotations
 
+import errno
 import hashlib
+import os
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -17,6 +19,7 @@ from hal.ports import Anchor, Disk
 
 FOOTAGE = "footage"
 PART = ".part"
+READ_BLOCK = 1 << 20
 
 
 class SegmentName(NamedTuple):
@@ -41,6 +44,19 @@ class LedgerError(OSError):
 
 class SegmentLostError(OSError):
     """A segment met an error before; nothing may be added to it."""
+
+
+class ReceiptError(ValueError):
+    """A receipt that is not for what the camera has."""
+
+
+class Receipt(NamedTuple):
+    """A store's word for one file, already checked: `statement` is what the ledger keeps."""
+
+    segment: str
+    length: int
+    sha256: str
+    statement: str
 
 
 class _Open:
@@ -133,6 +149,21 @@ class Vault:
         self._disk.sync(FOOTAGE)
         return self.note("still", t_ns, {"segment": name, **file.attested(), **fields})
 
+    def wipe(self, receipt: Receipt, t_ns: int) -> Anchor:
+        """Removes a file that the evidence store holds. The file is read again at this moment:
+        `ReceiptError` unless the receipt speaks of exactly these bytes."""
+        path = footage_path(self._disk, receipt.segment)
+        if self._broken or receipt.segment in self._open:
+            raise LedgerError("nothing is removed while the ledger or the file is in use")
+        if file_digest(self._disk, path) != (receipt.length, receipt.sha256):
+            raise ReceiptError(f"{receipt.segment} is not what the receipt speaks of")
+        said = {"segment": receipt.segment, "statement": receipt.statement}
+        self.note("receipt", t_ns, said)
+        anchor = self.note("wipe", t_ns, {"segment": receipt.segment})
+        self._disk.remove(path)
+        self._disk.sync(FOOTAGE)
+        return anchor
+
     def _write(self, name: str, data: bytes) -> _Open:
         path, file = f"{FOOTAGE}/{name}{PART}", self._open.pop(name, None)
         if file is None:
@@ -141,3 +172,20 @@ class Vault:
         file.took(data)
         self._disk.sync(path)
         return file
+
+
+def footage_path(disk: Disk, name: str) -> str:
+    """Where a file lies: under its final name, or where it was cut off. `FileNotFoundError`."""
+    names = disk.names(FOOTAGE)
+    for candidate in (name, name + PART):
+        if candidate in names:
+            return f"{FOOTAGE}/{candidate}"
+    raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), name)
+
+
+def file_digest(disk: Disk, path: str) -> tuple[int, str]:
+    """Length and SHA-256 of a file, as it can be read now."""
+    size, digest = disk.size(path), hashlib.sha256()
+    for offset in range(0, size, READ_BLOCK):
+        digest.update(disk.read(path, offset, READ_BLOCK))
+    return size, digest.hexdigest()

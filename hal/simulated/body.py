@@ -12,7 +12,6 @@ from typing import NamedTuple
 from hal.ports import (
     SECOND_NS,
     AccessUnit,
-    Anchor,
     Fix,
     PowerReading,
     Scheduler,
@@ -120,19 +119,6 @@ class SimulatedSpeaker:
         if self.broken:
             raise OSError(self.broken)
         self.said.append(notice)
-
-
-class SimulatedUplink:
-    """Remembers the newest anchors, as an evidence store does."""
-
-    def __init__(self) -> None:
-        self.anchors: list[Anchor] = []
-        self.broken = ""
-
-    def offer_anchor(self, anchor: Anchor) -> None:
-        if self.broken:
-            raise OSError(self.broken)
-        self.anchors.append(anchor)
 
 
 class Published(NamedTuple):

@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from bwv_device.evidence import statement
 from bwv_device.evidence.verify import Report, verify
 from hal.ports import Anchor
 from sim.agency import BenchAgency
@@ -45,7 +46,7 @@ def judge(world: World, witness: Witness, agency: BenchAgency) -> list[Finding]:
 def _newest_anchor(world: World) -> list[Anchor]:
     """What left the camera over the air, and what the dock was offered."""
     heads = [json.loads(message.payload)["ledger_head"] for message in world.mqtt.messages[-50:]]
-    anchors = [Anchor(**head) for head in heads if head] + world.uplink.anchors[-1:]
+    anchors = [Anchor(**head) for head in heads if head] + _offered(world)
     return sorted(anchors, key=lambda anchor: anchor.number)[-1:]
 
 
@@ -69,6 +70,16 @@ def _verdicts(
         yield Finding("verifies", end_ns, f"{report.problems[:3]} {bad[:3]}")
     elif not report.complete and report.ok:
         yield Finding("closed in order", end_ns, f"{report.remarks[-3:]}")
+
+
+def _offered(world: World) -> list[Anchor]:
+    """Heads that dockings brought to the store."""
+    said = [
+        statement.parse(data).fields
+        for key, data in world.uplink.store.everything()
+        if key.startswith("dockings/")
+    ]
+    return [Anchor(f["device"], f["boot"], **f["anchor"]) for f in said]
 
 
 BAD = ("bad", "missing", "not in the ledger")

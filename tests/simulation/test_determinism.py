@@ -30,13 +30,13 @@ from hal.simulated.body import (
     SimulatedMqtt,
     SimulatedPower,
     SimulatedSpeaker,
-    SimulatedUplink,
     StubStills,
 )
 from hal.simulated.capture import SimulatedCamera, SimulatedMicrophone, StubAudio, StubVideo
 from hal.simulated.clock import SimulatedClock
 from hal.simulated.disk import SimulatedDisk
 from hal.simulated.panel import SimulatedPanel
+from hal.simulated.store import SimulatedUplink
 from sim.agency import BenchAgency
 from sim.loop import VirtualLoop
 from sim.replay import RecordingLoop, ReplayLoop, Trace, recording_board, replay_board

@@ -1,0 +1,67 @@
+"""To whom the camera is issued, and with which settings: the agency's newest signed word."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from cryptography import x509
+
+from bwv_device.docking import ASSIGNMENT
+from bwv_device.evidence import statement
+from bwv_device.evidence.statement import Statement, StatementError
+
+
+class Assignments:
+    """The one in force. It lives in the ledger: each boot writes it again, so that the next one
+    need not look far."""
+
+    def __init__(
+        self, device: str, note: Callable[..., None], roots: Sequence[x509.Certificate]
+    ) -> None:
+        self._device, self._note, self._roots = device, note, roots
+        self.version = 0
+        self.officer = ""
+        self.settings: dict[str, Any] = {}
+        self.on_settings: Callable[[dict[str, Any]], None] = lambda settings: None
+
+    def take(self, said: Statement) -> None:
+        """A newer one, as signed. One that says too little is refused, in the ledger."""
+        fields = said.fields
+        version, officer = fields.get("version"), fields.get("officer")
+        settings = fields.get("settings")
+        well_formed = type(version) is int and isinstance(officer, str) and officer
+        if not well_formed or not isinstance(settings, dict):
+            self._note("fault", part="assignment", reason="it names no version, officer, settings")
+            return
+        if int(str(version)) <= self.version:
+            self._note("fault", part="assignment", reason="it is older than the one in force")
+            return
+        self._adopt(said)
+        self._note("assignment", statement=said.text, certificate=said.certificate)
+
+    def remember(self, kept: Mapping[str, str] | None) -> None:
+        """What an earlier boot wrote. Checked again: a card can be written by anybody."""
+        if kept is None:
+            return
+        try:
+            said = statement.of_role(
+                f"{kept['statement']}\n{kept['certificate']}".encode(),
+                ASSIGNMENT,
+                ("configuration",),
+                self._roots,
+            )
+            if said.fields.get("device") != self._device:
+                raise StatementError("is another camera's")
+        except StatementError as error:
+            self._note("fault", part="assignment", reason=f"the one in the ledger {error}")
+            return
+        if int(said.fields["version"]) >= self.version:
+            self._adopt(said)
+        self._note("assignment", statement=said.text, certificate=said.certificate)
+
+    def _adopt(self, said: Statement) -> None:
+        self.version = int(said.fields["version"])
+        self.officer = str(said.fields["officer"])
+        self.settings = dict(said.fields["settings"])
+        self.on_settings(self.settings)

@@ -1,0 +1,1 @@
+"""The evidence store's side: intake and receipts, holds, retention, requests, disclosure, audit."""

@@ -1,0 +1,29 @@
+"""Who may write which line of the custody ledger."""
+
+from __future__ import annotations
+
+CUSTODIAN, REVIEWER, DISCLOSURE = "custodian", "reviewer", "disclosure"
+INTAKE, RETENTION, CONFIGURATION, AUDITOR = "intake", "retention", "configuration", "auditor"
+
+MAY_WRITE: dict[str, tuple[str, ...]] = {
+    "docking": (INTAKE,),
+    "intake": (INTAKE,),
+    "quarantine": (INTAKE,),
+    "hold": (CUSTODIAN, REVIEWER, DISCLOSURE, INTAKE),
+    "release-proposed": (CUSTODIAN, REVIEWER),
+    "release-approved": (CUSTODIAN, REVIEWER),
+    "category": (CUSTODIAN, REVIEWER),
+    "review": (CUSTODIAN, REVIEWER),
+    "issue": (CUSTODIAN,),
+    "return": (CUSTODIAN,),
+    "revoke": (CUSTODIAN,),
+    "hidden": (RETENTION,),
+    "restored": (RETENTION, CUSTODIAN),
+    "erased": (RETENTION,),
+    "erasing": (RETENTION,),
+    "request": (CUSTODIAN, DISCLOSURE),
+    "request-closed": (CUSTODIAN, DISCLOSURE),
+    "search": (CUSTODIAN, DISCLOSURE, AUDITOR),
+    "disclosed": (DISCLOSURE,),
+    "reminder": (RETENTION,),
+}

@@ -1,0 +1,69 @@
+"""When footage goes: hidden from day 24, erased on day 31, later where a rule or a late docking
+says so.
+
+Days are days of the agency's calendar: a recording that ended at any time of a day is a day old
+when the next one begins. The latest possible end counts.
+"""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Mapping
+from typing import NamedTuple
+from zoneinfo import ZoneInfo
+
+NANOSECOND = 1_000_000_000
+UNREVIEWED = "unreviewed"
+
+
+class Due(NamedTuple):
+    """Days on which footage is hidden and erased, and the rule in words."""
+
+    hidden: datetime.date
+    erased: datetime.date
+    rule: str
+
+
+class Retention(NamedTuple):
+    """Rules of an agency. `categories` lengthen what `days` says; none shortens it."""
+
+    zone: ZoneInfo
+    days: int = 31
+    hidden_days: int = 7
+    late_days: int = 7
+    categories: Mapping[str, int] = {}
+
+    def due(self, latest_ns: int, received_ns: int | None, category: str) -> Due:
+        """For a recording that ended at `latest_ns` at the latest and was received whole at
+        `received_ns`."""
+        days = max(self.days, self.categories.get(category, 0))
+        ended = self.day(latest_ns)
+        erased = ended + datetime.timedelta(days)
+        rule = f"{days} days after {ended}"
+        if category in self.categories and self.categories[category] > self.days:
+            rule += f" (category {category})"
+        if received_ns is not None:
+            review = self.day(received_ns) + datetime.timedelta(self.late_days)
+            if review > erased:
+                erased = review
+                rule = f"{self.late_days} days after late docking on {self.day(received_ns)}"
+        return Due(erased - datetime.timedelta(self.hidden_days), erased, rule)
+
+    def is_late(self, latest_ns: int, received_ns: int) -> bool:
+        """Docked so late that it would not have had its days for review."""
+        due = self.day(latest_ns) + datetime.timedelta(self.days)
+        return self.day(received_ns) + datetime.timedelta(self.late_days) > due
+
+    def day(self, utc_ns: int) -> datetime.date:
+        return self.moment(utc_ns).date()
+
+    def moment(self, utc_ns: int) -> datetime.datetime:
+        """In the agency's time."""
+        utc = datetime.datetime.fromtimestamp(utc_ns // NANOSECOND, datetime.UTC)
+        return utc.astimezone(self.zone)
+
+    def start_utc_s(self, day: datetime.date) -> int:
+        """When a day of the agency begins. Where the clock jumps over midnight, the first
+        moment."""
+        midnight = datetime.datetime.combine(day, datetime.time(), self.zone)
+        return int(midnight.timestamp())

@@ -1,0 +1,174 @@
+"""One suite over every evidence store: a directory, S3 (a real server), and the one in memory."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from hal.ports import EvidenceStore, StoreError, StoreTrouble
+from hal.simulated.store import MemoryStore
+from hal.stores.body import Bytes
+from hal.stores.directory import DirectoryStore
+from sim.weed import Weed
+
+LIMIT = 1 << 20
+
+
+@pytest.fixture(params=["memory", "directory", "s3"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[EvidenceStore]:
+    if request.param == "memory":
+        yield MemoryStore()
+    elif request.param == "directory":
+        yield DirectoryStore(tmp_path)
+    else:
+        weed: Weed = request.getfixturevalue("weed")
+        bucket = f"contract-{uuid.uuid4().hex[:12]}"
+        weed.make_bucket(bucket)
+        yield weed.store(bucket)
+
+
+def trouble(call: object, *args: object) -> StoreTrouble:
+    with pytest.raises(StoreError) as caught:
+        call(*args)  # type: ignore[operator]
+    assert str(caught.value)
+    return caught.value.trouble
+
+
+def test_what_is_created_is_there_whole(store: EvidenceStore) -> None:
+    data = os.urandom(3_000_000)
+    store.create("footage/cam/a.age/00", Bytes(data))
+    stored = store.stat("footage/cam/a.age/00")
+    assert stored.length == len(data)
+    assert b"".join(store.blocks(stored)) == data
+    assert store.read("footage/cam/a.age/00", len(data)) == data
+
+
+def test_nothing_is_ever_overwritten(store: EvidenceStore) -> None:
+    store.create("outbox/cam/x", Bytes(b"first"))
+    assert trouble(store.create, "outbox/cam/x", Bytes(b"second")) is StoreTrouble.EXISTS
+    assert trouble(store.create, "outbox/cam/x", Bytes(b"first")) is StoreTrouble.EXISTS
+    assert store.read("outbox/cam/x", LIMIT) == b"first"
+
+
+def test_a_wrong_digest_is_refused_and_leaves_nothing(store: EvidenceStore) -> None:
+    body = Bytes(b"what was promised")
+    body.sha256 = Bytes(b"something else").sha256
+    assert trouble(store.create, "footage/cam/b/1", body) is StoreTrouble.REFUSED
+    assert trouble(store.stat, "footage/cam/b/1") is StoreTrouble.MISSING
+    store.create("footage/cam/b/1", Bytes(b"what was promised"))
+
+
+def test_an_empty_object(store: EvidenceStore) -> None:
+    store.create("ledgers/cam/n/00000001-000000000000", Bytes(b""))
+    assert store.read("ledgers/cam/n/00000001-000000000000", 1) == b""
+
+
+def test_what_is_not_there_is_missing(store: EvidenceStore) -> None:
+    assert trouble(store.read, "outbox/cam/none", LIMIT) is StoreTrouble.MISSING
+    assert trouble(store.stat, "outbox/cam/none") is StoreTrouble.MISSING
+
+
+def test_what_is_too_long_is_not_read(store: EvidenceStore) -> None:
+    store.create("outbox/cam/long", Bytes(bytes(100)))
+    assert trouble(store.read, "outbox/cam/long", 99) is StoreTrouble.REFUSED
+    assert len(store.read("outbox/cam/long", 100)) == 100
+
+
+def test_keys_come_in_order_below_a_prefix(store: EvidenceStore) -> None:
+    keys = ["a/b", "a/b-c", "a/b/c", "a/b0", "a/c", "ab", "b/x"]
+    for key in [k for k in keys if k not in ("a/b",)]:
+        store.create(key, Bytes(key.encode()))
+    names = [stored.key for stored in store.entries("a/")]
+    assert names == ["a/b-c", "a/b/c", "a/b0", "a/c"]
+    assert [s.key for s in store.entries("a/", after="a/b/c")] == ["a/b0", "a/c"]
+    assert [s.key for s in store.entries("a/b")] == ["a/b-c", "a/b/c", "a/b0"]
+    assert [s.key for s in store.entries("nothing/")] == []
+    assert [s.length for s in store.entries("ab")] == [2]
+
+
+def test_hidden_is_out_of_sight_and_can_come_back(store: EvidenceStore) -> None:
+    store.create("footage/cam/c/1", Bytes(b"sealed"))
+    stored = store.stat("footage/cam/c/1")
+    store.hide("footage/cam/c/1")
+    store.hide("footage/cam/c/1")
+    assert [s.key for s in store.entries("footage/")] == []
+    assert trouble(store.stat, "footage/cam/c/1") is StoreTrouble.MISSING
+    assert trouble(store.read, "footage/cam/c/1", LIMIT) is StoreTrouble.MISSING
+    assert b"".join(store.blocks(stored)) == b"sealed"
+    store.unhide("footage/cam/c/1")
+    store.unhide("footage/cam/c/1")
+    assert store.read("footage/cam/c/1", LIMIT) == b"sealed"
+
+
+@pytest.mark.parametrize("hidden", [False, True])
+def test_erased_is_gone(store: EvidenceStore, hidden: bool) -> None:
+    store.create("footage/cam/d/1", Bytes(b"sealed"))
+    stored = store.stat("footage/cam/d/1")
+    if hidden:
+        store.hide("footage/cam/d/1")
+    store.erase("footage/cam/d/1")
+    store.erase("footage/cam/d/1")
+    assert trouble(lambda: list(store.blocks(stored))) is StoreTrouble.MISSING
+    assert list(store.entries("footage/")) == []
+
+
+def test_two_that_create_the_same_key_at_once(store: EvidenceStore) -> None:
+    from concurrent.futures import ThreadPoolExecutor
+
+    def create(number: int) -> bool:
+        try:
+            store.create("custody/ledger/000000000001", Bytes(f"line of {number}".encode()))
+        except StoreError as error:
+            return error.trouble not in (StoreTrouble.EXISTS, StoreTrouble.TRANSIENT)
+        return True
+
+    with ThreadPoolExecutor(8) as pool:
+        won = list(pool.map(create, range(8)))
+    assert won.count(True) == 1
+    winner = won.index(True)
+    assert store.read("custody/ledger/000000000001", LIMIT) == f"line of {winner}".encode()
+
+
+# --- what only a directory can do wrong ----------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "key", ["../x", "/etc/x", "a//b", "a/../b", ".hidden/x", "a/.b", "", "a\n"]
+)
+def test_no_key_leads_out_of_the_directory(tmp_path: Path, key: str) -> None:
+    store = DirectoryStore(tmp_path)
+    assert trouble(store.create, key, Bytes(b"x")) is StoreTrouble.REFUSED
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
+
+
+def test_a_share_that_is_not_mounted_is_no_empty_store(tmp_path: Path) -> None:
+    store = DirectoryStore(tmp_path / "not mounted")
+    assert trouble(lambda: list(store.entries(""))) is StoreTrouble.TRANSIENT
+    assert trouble(store.create, "a", Bytes(b"x")) is StoreTrouble.TRANSIENT
+    assert trouble(store.erase, "a") is StoreTrouble.TRANSIENT
+
+
+def test_a_directory_that_is_killed_while_writing_shows_nothing(tmp_path: Path) -> None:
+    program = (
+        "import os, sys, pathlib\n"
+        "from hal.stores.directory import DirectoryStore\n"
+        "from hal.stores.body import Bytes\n"
+        "body = Bytes(bytes(4 << 20)); read = body.read\n"
+        "def dying(offset, length):\n"
+        "    if offset: os.kill(os.getpid(), 9)\n"
+        "    return read(offset, length)\n"
+        "body.read = dying\n"
+        "DirectoryStore(pathlib.Path(sys.argv[1])).create('footage/x', body)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program, str(tmp_path)], check=False)
+    assert done.returncode == -9
+    store = DirectoryStore(tmp_path)
+    assert list(store.entries("")) == []
+    store.create("footage/x", Bytes(b"again"))
+    assert store.read("footage/x", LIMIT) == b"again"
