@@ -68,7 +68,7 @@ class Intake:
         replicas: Sequence[Replica] = (),
         clock_error_ns: int = SECOND_NS,
     ) -> None:
-        self._office, self._roots, self._worker = office, list(roots), worker
+        self.office, self._roots, self._worker = office, list(roots), worker
         self._replicas, self._clock_error_ns = list(replicas), clock_error_ns
         self._store = office.store
         self._claims: dict[str, int] = {}
@@ -93,7 +93,7 @@ class Intake:
     def _work(self, device: str, nonce: str, key: str, done: Done) -> None:
         said = statement.parse(self._store.read(key, statement.SIZE_LIMIT))
         docking = _well_formed(said, device, nonce)
-        self._office.index.catch_up()
+        self.office.index.catch_up()
         if reason := self._unwelcome(said, device):
             self._refuse(device, nonce, reason, done)
             return
@@ -102,7 +102,7 @@ class Intake:
         if accepted is None:
             return
         waiting = self._receive(docking, done)
-        newest = self._office.index.row("SELECT number FROM cameras WHERE device = ?", device)
+        newest = self.office.index.row("SELECT number FROM cameras WHERE device = ?", device)
         superseded = newest is not None and newest["number"] > docking["anchor"]["number"]
         if not waiting or superseded:
             self._store.erase(key)
@@ -117,17 +117,17 @@ class Intake:
             return "a person's certificate is no camera's"
         except StatementError:
             pass
-        camera = self._office.index.row("SELECT * FROM cameras WHERE device = ?", device)
+        camera = self.office.index.row("SELECT * FROM cameras WHERE device = ?", device)
         if camera is not None and camera["revoked"]:
             return f"the camera is revoked: {camera['revoked']}"
         return ""
 
     def _greet(self, device: str, nonce: str, done: Done) -> None:
-        camera = self._office.index.row("SELECT * FROM cameras WHERE device = ?", device)
+        camera = self.office.index.row("SELECT * FROM cameras WHERE device = ?", device)
         fields = {
             "device": device,
             "nonce": nonce,
-            "utc_ns": self._office.now_ns(),
+            "utc_ns": self.office.now_ns(),
             "error_ns": self._clock_error_ns,
             "ledger": {
                 "boot": camera["boot"] if camera else 0,
@@ -142,17 +142,17 @@ class Intake:
         """The number of the `docking` line, once the ledger that came with it was judged. None
         while it is not all there, or where it was refused."""
         device, nonce = docking["device"], docking["nonce"]
-        known = self._office.index.row("SELECT * FROM dockings WHERE nonce = ?", nonce)
+        known = self.office.index.row("SELECT * FROM dockings WHERE nonce = ?", nonce)
         if known is None:
-            pieces = Pieces(self._office.index, self._store, device, nonce)
+            pieces = Pieces(self.office.index, self._store, device, nonce)
             if not pieces.complete(docking["ledgers"]):
                 return None
-            judged = judge(docking, pieces, self._office, self._roots)
+            judged = judge(docking, pieces, self.office, self._roots)
             if judged.problems:
                 self._refuse(device, nonce, "; ".join(judged.problems[:3]), done)
                 return None
             self._append_docking(docking, judged)
-            known = self._office.index.row("SELECT * FROM dockings WHERE nonce = ?", nonce)
+            known = self.office.index.row("SELECT * FROM dockings WHERE nonce = ?", nonce)
         if known is None or known["refused"]:
             return None
         return int(known["n"])
@@ -161,7 +161,7 @@ class Intake:
         device, nonce = docking["device"], docking["nonce"]
 
         def decide() -> tuple[str, Mapping[str, Any]] | None:
-            index = self._office.index
+            index = self.office.index
             if index.row("SELECT 1 FROM dockings WHERE nonce = ?", nonce):
                 return None
             camera = index.row("SELECT number FROM cameras WHERE device = ?", device)
@@ -169,7 +169,7 @@ class Intake:
                 return None  # another docking of this camera came in between: judged anew
             return "docking", {**judged.fields, "device": device, "nonce": nonce}
 
-        self._office.append(decide)
+        self.office.append(decide)
 
     # --- files ----------------------------------------------------------------------------------
 
@@ -206,7 +206,7 @@ class Intake:
         """Where a file is and in which replicas; None while it is not there; a reason where it
         never will be accepted."""
         device, segment = docking["device"], file["segment"]
-        known = self._office.index.row(
+        known = self.office.index.row(
             "SELECT * FROM files WHERE device = ? AND segment = ?", device, segment
         )
         if known is None or (known["length"], known["sha256"]) != (file["length"], file["sha256"]):
@@ -252,13 +252,13 @@ class Intake:
     def _quarantine(self, device: str, segment: str, reason: str, key: str) -> None:
         def decide() -> tuple[str, Mapping[str, Any]] | None:
             known = "SELECT 1 FROM quarantine WHERE key = ? AND reason = ?"
-            if self._office.index.row(known, key, reason):
+            if self.office.index.row(known, key, reason):
                 return None
-            review_ns = self._office.now_ns() + REVIEW_NS
+            review_ns = self.office.now_ns() + REVIEW_NS
             return "quarantine", {"device": device, "segment": segment, "reason": reason,
                                   "key": key, "review_ns": review_ns}  # fmt: skip
 
-        self._office.append(decide)
+        self.office.append(decide)
 
     def _copy(self, replica: EvidenceStore, stored: Stored, sha256: str) -> bool:
         """Into a second store, and read again there."""
@@ -278,7 +278,7 @@ class Intake:
         recorded: list[str] = []
 
         def decide() -> tuple[str, Mapping[str, Any]] | None:
-            index = self._office.index
+            index = self.office.index
             rows = index.rows(
                 "SELECT segment, latest_ns FROM files JOIN recordings ON recordings.id = "
                 "files.recording WHERE files.device = ? AND status = 'expected'", device
@@ -292,37 +292,37 @@ class Intake:
                     "key": good[name]["key"],
                     "version": good[name]["version"],
                     "replicas": good[name]["replicas"],
-                    "late": self._office.retention.is_late(ended_ns, self._office.now_ns()),
+                    "late": self.office.retention.is_late(ended_ns, self.office.now_ns()),
                 }
                 for name, ended_ns in latest.items()
             ]
             return ("intake", {"device": device, "files": files}) if files else None
 
-        self._office.append(decide)
+        self.office.append(decide)
         done.received += len(recorded)
         for name in recorded:
-            self._office.protect(Stored(good[name]["key"], 0, good[name]["version"]), device, name)
+            self.office.protect(Stored(good[name]["key"], 0, good[name]["version"]), device, name)
 
     def _hold_what_is_asked_for(self, device: str, good: dict[str, dict[str, Any]]) -> None:
         """Requests from the public reach footage that was still on a camera; and what its officer
         flagged waits for a person's review."""
         names = {
             row["recording"]
-            for row in self._office.index.rows("SELECT * FROM files WHERE device = ?", device)
+            for row in self.office.index.rows("SELECT * FROM files WHERE device = ?", device)
             if row["segment"] in good
         }
         for name in sorted(names):
-            for request in matching(self._office.index, name):
-                self._office.hold(name, f"request {request}", request=request)
-            row = self._office.index.row("SELECT flagged FROM recordings WHERE id = ?", name)
+            for request in matching(self.office.index, name):
+                self.office.hold(name, f"request {request}", request=request)
+            row = self.office.index.row("SELECT flagged FROM recordings WHERE id = ?", name)
             if row is not None and row["flagged"]:
-                self._office.hold(name, "flagged as evidence on the camera", request="flag")
+                self.office.hold(name, "flagged as evidence on the camera", request="flag")
 
     def _receipt(
         self, docking: dict[str, Any], file: dict[str, Any], good: dict[str, Any], done: Done
     ) -> None:
         device, nonce = docking["device"], docking["nonce"]
-        row = self._office.index.row(
+        row = self.office.index.row(
             "SELECT files.recording FROM files JOIN holds ON holds.recording = files.recording "
             "WHERE device = ? AND segment = ? AND released IS NULL", device, file["segment"]
         )  # fmt: skip
@@ -334,7 +334,7 @@ class Intake:
             "segment": file["segment"],
             "length": file["length"],
             "sha256": file["sha256"],
-            "utc_ns": self._office.now_ns(),
+            "utc_ns": self.office.now_ns(),
             "replicas": good["replicas"],
             "hold": row is not None,
         }
@@ -348,11 +348,11 @@ class Intake:
         why."""
 
         def decide() -> tuple[str, Mapping[str, Any]] | None:
-            if self._office.index.row("SELECT 1 FROM dockings WHERE nonce = ?", nonce):
+            if self.office.index.row("SELECT 1 FROM dockings WHERE nonce = ?", nonce):
                 return None
             return "docking", {"device": device, "nonce": nonce, "refused": reason}
 
-        if self._office.append(decide) is not None:
+        if self.office.append(decide) is not None:
             done.refused.append(f"{device}: {reason}")
             done.quarantined += 1
             self._quarantine(device, "", reason, places.docking(device, nonce))
@@ -367,12 +367,12 @@ class Intake:
 
     def _say(self, key: str, purpose: str, fields: dict[str, Any]) -> bool:
         """False where it was said before."""
-        return _create(self._store, key, statement.make(self._office.signer, purpose, fields))
+        return _create(self._store, key, statement.make(self.office.signer, purpose, fields))
 
     def _claim(self, device: str, nonce: str) -> bool:
         """Whether this worker may work on a docking: claims keep workers from doing the same work
         at once. That nothing is recorded twice does not rest on them."""
-        now_ns, generation = self._office.now_ns(), self._claims.get(nonce, 0)
+        now_ns, generation = self.office.now_ns(), self._claims.get(nonce, 0)
         while True:
             key = places.claim(device, nonce, generation)
             try:
