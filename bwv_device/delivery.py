@@ -24,6 +24,7 @@ from bwv_device.docking import (
     Plan,
     Request,
     Say,
+    Settled,
     Tell,
     Upload,
     Wait,
@@ -62,6 +63,7 @@ class Delivery:
             resend_ns=seconds(settings.resend_s),
             bandwidth_kbps=settings.bandwidth_kbps,
             replicas_min=settings.replicas_min,
+            renew_ns=seconds(60 * settings.renew_min),
         )
         self._number = 0
         self._docking: Docking | None = None
@@ -128,6 +130,7 @@ class Delivery:
             "anchor": {"number": anchor.number, "digest": anchor.digest},
             "t": self._loop.now_ns(),
             "ledgers": [[boot, length] for boot, length in sorted(stock.ledgers.items())],
+            "battery": self._battery(),
             "time": self._board.clock.utc()._asdict(),
             "files": [
                 {"segment": f.segment, "length": f.length, "sha256": f.sha256} for f in stock.files
@@ -138,6 +141,13 @@ class Delivery:
         self._docking = Docking(plan, self._limits, self._roots, self._loop.now_ns, self._chance)
         self._conversation = self._docking.run()
         self._go_on(self._number, None)
+
+    def _battery(self) -> int:
+        """Percent; 0 where nobody can say."""
+        try:
+            return self._board.power.read().percent
+        except OSError:
+            return 0
 
     def _chance(self, below: int) -> int:
         return int.from_bytes(self._board.entropy.token(8), "big") % max(1, below)
@@ -150,11 +160,14 @@ class Delivery:
             try:
                 request = self._conversation.send(answer)
             except StopIteration as end:
-                self._tell_outcome(end.value)
-                self._set_outcome(end.value)
+                if end.value:
+                    self.begin()
                 return
             if isinstance(request, Tell):
                 self._journal.note(request.kind, **request.fields)
+            elif isinstance(request, Settled):
+                self._tell_outcome(request.outcome)
+                self._set_outcome(request.outcome)
             elif isinstance(request, Clock):
                 self._clock(request)
             elif isinstance(request, Assign):

@@ -30,6 +30,8 @@ WINDOW = 16
 # How often an answer that does not hold is read again: it may have been damaged on the way.
 READ_AGAIN = 3
 ANSWER_LIMIT = 64 << 10
+# How often a camera that rests in the dock looks for a new assignment.
+ASSIGNMENT_LOOK_NS = 60 * SECOND_NS
 
 
 class Upload(NamedTuple):
@@ -89,6 +91,13 @@ class Assign(NamedTuple):
     statement: Statement
 
 
+class Settled(NamedTuple):
+    """What this docking came to: `complete`, `kept` (something could not be delivered), `denied`
+    or `refused`. Answer: None."""
+
+    outcome: str
+
+
 class Digest(NamedTuple):
     """SHA-256 of some bytes of a boot's ledger. Answer: hex, or the `OSError`."""
 
@@ -97,8 +106,8 @@ class Digest(NamedTuple):
     length: int
 
 
-Request = Upload | Say | Ask | Wait | Tell | Wipe | Clock | Assign | Digest
-Conversation = Generator[Request, Any, str]
+Request = Upload | Say | Ask | Wait | Tell | Wipe | Clock | Assign | Settled | Digest
+Conversation = Generator[Request, Any, bool]
 
 
 class Plan(NamedTuple):
@@ -121,10 +130,15 @@ class Limits(NamedTuple):
     resend_ns: int = 120 * SECOND_NS
     bandwidth_kbps: int = 0
     replicas_min: int = 0
+    renew_ns: int = 3600 * SECOND_NS
 
 
 class _DeniedError(Exception):
     """Nothing goes on this dock."""
+
+
+class _RefusedError(Exception):
+    """The store does not take this camera's docking."""
 
 
 class Docking:
@@ -149,18 +163,33 @@ class Docking:
         self._greeted = False
         self._outbox = f"outbox/{plan.device}"
         self._full_told = False
+        self._version = plan.assignment
 
     def run(self) -> Conversation:
-        """Returns what it came to, in a word: `complete`, `kept` (something could not be
-        delivered), `denied` or `refused`."""
+        """Ends where nothing goes on this dock, or when it is time for a new docking, which tells
+        the store how the camera is."""
         try:
-            outcome = yield from self._converse()
+            try:
+                outcome = yield from self._converse()
+            except _RefusedError:
+                outcome = "refused"
+            yield Settled(outcome)
+            yield from self._rest()
         except _DeniedError as error:
             yield Tell("fault", {"part": "dock", "reason": str(error)})
-            outcome = "denied"
-        return outcome
+            yield Settled("denied")
+            return False
+        return True
 
-    def _converse(self) -> Conversation:
+    def _rest(self) -> Generator[Request, Any, None]:
+        """All is said: only a new assignment may still come."""
+        until_ns = self._now_ns() + self._limits.renew_ns
+        while self._now_ns() < until_ns:
+            yield Wait(ASSIGNMENT_LOOK_NS)
+            if self._greeted:
+                yield from self._assignment(self._version + 1)
+
+    def _converse(self) -> Generator[Request, Any, str]:
         plan = self._plan
         yield from self._say(f"dockings/{plan.device}/{plan.nonce}", plan.statement)
         yield from self._greet(self._limits.greeting_wait_ns)
@@ -171,14 +200,14 @@ class Docking:
                 self.kept += 1
             if not self._greeted:
                 yield from self._greet(0)
-            if self._greeted and (yield from self._collect()):
-                return "refused"
+            if self._greeted:
+                yield from self._collect()
         while self.waiting or not self._greeted:
             if not self._greeted:
                 yield from self._greet(self._limits.resend_ns)
                 yield from self._say(f"dockings/{plan.device}/{plan.nonce}", plan.statement)
-            elif (yield from self._collect()):
-                return "refused"
+            else:
+                yield from self._collect()
             if self.waiting:
                 yield Wait(self._limits.poll_ns + self._chance(self._limits.poll_ns // 2))
                 yield from self._send_again()
@@ -196,6 +225,7 @@ class Docking:
             if said is not None:
                 yield from self._greeting(said)
                 return
+            yield from self._hear_refusal()
             if self._now_ns() - asked_ns >= patience_ns:
                 return
             yield Wait(self._limits.poll_ns)
@@ -215,7 +245,7 @@ class Docking:
         yield Tell("greeting", {"statement": said.text})
         yield from self._introduce(said)
         yield Clock(utc_ns, error_ns, self._started_ns())
-        if version > self._plan.assignment:
+        if version > self._version:
             yield from self._assignment(version)
         yield from self._send_ledger(boot, length)
 
@@ -240,6 +270,7 @@ class Docking:
         except StatementError as error:
             yield from self._doubt("assignment", str(error))
             return
+        self._version = version
         yield Assign(said)
 
     def _send_ledger(self, boot: int, length: int) -> Generator[Request, Any, None]:
@@ -311,9 +342,8 @@ class Docking:
 
     # --- answers --------------------------------------------------------------------------------
 
-    def _collect(self) -> Generator[Request, Any, bool]:
-        """Asks after the files that were sent longest ago; True where the whole docking was
-        refused."""
+    def _collect(self) -> Generator[Request, Any, None]:
+        """Asks after the files that were sent longest ago."""
         nonce = self._plan.nonce
         for file in list(self.waiting.values())[:WINDOW]:
             answer = yield from self._ask(f"{self._outbox}/receipts/{nonce}/{file.segment}")
@@ -326,12 +356,15 @@ class Docking:
         # What has no answer yet comes last in the next round.
         for name in list(self.waiting)[:WINDOW]:
             self.waiting[name] = self.waiting.pop(name)
-        answer = yield from self._ask(f"{self._outbox}/refusals/{nonce}/docking")
+        yield from self._hear_refusal()
+
+    def _hear_refusal(self) -> Generator[Request, Any, None]:
+        """Of the whole docking: it ends here."""
+        answer = yield from self._ask(f"{self._outbox}/refusals/{self._plan.nonce}/docking")
         said = self._statement(answer, REFUSAL) if answer else None
-        if said is None or said.fields.get("segment") != "":
-            return False
-        yield Tell("refusal", {"segment": "", "statement": said.text})
-        return True
+        if said is not None and said.fields.get("segment") == "":
+            yield Tell("refusal", {"segment": "", "statement": said.text})
+            raise _RefusedError
 
     def _receipt(self, file: Deliverable, answer: bytes) -> Generator[Request, Any, None]:
         """Checked once more, byte by byte, by the vault that removes the file."""

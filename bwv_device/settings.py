@@ -138,6 +138,7 @@ class Dock(Section):
     greeting_wait_s: Annotated[int, Interval(ge=1, le=600)] = 30
     poll_ms: Annotated[int, Interval(ge=100, le=60_000)] = 2000
     resend_s: Annotated[int, Interval(ge=10, le=3600)] = 120
+    renew_min: Annotated[int, Interval(ge=1, le=1440)] = 60
 
 
 @dataclass(frozen=True, slots=True)

@@ -129,6 +129,7 @@ def judge(
         "files": files,
         "recordings": recordings,
         "clock": str(docking["time"].get("source", "")),
+        "battery": docking["battery"],
     }
     return Judged([], pieces.number, fields)
 

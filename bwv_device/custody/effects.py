@@ -29,10 +29,11 @@ def _docking(db: sqlite3.Connection, line: CustodyLine, fields: dict[str, Any]) 
     anchor, start = fields["anchor"], fields["start"]
     db.execute(
         "UPDATE cameras SET boot = ?, number = ?, digest = ?, start_number = ?, start_digest = ?, "
-        "length = ?, docked_ns = ?, clock = ?, waiting = ? WHERE device = ? AND number <= ?",
+        "length = ?, docked_ns = ?, clock = ?, battery = ?, waiting = ? WHERE device = ? AND "
+        "number <= ?",
         (anchor["boot"], anchor["number"], anchor["digest"], start["number"], start["digest"],
-         fields["length"], line.utc_ns, fields["clock"], len(fields["files"]), device,
-         anchor["number"]),
+         fields["length"], line.utc_ns, fields["clock"], fields["battery"], len(fields["files"]),
+         device, anchor["number"]),
     )  # fmt: skip
     for piece in fields["pieces"]:
         db.execute(
@@ -109,7 +110,11 @@ def _hold(db: sqlite3.Connection, line: CustodyLine, fields: dict[str, Any]) -> 
          fields.get("request", "")),
     )  # fmt: skip
     # Held is restored: what is held must be seen.
-    db.execute("UPDATE recordings SET hidden_ns = NULL WHERE id = ?", (fields["recording"],))
+    if recording["hidden_ns"] is not None:
+        db.execute(
+            "UPDATE recordings SET hidden_ns = NULL, unhide = 1 WHERE id = ?",
+            (fields["recording"],),
+        )
 
 
 def _release_proposed(db: sqlite3.Connection, line: CustodyLine, fields: dict[str, Any]) -> None:
@@ -180,7 +185,9 @@ def _restored(db: sqlite3.Connection, line: CustodyLine, fields: dict[str, Any])
     recording = _existing(db, fields["recording"])
     if recording["erasing"] or recording["erased_ns"] is not None:
         raise EffectError("it is erased")
-    db.execute("UPDATE recordings SET hidden_ns = NULL WHERE id = ?", (fields["recording"],))
+    db.execute(
+        "UPDATE recordings SET hidden_ns = NULL, unhide = 0 WHERE id = ?", (fields["recording"],)
+    )
 
 
 def _erasing(db: sqlite3.Connection, line: CustodyLine, fields: dict[str, Any]) -> None:

@@ -37,7 +37,8 @@ CREATE TABLE pieces (device TEXT, boot INTEGER, offset INTEGER, length INTEGER, 
 CREATE TABLE recordings (id TEXT PRIMARY KEY, device TEXT, recording TEXT, officer TEXT,
     trigger_ TEXT, start_ns INTEGER, end_ns INTEGER, error_ns INTEGER, latest_ns INTEGER,
     received_ns INTEGER, late INTEGER DEFAULT 0, category TEXT DEFAULT 'unreviewed',
-    flagged INTEGER DEFAULT 0, reviewed INTEGER DEFAULT 0, hidden_ns INTEGER, erasing INTEGER,
+    flagged INTEGER DEFAULT 0, reviewed INTEGER DEFAULT 0, hidden_ns INTEGER,
+    unhide INTEGER DEFAULT 0, erasing INTEGER,
     erased_ns INTEGER, docking INTEGER);
 CREATE INDEX recordings_time ON recordings (start_ns, end_ns);
 CREATE INDEX recordings_device ON recordings (device, start_ns);

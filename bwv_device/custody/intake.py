@@ -447,8 +447,7 @@ def _well_formed(said: Statement, device: str, nonce: str) -> dict[str, Any]:
         raise StatementError("is not this camera's, or not for this docking")
     if said.chain[0].subject.rfc4514_string() != f"CN={device}":
         raise StatementError("is signed by another camera")
-    types = {"boot": int, "t": int, "anchor": dict, "time": dict, "files": list, "ledgers": list}
-    if any(type(fields.get(name)) is not kind for name, kind in types.items()):
+    if any(type(fields.get(name)) is not kind for name, kind in TYPES.items()):
         raise StatementError("lacks a field")
     for file in fields["files"]:
         if not isinstance(file, dict) or [type(file.get(n)) for n in FILE] != list(FILE.values()):
@@ -464,3 +463,5 @@ def _well_formed(said: Statement, device: str, nonce: str) -> dict[str, Any]:
 
 
 FILE = {"segment": str, "length": int, "sha256": str}
+TYPES: dict[str, type] = dict.fromkeys(("boot", "t", "battery"), int)
+TYPES |= {"anchor": dict, "time": dict, "files": list, "ledgers": list}
