@@ -11,6 +11,7 @@ from cryptography import x509
 from bwv_device.custody.index import Index
 from bwv_device.custody.ledger import CustodyLedger, CustodyLine
 from bwv_device.custody.retention import Due, Retention
+from bwv_device.evidence import statement
 from bwv_device.evidence.statement import Signer
 from hal.ports import Clock, EvidenceStore, Stored
 
@@ -32,6 +33,8 @@ class Office:
         self.store, self.signer, self.retention = store, signer, retention
         self._clock = clock
         self._ledger = CustodyLedger(store, clock)
+        own = x509.load_pem_x509_certificates(signer.certificate_pem)
+        self.name, self.role = statement.role_of(own)
         self.index = Index(self._ledger, roots, index_path)
 
     def now_ns(self) -> int:

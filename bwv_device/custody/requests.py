@@ -190,6 +190,7 @@ def close_request(office: Office, request: str, outcome: str, reason: str) -> No
 
 def reminders(office: Office, days: int = 5) -> list[str]:
     """Sentences about open requests whose answer is due soon, or late."""
+    office.index.catch_up()
     today = office.retention.day(office.now_ns())
     said = []
     for row in office.index.rows("SELECT * FROM requests WHERE closed IS NULL ORDER BY due"):
@@ -258,5 +259,6 @@ def _awaits(office: Office, device: str) -> bool:
     return row is not None
 
 
-def open_requests(index: Index) -> Sequence[Mapping[str, Any]]:
-    return [dict(row) for row in index.rows("SELECT * FROM requests ORDER BY n")]
+def all_requests(index: Index) -> Sequence[Mapping[str, Any]]:
+    index.catch_up()
+    return index.rows("SELECT * FROM requests ORDER BY n")

@@ -1,0 +1,474 @@
+"""Custody of what cameras delivered: holds, deletion, requests, search, audit."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from bench import make_camera
+
+from bwv_device.custody import catalogue, holds, register, requests
+from bwv_device.custody.audit import audit
+from bwv_device.custody.catalogue import Wanted, find
+from bwv_device.custody.expiry import Expiry, plan
+from bwv_device.custody.index import Index
+from bwv_device.custody.ledger import CustodyLedger
+from bwv_device.custody.office import Office
+from bwv_device.errors import CustodyError
+from hal.ports import SECOND_NS
+from hal.stores.body import Bytes
+from sim.agency import BenchAgency
+from sim.custody import BenchCustody, role
+from sim.world import EPOCH_UTC_NS
+
+DAY_NS = 86_400 * SECOND_NS
+DOCK = {"store": "bench", "poll_ms": 500, "greeting_wait_s": 5, "resend_s": 20}
+
+
+class Day:
+    """A camera with some recordings, delivered; and a custody whose days pass when they are
+    told."""
+
+    def __init__(self, agency: BenchAgency, recordings: int = 2, *, dock: bool = True) -> None:
+        self.agency = agency
+        self.camera = make_camera(
+            agency,
+            dock=DOCK,
+            video={"bitrate_kbps": 200},
+            recording={"segment_s": 10, "pre_event_s": 0},
+        )
+        self.camera.run(seconds=2)
+        self.custody = BenchCustody(self.camera, agency)
+        self.custody.start()
+        for _ in range(recordings):
+            self.record()
+        if dock:
+            self.deliver()
+
+    def record(self, *, flag: bool = False) -> None:
+        it = self.camera
+        it.press_record_twice()
+        it.run(seconds=4)
+        if flag:
+            it.press("marker", held_ms=2100)
+        it.hold_record()
+        it.run(seconds=2)
+
+    def deliver(self) -> None:
+        self.camera.put_in_dock(True)
+        self.camera.run(seconds=40)
+        assert self.camera.disk.names("footage") == []
+
+    def days(self, count: float) -> None:
+        self.custody.clock.ahead_ns += int(count * DAY_NS)
+
+    def desk(self, name: str, role_name: str) -> Office:
+        return self.custody.desk(name, role_name)
+
+    @property
+    def custodian(self) -> Office:
+        return self.desk("Ada", "custodian")
+
+    @property
+    def retention(self) -> Office:
+        return self.desk("retention service", "retention")
+
+    def names(self) -> list[str]:
+        return [row["id"] for row in find(self.custodian, Wanted())]
+
+    def footage(self) -> list[str]:
+        return sorted(k for k in self.custody.store.objects if k.startswith("footage/"))
+
+
+@pytest.fixture
+def day(agency: BenchAgency) -> Callable[..., Day]:
+    return lambda *a, **k: Day(agency, *a, **k)
+
+
+def lines(office: Office, kind: str) -> list[dict[str, Any]]:
+    office.index.catch_up()
+    return list(office.index.lines("kind = ?", kind))
+
+
+# --- deletion ---------------------------------------------------------------------------------
+
+
+def test_hidden_on_day_24_erased_on_day_31_with_a_certificate(day: Callable[..., Day]) -> None:
+    it = day()
+    first = it.footage()
+    assert len(first) == 2
+    for passed in range(33):
+        done = Expiry(it.retention).run()
+        assert len(done.hidden) == (2 if passed == 24 else 0)
+        assert len(done.erased) == (2 if passed == 31 else 0)
+        assert len(it.footage()) == (2 if passed < 24 else 0)
+        it.days(1)
+    assert it.custody.store.hidden == {}
+    assert sorted(it.custody.store.erased) == sorted(
+        [*first, *[k for k in it.custody.store.erased if k.startswith("dockings/")]]
+    )
+    for certificate in lines(it.custodian, "erased"):
+        assert certificate["age_days"] == 31
+        assert certificate["rule"].startswith("31 days after 2026-03-02")
+        assert certificate["holds"] == []
+        assert (certificate["name"], certificate["role"]) == ("retention service", "retention")
+        assert certificate["files"][0]["sha256"] in str(first)
+    assert it.names() == []
+
+
+def test_what_is_held_stays_for_ever(day: Callable[..., Day]) -> None:
+    it = day()
+    held, other = it.names()
+    assert holds.place(it.custodian, held, "evidence", "case 12/26")
+    assert not holds.place(it.custodian, held, "evidence", "case 12/26"), "once"
+    it.days(400)
+    done = Expiry(it.retention).run()
+    assert done.erased == [other]
+    assert [d.why for d in plan(it.retention)] == ["held: evidence (case 12/26)"]
+
+
+def test_a_hold_in_the_hidden_week_brings_it_back(day: Callable[..., Day]) -> None:
+    it = day(1)
+    (name,) = it.names()
+    it.days(26)
+    assert Expiry(it.retention).run().hidden == [name]
+    assert it.footage() == []
+    assert [row["id"] for row in find(it.custodian, Wanted(hidden=True))] == [name]
+    holds.place(it.custodian, name, "complaint")
+    assert Expiry(it.retention).run().restored == [name]
+    assert len(it.footage()) == 1
+    it.days(30)
+    assert Expiry(it.retention).run().erased == []
+
+
+def test_a_release_takes_two_people(day: Callable[..., Day]) -> None:
+    it = day(1)
+    (name,) = it.names()
+    ada, bob = it.custodian, it.desk("Bob", "reviewer")
+    holds.place(ada, name, "evidence")
+    (hold,) = holds.active(ada, name)
+    with pytest.raises(CustodyError, match="Nobody proposed"):
+        holds.approve_release(bob, hold["n"])
+    holds.propose_release(ada, hold["n"], "case closed")
+    with pytest.raises(CustodyError, match="Somebody else"):
+        holds.approve_release(ada, hold["n"])
+    it.days(400)
+    assert Expiry(it.retention).run().erased == []
+    holds.approve_release(bob, hold["n"])
+    assert Expiry(it.retention).run().erased == [name]
+
+
+def test_whoever_writes_around_the_rules_changes_nothing(day: Callable[..., Day]) -> None:
+    """The same rules hold for a line that somebody writes with a tool of their own."""
+    it = day(1)
+    (name,) = it.names()
+    ada = it.custodian
+    holds.place(ada, name, "evidence")
+    (hold,) = holds.active(ada, name)
+    release = {"hold": hold["n"], "recording": name, "reason": ""}
+    retention, auditor = it.retention, it.desk("Eve", "auditor")
+    ada.append(lambda: ("release-proposed", release))
+    ada.append(lambda: ("release-approved", release))
+    ada.append(lambda: ("erasing", {"recording": name, "rule": "now"}))
+    auditor.append(lambda: ("release-approved", release))
+    retention.append(lambda: ("erasing", {"recording": name, "rule": "now"}))
+    retention.append(lambda: ("erased", {"recording": name}))
+    retention.append(lambda: ("hidden", {"recordings": [name], "rules": {}}))
+    retention.append(lambda: ("nonsense", {}))
+    retention.append(lambda: ("hold", {"recording": name, "reason": 5}))
+    ada.index.catch_up()
+    assert holds.active(ada, name)
+    problems = [row["problem"] for row in ada.index.rows("SELECT * FROM problems ORDER BY n")]
+    assert len(problems) == 8
+    assert "who proposes a release can't approve it" in problems[0]
+    assert "may not write 'erasing'" in problems[1]
+    it.days(400)
+    assert Expiry(it.retention).run().erased == []
+
+
+def test_the_store_protects_the_bytes_until_they_are_due(day: Callable[..., Day]) -> None:
+    it = day(1)
+    (key,) = it.footage()
+    it.days(30.5)
+    with pytest.raises(OSError, match="protected"):
+        it.custody.store.erase(key)
+    it.days(1)
+    it.custody.store.erase(key)
+
+
+def test_late_footage_stays_a_week(day: Callable[..., Day]) -> None:
+    it = day(1, dock=False)
+    it.days(40)
+    it.deliver()
+    (name,) = it.names()
+    assert find(it.custodian, Wanted())[0]["late"] == 1
+    assert lines(it.custodian, "intake")[0]["files"][0]["late"] is True
+    it.days(6)
+    Expiry(it.retention).run()
+    assert len(it.names()) == 1
+    it.days(1)
+    assert Expiry(it.retention).run().erased == [name]
+
+
+def test_an_interrupted_deletion_is_finished(day: Callable[..., Day]) -> None:
+    it = day(1)
+    (name,) = it.names()
+    it.days(31)
+    desk = it.retention
+    desk.append(lambda: ("erasing", {"recording": name, "rule": "31 days"}))
+    with pytest.raises(CustodyError):
+        catalogue.review(it.custodian, "none", "")
+    assert not it.custodian.hold(name, "too late")
+    assert Expiry(it.retention).run().erased == [name]
+    assert it.footage() == []
+
+
+def test_far_more_than_usual_must_be_confirmed(
+    day: Callable[..., Day], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bwv_device.custody.expiry.BULK_LEAST", 1)
+    it = day(3)
+    it.days(31)
+    with pytest.raises(CustodyError, match=r"would erase 3 recordings.*--confirm 3"):
+        Expiry(it.retention).run()
+    with pytest.raises(CustodyError):
+        Expiry(it.retention).run(confirmed=2)
+    assert len(Expiry(it.retention).run(confirmed=3).erased) == 3
+
+
+def test_a_category_lengthens(day: Callable[..., Day]) -> None:
+    it = day()
+    longer, shorter = it.names()
+    catalogue.categorize(it.custodian, longer, "evidence")
+    with pytest.raises(CustodyError, match="Choose one of"):
+        catalogue.categorize(it.custodian, longer, "rubbish")
+    it.days(32)
+    assert Expiry(it.retention).run().erased == [shorter]
+    it.days(365)
+    assert Expiry(it.retention).run().erased == [longer]
+
+
+def test_what_was_flagged_waits_for_a_person(day: Callable[..., Day]) -> None:
+    it = day(0, dock=False)
+    it.record(flag=True)
+    it.deliver()
+    (name,) = it.names()
+    assert [h["reason"] for h in holds.active(it.custodian, name)] == [
+        "flagged as evidence on the camera"
+    ]
+    it.days(90)
+    assert Expiry(it.retention).run().erased == []
+
+
+# --- requests ---------------------------------------------------------------------------------
+
+
+def asked(it: Day, *, after_days: int = 3, **wishes: Any) -> requests.Asked:
+    """A letter about the first minute of the shift."""
+    start_ns = EPOCH_UTC_NS
+    received = it.custody.clock.utc().utc_ns
+    day = datetime.datetime.fromtimestamp(received // SECOND_NS, datetime.UTC).date()
+    fields: dict[str, Any] = {
+        "kind": requests.SUBJECT_ACCESS, "letter": b"Dear Sir or Madam ...",
+        "letter_name": "letter.txt", "received": day, "incident_ns": start_ns + 5 * SECOND_NS,
+        "from_ns": start_ns, "to_ns": start_ns + 8 * SECOND_NS, "place": "Mare Street",
+        "description": "stopped at the bus stop", **wishes,
+    }  # fmt: skip
+    return requests.Asked(**fields)
+
+
+def test_a_request_holds_what_it_asks_for_at_once(day: Callable[..., Day]) -> None:
+    it = day(2)
+    first, second = it.names()
+    it.days(3)
+    opened = requests.open_request(it.custodian, asked(it))
+    assert opened.in_time
+    assert opened.held == [first]
+    assert opened.due.isoformat() == "2026-04-07"
+    letter = it.custody.store.read(f"custody/requests/{opened.request}/letter.txt", 1000)
+    assert letter.startswith(b"Dear")
+    it.days(60)
+    assert Expiry(it.retention).run().erased == [second]
+    assert requests.reminders(it.custodian) == [
+        f"request {opened.request} was due on 2026-04-07, {27} days ago"
+    ]
+    requests.close_request(it.custodian, opened.request, "disclosed", "sent on a disk")
+    assert requests.reminders(it.custodian) == []
+    with pytest.raises(CustodyError, match="no open request"):
+        requests.close_request(it.custodian, opened.request, "disclosed", "")
+    assert holds.active(it.custodian, first), "holds are released by two people, not by an answer"
+
+
+def test_and_what_is_still_on_a_camera(day: Callable[..., Day]) -> None:
+    it = day(1, dock=False)
+    it.days(2)
+    opened = requests.open_request(it.custodian, asked(it))
+    assert opened.held == []
+    it.deliver()
+    (name,) = it.names()
+    assert [h["request"] for h in holds.active(it.custodian, name)] == [opened.request]
+
+
+def test_a_request_after_31_days_holds_nothing(day: Callable[..., Day]) -> None:
+    it = day(1)
+    holds.place(it.custodian, it.names()[0], "evidence")
+    it.days(32)
+    opened = requests.open_request(it.custodian, asked(it))
+    assert not opened.in_time
+    assert opened.held == []
+    assert requests.candidates(it.custodian.index, opened.request) == it.names()
+
+
+def test_a_search_says_what_it_can_not_have_seen(day: Callable[..., Day]) -> None:
+    it = day(1)
+    it.days(1)
+    opened = requests.open_request(it.custodian, asked(it, devices=("bench-camera-1", "cam-9")))
+    coverage = requests.search(it.custodian, opened.request)
+    assert coverage.found == it.names()
+    assert coverage.searched == ["bench-camera-1"]
+    assert coverage.not_docked == ["cam-9"]
+    (line,) = lines(it.custodian, "search")
+    assert line["not_docked"] == ["cam-9"]
+    assert line["name"] == "Ada"
+
+
+@pytest.mark.parametrize(
+    ("wish", "said"),
+    [
+        ({"kind": "gossip"}, "no kind of request"),
+        ({"letter": b""}, "letter is empty"),
+        ({"letter_name": "../x"}, "no file name"),
+        ({"from_ns": EPOCH_UTC_NS + DAY_NS}, "ends before it begins"),
+        ({"received": datetime.date(2026, 3, 1)}, "after the request"),
+        ({"received": datetime.date(2036, 3, 1)}, "in the future"),
+    ],
+)
+def test_a_request_that_makes_no_sense_is_not_opened(
+    day: Callable[..., Day], wish: dict[str, Any], said: str
+) -> None:
+    it = day(0, dock=False)
+    with pytest.raises(CustodyError, match=said):
+        requests.open_request(it.custodian, asked(it, **wish))
+    assert lines(it.custodian, "request") == []
+
+
+# --- issue register -----------------------------------------------------------------------------
+
+
+def test_a_camera_is_issued_to_one_officer_at_a_time(day: Callable[..., Day]) -> None:
+    it = day(1)
+    device, key = it.agency.device.device, role(it.agency, "g", "configuration")
+    register.issue(it.custodian, key, device, "PC 1")
+    register.issue(it.custodian, key, device, "PC 1")  # the same again publishes what is missing
+    with pytest.raises(CustodyError, match="issued to PC 1"):
+        register.issue(it.custodian, key, device, "PC 2")
+    register.take_back(it.custodian, key, device)
+    assert register.issue(it.custodian, key, device, "PC 2") == 3
+    register.revoke(it.custodian, device, "lost")
+    register.take_back(it.custodian, key, device)
+    with pytest.raises(CustodyError, match="revoked"):
+        register.issue(it.custodian, key, device, "PC 1")
+
+
+def test_a_camera_that_is_not_fit_is_not_issued() -> None:
+    camera = {"revoked": "", "officer": "", "waiting": 2, "clock": "none", "battery": 12}
+    problems = register.refusals(camera, "PC 1")
+    assert problems == ["2 files of footage have not arrived", "its clock is not set",
+                        "its battery is at 12 %"]  # fmt: skip
+    assert register.refusals({**camera, "waiting": 0, "clock": "rtc", "battery": 90}, "P") == []
+    assert register.refusals(None, "") == ["an officer is needed"]
+
+
+# --- chain --------------------------------------------------------------------------------------
+
+
+def test_the_life_of_a_recording_from_the_press_to_the_end(day: Callable[..., Day]) -> None:
+    it = day(1)
+    (name,) = it.names()
+    holds.place(it.custodian, name, "evidence")
+    catalogue.review(it.custodian, name, "nothing on it")
+    life = audit(it.custodian, [it.agency.root], name)
+    assert life.problems == []
+    told = [step.what for step in life.steps]
+    wanted = ["open", "seal", "close", "docking", "intake", "hold", "review"]
+    assert [what for what in told if what in wanted] == wanted
+
+
+def test_the_index_is_the_same_when_it_is_built_anew(day: Callable[..., Day]) -> None:
+    it = day(2)
+    holds.place(it.custodian, it.names()[0], "evidence")
+    it.days(26)
+    Expiry(it.retention).run()
+    desk = it.custodian
+    desk.index.catch_up()
+    before = [desk.index.rows(f"SELECT * FROM {t}") for t in ("recordings", "files", "holds")]
+    fresh = Index(CustodyLedger(it.custody.store, it.custody.clock), [it.agency.root])
+    fresh.catch_up()
+    assert [fresh.rows(f"SELECT * FROM {t}") for t in ("recordings", "files", "holds")] == before
+    fresh.rebuild()
+    assert [fresh.rows(f"SELECT * FROM {t}") for t in ("recordings", "files", "holds")] == before
+
+
+@pytest.mark.parametrize("how", ["changed", "removed", "swapped", "cut"])
+def test_a_custody_ledger_that_was_tampered_with_is_found_out(
+    day: Callable[..., Day], how: str
+) -> None:
+    it = day(1)
+    objects = it.custody.store.objects
+    keys = sorted(key for key in objects if key.startswith("custody/ledger/"))
+    if how == "changed":
+        objects[keys[0]] = objects[keys[0]].replace(b'"clock":"rtc"', b'"clock":"ntp"')
+    elif how == "removed":
+        del objects[keys[0]]
+    elif how == "swapped":
+        objects[keys[0]], objects[keys[1]] = objects[keys[1]], objects[keys[0]]
+    else:
+        objects[keys[1]] = objects[keys[1]][:-5]
+    desk = it.desk("Eve", "auditor")
+    if how == "changed":  # the chain breaks at the next line
+        with pytest.raises(CustodyError, match="does not continue"):
+            desk.index.catch_up()
+        assert [p["n"] for p in desk.index.rows("SELECT * FROM problems")] == [1]
+    else:
+        with pytest.raises(CustodyError, match="broken"):
+            desk.index.catch_up()
+
+
+def test_a_stranger_can_write_nothing_that_counts(day: Callable[..., Day]) -> None:
+    it = day(1)
+    other = BenchAgency("another")
+    stranger = Office(
+        it.custody.store, it.custody.clock, role(other, "Mallory", "custodian"), [other.root],
+        it.custodian.retention,
+    )  # fmt: skip
+    stranger.append(lambda: ("revoke", {"device": it.agency.device.device, "reason": "x"}))
+    desk = it.custodian
+    desk.index.catch_up()
+    (problem,) = desk.index.rows("SELECT * FROM problems")
+    assert "another agency" in problem["problem"]
+    it.custody.store.create("custody/ledger/000000000099", Bytes(b"nonsense\n"))
+    with pytest.raises(CustodyError, match="broken"):
+        it.custodian.index.catch_up()
+
+
+def test_find(day: Callable[..., Day]) -> None:
+    it = day(2)
+    first, second = it.names()
+    start_ns = EPOCH_UTC_NS
+    desk = it.custodian
+
+    def names(**wanted: Any) -> list[str]:
+        return [row["id"] for row in find(desk, Wanted(**wanted))]
+
+    assert names(to_ns=start_ns + 5 * SECOND_NS) == [first]
+    assert names(from_ns=start_ns + 10 * SECOND_NS) == [second]
+    assert names(device="another") == []
+    assert names(officer="unassigned") == [first, second]
+    assert names(category="evidence") == []
+    assert names(marker="informed") == []
+    holds.place(desk, first, "x")
+    assert names(held=True) == [first]
+    assert names(held=False) == [second]
+    assert names(limit=1) == [second]
