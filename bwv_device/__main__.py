@@ -9,9 +9,11 @@ from importlib.metadata import entry_points
 import click
 
 from bwv_device import __version__
-from bwv_device.errors import BwvError
+from bwv_device.errors import BwvError, EvidenceStoreError
+from hal.ports import StoreError
 
 COMMANDS = {
+    "custody": "bwv_device.commands.custody",
     "config": "bwv_device.commands.config",
     "export": "bwv_device.commands.export",
     "keygen": "bwv_device.commands.keygen",
@@ -49,7 +51,8 @@ def bwv() -> None:
     Exit codes: 0 done; 1 unexpected; 2 wrong usage; 3 configuration; 4 clip; 5 key; 6 vault;
     7 certificate; 8 a part of the installation is missing; 9 a sealed file does not open;
     10 verification found a change or a loss; 11 verified, but not closed in order; 12 verified,
-    but no agency root was given.
+    but no agency root was given; 13 custody may not or can't do that; 14 the evidence store
+    can't be used.
 
     Tab completion: eval "$(_BWV_COMPLETE=bash_source bwv)" in .bashrc (zsh_source, fish_source).
     """
@@ -59,6 +62,12 @@ def main() -> None:
     """Runs the command; an expected error becomes one clear sentence and its exit code."""
     try:
         bwv(standalone_mode=True)
+    except StoreError as failed:
+        told = EvidenceStoreError(
+            f"The evidence store did not do that: {failed}.", "Try again, or look at the store."
+        )
+        click.echo(f"bwv: {told}", err=True)
+        sys.exit(told.exit_code)
     except BwvError as error:
         click.echo(f"bwv: {error}", err=True)
         sys.exit(error.exit_code)

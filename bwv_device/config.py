@@ -6,13 +6,16 @@ import difflib
 import hashlib
 import json
 import tomllib
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
 from bwv_device.errors import ConfigError
 from bwv_device.settings import Settings
+
+T = TypeVar("T")
 
 
 class Loaded(NamedTuple):
@@ -34,43 +37,54 @@ def load(path: Path) -> Loaded:
 
 def parse(raw: bytes, name: str) -> Settings:
     """Settings from the bytes of a TOML file."""
+    return check(parse_table(raw, name), name)
+
+
+def parse_table(raw: bytes, name: str) -> dict[str, Any]:
+    """A TOML file as it is."""
     try:
-        table = tomllib.loads(raw.decode())
+        return tomllib.loads(raw.decode())
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         problem = [(name, f"is no valid TOML: {error}")]
         raise ConfigError("The configuration can't be used.", problem) from None
-    return check(table, name)
 
 
 def check(table: dict[str, Any], name: str) -> Settings:
     """Settings from a table of sections. Raises `ConfigError` with every problem."""
-    try:
-        # Through JSON: pydantic's strict mode takes no table for a dataclass otherwise.
-        settings: Settings = TypeAdapter(Settings).validate_json(json.dumps(table, default=str))
-    except ValidationError as error:
-        raise ConfigError(
-            f"The configuration {name} has {error.error_count()} problem(s):",
-            [_problem(dict(item), table) for item in error.errors()],
-        ) from None
+    settings = validate(Settings, table, name)
     problems = _contradictions(settings)
     if problems:
         raise ConfigError(f"The configuration {name} contradicts itself:", problems)
     return settings
 
 
-def _problem(error: dict[str, Any], table: dict[str, Any]) -> tuple[str, str]:
+def validate(kind: type[T], table: dict[str, Any], name: str) -> T:
+    """A dataclass of sections from a table. Raises `ConfigError` with every problem."""
+    try:
+        # Through JSON: pydantic's strict mode takes no table for a dataclass otherwise.
+        settings: T = TypeAdapter(kind).validate_json(json.dumps(table, default=str))
+    except ValidationError as error:
+        known = asdict(kind())  # type: ignore[call-overload]
+        raise ConfigError(
+            f"The configuration {name} has {error.error_count()} problem(s):",
+            [_problem(dict(item), known) for item in error.errors()],
+        ) from None
+    return settings
+
+
+def _problem(error: dict[str, Any], known: dict[str, Any]) -> tuple[str, str]:
     place = [str(part) for part in error["loc"]]
     path = ".".join(place)
     if error["type"] in ("unexpected_keyword_argument", "extra_forbidden"):
-        near = difflib.get_close_matches(place[-1], _known(place[:-1]), n=1)
+        near = difflib.get_close_matches(place[-1], _known(place[:-1], known), n=1)
         hint = f"; did you mean {near[0]!r}?" if near else "; remove it"
         return path, f"there is no such setting{hint}"
     message = error["msg"][0].lower() + error["msg"][1:]
     return path, f"{message} (found {error['input']!r})"
 
 
-def _known(place: list[str]) -> list[str]:
-    node: Any = Settings().as_dict()
+def _known(place: list[str], known: dict[str, Any]) -> list[str]:
+    node: Any = known
     for part in place:
         node = node.get(part, {})
     return list(node)

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import signal
 import threading
+from dataclasses import replace
 from importlib.metadata import entry_points
 from pathlib import Path
 
 import click
+from cryptography import x509
 
 from bwv_device import keys
 from bwv_device.agent import Agent
 from bwv_device.config import Loaded, load
 from bwv_device.errors import KeyFileError, MissingPartError
 from bwv_device.loop import RealLoop
-from bwv_device.settings import Settings
+from bwv_device.settings import Dock, Settings
+from bwv_device.stores import open_store
 from hal.host import HostClock, HostDisk, HostEntropy
 from hal.keystore import SoftwareIdentity
 from hal.ports import Board
@@ -44,7 +47,8 @@ def command(config_file: Path | None, board: str | None, seconds: float | None) 
     loop, panel_loop = RealLoop(HostClock()), RealLoop(HostClock())
     vault = HostDisk(Path(settings.device.vault))
     hardware = _board(board or settings.device.board, settings, vault, panel_loop)
-    agent = Agent(hardware, loop, settings, recipients, loaded.sha256)
+    hardware, roots = _at_the_dock(hardware, settings.dock)
+    agent = Agent(hardware, loop, settings, recipients, loaded.sha256, roots)
     agent.on_transition = lambda before, event, after: click.echo(
         f"{loop.now_ns() / 1e9:12.3f}  {before.value} → {after.value}  ({event.value})"
     )
@@ -60,6 +64,14 @@ def command(config_file: Path | None, board: str | None, seconds: float | None) 
     loop.run()
     panel_loop.stop()
     vault.close()
+
+
+def _at_the_dock(board: Board, dock: Dock) -> tuple[Board, list[x509.Certificate]]:
+    """The board with its evidence store, and the agency's root; neither where no store is set."""
+    if not dock.store:
+        return board, []
+    store = open_store(dock.store, Path(dock.credentials), dock.ca, dock.client_certificate)
+    return replace(board, uplink=store), keys.load_certificates(Path(dock.root))
 
 
 def _run_panel(panel: RealLoop, agent: RealLoop) -> None:

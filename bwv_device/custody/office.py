@@ -31,14 +31,14 @@ class Office:
         index_path: Path | None = None,
     ) -> None:
         self.store, self.signer, self.retention = store, signer, retention
-        self._clock = clock
+        self.clock = clock
         self._ledger = CustodyLedger(store, clock)
         own = x509.load_pem_x509_certificates(signer.certificate_pem)
         self.name, self.role = statement.role_of(own)
         self.index = Index(self._ledger, roots, index_path)
 
     def now_ns(self) -> int:
-        return self._clock.utc().utc_ns
+        return self.clock.utc().utc_ns
 
     def append(self, decide: Decide) -> CustodyLine | None:
         """One line, decided on everything that was written before it."""

@@ -1,0 +1,48 @@
+"""`bwv custody expire`: deletion by day 31."""
+
+from __future__ import annotations
+
+import click
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import track
+from rich.table import Table
+
+from bwv_device.commands.custody.desk import Desk, print_json
+from bwv_device.custody.expiry import ERASE, HIDE, Expiry, plan
+
+COLOURS = {ERASE: "red", HIDE: "yellow"}
+
+
+@click.command()
+@click.option("--dry-run", is_flag=True, help="Say what would go, and why everything else stays.")
+@click.option("--confirm", default=0, help="The number that an unusually large run would erase.")
+@click.option("--json", "as_json", is_flag=True)
+@click.pass_obj
+def expire_command(desk: Desk, dry_run: bool, confirm: int, as_json: bool) -> None:
+    """Hides and erases what is due, with signed certificates."""
+    if dry_run:
+        decisions = list(plan(desk.office))
+        if as_json:
+            print_json([decision._asdict() for decision in decisions])
+            return
+        table = Table(box=None, pad_edge=False)
+        for column in ("recording", "", "why"):
+            table.add_column(column)
+        for decision in track(decisions, "looking", transient=True):
+            colour = COLOURS.get(decision.action, "green")
+            table.add_row(decision.recording, f"[{colour}]{decision.action}[/]",
+                          escape(decision.why))  # fmt: skip
+        Console(highlight=False).print(table)
+        return
+    done = Expiry(desk.office, list(desk.replicas.values())).run(confirm)
+    if as_json:
+        print_json({"hidden": done.hidden, "erased": done.erased, "restored": done.restored,
+                    "denied": done.denied})  # fmt: skip
+        return
+    for word in ("hidden", "restored", "erased"):
+        for name in getattr(done, word):
+            click.echo(f"{word}: {name}")
+    for sentence in done.denied:
+        click.echo(f"protected by the store, tried again next time: {sentence}", err=True)
+    click.echo(f"{len(done.hidden)} hidden, {len(done.erased)} erased.", err=True)

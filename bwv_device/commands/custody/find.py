@@ -1,0 +1,214 @@
+"""`bwv custody list, show, audit, certificate, quarantine, index`: looking."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from bwv_device.commands.custody.desk import Desk, print_json
+from bwv_device.custody import catalogue, holds
+from bwv_device.custody.audit import Life, audit
+from bwv_device.custody.catalogue import Wanted
+from bwv_device.custody.retention import NANOSECOND
+from bwv_device.errors import CustodyError
+
+console = Console(highlight=False)
+
+
+@click.command()
+@click.option("--from", "from_", help="A time: 2026-11-22T21:30, in the agency's zone.")
+@click.option("--to", "to_", help="A time.")
+@click.option("--camera", default="")
+@click.option("--officer", default="")
+@click.option("--category", default="")
+@click.option("--marker", default="", help="informed, moment or snapshot.")
+@click.option("--held/--not-held", default=None)
+@click.option("--hidden/--not-hidden", default=None)
+@click.option("--limit", default=1000, show_default=True)
+@click.option("--json", "as_json", is_flag=True)
+@click.pass_obj
+def list_command(
+    desk: Desk,
+    from_: str | None,
+    to_: str | None,
+    camera: str,
+    officer: str,
+    category: str,
+    marker: str,
+    held: bool | None,
+    hidden: bool | None,
+    limit: int,
+    as_json: bool,
+) -> None:
+    """Recordings in the store; every option that is given must hold."""
+    wanted = Wanted(
+        desk.parse_ns(from_) if from_ else None, desk.parse_ns(to_) if to_ else None,
+        camera, officer, category, marker, held, hidden, limit,
+    )  # fmt: skip
+    rows = catalogue.find(desk.office, wanted)
+    if as_json:
+        print_json([{**row, "due": desk.office.due(row)._asdict()} for row in rows])
+        return
+    table = _table("recording", "began", "seconds", "officer", "category", "state", "goes on")
+    for row in rows:
+        table.add_row(
+            escape(row["id"]),
+            _sure(desk, row),
+            f"{(row['end_ns'] - row['start_ns']) / NANOSECOND:.0f}",
+            escape(row["officer"] or "-"),
+            row["category"],
+            _state(desk, row),
+            str(desk.office.due(row).erased),
+        )
+    console.print(table)
+    click.echo(f"{len(rows)} recordings", err=True)
+
+
+@click.command()
+@click.argument("recording")
+@click.option("--json", "as_json", is_flag=True)
+@click.pass_obj
+def show_command(desk: Desk, recording: str, as_json: bool) -> None:
+    """Everything about one recording, with the custody lines that speak of it."""
+    row = holds.existing(desk.office, recording)
+    files = "SELECT * FROM files WHERE recording = ? ORDER BY segment"
+    said: dict[str, Any] = {
+        "recording": {**row, "due": desk.office.due(row)._asdict()},
+        "files": desk.office.index.rows(files, recording),
+        "holds": desk.office.index.rows(
+            "SELECT * FROM holds WHERE recording = ? ORDER BY n", recording
+        ),
+        "lines": [
+            {k: v for k, v in line.items() if k != "certificate"}
+            for line in catalogue.lines_about(desk.office, recording)
+        ],
+    }
+    if as_json:
+        print_json(said)
+        return
+    due = desk.office.due(row)
+    console.print(f"[bold]{escape(recording)}[/]  {_sure(desk, row)}, officer {row['officer']}")
+    console.print(f"{row['category']}, {_state(desk, row)}; hidden on {due.hidden}, erased on "
+                  f"{due.erased} ({due.rule})")  # fmt: skip
+    for file in said["files"]:
+        console.print(f"  {file['segment']}  {file['length']:,} bytes  {file['status']}")
+    for hold in said["holds"]:
+        state = "released" if hold["released"] else "proposed" if hold["proposed"] else "in force"
+        console.print(f"  hold {hold['n']} ({state}): {escape(hold['reason'])} {hold['case_']}")
+    for line in said["lines"]:
+        console.print(
+            f"  {line['n']:>6}  {desk.said(line['utc_ns'])}  {line['kind']:<17} "
+            f"{escape(str(line['name']))} ({line['role']})"
+        )
+
+
+@click.command()
+@click.argument("recording")
+@click.option("--json", "as_json", is_flag=True)
+@click.pass_obj
+def audit_command(desk: Desk, recording: str, as_json: bool) -> None:
+    """The life of a recording from the press of the button, and whether its chain is unbroken."""
+    life = audit(desk.office, desk.roots, recording)
+    if as_json:
+        print_json({"recording": recording, "unbroken": not life.problems,
+                    "problems": life.problems,
+                    "steps": [step._asdict() for step in life.steps]})  # fmt: skip
+    else:
+        _print_life(desk, life)
+    if life.problems:
+        raise CustodyError(f"The chain of {recording} is broken.", "Each problem is named above.")
+
+
+@click.command()
+@click.argument("recording")
+@click.pass_obj
+def certificate_command(desk: Desk, recording: str) -> None:
+    """The signed deletion certificate of an erased recording, as it stands in the ledger."""
+    desk.office.index.catch_up()
+    for line in desk.office.index.lines("kind = 'erased' AND json LIKE ?", f'%"{recording}"%'):
+        text = json.dumps({k: v for k, v in line.items() if k != "certificate"}, indent=2)
+        click.echo(text)
+        return
+    raise CustodyError(f"{recording} was not erased.", "See 'bwv custody show'.")
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True)
+@click.pass_obj
+def quarantine_command(desk: Desk, as_json: bool) -> None:
+    """What intake did not accept, why, and when somebody must look at it."""
+    rows = desk.office.index.rows("SELECT * FROM quarantine ORDER BY n")
+    if as_json:
+        print_json(rows)
+        return
+    table = _table("camera", "file", "reason", "look at it by")
+    for row in rows:
+        table.add_row(row["device"], row["segment"] or "(docking)", escape(row["reason"]),
+                      desk.said(row["review_ns"]))  # fmt: skip
+    console.print(table)
+
+
+@click.command()
+@click.pass_obj
+def index_command(desk: Desk) -> None:
+    """Builds the index anew from the store, which is the only truth."""
+    desk.office.index.rebuild()
+    count = desk.office.index.row("SELECT count(*) AS n FROM recordings")
+    problems = desk.office.index.rows("SELECT * FROM problems ORDER BY n")
+    click.echo(f"{desk.office.index.head.number} lines, {count['n'] if count else 0} recordings")
+    for problem in problems:
+        click.echo(f"line {problem['n']} does not count: {problem['problem']}", err=True)
+
+
+def _print_life(desk: Desk, life: Life) -> None:
+    for step in life.steps:
+        detail = {k: v for k, v in step.fields.items() if k in TOLD and v not in ("", None)}
+        words = ", ".join(f"{k} {v}" for k, v in detail.items())
+        console.print(
+            f"{desk.said(step.utc_ns):<24} {step.ledger:<8}{step.number:>6}  {step.what:<17} "
+            f"{escape(step.who)}  [dim]{escape(words)}[/]",
+            soft_wrap=True,
+        )
+    for problem in life.problems:
+        console.print(f"[red]broken[/]  {escape(problem)}")
+    if not life.problems:
+        console.print("[green]Unbroken: every line is numbered, linked and signed.[/]")
+
+
+TOLD = (
+    "segment", "reason", "case", "rule", "marker", "trigger", "officer", "category", "words",
+    "length", "age_days", "request", "outcome", "hold",
+)  # fmt: skip
+
+
+def _table(*columns: str) -> Table:
+    table = Table(box=None, pad_edge=False)
+    for column in columns:
+        right = "right" if column == "seconds" else "left"
+        table.add_column(column, justify=right, no_wrap=column == "recording")
+    return table
+
+
+def _sure(desk: Desk, row: dict[str, Any] | Any) -> str:
+    """When it began, with the clock's error where that is more than a second."""
+    if row["error_ns"] > 86_400 * NANOSECOND:
+        return f"before {desk.said(row['latest_ns'])} (clock not set)"
+    error_s = row["error_ns"] / NANOSECOND
+    return desk.said(row["start_ns"]) + (f" ± {error_s:.0f} s" if error_s > 1 else "")
+
+
+def _state(desk: Desk, row: dict[str, Any] | Any) -> str:
+    if row["erased_ns"]:
+        return f"erased {desk.said(row['erased_ns'])}"
+    if holds.active(desk.office, row["id"]):
+        return "held"
+    if row["hidden_ns"]:
+        return "hidden"
+    if row["received_ns"] is None:
+        return "on the camera"
+    return "late" if row["late"] else "kept"

@@ -1,0 +1,63 @@
+"""`bwv custody hold, release, categorize, review`."""
+
+from __future__ import annotations
+
+import click
+
+from bwv_device.commands.custody.desk import Desk
+from bwv_device.custody import catalogue, holds
+
+
+@click.command()
+@click.argument("recording")
+@click.option("--reason", required=True)
+@click.option("--case", default="", help="Case number.")
+@click.pass_obj
+def hold_command(desk: Desk, recording: str, reason: str, case: str) -> None:
+    """Keeps RECORDING until two people release it; brings it back where it was hidden."""
+    placed = holds.place(desk.office, recording, reason, case)
+    click.echo(f"{recording} is held." if placed else f"{recording} was held for that already.")
+
+
+@click.group(name="release")
+def release_command() -> None:
+    """Lifts a hold: proposed by one person, approved by another."""
+
+
+@release_command.command()
+@click.argument("hold", type=int)
+@click.option("--reason", required=True)
+@click.pass_obj
+def propose(desk: Desk, hold: int, reason: str) -> None:
+    """The first of two. HOLD is its number (bwv custody show)."""
+    holds.propose_release(desk.office, hold, reason)
+    click.echo(f"The release of hold {hold} waits for somebody else's approval.")
+
+
+@release_command.command()
+@click.argument("hold", type=int)
+@click.pass_obj
+def approve(desk: Desk, hold: int) -> None:
+    """The second, by somebody else."""
+    holds.approve_release(desk.office, hold)
+    click.echo(f"Hold {hold} is released.")
+
+
+@click.command()
+@click.argument("recording")
+@click.argument("category")
+@click.pass_obj
+def categorize_command(desk: Desk, recording: str, category: str) -> None:
+    """Gives RECORDING one of the agency's categories; some are kept for longer."""
+    catalogue.categorize(desk.office, recording, category)
+    click.echo(f"{recording} is {category}.")
+
+
+@click.command()
+@click.argument("recording")
+@click.argument("words")
+@click.pass_obj
+def review_command(desk: Desk, recording: str, words: str) -> None:
+    """Says that somebody looked at RECORDING, and what it shows."""
+    catalogue.review(desk.office, recording, words)
+    click.echo(f"{recording} is reviewed.")

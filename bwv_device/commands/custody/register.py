@@ -1,0 +1,77 @@
+"""`bwv custody camera`: the issue register."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from bwv_device.commands.custody.desk import Desk, load_role, print_json
+from bwv_device.custody import register
+
+configuration = click.option(
+    "--configuration-as",
+    "configuration",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="The role key of the agency's configuration, which cameras obey.",
+)
+
+
+@click.group(name="camera")
+def camera_command() -> None:
+    """Each camera is issued to one officer at a time."""
+
+
+@camera_command.command()
+@click.argument("device")
+@click.argument("officer")
+@configuration
+@click.pass_obj
+def issue(desk: Desk, device: str, officer: str, configuration: Path) -> None:
+    """Issues DEVICE to OFFICER; it learns so in the dock. Refused with footage not yet delivered,
+    an unset clock, a low battery, or while somebody else has it."""
+    version = register.issue(desk.office, load_role(configuration), device, officer)
+    click.echo(f"{device} is issued to {officer} (assignment {version}).")
+
+
+@camera_command.command(name="return")
+@click.argument("device")
+@configuration
+@click.pass_obj
+def return_(desk: Desk, device: str, configuration: Path) -> None:
+    """Takes DEVICE back."""
+    register.take_back(desk.office, load_role(configuration), device)
+    click.echo(f"{device} is returned.")
+
+
+@camera_command.command()
+@click.argument("device")
+@click.option("--reason", required=True)
+@click.pass_obj
+def revoke(desk: Desk, device: str, reason: str) -> None:
+    """What DEVICE brings from now on goes to quarantine."""
+    register.revoke(desk.office, device, reason)
+    click.echo(f"{device} is revoked.")
+
+
+@camera_command.command(name="list")
+@click.option("--json", "as_json", is_flag=True)
+@click.pass_obj
+def list_(desk: Desk, as_json: bool) -> None:
+    """All cameras that custody knows."""
+    rows = desk.office.index.rows("SELECT * FROM cameras ORDER BY device")
+    if as_json:
+        print_json(rows)
+        return
+    table = Table(box=None, pad_edge=False)
+    for column in ("camera", "issued to", "last docked", "battery", "clock", "ledger", "state"):
+        table.add_column(column)
+    for row in rows:
+        battery = "-" if row["battery"] is None else f"{row['battery']} %"
+        state = "revoked" if row["revoked"] else f"{row['waiting']} files to come"
+        table.add_row(row["device"], row["officer"] or "-", desk.said(row["docked_ns"]), battery,
+                      row["clock"] or "-", f"line {row['number']}", state)  # fmt: skip
+    Console(highlight=False).print(table)

@@ -1,0 +1,42 @@
+"""`bwv custody enrol` and `policy`: who may act, and what a key of the store may."""
+
+from __future__ import annotations
+
+import datetime
+import json
+from pathlib import Path
+
+import click
+
+from bwv_device import keys
+from bwv_device.custody import policies
+from hal.host import HostEntropy
+
+
+@click.command()
+@click.argument("name")
+@click.option("--role", required=True, type=click.Choice(keys.ROLES))
+@click.option(
+    "--agency",
+    required=True,
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    help="The folder that 'bwv keygen' made.",
+)
+@click.option("--out", default="roles", show_default=True, type=click.Path(path_type=Path))
+def enrol_command(name: str, role: str, agency: Path, out: Path) -> None:
+    """Makes the role key of the person or service NAME, certified by the agency's roles CA."""
+    now = datetime.datetime.now(datetime.UTC)
+    path = keys.make_role(agency, out, name, role, HostEntropy(), now)
+    click.echo(f"{name} may act as {role} with {path}.")
+
+
+@click.command()
+@click.argument("bucket")
+@click.option("--device", help="The policy of this camera's key.")
+@click.option("--role", type=click.Choice(policies.ROLES), help="The policy of one of custody's.")
+def policy_command(bucket: str, device: str | None, role: str | None) -> None:
+    """Prints the S3 policy of least privilege for a key of BUCKET."""
+    if (device is None) == (role is None):
+        raise click.UsageError("Give either --device or --role.")
+    policy = policies.camera(bucket, device) if device else policies.role(bucket, role or "")
+    click.echo(json.dumps(policy, indent=2))

@@ -1,0 +1,61 @@
+"""Every setting of custody: types, limits, defaults. `custody.toml` is the manual."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Annotated
+
+from annotated_types import Interval, Len
+
+from bwv_device.settings import Section
+
+
+@dataclass(frozen=True, slots=True)
+class Store(Section):
+    address: Annotated[str, Len(1, 512)] = "evidence"
+    credentials: Annotated[str, Len(1)] = "store-credentials.toml"
+    ca: str = ""
+    client_certificate: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Replica(Section):
+    name: Annotated[str, Len(0, 64)] = ""
+    address: Annotated[str, Len(0, 512)] = ""
+    credentials: Annotated[str, Len(1)] = "replica-credentials.toml"
+    ca: str = ""
+    client_certificate: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Agency(Section):
+    root: Annotated[str, Len(1)] = "agency/agency-root.pem"
+    zone: Annotated[str, Len(1)] = "Europe/London"
+    region: Annotated[str, Len(2, 4)] = "ENG"
+    index: str = "custody-index.sqlite"
+
+
+@dataclass(frozen=True, slots=True)
+class Times(Section):
+    days: Annotated[int, Interval(ge=1, le=3650)] = 31
+    hidden_days: Annotated[int, Interval(ge=0, le=365)] = 7
+    late_days: Annotated[int, Interval(ge=0, le=365)] = 7
+
+
+@dataclass(frozen=True, slots=True)
+class Service(Section):
+    intake_s: Annotated[int, Interval(ge=1, le=3600)] = 2
+    retention_s: Annotated[int, Interval(ge=10, le=86_400)] = 3600
+    reminder_days: Annotated[int, Interval(ge=0, le=60)] = 5
+
+
+@dataclass(frozen=True, slots=True)
+class CustodySettings(Section):
+    """The whole of `custody.toml`, a section each."""
+
+    store: Store = field(default_factory=Store)
+    replica: Replica = field(default_factory=Replica)
+    agency: Agency = field(default_factory=Agency)
+    retention: Times = field(default_factory=Times)
+    categories: dict[str, int] = field(default_factory=lambda: {"evidence": 2555, "training": 365})
+    service: Service = field(default_factory=Service)
