@@ -38,8 +38,11 @@ class Weed:
         policies: Mapping[str, dict[str, Any]] | None = None,
         volume_mb: int = 64,
         options: tuple[str, ...] = (),
+        *,
+        encrypted: bool = False,
     ) -> None:
         self.folder, self._volume_mb, self._options = folder, volume_mb, options
+        self._encrypted = encrypted
         self.policies: dict[str, dict[str, Any]] = dict(policies or {})
         # Unix sockets have short names only.
         self._sockets = Path(tempfile.mkdtemp(prefix="weed"))
@@ -161,6 +164,9 @@ class Weed:
                     f"See {self.folder}.log.",
                 )
             try:
+                if self._encrypted:  # with its certificate, whoever asks must bring one
+                    socket.create_connection(("127.0.0.1", self._ports["s3"]), 1).close()
+                    return
                 connection = http.client.HTTPConnection("127.0.0.1", self._ports["s3"], timeout=1)
                 connection.request("GET", "/healthz")
                 if connection.getresponse().status == 200:

@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import boto3
+import urllib3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError, SSLError
 from botocore.response import StreamingBody
@@ -131,8 +132,8 @@ class S3Store:
                 Bucket=self._bucket, Prefix=key
             )
             items = [i for page in pages for i in page.get("Versions", []) if i["Key"] == key]
-        items.sort(key=lambda item: item["LastModified"])
-        return [Stored(key, int(item["Size"]), item["VersionId"]) for item in items]
+        # Listed from the newest on; LastModified is too coarse to sort by.
+        return [Stored(key, int(item["Size"]), item["VersionId"]) for item in reversed(items)]
 
     def blocks(self, stored: Stored) -> Iterator[bytes]:
         with _troubles(stored.key):
@@ -254,7 +255,7 @@ def _troubles(key: str) -> Iterator[None]:
         raise StoreError(
             StoreTrouble.DENIED, f"the store's certificate is not the one expected: {error}"
         ) from error
-    except (BotoCoreError, HTTPClientError, OSError) as error:
+    except (BotoCoreError, HTTPClientError, urllib3.exceptions.HTTPError, OSError) as error:
         if isinstance(error, StoreError):
             raise
         raise StoreError(StoreTrouble.TRANSIENT, f"the store can't be reached: {error}") from error
