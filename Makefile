@@ -4,13 +4,17 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
 
-.PHONY: demo test coverage lint types check campaign bench ci lock diagram golden clean
+.PHONY: demo demo-s3 test coverage lint types check campaign bench ci lock diagram golden clean
 
 demo: $(STAMP)
 	$(BIN)/bwv demo $(DEMO)
 
+# The same over a real S3 server (SeaweedFS) on loopback.
+demo-s3: $(STAMP)
+	$(BIN)/bwv demo --s3 --out demo-s3 $(DEMO)
+
 # The wheel is built and installed: what is tested is what is shipped.
-$(STAMP): pyproject.toml requirements.lock $(shell find bwv_device hal sim -name '*.py' -o -name '*.jinja' -o -name '*.toml')
+$(STAMP): pyproject.toml requirements.lock $(shell find bwv_device hal sim -name '*.py' -o -name '*.jinja' -o -name '*.toml') requirements-models.lock
 	sh scripts/install-venv $(PYTHON) $(VENV)
 	touch $@
 

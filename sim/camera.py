@@ -14,13 +14,13 @@ from bwv_device.evidence.export import Exported, export
 from bwv_device.evidence.fmp4_reader import fragments, units
 from bwv_device.evidence.ledger import parse_line
 from bwv_device.evidence.verify import Report, verify
+from bwv_device.second_verifier import Judge
 from bwv_device.settings import Settings
 from hal.ports import SECOND_NS, Level, Track
 from hal.simulated.capture import StubVideo
 from hal.simulated.disk import Bytes, Names, PowerCut, Tear
 from hal.simulated.panel import Shown
 from sim.agency import BenchAgency
-from sim.second_verifier import Judge
 from sim.world import World, stub_media
 
 # What is further apart is another sound.

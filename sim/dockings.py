@@ -14,13 +14,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 from bwv_device.evidence.verify import verify
+from bwv_device.second_verifier import Judge
 from bwv_device.settings import Dock, Recording, Settings
 from hal.ports import SECOND_NS, Body, StoreTrouble
 from hal.simulated.disk import TEARS, Operation, PowerCut, SimulatedDisk, Tear
 from hal.simulated.store import Fate, MemoryStore, Request, SimulatedUplink
 from sim.agency import BenchAgency
 from sim.custody import BenchCustody
-from sim.second_verifier import Judge
 from sim.streams import Draws
 from sim.world import World, stub_media
 

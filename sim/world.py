@@ -13,7 +13,7 @@ from bwv_device.evidence import age
 from bwv_device.settings import Settings, milliseconds
 from bwv_device.state import Event, State
 from hal.panel import PanelPins
-from hal.ports import SECOND_NS, Entropy, Identity, StillEncoder
+from hal.ports import SECOND_NS, Entropy, Identity, StillEncoder, Uplink
 from hal.simulated.board import on_panel
 from hal.simulated.body import (
     SeededEntropy,
@@ -87,6 +87,7 @@ class World:
     disk: SimulatedDisk = field(default_factory=SimulatedDisk)
     entropy: Entropy | None = None
     roots: Sequence[x509.Certificate] = ()
+    line: Uplink | None = None  # to a real store, instead of the simulated one
 
     def __post_init__(self) -> None:
         self.loop = VirtualLoop()
@@ -143,7 +144,7 @@ class World:
             dock=self.dock,
             location=self.location,
             identity=self.identity,
-            uplink=self.uplink,
+            uplink=self.line or self.uplink,
             mqtt=self.mqtt,
         )
         self.agent = Agent(

@@ -17,10 +17,10 @@ from benchmarks.ext4.blocklog import Replay, entry_count
 from benchmarks.ext4.rig import Rig, RigError, mounted
 from bwv_device.errors import BwvError
 from bwv_device.evidence.verify import verify
+from bwv_device.second_verifier import Judge
 from hal.host import HostDisk
 from sim import powercuts
 from sim.agency import BenchAgency
-from sim.second_verifier import Judge
 from sim.world import World, stub_media
 
 BITRATE_BPS = 600_000

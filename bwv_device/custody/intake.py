@@ -300,7 +300,7 @@ class Intake:
 
         self.office.append(decide)
         done.received += len(recorded)
-        for name in recorded:
+        for name in good:
             self.office.protect(Stored(good[name]["key"], 0, good[name]["version"]), device, name)
 
     def _hold_what_is_asked_for(self, device: str, good: dict[str, dict[str, Any]]) -> None:

@@ -10,7 +10,7 @@ from cryptography import x509
 
 from bwv_device.custody.index import Index
 from bwv_device.custody.ledger import CustodyLedger, CustodyLine
-from bwv_device.custody.retention import Due, Retention
+from bwv_device.custody.retention import NANOSECOND, Due, Retention
 from bwv_device.evidence import statement
 from bwv_device.evidence.statement import Signer
 from hal.ports import Clock, EvidenceStore, Stored
@@ -83,4 +83,7 @@ class Office:
         )  # fmt: skip
         if row is None:
             return False
-        return self.store.retain(stored, self.retention.start_utc_s(self.due(row).erased))
+        until_utc_s = self.retention.start_utc_s(self.due(row).erased)
+        if until_utc_s * NANOSECOND <= self.now_ns():
+            return False
+        return self.store.retain(stored, until_utc_s)

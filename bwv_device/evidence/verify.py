@@ -82,13 +82,20 @@ class Report(Walked):
 
 
 def verify(
-    vault: Path, roots: Sequence[x509.Certificate] = (), anchors: Iterable[Anchor] = ()
+    vault: Path,
+    roots: Sequence[x509.Certificate] = (),
+    anchors: Iterable[Anchor] = (),
+    recording: str = "",
 ) -> Report:
-    """Reads everything under `vault`. Raises `VaultError` only where there is no vault at all."""
+    """Reads everything under `vault`, or of its footage only one recording's: what is disclosed is
+    not the whole card. Raises `VaultError` only where there is no vault at all."""
     if not (vault / DIRECTORY).is_dir():
         raise VaultError(f"{vault} is no vault: it has no {DIRECTORY} folder.", "Name the vault.")
     report = Report()
     LedgerWalk(vault, roots, list(anchors), report).run()
+    if recording:
+        own = {n: c for n, c in report.claims.items() if n.startswith(f"{recording}-")}
+        report.claims = own
     _check_footage(vault, report)
     return report
 

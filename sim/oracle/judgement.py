@@ -9,6 +9,7 @@ from pathlib import Path
 
 from bwv_device.evidence import statement
 from bwv_device.evidence.verify import Report, verify
+from bwv_device.second_verifier import Judge
 from hal.ports import Anchor
 from sim.agency import BenchAgency
 from sim.faults import BY_NAME, Promise
@@ -17,7 +18,6 @@ from sim.oracle.footage import footage_findings
 from sim.oracle.hands import hand_findings
 from sim.oracle.record import Finding, Record, read_record
 from sim.oracle.signs import sign_findings
-from sim.second_verifier import Judge
 from sim.witness import Witness
 from sim.world import World
 

@@ -22,10 +22,10 @@ from bwv_device.evidence.ledger import parse_line
 from bwv_device.evidence.recovery import survey
 from bwv_device.evidence.seal import Opener
 from bwv_device.evidence.verify import parse_anchor, verify
+from bwv_device.second_verifier import Judge
 from hal.simulated.disk import SimulatedDisk
 from sim.agency import BenchAgency
 from sim.scenario.play import parse as parse_scenario
-from sim.second_verifier import Judge
 
 MEMORY = Path("/dev/shm")
 RATE_HZ = 48_000

@@ -15,6 +15,7 @@ from bench import Camera, make_camera
 from bwv_device.custody import register
 from bwv_device.evidence import canonical, signature, statement
 from bwv_device.evidence.vault import Vault
+from bwv_device.second_verifier import Judge
 from hal.ports import SECOND_NS, StoreError, StoreTrouble
 from hal.simulated.disk import Bytes, Names, SimulatedDisk, Tear
 from hal.simulated.store import Fate, MemoryStore
@@ -23,7 +24,6 @@ from sim.agency import BenchAgency
 from sim.custody import BenchCustody, role
 from sim.dockings import DockingSweep
 from sim.powercuts import sample
-from sim.second_verifier import Judge
 
 Make = Callable[..., Camera]
 DOCK = {"store": "bench", "poll_ms": 500, "greeting_wait_s": 5, "resend_s": 20}

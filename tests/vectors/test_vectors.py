@@ -16,7 +16,7 @@ from bwv_device.evidence import age
 from bwv_device.evidence.ledger import parse_line
 from bwv_device.evidence.seal import Opener
 from bwv_device.evidence.verify import verify
-from sim.second_verifier import Judge, well_formed
+from bwv_device.second_verifier import Judge, well_formed
 
 HERE = Path(__file__).parent
 SEALED = json.loads((HERE / "sealed.json").read_text())

@@ -189,8 +189,7 @@ TOLD = (
 def _table(*columns: str) -> Table:
     table = Table(box=None, pad_edge=False)
     for column in columns:
-        right = "right" if column == "seconds" else "left"
-        table.add_column(column, justify=right, no_wrap=column == "recording")
+        table.add_column(column, no_wrap=column == "recording")
     return table
 
 

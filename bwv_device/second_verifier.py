@@ -2,7 +2,7 @@
 
 Standard library and `cryptography`, nothing of bwv_device. Runs by itself:
 
-    python second_verifier.py VAULT [--root ROOT.pem] [--anchor '{"device": …}']
+    python second_verifier.py VAULT [--root ROOT.pem] [--anchor '{"device": …}'] [--only RECORDING]
 
 Prints a verdict per file and one word for the vault; exits 0 (whole), 1 (changed), 2 (open).
 """
@@ -61,6 +61,7 @@ class Judge:
         self.loose_bytes: list[Fields] = []
         self.previous, self.number, self.last_kind, self.last_boot = "0" * 64, 0, "", 0
         self.device: str | None = None
+        self.only = ""
         self.docked, self.custodians, self.received = "", dict[str, Any](), set[str]()
 
     def judge(self) -> str:
@@ -248,6 +249,8 @@ class Judge:
         self.complaints += [f"{name} is no plain file" for name in odd]
         there = {name: path for name, path in there.items() if name not in odd}
         for name, file in self.files.items():
+            if not name.startswith(self.only):
+                continue
             finished = file["end"] in ("seal", "still")
             names = [name] if finished else [name + ".part", name]
             found = next((there.pop(n) for n in names if n in there), None)
@@ -391,10 +394,12 @@ def main() -> None:
     parser.add_argument("vault")
     parser.add_argument("--root", action="append", default=[])
     parser.add_argument("--anchor", action="append", default=[])
+    parser.add_argument("--only", default="", help="judge the footage of this recording alone")
     options = parser.parse_args()
     pems = [pathlib.Path(path).read_bytes() for path in options.root]
     roots = [root for pem in pems for root in x509.load_pem_x509_certificates(pem)]
     judge = Judge(options.vault, roots, [json.loads(text) for text in options.anchor])
+    judge.only = options.only
     word = judge.judge()
     for name in sorted(judge.verdicts):
         print(f"{judge.verdicts[name]:<18} {name}")

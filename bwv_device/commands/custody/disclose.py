@@ -1,0 +1,121 @@
+"""`bwv custody disclose`: a package for court or for whoever asked."""
+
+from __future__ import annotations
+
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import click
+from rich.progress import Progress
+
+from bwv_device import keys
+from bwv_device.commands.custody.desk import Desk
+from bwv_device.custody import film
+from bwv_device.custody.disclosure import Advance, Wish, disclose, open_recording
+from bwv_device.errors import KeyFileError
+from bwv_device.evidence import age
+
+ENCRYPTED = (b"age-encryption.org/", b"-----BEGIN AGE ENCRYPTED FILE-----")
+
+
+@click.command()
+@click.argument("recording")
+@click.option(
+    "--identity",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="The agency's secret: agency-identity.txt, or that file encrypted with age.",
+)
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="A new folder.")
+@click.option("--to", "recipient", default="", help="To whom it goes.")
+@click.option("--reason", default="", help="Why.")
+@click.option("--request", default="", help="The number of the request that it answers.")
+@click.option("--from-s", type=float, help="Excerpt: from this second, cut on keyframes.")
+@click.option("--to-s", type=float, help="Excerpt: to this second.")
+@click.option(
+    "--propose",
+    is_flag=True,
+    help="Only look for faces: writes redaction.json and contact-sheet.jpg.",
+)
+@click.option("--redact", type=click.Path(path_type=Path), help="A redaction.json to apply.")
+@click.option("--confirm", is_flag=True, help="You have looked at the contact sheet.")
+@click.option("--only-redacted", is_flag=True, help="Leave the original out.")
+@click.pass_obj
+def disclose_command(
+    desk: Desk,
+    recording: str,
+    identity: Path,
+    out: Path,
+    recipient: str,
+    reason: str,
+    request: str,
+    from_s: float | None,
+    to_s: float | None,
+    propose: bool,
+    redact: Path | None,
+    confirm: bool,
+    only_redacted: bool,
+) -> None:
+    """Decrypts RECORDING into a package: film, signed chain, a report that a lawyer can read, and a
+    small verifier. Faces are proposed automatically, and some are missed: a person confirms."""
+    identities = load_identities(identity)
+    if propose:
+        _propose(desk, recording, identities, out)
+        return
+    if not recipient or not reason:
+        raise click.UsageError("Say to whom it goes and why: --to and --reason.")
+    wish = Wish(
+        recording, recipient, reason, request, from_s, to_s,
+        film.read_redaction(redact) if redact else None,
+        desk.office.name if confirm else "", only_redacted,
+    )  # fmt: skip
+    root = Path(desk.settings.agency.root).read_bytes()
+    with _progress() as advance:
+        package = disclose(desk.office, desk.roots, root, identities, wish, out, advance)
+    for note in package.notes:
+        click.echo(note)
+    click.echo(f"Read {out / 'report.html'} or {out / 'report.pdf'} first.")
+
+
+def _propose(desk: Desk, recording: str, identities: list[age.Identity], out: Path) -> None:
+    out.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as folder, _progress() as advance:
+        _, done = open_recording(
+            desk.office, desk.roots, identities, recording, Path(folder), advance
+        )
+        seconds = max(1.0, done[0].duration_ms / 1000)
+        found = film.propose(done[0].path, lambda at_s: advance("looking", at_s / seconds))
+        found.write(out / "redaction.json")
+        shown = film.contact_sheet(done[0].path, found, out / "contact-sheet.jpg")
+    click.echo(f"{len(found.boxes)} boxes proposed, {shown} pictures to look at in {out}.")
+    click.echo("Correct redaction.json, then run this with --redact redaction.json --confirm.")
+
+
+def load_identities(path: Path) -> list[age.Identity]:
+    """From a file, or from one that age encrypted: then age asks for the passphrase itself, and
+    nothing is written in clear."""
+    try:
+        start = path.read_bytes()[:64]
+    except OSError as error:
+        raise KeyFileError(f"{path} can't be read: {error.strerror}.", "Check the path.") from None
+    if not start.startswith(ENCRYPTED):
+        return list(keys.load_identities(path))
+    try:
+        done = subprocess.run(["age", "-d", str(path)], stdout=subprocess.PIPE, check=False)  # noqa: S603, S607
+    except FileNotFoundError:
+        raise KeyFileError(
+            f"{path} is encrypted, and age is not installed.", "Install age."
+        ) from None
+    if done.returncode:
+        raise KeyFileError(f"age does not open {path}.", "Check the passphrase.")
+    return list(keys.parse_identities(done.stdout, str(path)))
+
+
+@contextmanager
+def _progress() -> Iterator[Advance]:
+    with Progress(transient=True) as bar:
+        task = bar.add_task("opening", total=1.0)
+        yield lambda what, share: bar.update(task, description=what, completed=share)
