@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import shutil
+import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,22 +19,29 @@ from rich.table import Table
 
 from bwv_device import keys
 from bwv_device.commands.verify import exit_code
+from bwv_device.custody import policies
 from bwv_device.errors import VaultError
-from bwv_device.evidence.export import Exported, export
+from bwv_device.evidence import age
+from bwv_device.evidence.export import Exported
 from bwv_device.evidence.verify import Report, verify
-from bwv_device.settings import Sealing, Settings
+from bwv_device.settings import Dock, Sealing, Settings
 from hal.host import HostEntropy
 from hal.keystore import SoftwareIdentity
 from hal.stills import PyavStills
+from hal.stores.directory import DirectoryStore
 from sim import report, shift
+from sim.afterwards import Afterwards, Stores
 from sim.clip import Clip
 from sim.scene import Scene
 from sim.sound import Sound, street
+from sim.weed import Weed
 from sim.world import EPOCH_UTC_NS, Media, World
 
 DEVICE = "demo-camera-1"
 MARK = "bwv-demo"
-MADE = ("vault", "keys", "export", "report.json", "index.html", MARK)
+BUCKET = "evidence"
+MADE = ("vault", "keys", "export", "evidence", "disclosure", "seaweedfs", "seaweedfs.log",
+        "report.json", "index.html", MARK)  # fmt: skip
 
 
 @click.command()
@@ -44,32 +53,89 @@ MADE = ("vault", "keys", "export", "report.json", "index.html", MARK)
     default="mlkem768x25519",
     show_default=True,
 )
-def command(out: Path, clip: Path | None, recipient_type: str) -> None:
-    """Plays a shift: two recordings, a power cut in the second, recovery, docking.
+@click.option("--s3", is_flag=True, help="Deliver to a real S3 server (SeaweedFS) on loopback.")
+def command(out: Path, clip: Path | None, recipient_type: str, s3: bool) -> None:
+    """Plays a shift and what becomes of it: three recordings, a power cut in the second, recovery,
+    docking, receipts; then 32 days in the evidence store: held, asked for, erased, disclosed.
 
-    Leaves vault, keys, playable MP4s, report.json and index.html in the folder given by --out.
+    Leaves vault, keys, evidence store, playable MP4s, the disclosure, report.json and index.html in
+    the folder given by --out.
     """
     console, began = Console(highlight=False), time.monotonic()
     sealing = Sealing(recipient_type="X25519" if recipient_type == "X25519" else "mlkem768x25519")
-    settings = replace(Settings(), sealing=sealing)
+    dock = Dock(store="evidence", poll_ms=500)
+    settings = replace(Settings(), sealing=sealing, dock=dock)
     scene = _scene(settings, clip)
-    try:
+    with contextlib.ExitStack() as cleanup:
+        cleanup.callback(scene.close)
         _prepare(out)
         world = _world(settings, scene, out / "keys", recipient_type)
+        stores, ahead_ns = _s3(cleanup, out, world) if s3 else (_directory(out), 0)
+        world.line = stores.camera
+        roots = keys.load_certificates(out / "keys" / keys.ROOT)
+        afterwards = Afterwards(world, stores, roots, _Signers(out / "keys"), ahead_ns=ahead_ns)
+        afterwards.start()
         with _ShiftProgress(console) as advance:
             shift.play(world, advance)
-    finally:
-        scene.close()
-    world.disk.dump(out / "vault")
-    with console.status("verifying, exporting, decoding every picture"):
-        verified = verify(out / "vault", keys.load_certificates(out / "keys" / keys.ROOT))
-        identities = keys.load_identities(out / "keys" / keys.IDENTITY)
-        exported = export(out / "vault", verified, identities, out / "export")
-        summary = report.write(world, out, verified, exported)
+        world.disk.dump(out / "vault")
+        with console.status("verifying, opening, decoding every picture"):
+            verified = verify(out / "vault", roots)
+            identities = keys.load_identities(out / "keys" / keys.IDENTITY)
+            exported = _films(afterwards, out, identities)
+        with console.status("32 days in the evidence store"):
+            root_pem = (out / "keys" / keys.ROOT).read_bytes()
+            custody, package = afterwards.play(out, root_pem, identities)
+        custody["disclosed"] = [str(path.relative_to(out)) for path in package.films]
+        summary = report.write(world, out, verified, exported, custody)
     _show(console, summary, exported, verified, time.monotonic() - began)
     console.print(f"Look at [bold]{out / 'index.html'}[/] in a browser.")
     decoded = all(row["decoded"] == row["pictures"] for row in summary["recordings"])
-    raise SystemExit(exit_code(verified) or (0 if decoded else 1))
+    good = decoded and not custody["problems"] and (s3 or len(custody["erased"]) == 1)
+    raise SystemExit(exit_code(verified) or (0 if good else 1))
+
+
+def _directory(out: Path) -> Stores:
+    (out / "evidence").mkdir()
+    store = DirectoryStore(out / "evidence")
+    return Stores(*[store] * len(Stores._fields))
+
+
+def _s3(cleanup: contextlib.ExitStack, out: Path, world: World) -> tuple[Stores, int]:
+    """A real server with a key for each role. It locks by its own clock, so that the shift is made
+    today: what is due in 31 days by custody's clock, the server then still protects."""
+    weed = Weed(out / "seaweedfs")
+    weed.policies = {name: policies.role(BUCKET, name) for name in policies.ROLES}
+    weed.policies["camera"] = policies.camera(BUCKET, DEVICE)
+    weed.start()
+    cleanup.callback(weed.stop)
+    weed.make_bucket(BUCKET)
+    ahead_ns = time.time_ns() - world.clock.utc().utc_ns
+    world.clock.set(ahead_ns, 1_000_000, "ntp")
+    return Stores(*[weed.store(BUCKET, name) for name in Stores._fields]), ahead_ns
+
+
+def _films(afterwards: Afterwards, out: Path, identities: Sequence[age.Identity]) -> list[Exported]:
+    """Opened from the store, then laid side by side."""
+    (out / "export").mkdir()
+    with tempfile.TemporaryDirectory() as folder:
+        made = afterwards.films(Path(folder), identities)
+        for path in {path for item in made for path in item.path.parent.iterdir()}:
+            shutil.copyfile(path, out / "export" / path.name)
+    return [item._replace(path=out / "export" / item.path.name) for item in made]
+
+
+class _Signers:
+    """Role keys of the demo, made when they are asked for."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def __call__(self, name: str, role: str) -> SoftwareIdentity:
+        path = self._folder / "roles" / f"{name.replace(' ', '-')}.{role}-key.pem"
+        if not path.exists():
+            now = datetime.datetime.now(datetime.UTC)
+            keys.make_role(self._folder, path.parent, name, role, HostEntropy(), now)
+        return SoftwareIdentity.load(path, path)
 
 
 def _scene(settings: Settings, clip: Path | None) -> Scene | Clip:
@@ -111,6 +177,7 @@ def _world(settings: Settings, scene: Scene | Clip, folder: Path, recipient_type
         media=Media(scene, sound, PyavStills()),
         docked=True,
         entropy=HostEntropy(),
+        roots=keys.load_certificates(folder / keys.ROOT),
     )
 
 
@@ -162,3 +229,5 @@ def _show(
     )
     for problem in verified.problems:
         console.print(f"[red]{problem}[/]")
+    for day in summary["custody"]["story"]:
+        console.print(f"[dim]day {day['day']:>2}[/]  {day['what']}: {day['detail']}")

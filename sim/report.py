@@ -56,7 +56,13 @@ class Film(NamedTuple):
     stills: list[str]
 
 
-def write(world: World, folder: Path, verified: Report, exported: list[Exported]) -> dict[str, Any]:
+def write(
+    world: World,
+    folder: Path,
+    verified: Report,
+    exported: list[Exported],
+    custody: dict[str, Any],
+) -> dict[str, Any]:
     """Writes both files into `folder` and returns what `report.json` holds."""
     lines = list(_ledger(folder / "vault"))
     films = [_film(folder, item, lines) for item in exported]
@@ -77,6 +83,7 @@ def write(world: World, folder: Path, verified: Report, exported: list[Exported]
         "verification": verified.as_dict(),
         "ledger_lines": len(lines),
         "disk_operations": world.disk.count,
+        "custody": custody,
     }
     _write(folder / "report.json", json.dumps(summary, indent=2))
     page = Environment(
@@ -94,6 +101,7 @@ def write(world: World, folder: Path, verified: Report, exported: list[Exported]
             length_s=length_s,
             ticks=_ticks(world, placed),
             sealed_example=next(x["segment"] for x in lines if x["kind"] == "seal"),
+            custody=custody,
         ),
     )
     return summary

@@ -11,11 +11,12 @@ from sim.world import World
 # The cut hits while a chunk is being written: half of what was not synced survives.
 TEAR = Tear(Bytes.PART, Names.WITH)
 
-LENGTH_S = 135
+LENGTH_S = 185
 
 
 def play(world: World, progress: Callable[[float], None] = lambda seconds: None) -> None:
-    """Two recordings; the power is cut in the second; the camera boots, recovers, is docked."""
+    """Three recordings; the power is cut in the second; the camera boots, recovers, records again,
+    is docked, and delivers."""
 
     def until(seconds: float) -> None:
         while (now := world.loop.now_ns() / 1e9) < seconds:
@@ -41,9 +42,13 @@ def play(world: World, progress: Callable[[float], None] = lambda seconds: None)
     _cut_power(world)
     until(124)
     world.boot()
-    until(129)
+    until(132)
+    world.press_record_twice()
+    until(140)
+    world.hold_record()
+    until(145)
     world.put_in_dock(True)
-    until(133)
+    until(180)
     assert world.agent is not None
     assert world.agent.state is State.DOCKED
     world.shut_down()

@@ -41,7 +41,7 @@ class Weed:
         *,
         encrypted: bool = False,
     ) -> None:
-        self.folder, self._volume_mb, self._options = folder, volume_mb, options
+        self.folder, self._volume_mb, self._options = folder.absolute(), volume_mb, options
         self._encrypted = encrypted
         self.policies: dict[str, dict[str, Any]] = dict(policies or {})
         # Unix sockets have short names only.

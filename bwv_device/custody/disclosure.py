@@ -156,6 +156,9 @@ def _films(wish: Wish, done: list[Exported], package: Package, advance: Advance)
                 f"{len(wish.redaction.mute)} spans muted, "
                 f"confirmed by {wish.confirmed_by}; no digest of the original covers it"
             )
+        if not wish.only_redacted:
+            for still in item.path.parent.glob("*.jpg"):
+                shutil.copyfile(still, package.folder / still.name)
         if wish.redaction is not None and wish.only_redacted:
             path.unlink()
         else:

@@ -52,7 +52,17 @@ def test_the_wheel_is_what_is_tested() -> None:
 
 def test_help_lists_every_command_and_exit_code() -> None:
     said = bwv("--help").stdout
-    for word in ("config", "demo", "export", "keygen", "ledger", "provision", "run", "verify"):
+    for word in (
+        "config",
+        "custody",
+        "demo",
+        "export",
+        "keygen",
+        "ledger",
+        "provision",
+        "run",
+        "verify",
+    ):
         assert word in said
     assert "Exit codes" in said
     for command in ("demo", "export", "keygen", "ledger", "provision", "run", "verify"):

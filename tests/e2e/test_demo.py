@@ -28,7 +28,8 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_it_leaves_what_the_readme_says(demo: Path) -> None:
     assert {path.name for path in demo.iterdir()} == {
-        *("vault", "keys", "export", "report.json", "index.html", "bwv-demo")
+        *("vault", "keys", "export", "evidence", "disclosure", "report.json", "index.html"),
+        "bwv-demo",
     }
     assert "demo" in (demo / "keys" / "README.txt").read_text().lower()
 
@@ -36,12 +37,14 @@ def test_it_leaves_what_the_readme_says(demo: Path) -> None:
 def test_the_report_tells_the_shift(demo: Path) -> None:
     report = json.loads((demo / "report.json").read_text())
     assert report["verification"]["complete"] is True
-    assert [film["statuses"] for film in report["recordings"]] == ["sealed", "recovered"]
+    assert [film["statuses"] for film in report["recordings"]] == [
+        *("sealed", "recovered", "sealed")
+    ]
     for film in report["recordings"]:
         assert film["pictures"] == film["decoded"] > 500
         assert (demo / film["path"]).exists()
         assert (demo / film["thumbnail"]).stat().st_size > 5_000
-    assert [t["to"] for t in report["transitions"]].count("recording") == 2
+    assert [t["to"] for t in report["transitions"]].count("recording") == 3
     assert "power cut" in [h["what"] for h in report["happenings"]]
 
 
@@ -54,8 +57,33 @@ def test_the_page_holds_together(demo: Path) -> None:
     assert page.count("<rect") > 12
 
 
+def test_the_page_tells_what_became_of_the_footage(demo: Path) -> None:
+    report = json.loads((demo / "report.json").read_text())
+    custody, page = report["custody"], (demo / "index.html").read_text()
+    assert custody["erased"] == ["demo-camera-1/00000002-0001"]
+    assert custody["certificate"]["age_days"] == 32
+    assert custody["request"]["held"] == ["demo-camera-1/00000001-0002"]
+    assert custody["problems"] == []
+    for word in ("is held", "member of the public", "is hidden", "is erased", "is disclosed"):
+        assert word in page
+    left = {path.parent.name[:13] for path in demo.glob("evidence/footage/*/*/*")}
+    assert left == {"00000001-0001", "00000001-0002"}
+    assert not list((demo / "vault" / "footage").glob("*")), "the camera forgot what it delivered"
+    assert (demo / "disclosure" / "report.html").exists()
+    assert "disclosure/00000001-0001.mp4" in page
+
+
+def test_over_a_real_s3_server(tmp_path: Path) -> None:
+    done = bwv("demo", "--s3", "--out", tmp_path / "out")
+    assert done.returncode == 0, done.stderr
+    report = json.loads((tmp_path / "out" / "report.json").read_text())
+    assert report["custody"]["erased"] == []
+    assert "AccessDenied" in report["custody"]["denied"][0], "locked by the server's own clock"
+    assert report["custody"]["problems"] == []
+
+
 def test_go_age_opens_it_with_the_command_of_the_page(demo: Path, tools: Path) -> None:
-    sealed = next((demo / "vault" / "footage").glob("*.mp4.age"))
+    sealed = next(demo.glob("evidence/footage/demo-camera-1/00000001-0001-0001.mp4.age/*"))
     done = subprocess.run(
         [tools / "bin" / "age", "-d", "-i", demo / "keys" / keys.IDENTITY, sealed],
         capture_output=True,
@@ -104,7 +132,7 @@ def test_any_clip_is_filmed(sound: bool, tmp_path: Path) -> None:
     clip = make_clip(tmp_path / "clip.mp4", sound=sound)
     done = bwv("demo", "--clip", clip, "--out", tmp_path / "out", "--recipient-type", "X25519")
     assert done.returncode == 0, done.stderr
-    sealed = next((tmp_path / "out" / "vault" / "footage").glob("*.mp4.age"))
+    sealed = next((tmp_path / "out").glob("evidence/footage/*/00000001-0001-0001.mp4.age/*"))
     opened = subprocess.run(
         ["age", "-d", "-i", tmp_path / "out" / "keys" / keys.IDENTITY, sealed],
         capture_output=True,

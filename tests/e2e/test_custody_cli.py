@@ -1,0 +1,226 @@
+"""`bwv custody` as people use it, over a directory."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+from bench import make_camera
+from test_cli import bwv
+
+from bwv_device import keys
+from bwv_device.custody.intake import Intake
+from bwv_device.custody.office import Office
+from bwv_device.custody.retention import Retention
+from hal.keystore import SoftwareIdentity
+from hal.stores.directory import DirectoryStore
+from sim.agency import BenchAgency
+from sim.custody import LONDON, BenchClock
+
+ROLES = ("intake", "custodian", "reviewer", "retention", "configuration", "disclosure")
+
+
+class Desk:
+    """A folder with keys, a store, a configuration; and a delivery of two recordings, today."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        for words in (["keygen", "agency"], *(
+            ["custody", "enrol", f"the {role}", "--role", role, "--agency", "agency"]
+            for role in ROLES
+        )):  # fmt: skip
+            done = bwv(*words, cwd=folder)
+            assert done.returncode == 0, done.stderr
+        bwv("provision", "cam-7", "--agency", "agency", cwd=folder)
+        (folder / "evidence").mkdir()
+        (folder / "custody.toml").write_text('[agency]\nindex = "index.sqlite"\n')
+        self._deliver()
+
+    def _deliver(self) -> None:
+        import time
+
+        folder = self.folder
+        agency = BenchAgency.__new__(BenchAgency)
+        agency.root = keys.load_certificates(folder / "agency" / keys.ROOT)[0]
+        agency.recipients = keys.load_recipients(folder / "agency" / keys.RECIPIENTS)
+        agency.identities = keys.load_identities(folder / "agency" / keys.IDENTITY)
+        agency.device = SoftwareIdentity.load(
+            folder / "keys" / keys.DEVICE_KEY, folder / "keys" / keys.DEVICE
+        )
+        it = make_camera(
+            agency, boot=False, dock={"store": "x", "poll_ms": 500}, video={"bitrate_kbps": 200},
+            recording={"segment_s": 10, "pre_event_s": 0},
+        )  # fmt: skip
+        ahead_ns = time.time_ns() - it.clock.utc().utc_ns
+        it.clock.set(ahead_ns, 1_000_000, "ntp")
+        store = DirectoryStore(folder / "evidence")
+        it.line = store
+        it.boot()
+        it.run(seconds=2)
+        for _ in range(2):
+            it.press_record_twice()
+            it.run(seconds=4)
+            it.hold_record()
+            it.run(seconds=2)
+        role = folder / "roles" / "the-intake.intake-key.pem"
+        office = Office(store, BenchClock(it.loop, ahead_ns), SoftwareIdentity.load(role, role),
+                        [agency.root], Retention(LONDON))  # fmt: skip
+        worker = Intake(office, [agency.root], "w")
+        it.put_in_dock(True)
+        for _ in range(40):
+            it.run(seconds=1)
+            worker.once()
+        assert it.disk.names("footage") == []
+
+    def custody(self, role: str, *words: str) -> subprocess.CompletedProcess[str]:
+        key = f"roles/the-{role}.{role}-key.pem"
+        return bwv("custody", "--as", key, *words, cwd=self.folder)
+
+    def ask(self, role: str, *words: str) -> Any:
+        done = self.custody(role, *words, "--json")
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+    def does(self, role: str, *words: str) -> str:
+        done = self.custody(role, *words)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+
+@pytest.fixture(scope="module")
+def desk(tmp_path_factory: pytest.TempPathFactory) -> Desk:
+    return Desk(tmp_path_factory.mktemp("custody"))
+
+
+ADA = "roles/the-custodian.custodian-key.pem"
+ONE, TWO = "cam-7/00000001-0001", "cam-7/00000001-0002"
+
+
+def test_listed_shown_audited(desk: Desk) -> None:
+    assert [row["id"] for row in desk.ask("custodian", "list")] == [ONE, TWO]
+    assert ONE in desk.does("custodian", "list", "--camera", "cam-7")
+    assert desk.ask("custodian", "list", "--officer", "nobody") == []
+    assert desk.ask("custodian", "list", "--from", "2031-01-01") == []
+    shown = desk.ask("custodian", "show", ONE)
+    assert shown["files"][0]["status"] == "received"
+    assert "intake" in desk.does("custodian", "show", ONE)
+    life = desk.ask("custodian", "audit", ONE)
+    assert life["unbroken"] is True
+    assert "Unbroken" in desk.does("custodian", "audit", ONE)
+    assert desk.ask("custodian", "quarantine") == []
+    assert "cam-7" in desk.does("custodian", "camera", "list")
+
+
+def test_held_and_released_by_two(desk: Desk) -> None:
+    assert "is held" in desk.does("custodian", "hold", ONE, "--reason", "evidence", "--case", "12")
+    (hold,) = desk.ask("custodian", "show", ONE)["holds"]
+    number = str(hold["n"])
+    desk.does("custodian", "release", "propose", number, "--reason", "closed")
+    same = desk.custody("custodian", "release", "approve", number)
+    assert same.returncode == 13
+    assert "Somebody else must approve it" in same.stderr
+    assert "is released" in desk.does("reviewer", "release", "approve", number)
+    desk.does("custodian", "categorize", ONE, "evidence")
+    desk.does("reviewer", "review", ONE, "a conversation")
+    reasons = {row["recording"]: row for row in desk.ask("retention", "expire", "--dry-run")}
+    assert reasons[ONE]["action"] == reasons[TWO]["action"] == "keep"
+    assert "2555 days" in reasons[ONE]["why"]
+    assert "0 erased" in desk.custody("retention", "expire").stderr
+
+
+def test_a_request_from_the_public(desk: Desk) -> None:
+    began = desk.ask("custodian", "list")[1]["start_ns"] // 10**9
+    import datetime
+
+    moment = datetime.datetime.fromtimestamp(began, datetime.UTC)
+    (desk.folder / "letter.txt").write_text("Dear Sir or Madam")
+    words = ["--kind", "subject-access", "--letter", "letter.txt", "--incident"]
+    words += [moment.isoformat(), "--received", f"{datetime.datetime.now(datetime.UTC):%Y-%m-%d}"]
+    words += ["--place", "Mare Street", "--description", "bus stop"]
+    said = desk.does("custodian", "request", "open", *words)
+    assert "the answer is due on" in said
+    assert said.count("held: ") == 2
+    (row,) = desk.ask("custodian", "request", "list")
+    found = desk.ask("custodian", "request", "search", row["id"])
+    assert found["found"] == [ONE, TWO]
+    desk.does("custodian", "request", "close", row["id"], "--outcome", "disclosed")
+    assert (
+        desk.custody("custodian", "request", "close", row["id"], "--outcome", "refused").returncode
+        == 13
+    )
+
+
+def test_issued_and_revoked(desk: Desk) -> None:
+    key = ["--configuration-as", "roles/the-configuration.configuration-key.pem"]
+    refused = desk.custody("custodian", "camera", "issue", "cam-9", "unassigned", *key)
+    assert refused.returncode == 13
+    assert "is issued to PC 1" in desk.does("custodian", "camera", "issue", "cam-9", "PC 1", *key)
+    again = desk.custody("custodian", "camera", "issue", "cam-9", "PC 2", *key)
+    assert "it is issued to PC 1" in again.stderr
+    desk.does("custodian", "camera", "return", "cam-9", *key)
+    desk.does("custodian", "camera", "revoke", "cam-9", "--reason", "lost")
+
+
+def test_disclosed(desk: Desk) -> None:
+    words = ["disclose", ONE, "--identity", "agency/agency-identity.txt", "--out", "package"]
+    assert desk.custody("disclosure", *words).returncode == 2, "to whom and why must be said"
+    said = desk.does("disclosure", *words, "--to", "Court", "--reason", "case 12")
+    assert "as the camera encoded it" in said
+    assert (desk.folder / "package" / "report.pdf").exists()
+    again = desk.custody("disclosure", *words, "--to", "Court", "--reason", "case 12")
+    assert again.returncode == 13
+
+
+def test_once_is_enough_and_the_index_can_be_lost(desk: Desk) -> None:
+    assert desk.does("intake", "intake") == ""
+    (desk.folder / "index.sqlite").unlink()
+    assert "2 recordings" in desk.does("custodian", "index")
+
+
+def test_policies_are_printed(desk: Desk) -> None:
+    policy = json.loads(bwv("custody", "policy", "evidence", "--device", "cam-7").stdout)
+    assert "arn:aws:s3:::evidence/footage/cam-7/*" in str(policy)
+    assert bwv("custody", "policy", "evidence").returncode == 2
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "sentence"),
+    [
+        (["--as", "nowhere.pem", "list"], 5, "can't be used"),
+        (["list"], 5, "Nobody says who acts"),
+        (["--as", ADA, "show", "cam-7/1"], 13, "no recording"),
+        (["--as", ADA, "list", "--from", "noon"], 13, "no time"),
+        (["--config", "none.toml", "list"], 3, "can't be read"),
+        (["--config", "bad.toml", "list"], 3, "did you mean 'address'"),
+        (["--config", "gone.toml", "--as", ADA, "list"], 14,
+         "is it mounted?"),
+        (["--config", "clear.toml", "--as", ADA, "list"], 14,
+         "not encrypted"),
+        (["--config", "s3.toml", "--as", ADA, "list"], 5,
+         "can be read by others"),
+        (["--as", "open.pem", "list"], 5, "can be read by others"),
+        (["--as", ADA, "certificate", ONE], 13, "not erased"),
+        (["--as", ADA, "hold", ONE, "--reason", ""], 13,
+         "needs a reason"),
+    ],
+)  # fmt: skip
+def test_wrong_input_is_one_sentence_with_its_code(
+    desk: Desk, words: list[str], code: int, sentence: str
+) -> None:
+    folder = desk.folder
+    (folder / "bad.toml").write_text('[store]\nadress = "x"\n')
+    (folder / "gone.toml").write_text('[store]\naddress = "not-mounted"\n[agency]\nindex = ""\n')
+    (folder / "clear.toml").write_text('[store]\naddress = "http://example.org/b"\n')
+    (folder / "s3.toml").write_text(
+        '[store]\naddress = "https://example.org/b"\ncredentials = "open.toml"\n'
+    )
+    for name, text in (("open.toml", 'access_key = "a"\nsecret_key = "b"\n'), ("open.pem", "x")):
+        (folder / name).write_text(text)
+        (folder / name).chmod(0o644)
+    done = bwv("custody", *words, cwd=folder)
+    assert done.returncode == code, done.stderr
+    assert sentence in done.stderr
+    assert "Traceback" not in done.stderr
