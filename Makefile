@@ -50,7 +50,7 @@ campaign: $(STAMP)
 	$(BIN)/python -m benchmarks.campaign --scale $(SCALE)
 
 bench: $(STAMP)
-	sh scripts/install-tools
+	sh scripts/install-tools bench
 	BWV_TOOLS=$(CURDIR)/.cache/tools $(BIN)/python -m benchmarks
 
 lock:

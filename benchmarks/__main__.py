@@ -11,7 +11,7 @@ import sys
 import time
 from pathlib import Path
 
-from benchmarks import long_shift, material, pre_event, recording, start_up, vaults
+from benchmarks import custody, long_shift, material, pre_event, recording, start_up, vaults
 from benchmarks.goal import Line
 
 SUITES = {
@@ -19,6 +19,9 @@ SUITES = {
     "recording path": recording.run,
     "pre-event": pre_event.run,
     "verify and export": vaults.run,
+    "upload": custody.upload,
+    "a borough's day": custody.borough,
+    "100,000 recordings": custody.catalogue,
     "long shift": long_shift.run,
     "scene": long_shift.scene,
 }

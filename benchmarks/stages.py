@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from benchmarks import fuzz, planted, soak, syscalls
 from benchmarks.ext4 import cuts as ext4
-from sim import bitflips, powercuts
+from sim import bitflips, dockings, powercuts
 from sim.simulation import Shift, play
 
 BITRATES = (300_000, 1_000_000, 4_000_000, 8_000_000)
@@ -31,8 +31,12 @@ all that are legal. After each cut the camera boots, recovers, stops; the vault 
 everything acknowledged must be there, every picture must be the camera's, and none missing in the
 middle. **ext4**: the same life on a real ext4 with journal; each write is logged, and any prefix of
 the log replayed, with what followed the last flush whole, in a random subset, or torn.
-**System calls**: the kernel's answer to one call, or four in a row, is an error. **Shifts**: drawn
-by `bwv-sim` with the swarm of faults, half an hour each, and judged by the oracle.
+**Dockings**: a camera with footage is docked; the power is cut at a disk operation, within one, at
+a request, or before its answer, or a worker of custody is killed; under slice 0 over an honest
+line, else over one that loses, delays, corrupts, lies, refuses. In the end all is delivered,
+nothing was removed that the store did not hold with a receipt, and both verifiers find the vault
+whole. **System calls**: the kernel's answer to one call, or four in a row, is an error. **Shifts**:
+drawn by `bwv-sim` with the swarm of faults, half an hour each, and judged by the oracle.
 **Planted**: each bug is a patch in `tests/planted`, applied to a copy of the source; the swarm must
 catch it. The seed named is the first, counted from 0, that does: so many shifts it took.
 **Fuzzed**: inputs to each parser. **Soak**: `benchmarks/soak.py`.
@@ -99,6 +103,7 @@ def sampled() -> list[Stage]:
     return [
         _power_cuts("power cuts, all alike", 8, 500),
         _drawn_cuts(8, 50),
+        _dockings(8, 70),
         Stage("ext4", [Slice(f"ext4 {n}", ext4_cuts, (n, 32)) for n in range(2)]),
         Stage("system calls", [Slice(f"calls {n}", system_calls, (n, 2, 14)) for n in range(2)]),
         _shifts(60, 5),
@@ -122,6 +127,7 @@ def full(scale: float) -> list[Stage]:
     return [
         _power_cuts("power cuts, all alike", 16, alike),
         _drawn_cuts(some(900, 20), 100),
+        _dockings(some(10, 1), 0 if scale >= 0.1 else 300),
         Stage("ext4", [Slice(f"ext4 {n}", ext4_cuts, (n, 60)) for n in range(some(50, 4))]),
         Stage("system calls", [Slice(f"calls {n}", system_calls, (n, 14, 140)) for n in range(14)]),
         _shifts(some(5000, 200), 10),
@@ -150,6 +156,22 @@ def _drawn_cuts(slices: int, each: int) -> Stage:
         for n in range(slices)
     ]
     return Stage("power cuts, drawn", parts)
+
+
+def _dockings(slices: int, each: int) -> Stage:
+    """Points of a docking, an honest line first. `each` 0 takes every point."""
+    parts = [Slice(f"dockings {n}", docking_cuts, (n, each)) for n in range(slices)]
+    return Stage("dockings", parts)
+
+
+@timed
+def docking_cuts(faults: int, each: int) -> Took:
+    """Every point (or so many of them) under one drawn line; 0 is honest."""
+    sweep = dockings.DockingSweep()
+    points = list(sweep.points([faults]))
+    outcome = sweep.run(powercuts.sample(points, each) if each else points)
+    counts = {**outcome.by_kind, "files removed": outcome.removals}
+    return Took("dockings", outcome.points, outcome.failures, counts)
 
 
 def _shifts(count: int, each: int) -> Stage:
