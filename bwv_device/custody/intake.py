@@ -92,7 +92,7 @@ class Intake:
 
     def _work(self, device: str, nonce: str, key: str, done: Done) -> None:
         said = statement.parse(self._store.read(key, statement.SIZE_LIMIT))
-        docking = _well_formed(said, device, nonce)
+        docking = well_formed(said, device, nonce)
         self.office.index.catch_up()
         if reason := self._unwelcome(said, device):
             self._refuse(device, nonce, reason, done)
@@ -440,7 +440,7 @@ def _batches(files: list[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
         yield files[at : at + BATCH]
 
 
-def _well_formed(said: Statement, device: str, nonce: str) -> dict[str, Any]:
+def well_formed(said: Statement, device: str, nonce: str) -> dict[str, Any]:
     """The fields of a docking of this camera. Raises `StatementError`."""
     fields = said.fields
     if said.purpose != DOCKING or (fields.get("device"), fields.get("nonce")) != (device, nonce):

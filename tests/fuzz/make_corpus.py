@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
 from importlib import resources
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from targets import agency
 
 from bwv_device.evidence.seal import Opener
 from sim.camera import make_camera
+from sim.custody import BenchCustody
 
 CORPUS = Path(__file__).parent / "corpus"
 
@@ -41,8 +43,37 @@ def main() -> None:
     _put("trust", **{name.replace(".", "-"): data for name, data in agency().files.items()})
     _put("config", repository=Path("config.toml").read_bytes(), small=b"[device]\nagency = 'x'\n")
     _put("anchor", head=b'{"device":"a","boot":1,"number":2,"digest":"00"}')
+    _put_dock()
     scenarios = Path(str(resources.files("sim").joinpath("scenarios")))
     _put("scenario", **{path.stem: path.read_bytes() for path in scenarios.glob("*.toml")})
+
+
+def _put_dock() -> None:
+    """What a docking leaves in a store."""
+    camera = make_camera(agency(), recording={"pre_event_s": 0}, dock={"store": "bench"})
+    custody = BenchCustody(camera.world, agency())
+    custody.start()
+    camera.world.run(seconds=2)
+    camera.press_twice()
+    camera.world.run(seconds=2)
+    camera.hold()
+    camera.world.run(seconds=1)
+    said: list[bytes] = []
+    custody.store.put = _listening(custody.store.put, said)  # type: ignore[method-assign]
+    camera.world.put_in_dock(True)
+    camera.world.run(seconds=30)
+    _put("statement", **{f"statement{n}": data for n, data in enumerate(said)})
+    lines = [d for k, d in custody.store.objects.items() if k.startswith("custody/ledger/")]
+    _put("custody", lines=b"".join(lines), first=lines[0])
+
+
+def _listening(put: Callable[[str, bytes], None], said: list[bytes]) -> Callable[..., None]:
+    def listen(key: str, data: bytes) -> None:
+        if key.startswith(("dockings/", "outbox/")):
+            said.append(data)
+        put(key, data)
+
+    return listen
 
 
 def _put(target: str, **seeds: bytes) -> None:

@@ -15,15 +15,20 @@ from functools import cache
 from pathlib import Path
 
 from bwv_device import config, keys
+from bwv_device.custody.index import Index
+from bwv_device.custody.intake import well_formed
+from bwv_device.custody.ledger import CustodyLedger
 from bwv_device.errors import BwvError, VaultError
-from bwv_device.evidence import canonical, h264
+from bwv_device.evidence import canonical, h264, statement
 from bwv_device.evidence.fmp4_reader import fragments, read_init, units
 from bwv_device.evidence.ledger import parse_line
 from bwv_device.evidence.recovery import survey
 from bwv_device.evidence.seal import Opener
 from bwv_device.evidence.verify import parse_anchor, verify
 from bwv_device.second_verifier import Judge
+from hal.host import HostClock
 from hal.simulated.disk import SimulatedDisk
+from hal.simulated.store import MemoryStore
 from sim.agency import BenchAgency
 from sim.scenario.play import parse as parse_scenario
 
@@ -127,15 +132,38 @@ def fuzz_anchor(data: bytes) -> None:
         parse_anchor(data.decode("utf-8", "replace"))
 
 
+def fuzz_statement(data: bytes) -> None:
+    """What comes from a store, or lies in one: receipts, greetings, assignments, dockings."""
+    with contextlib.suppress(statement.StatementError):
+        said = statement.parse(data)
+        if not data.startswith(canonical.encode(said.fields)):
+            raise FindingError("a statement that is not canonical was accepted")
+        with contextlib.suppress(statement.StatementError):
+            statement.role_of(said.chain, [agency().root])
+        well_formed(said, "bench-camera-1", "00" * 16)
+
+
+def fuzz_custody(data: bytes) -> None:
+    """A custody ledger that somebody else wrote to."""
+    store = MemoryStore()
+    for number, line in enumerate(data.split(b"\n")[:20], 1):
+        store.put(f"custody/ledger/{number:012d}", line + b"\n")
+    index = Index(CustodyLedger(store, HostClock()), [agency().root])
+    with contextlib.suppress(BwvError):
+        index.catch_up()
+
+
 TARGETS: dict[str, Callable[[bytes], None]] = {
     "anchor": fuzz_anchor,
     "canonical": fuzz_canonical,
     "config": fuzz_config,
+    "custody": fuzz_custody,
     "h264": fuzz_h264,
     "line": fuzz_line,
     "mp4": fuzz_mp4,
     "scenario": fuzz_scenario,
     "sealed": fuzz_sealed,
+    "statement": fuzz_statement,
     "survey": fuzz_survey,
     "trust": fuzz_trust,
     "vault": fuzz_vault,

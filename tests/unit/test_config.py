@@ -78,3 +78,12 @@ def test_contradictions_and_nonsense(text: str, place: str) -> None:
 def test_a_missing_file_is_one_clear_sentence(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"can't be read: No such file"):
         config.load(tmp_path / "nowhere.toml")
+
+
+def test_the_manual_of_custody_is_exactly_its_defaults() -> None:
+    from dataclasses import asdict
+
+    from bwv_device.custody.settings import CustodySettings
+
+    manual = MANUAL.with_name("custody.toml")
+    assert tomllib.loads(manual.read_text()) == asdict(CustodySettings())
