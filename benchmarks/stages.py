@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from benchmarks import fuzz, planted, soak, syscalls
 from benchmarks.ext4 import cuts as ext4
-from sim import bitflips, dockings, powercuts
+from sim import bitflips, dockings, kills, powercuts
 from sim.simulation import Shift, play
 
 BITRATES = (300_000, 1_000_000, 4_000_000, 8_000_000)
@@ -35,11 +35,12 @@ the log replayed, with what followed the last flush whole, in a random subset, o
 a request, or before its answer, or a worker of custody is killed; under slice 0 over an honest
 line, else over one that loses, delays, corrupts, lies, refuses. In the end all is delivered,
 nothing was removed that the store did not hold with a receipt, and both verifiers find the vault
-whole. **System calls**: the kernel's answer to one call, or four in a row, is an error. **Shifts**:
-drawn by `bwv-sim` with the swarm of faults, half an hour each, and judged by the oracle.
-**Planted**: each bug is a patch in `tests/planted`, applied to a copy of the source; the swarm must
-catch it. The seed named is the first, counted from 0, that does: so many shifts it took.
-**Fuzzed**: inputs to each parser. **Soak**: `benchmarks/soak.py`.
+whole. **Killed**: dockings over a real SeaweedFS that is killed at drawn requests, and workers with
+it; nothing is lost, and nothing recorded twice. **System calls**: the kernel's answer to one call,
+or four in a row, is an error. **Shifts**: drawn by `bwv-sim` with the swarm of faults, half an hour
+each, and judged by the oracle. **Planted**: each bug is a patch in `tests/planted`, applied to a
+copy of the source; the swarm must catch it. The seed named is the first, counted from 0, that does:
+so many shifts it took. **Fuzzed**: inputs to each parser. **Soak**: `benchmarks/soak.py`.
 """
 
 
@@ -104,6 +105,7 @@ def sampled() -> list[Stage]:
         _power_cuts("power cuts, all alike", 8, 500),
         _drawn_cuts(8, 50),
         _dockings(8, 70),
+        Stage("killed", [Slice(f"killed {n}", killed, (n, 2)) for n in range(2)]),
         Stage("ext4", [Slice(f"ext4 {n}", ext4_cuts, (n, 32)) for n in range(2)]),
         Stage("system calls", [Slice(f"calls {n}", system_calls, (n, 2, 14)) for n in range(2)]),
         _shifts(60, 5),
@@ -128,6 +130,7 @@ def full(scale: float) -> list[Stage]:
         _power_cuts("power cuts, all alike", 16, alike),
         _drawn_cuts(some(900, 20), 100),
         _dockings(some(10, 1), 0 if scale >= 0.1 else 300),
+        Stage("killed", [Slice(f"killed {n}", killed, (n, some(25, 3))) for n in range(2)]),
         Stage("ext4", [Slice(f"ext4 {n}", ext4_cuts, (n, 60)) for n in range(some(50, 4))]),
         Stage("system calls", [Slice(f"calls {n}", system_calls, (n, 14, 140)) for n in range(14)]),
         _shifts(some(5000, 200), 10),
@@ -165,11 +168,22 @@ def _dockings(slices: int, each: int) -> Stage:
 
 
 @timed
+def killed(seed: int, count: int) -> Took:
+    with TemporaryDirectory() as folder:
+        outcome = kills.Kills(Path(folder), seed).run(count)
+    counts = {"server kills": outcome.server_kills, "worker kills": outcome.worker_kills}
+    counts["files"] = outcome.files
+    return Took("killed", outcome.dockings, outcome.failures, counts)
+
+
+@timed
 def docking_cuts(faults: int, each: int) -> Took:
     """Every point (or so many of them) under one drawn line; 0 is honest."""
     sweep = dockings.DockingSweep()
     points = list(sweep.points([faults]))
-    outcome = sweep.run(powercuts.sample(points, each) if each else points)
+    # In strides of a prime: an even one would always meet the same kind of point.
+    chosen = [points[n * 7919 % len(points)] for n in range(each)] if each else points
+    outcome = sweep.run(chosen)
     counts = {**outcome.by_kind, "files removed": outcome.removals}
     return Took("dockings", outcome.points, outcome.failures, counts)
 

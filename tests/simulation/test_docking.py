@@ -22,8 +22,7 @@ from hal.simulated.store import Fate, MemoryStore
 from hal.stores.body import Bytes as Body
 from sim.agency import BenchAgency
 from sim.custody import BenchCustody, role
-from sim.dockings import DockingSweep
-from sim.powercuts import sample
+from sim.dockings import DockingSweep, Point
 
 Make = Callable[..., Camera]
 DOCK = {"store": "bench", "poll_ms": 500, "greeting_wait_s": 5, "resend_s": 20}
@@ -571,6 +570,11 @@ def test_a_camera_of_another_agency_is_refused(agency: BenchAgency) -> None:
     custody = docked(stranger, agency, seconds=60)
     assert [r for done in custody.done for r in done.refused]
     assert len(footage(stranger)) == 2
+
+
+def sample(points: list[Point], count: int) -> list[Point]:
+    """In strides of a prime: an even one would always meet the same kind of point."""
+    return [points[n * 7919 % len(points)] for n in range(count)]
 
 
 # --- cuts -----------------------------------------------------------------------------------------
