@@ -14,6 +14,7 @@ from hal.ports import SECOND_NS
 from hal.simulated.disk import Bytes, Names, Operation, PowerCut, Tear
 from sim import faults
 from sim.agency import BenchAgency
+from sim.custody import BenchCustody
 from sim.faults import AgentKilled, Faults
 from sim.nature import Nature
 from sim.officer import Officer
@@ -26,6 +27,8 @@ from sim.world import Media, Transition, World, stub_media
 SETTLE_NS = 45 * SECOND_NS
 LAST_NS = 20 * SECOND_NS
 LOOK_NS = SECOND_NS
+# How often custody's intake looks for uploads.
+INTAKE_NS = 3 * SECOND_NS
 SWARM = "swarm"
 
 
@@ -77,8 +80,14 @@ class Simulation:
         agency = bench_agency()
         settings, media = drawn_settings(draws.stream("settings"))
         self.world = world = World(
-            settings, agency.device, agency.recipients, media=media, seed=f"seed {shift.seed}"
+            settings,
+            agency.device,
+            agency.recipients,
+            media=media,
+            seed=f"seed {shift.seed}",
+            roots=[agency.root],
         )
+        self.custody = BenchCustody(world, agency, every_ns=INTAKE_NS)
         world.on_happening = lambda happening: tell(happening.at_ns, happening.what)
         self.witness = Witness(world)
         self.nature = Nature(world, draws.stream("nature"))
@@ -97,6 +106,7 @@ class Simulation:
     def start(self) -> None:
         """The shift begins: everything is under way, no time has passed."""
         self.nature.start()
+        self.custody.start()
         self.faults.start()
         self.officer.start()
         self.world.loop.post(self._watch)
@@ -344,6 +354,7 @@ def drawn_settings(draws: Draws) -> tuple[Settings, Media]:
             base.policy, mute=draws.chance(300), covert=draws.chance(200), covert_limit_min=1
         ),
         location=replace(base.location, enabled=draws.chance(300)),
+        dock=replace(base.dock, store="bench", poll_ms=1000),
     )
     return settings, stub_media(bitrate_kbps * 1000, fps)
 

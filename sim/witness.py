@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -44,7 +45,7 @@ class Witness:
         self.troubles: list[Trouble] = []
         self.footage_synced_ns: list[int] = []
         self.in_clear: list[str] = []
-        self.removed: list[str] = []
+        self.removed: list[str] = []  # and the evidence store does not hold it
         self.overfull: list[str] = []
         self._grown = False
         self._tail: dict[str, bytes] = {}
@@ -128,13 +129,22 @@ class Witness:
             self._grown = False
             self.footage_synced_ns.append(self._world.loop.now_ns())
         elif operation.verb == "remove":
-            self.removed.append(path)
+            self._removed(path)
         elif operation.verb == "create" and path.startswith("ledger/"):
             name = path.rpartition("/")[2]
             for life in self.lives:
                 if name in life.ledgers:  # a power cut took that one away again
                     life.ledgers.remove(name)
             self.life.ledgers.append(name)
+
+    def _removed(self, path: str) -> None:
+        """At this moment the evidence store must hold the same bytes."""
+        content = self._world.disk.read(path)
+        name = path.rpartition("/")[2].removesuffix(".part")
+        digest = hashlib.sha256(content).hexdigest()
+        key = f"footage/{self._world.identity.device}/{name}/{digest}"
+        if self._world.uplink.store.objects.get(key) != content:
+            self.removed.append(path)
 
     def _look_for_marker(self, path: str, data: bytes) -> None:
         """Also where it stands across two writes."""

@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from bwv_device.evidence import statement
+from bwv_device.custody.ledger import parse as parse_line
 from bwv_device.evidence.verify import Report, verify
 from bwv_device.second_verifier import Judge
 from hal.ports import Anchor
@@ -73,13 +73,14 @@ def _verdicts(
 
 
 def _offered(world: World) -> list[Anchor]:
-    """Heads that dockings brought to the store."""
-    said = [
-        statement.parse(data).fields
-        for key, data in world.uplink.store.everything()
-        if key.startswith("dockings/")
-    ]
-    return [Anchor(f["device"], f["boot"], **f["anchor"]) for f in said]
+    """Heads that dockings brought to the store, as custody wrote them down."""
+    heads = []
+    for key, data in world.uplink.store.everything():
+        if key.startswith("custody/ledger/"):
+            fields = parse_line(data).fields
+            if anchor := fields.get("anchor"):
+                heads.append(Anchor(fields["device"], **anchor))
+    return heads
 
 
 BAD = ("bad", "missing", "not in the ledger")
@@ -90,6 +91,8 @@ def _secrecy(record: Record) -> Iterator[Finding]:
     for path in witness.in_clear[:3]:
         yield Finding("no plaintext", end_ns, f"{path} was written with the marker in clear")
     for path in witness.removed[:3]:
-        yield Finding("no removal without receipt", end_ns, f"{path} was removed")
+        yield Finding(
+            "no removal without receipt", end_ns, f"{path} was removed, and the store lacks it"
+        )
     for text in witness.overfull[:3]:
         yield Finding("bounded queues", end_ns, text)

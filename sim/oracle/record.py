@@ -18,6 +18,7 @@ from bwv_device.evidence.seal import Opener
 from bwv_device.state import Event, State
 from hal.ports import SECOND_NS, Track
 from hal.simulated.capture import StubVideo
+from hal.simulated.store import MemoryStore
 from sim.agency import BenchAgency
 from sim.witness import Life, Witness
 from sim.world import World
@@ -140,7 +141,11 @@ class Record:
 def read_record(world: World, witness: Witness, agency: BenchAgency, vault: Path) -> Record:
     lines = list(_lines(witness, vault))
     return Record(
-        world, witness, lines, list(_pieces(lines, agency, vault)), _episodes(world, witness)
+        world,
+        witness,
+        lines,
+        list(_pieces(lines, agency, vault, world.uplink.store)),
+        _episodes(world, witness),
     )
 
 
@@ -156,21 +161,30 @@ def _lines(witness: Witness, vault: Path) -> Iterator[Said]:
                 yield Said(life, fields["t"] + life.origin_ns, fields)
 
 
-def _pieces(lines: list[Said], agency: BenchAgency, vault: Path) -> Iterator[Piece]:
+def _pieces(
+    lines: list[Said], agency: BenchAgency, vault: Path, store: MemoryStore
+) -> Iterator[Piece]:
     for said in lines:
         if said.fields["kind"] != "open":
             continue
         name = said.fields["segment"]
-        paths = [vault / "footage" / name, vault / "footage" / f"{name}.part"]
-        for path in [path for path in paths if path.exists()]:
-            plain = _opened(path, agency.identities)
+        for sealed in _sealed(vault, store, f"footage/{agency.device.device}/{name}/"):
+            plain = _opened(sealed, agency.identities)
             pictures, sounds = _units(plain, said.world_ns("first_pts_ns"))
             yield Piece(name, said.fields["recording"], pictures, sounds)
 
 
-def _opened(path: Path, identities: Sequence[age.Identity]) -> bytes:
+def _sealed(vault: Path, store: MemoryStore, key: str) -> Iterator[bytes]:
+    """A file as it is on the camera, or where it was delivered to."""
+    name = key.split("/")[2]
+    here = [vault / "footage" / name, vault / "footage" / f"{name}.part"]
+    found = [path.read_bytes() for path in here if path.exists()]
+    yield from found or [data for k, data in store.objects.items() if k.startswith(key)]
+
+
+def _opened(sealed: bytes, identities: Sequence[age.Identity]) -> bytes:
     try:
-        return b"".join(Opener(io.BytesIO(path.read_bytes()), identities).whole_chunks())
+        return b"".join(Opener(io.BytesIO(sealed), identities).whole_chunks())
     except UNREADABLE:
         return b""
 
