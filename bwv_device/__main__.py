@@ -52,7 +52,7 @@ def bwv() -> None:
     7 certificate; 8 a part of the installation is missing; 9 a sealed file does not open;
     10 verification found a change or a loss; 11 verified, but not closed in order; 12 verified,
     but no agency root was given; 13 custody may not or can't do that; 14 the evidence store
-    can't be used.
+    can't be used; 15 run stopped in order to begin anew with assigned settings.
 
     Tab completion: eval "$(_BWV_COMPLETE=bash_source bwv)" in .bashrc (zsh_source, fish_source).
     """

@@ -45,14 +45,7 @@ class Assignments:
         if kept is None:
             return
         try:
-            said = statement.of_role(
-                f"{kept['statement']}\n{kept['certificate']}".encode(),
-                ASSIGNMENT,
-                ("configuration",),
-                self._roots,
-            )
-            if said.fields.get("device") != self._device:
-                raise StatementError("is another camera's")
+            said = read_kept(kept, self._device, self._roots)
         except StatementError as error:
             self._note("fault", part="assignment", reason=f"the one in the ledger {error}")
             return
@@ -65,3 +58,12 @@ class Assignments:
         self.officer = str(said.fields["officer"])
         self.settings = dict(said.fields["settings"])
         self.on_settings(self.settings)
+
+
+def read_kept(kept: Mapping[str, str], device: str, roots: Sequence[x509.Certificate]) -> Statement:
+    """An assignment as the ledger keeps it. Raises `StatementError`."""
+    text = f"{kept['statement']}\n{kept['certificate']}".encode()
+    said = statement.of_role(text, ASSIGNMENT, ("configuration",), roots)
+    if said.fields.get("device") != device:
+        raise StatementError("is another camera's")
+    return said

@@ -17,12 +17,34 @@ from bwv_device.settings import Settings
 
 T = TypeVar("T")
 
+# What an agency may assign; keys, stores and pins belong to the rig.
+ASSIGNABLE = (
+    "recording", "video", "audio", "buttons", "light", "sounds", "alarms", "public", "policy",
+    "location", "storage",
+)  # fmt: skip
+
 
 class Loaded(NamedTuple):
-    """Settings, and the SHA-256 of the file they came from (of nothing for the defaults)."""
+    """Settings, the SHA-256 of the file they came from ("" for the defaults), and what stood in
+    it."""
 
     settings: Settings
     sha256: str
+    table: dict[str, Any]
+
+    def with_assigned(self, assigned: dict[str, Any]) -> Settings:
+        """The same with what the agency assigned over it. Raises `ConfigError`."""
+        table = {name: dict(section) for name, section in self.table.items()}
+        foreign = [
+            (name, "can't be assigned: it is this rig's own; leave it out")
+            for name, section in assigned.items()
+            if name not in ASSIGNABLE or not isinstance(section, dict)
+        ]
+        if foreign:
+            raise ConfigError("The assigned settings can't be used.", foreign)
+        for name, section in assigned.items():
+            table[name] = {**table.get(name, {}), **section}
+        return check(table, "as assigned by the agency")
 
 
 def load(path: Path) -> Loaded:
@@ -32,7 +54,8 @@ def load(path: Path) -> Loaded:
     except OSError as error:
         problem = [(str(path), f"can't be read: {error.strerror}; check the path")]
         raise ConfigError("The configuration can't be used.", problem) from None
-    return Loaded(parse(raw, str(path)), hashlib.sha256(raw).hexdigest())
+    table = parse_table(raw, str(path))
+    return Loaded(check(table, str(path)), hashlib.sha256(raw).hexdigest(), table)
 
 
 def parse(raw: bytes, name: str) -> Settings:

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import signal
+import sys
 import threading
 from dataclasses import replace
 from importlib.metadata import entry_points
 from pathlib import Path
+from typing import Any
 
 import click
 from cryptography import x509
+from cryptography.x509.oid import NameOID
 
 from bwv_device import keys
 from bwv_device.agent import Agent
+from bwv_device.assignment import read_kept
 from bwv_device.config import Loaded, load
-from bwv_device.errors import KeyFileError, MissingPartError
+from bwv_device.errors import ConfigError, KeyFileError, MissingPartError
+from bwv_device.evidence.recovery import survey
+from bwv_device.evidence.statement import StatementError
 from bwv_device.loop import RealLoop
 from bwv_device.settings import Dock, Settings
 from bwv_device.stores import open_store
@@ -23,6 +29,8 @@ from hal.keystore import SoftwareIdentity
 from hal.ports import Board
 
 BOARDS = "bwv.boards"
+# The exit code that asks the supervisor for a new start.
+RESTART = 15
 
 
 @click.command()
@@ -35,8 +43,9 @@ def command(config_file: Path | None, board: str | None, seconds: float | None) 
     The simulated board reads its buttons from standard input, a word a line: record (pressed
     twice), stop (held), mark, snapshot, flag, dock, undock.
     """
-    loaded = load(config_file) if config_file else Loaded(Settings(), "")
-    settings = loaded.settings
+    loaded = load(config_file) if config_file else Loaded(Settings(), "", {})
+    vault = HostDisk(Path(loaded.settings.device.vault))
+    settings = _as_assigned(loaded, vault)
     recipients = keys.load_recipients(Path(settings.sealing.recipients))
     if {recipient.kind for recipient in recipients} != {settings.sealing.recipient_type}:
         raise KeyFileError(
@@ -45,7 +54,6 @@ def command(config_file: Path | None, board: str | None, seconds: float | None) 
             "Set sealing.recipient_type, or make other keys.",
         )
     loop, panel_loop = RealLoop(HostClock()), RealLoop(HostClock())
-    vault = HostDisk(Path(settings.device.vault))
     hardware = _board(board or settings.device.board, settings, vault, panel_loop)
     hardware, roots = _at_the_dock(hardware, settings.dock)
     agent = Agent(hardware, loop, settings, recipients, loaded.sha256, roots)
@@ -53,6 +61,8 @@ def command(config_file: Path | None, board: str | None, seconds: float | None) 
         f"{loop.now_ns() / 1e9:12.3f}  {before.value} → {after.value}  ({event.value})"
     )
     agent.on_stopped = loop.stop
+    restart = _Restart(loaded, settings, agent)
+    agent.assignments.on_settings = lambda table: loop.post(lambda: restart.consider(table))
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: loop.post(agent.stop))
     # The panel has a thread of its own: a hung agent must not keep the light alive.
@@ -64,6 +74,45 @@ def command(config_file: Path | None, board: str | None, seconds: float | None) 
     loop.run()
     panel_loop.stop()
     vault.close()
+    if restart.wanted:
+        sys.exit(RESTART)
+
+
+class _Restart:
+    """New settings begin with a new process: the supervisor starts it again."""
+
+    def __init__(self, loaded: Loaded, settings: Settings, agent: Agent) -> None:
+        self._loaded, self._settings, self._agent = loaded, settings, agent
+        self.wanted = False
+
+    def consider(self, assigned: dict[str, Any]) -> None:
+        """In the dock, where nothing is recorded."""
+        try:
+            settings = self._loaded.with_assigned(assigned)
+        except ConfigError as error:
+            click.echo(f"The assigned settings are not taken: {error}", err=True)
+            return
+        if settings != self._settings:
+            click.echo("The agency has assigned other settings: the camera starts anew.", err=True)
+            self.wanted = True
+            self._agent.stop()
+
+
+def _as_assigned(loaded: Loaded, vault: HostDisk) -> Settings:
+    """The file's settings, with those of the newest assignment that the ledger holds, if the agency
+    signed it for this camera."""
+    dock, device = loaded.settings.dock, loaded.settings.device
+    kept = survey(vault).assignment if dock.store else None
+    if kept is None:
+        return loaded.settings
+    try:
+        certificate = keys.load_certificates(Path(device.certificate))[0]
+        name = str(certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)[0].value)
+        said = read_kept(kept, name, keys.load_certificates(Path(dock.root)))
+        return loaded.with_assigned(dict(said.fields["settings"]))
+    except (StatementError, ConfigError) as error:
+        click.echo(f"The assigned settings are not taken: {error}", err=True)
+        return loaded.settings
 
 
 def _at_the_dock(board: Board, dock: Dock) -> tuple[Board, list[x509.Certificate]]:

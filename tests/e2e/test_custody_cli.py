@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from bench import make_camera
-from test_cli import bwv
+from test_cli import BWV, Said, bwv
 
 from bwv_device import keys
 from bwv_device.custody.intake import Intake
@@ -162,6 +162,63 @@ def test_issued_and_revoked(desk: Desk) -> None:
     assert "it is issued to PC 1" in again.stderr
     desk.does("custodian", "camera", "return", "cam-9", *key)
     desk.does("custodian", "camera", "revoke", "cam-9", "--reason", "lost")
+
+
+def test_a_camera_begins_anew_with_what_the_agency_assigned(tmp_path: Path) -> None:
+    """The real thing in real time: docked, it learns of its officer and settings, stops in order,
+    and the next process begins with them."""
+    desk = Desk.__new__(Desk)
+    desk.folder = tmp_path
+    for words in (["keygen", "agency"], ["provision", "cam-7", "--agency", "agency"], *(
+        ["custody", "enrol", f"the {role}", "--role", role, "--agency", "agency"]
+        for role in ("intake", "custodian", "configuration")
+    )):  # fmt: skip
+        assert bwv(*words, cwd=tmp_path).returncode == 0
+    (tmp_path / "evidence").mkdir()
+    (tmp_path / "config.toml").write_text(
+        '[dock]\nstore = "evidence"\npoll_ms = 200\n[video]\nwidth = 320\nheight = 240\n'
+    )
+    (tmp_path / "assigned.toml").write_text("[recording]\npre_event_s = 5\n")
+    (tmp_path / "foreign.toml").write_text('[device]\nboard = "x"\n')
+    key = ["--configuration-as", "roles/the-configuration.configuration-key.pem"]
+    issue = ["camera", "issue", "cam-7", "PC 42", *key, "--settings"]
+    refused = desk.custody("custodian", *issue, "foreign.toml")
+    assert refused.returncode == 3
+    assert "can't be assigned" in refused.stderr
+    desk.does("custodian", *issue, "assigned.toml")
+    service = subprocess.Popen(
+        [str(BWV), "custody", "--as", "roles/the-intake.intake-key.pem", "intake", "--watch"],
+        cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    try:
+        words = ["run", "--config", "config.toml", "--seconds"]
+        first = bwv(*words, "60", cwd=tmp_path, text_in="dock\n")
+        assert first.returncode == 15, first.stderr
+        second = subprocess.Popen(
+            [str(BWV), *words, "20"], cwd=tmp_path, stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        assert second.stdin
+        assert second.stdout
+        said = Said(second.stdout)
+        said.wait("starting → ready")
+        while not said.has("ready → recording"):  # refused until the encoder delivers
+            second.stdin.write("record\n")
+            second.stdin.flush()
+            said.pause()
+        second.stdin.close()
+        assert second.wait(timeout=60) == 0
+    finally:
+        service.terminate()
+        service.wait()
+    lines = [
+        json.loads(line.split("\t")[0])
+        for path in sorted((tmp_path / "vault" / "ledger").iterdir())
+        for line in path.read_text().splitlines()
+    ]
+    (opened,) = [line for line in lines if line["kind"] == "open"]
+    assert opened["officer"] == "PC 42"
+    assert opened["pre_event"]["requested_ms"] == 5000
 
 
 def test_disclosed(desk: Desk) -> None:

@@ -9,7 +9,9 @@ from rich.console import Console
 from rich.table import Table
 
 from bwv_device.commands.custody.desk import Desk, load_role, print_json
+from bwv_device.config import Loaded, load
 from bwv_device.custody import register
+from bwv_device.settings import Settings
 
 configuration = click.option(
     "--configuration-as",
@@ -29,11 +31,20 @@ def camera_command() -> None:
 @click.argument("device")
 @click.argument("officer")
 @configuration
+@click.option(
+    "--settings",
+    type=click.Path(path_type=Path),
+    help="A TOML file as config.toml, with what differs for this camera.",
+)
 @click.pass_obj
-def issue(desk: Desk, device: str, officer: str, configuration: Path) -> None:
+def issue(
+    desk: Desk, device: str, officer: str, configuration: Path, settings: Path | None
+) -> None:
     """Issues DEVICE to OFFICER; it learns so in the dock. Refused with footage not yet delivered,
     an unset clock, a low battery, or while somebody else has it."""
-    version = register.issue(desk.office, load_role(configuration), device, officer)
+    assigned = load(settings).table if settings else {}
+    Loaded(Settings(), "", {}).with_assigned(assigned)
+    version = register.issue(desk.office, load_role(configuration), device, officer, assigned)
     click.echo(f"{device} is issued to {officer} (assignment {version}).")
 
 
