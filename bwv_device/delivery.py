@@ -42,6 +42,8 @@ from hal.stores.body import Bytes, Part
 
 # How often a battery that is too low for an upload is looked at again.
 CHARGE_LOOK_NS = 30 * SECOND_NS
+# How long a conversation that met an unexpected error waits before the next one.
+RESTART_NS = 60 * SECOND_NS
 
 
 class Delivery:
@@ -163,6 +165,9 @@ class Delivery:
                 if end.value:
                     self.begin()
                 return
+            except Exception as error:
+                self._begin_anew(error)
+                return
             if isinstance(request, Tell):
                 self._journal.note(request.kind, **request.fields)
             elif isinstance(request, Settled):
@@ -176,6 +181,20 @@ class Delivery:
                 self._carry_out(request, partial(self._go_on, number))
                 return
             answer = None
+
+    def _begin_anew(self, error: Exception) -> None:
+        """A department: what nobody expected here is written down, and must not end the camera."""
+        reason = f"{type(error).__name__}: {error}"
+        self._journal.note("fault", part="dock", reason=reason)
+        self._leave()
+        self._set_outcome("kept")
+        number = self._number
+
+        def again() -> None:
+            if number == self._number:
+                self.begin()
+
+        self._loop.call_at(self._loop.now_ns() + RESTART_NS, again)
 
     def _carry_out(self, request: Request, answer: Callable[[Any], None]) -> None:
         uplink, disk = self._board.uplink, self._board.disk

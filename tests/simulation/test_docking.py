@@ -13,6 +13,7 @@ import pytest
 from bench import Camera, make_camera
 
 from bwv_device.custody import register
+from bwv_device.docking import Docking
 from bwv_device.evidence import canonical, signature, statement
 from bwv_device.evidence.vault import Vault
 from bwv_device.second_verifier import Judge
@@ -345,6 +346,27 @@ def test_bytes_that_are_not_what_was_announced_are_set_aside(agency: BenchAgency
     assert row["segment"] == spoiled[0].split("/")[2]
     assert row["key"] in custody.store.objects
     assert row["review_ns"] > custody.clock.utc().utc_ns
+
+
+def test_an_unexpected_error_in_the_conversation_is_written_and_it_begins_anew(
+    agency: BenchAgency, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    it = recorded(agency)
+    failing = [True]
+    greet = Docking._greeting
+
+    def stumble(self: Docking, said: Any) -> Any:
+        if failing:
+            failing.pop()
+            raise RuntimeError("nobody thought of this")
+        return (yield from greet(self, said))
+
+    monkeypatch.setattr(Docking, "_greeting", stumble)
+    docked(it, agency, seconds=30)
+    assert len(footage(it)) == 2
+    assert [f for f in it.ledger("fault") if "nobody thought of this" in f["reason"]]
+    it.run(seconds=90)
+    assert footage(it) == []
 
 
 # --- receipts that must not be accepted ---------------------------------------------------------
