@@ -86,6 +86,10 @@ class Intake:
                 self._work(key.device, key.nonce, stored.key, done)
             except StatementError as error:
                 self._refuse(key.device, key.nonce, f"the docking {error}", done)
+            except StoreError as error:
+                # Another worker finished it meanwhile; the others are worked on all the same.
+                if error.trouble is not StoreTrouble.MISSING:
+                    raise
         return done
 
     # --- one docking ----------------------------------------------------------------------------
@@ -211,6 +215,8 @@ class Intake:
         )
         if known is None or (known["length"], known["sha256"]) != (file["length"], file["sha256"]):
             return "its ledger does not speak of this file"
+        if self._is_erased(known["recording"]):
+            return "it was received and, when its time was over, erased: look at it by hand"
         key = places.footage(device, segment, file["sha256"])
         stored = self._good_version(key, known, file, done)
         if stored is None:
@@ -220,6 +226,10 @@ class Intake:
             return None
         return {"segment": segment, "sha256": file["sha256"], "key": key, "replicas": replicas,
                 "version": stored.version, "late": False, "known": known["status"]}  # fmt: skip
+
+    def _is_erased(self, recording: str) -> bool:
+        row = self.office.index.row("SELECT erasing FROM recordings WHERE id = ?", recording)
+        return row is not None and bool(row["erasing"])
 
     def _good_version(
         self, key: str, known: Any, file: dict[str, Any], done: Done

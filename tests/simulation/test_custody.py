@@ -212,6 +212,29 @@ def test_late_footage_stays_a_week(day: Callable[..., Day]) -> None:
     assert Expiry(it.retention).run().erased == [name]
 
 
+def test_a_camera_that_brings_back_what_was_erased_is_told_and_holds_nobody_up(
+    day: Callable[..., Day],
+) -> None:
+    """Its receipt was lost, and it comes again when the store has erased the footage."""
+    it = day(1, dock=False)
+    read = it.camera.uplink.read
+    it.camera.uplink.read = lambda key, limit: (  # type: ignore[method-assign]
+        read(key.replace("/receipts/", "/nowhere/"), limit)
+    )
+    it.camera.put_in_dock(True)
+    it.camera.run(seconds=40)
+    it.camera.put_in_dock(False)
+    it.days(31)
+    assert len(Expiry(it.retention).run().erased) == 1
+    it.camera.uplink.read = read  # type: ignore[method-assign]
+    it.record()
+    it.camera.put_in_dock(True)
+    it.camera.run(seconds=60)
+    assert len(it.camera.disk.names("footage")) == 1
+    assert "erased" in it.camera.ledger("refusal")[0]["statement"]
+    assert len(it.names()) == 1
+
+
 def test_an_interrupted_deletion_is_finished(day: Callable[..., Day]) -> None:
     it = day(1)
     (name,) = it.names()
