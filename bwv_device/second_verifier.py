@@ -312,7 +312,9 @@ def torn_as_named(path: pathlib.Path, later: list[pathlib.Path]) -> Fields | Non
 
 
 def allowed(value: Any, level: int = 0) -> bool:
-    """No float anywhere, at most 16 levels."""
+    """No float anywhere, integers of 64 bits, at most 16 levels."""
+    if isinstance(value, int):
+        return -(1 << 63) <= value < 1 << 63
     if not isinstance(value, (dict, list)):
         return not isinstance(value, float)
     inner = value.values() if isinstance(value, dict) else value

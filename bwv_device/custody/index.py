@@ -23,6 +23,9 @@ VERSION = 1
 
 Row = dict[str, Any]
 
+# What reading fields that somebody else wrote can raise; a sum of two may pass 64 bits.
+MALFORMED = (KeyError, TypeError, ValueError, OverflowError)
+
 SCHEMA = """
 CREATE TABLE lines (n INTEGER PRIMARY KEY, digest TEXT, utc_ns INTEGER, kind TEXT, by TEXT,
     json TEXT, refused TEXT);
@@ -174,7 +177,7 @@ class Index:
         self.db.execute("SAVEPOINT line")
         try:
             effects.apply(self.db, line)
-        except (effects.EffectError, KeyError, TypeError, ValueError, sqlite3.Error) as error:
+        except (effects.EffectError, *MALFORMED, sqlite3.Error) as error:
             self.db.execute("ROLLBACK TO line")
             return f"it says what it may not: {error}"
         finally:

@@ -1,6 +1,6 @@
 """Canonical JSON (docs/format.md): one byte sequence per value, so that signatures have no slack.
 
-Keys sorted, no white space, ASCII, integers only, at most 16 levels deep.
+Keys sorted, no white space, ASCII, integers of 64 bits only, at most 16 levels deep.
 """
 
 from __future__ import annotations
@@ -12,8 +12,9 @@ from typing import Any
 
 
 def encode(value: Mapping[str, Any]) -> bytes:
-    """The canonical bytes. Raises `TypeError` for a float or anything JSON does not know."""
-    _refuse_floats(value)
+    """The canonical bytes. Raises `TypeError` for a float or anything JSON does not know, and
+    `ValueError` for an integer beyond 64 bits."""
+    _refuse_numbers(value)
     return _ENCODER.encode(value).encode("ascii")
 
 
@@ -47,14 +48,20 @@ def _depth(data: bytes) -> int:
 _ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=True)
 
 
-def _refuse_floats(value: Any) -> None:
+# Databases and most languages end there; a reader in any of them must come to the same verdict.
+INTEGERS = range(-(1 << 63), 1 << 63)
+
+
+def _refuse_numbers(value: Any) -> None:
     if isinstance(value, float):
         raise TypeError("a float has no single form; use an integer of a smaller unit")
+    if isinstance(value, int) and value not in INTEGERS:
+        raise ValueError("an integer is longer than 64 bits")
     if isinstance(value, dict):
         if not all(isinstance(key, str) for key in value):
             raise TypeError("an object's keys are strings")
         for item in value.values():
-            _refuse_floats(item)
+            _refuse_numbers(item)
     elif isinstance(value, (list, tuple)):
         for item in value:
-            _refuse_floats(item)
+            _refuse_numbers(item)

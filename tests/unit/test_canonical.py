@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from bwv_device.evidence import canonical
 
 values = st.recursive(
-    st.none() | st.booleans() | st.integers(-(2**63), 2**63) | st.text(),
+    st.none() | st.booleans() | st.integers(-(2**63), 2**63 - 1) | st.text(),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
     max_leaves=12,
 )
@@ -38,6 +38,9 @@ def test_bytes_are_printable_ascii_on_one_line(value: dict) -> None:
         b'{"a":"\\/"}',
         b'{"a":"\xc3\xa4"}',
         b'{"a":NaN}',
+        b'{"a":9223372036854775808}',
+        b'{"a":[-9223372036854775809]}',
+        b'{"a":1' + b"0" * 5000 + b"}",
         b"[1]",
         b"",
         b"{" * 100_000,
@@ -51,3 +54,9 @@ def test_other_forms_of_a_value_are_refused(data: bytes) -> None:
 def test_floats_are_refused_when_written() -> None:
     with pytest.raises(TypeError, match="smaller unit"):
         canonical.encode({"a": [{"b": 0.5}]})
+
+
+def test_integers_end_at_64_bits_when_written() -> None:
+    canonical.encode({"a": 2**63 - 1, "b": -(2**63)})
+    with pytest.raises(ValueError, match="64 bits"):
+        canonical.encode({"a": [2**63]})
