@@ -30,7 +30,17 @@ from bwv_device.state import Action, Event, Ignored, Refusal, State, decide
 from bwv_device.storage import Room
 from bwv_device.telemetry import Telemetry
 from bwv_device.wallclock import HonestClock
-from hal.ports import SECOND_NS, AccessUnit, Board, CaptureLoss, Edge, Timer, UtcReading
+from hal.ports import (
+    SECOND_NS,
+    AccessUnit,
+    Board,
+    CaptureLoss,
+    Edge,
+    Impairment,
+    Timer,
+    Track,
+    UtcReading,
+)
 
 # Pictures must come at least this often, or the camera counts as stalled.
 STALL_NS = SECOND_NS
@@ -44,14 +54,18 @@ class _Sink:
         loop: Loop,
         take: Callable[[Sequence[AccessUnit]], None],
         lost: Callable[[CaptureLoss], None],
+        impaired: Callable[[Impairment], None],
     ) -> None:
-        self._loop, self._take, self._lost = loop, take, lost
+        self._loop, self._take, self._lost, self._impaired = loop, take, lost, impaired
 
     def units(self, batch: Sequence[AccessUnit]) -> None:
         self._loop.post(lambda: self._take(batch))
 
     def lost(self, loss: CaptureLoss) -> None:
         self._loop.post(lambda: self._lost(loss))
+
+    def impaired(self, impairment: Impairment) -> None:
+        self._loop.post(lambda: self._impaired(impairment))
 
 
 class Agent:
@@ -80,11 +94,12 @@ class Agent:
         self.delivery = Delivery(board, loop, self.journal, settings.dock, roots)
         self.assignments = Assignments(board.identity.device, self.journal.note, roots)
         self._gestures = Gestures(loop, settings.buttons, self._gesture)
-        self._sink = _Sink(loop, self._take, self.recorder.lost)
+        self._sink = _Sink(loop, self._take, self.recorder.lost, self._impaired)
         self.state = State.STARTING
         self.on_transition: Callable[[State, Event, State], None] = lambda a, e, b: None
         self.on_stopped: Callable[[], None] = lambda: None
         self._capturing = False
+        self._began_ns = 0
         self._stalled = False
         self._fault = False
         self._muted = self._covert = False
@@ -111,6 +126,7 @@ class Agent:
         self.delivery.may_send = lambda: self._body.band not in (Band.CRITICAL, Band.EMPTY)
         board.record_button.listen(self._edges(self._gestures.record.edge))
         board.marker_button.listen(self._edges(self._gestures.marker.edge))
+        board.trigger.listen(self._edges(self._trigger))
         board.dock.listen(lambda docked: self._loop.post(lambda: self._dock(docked)))
         self._show()
         if not board.dock.docked():
@@ -120,6 +136,11 @@ class Agent:
     def stop(self) -> None:
         """Ends in order; `on_stopped` follows when the last ledger line is durable."""
         self.handle(Event.SHUTDOWN)
+
+    def pictures_overdue_ns(self) -> int:
+        """For how long pictures are due and have not come."""
+        newest_ns = max(self.recorder.newest_video_ns, self._began_ns)
+        return max(0, self._loop.now_ns() - newest_ns) if self._capturing else 0
 
     def handle(self, event: Event, reason: str = "") -> None:
         """Walks the table."""
@@ -171,8 +192,7 @@ class Agent:
         now_ns = self._loop.now_ns()
         self._pressed_ns, self._informed = now_ns, False
         self.recorder.location = self._location()
-        officer = self.assignments.officer or self._settings.device.officer
-        self.recorder.start(Request(trigger, officer, now_ns))
+        self.recorder.start(Request(trigger, self._officer, now_ns))
         self.cues.begin()
         self._speak_notice()
         public = self._settings.public
@@ -206,6 +226,7 @@ class Agent:
     def _assigned(self, said: Statement) -> None:
         self.assignments.take(said)
         self.delivery.assignment = self.assignments.version
+        self._board.camera.caption(self._officer)
 
     def _write_stop(self) -> None:
         self._capture(False)
@@ -239,6 +260,11 @@ class Agent:
             self._go_covert(not self._covert)
         else:
             self.journal.note("fault", part="button", reason=gesture.value)
+
+    def _trigger(self, edge: Edge) -> None:
+        """A holster that is opened, say: it starts, and never stops."""
+        if edge.pressed and self.state is not State.STOPPED and self.recorder.recording is None:
+            self.handle(Event.START, "trigger")
 
     def _mark(self) -> None:
         """The first single press says that those present were told; later ones mark a moment."""
@@ -333,6 +359,7 @@ class Agent:
             return
         self._capturing, self._stalled = on, False
         if on:
+            self._began_ns = self._loop.now_ns()
             self._board.camera.start(self._sink)
             self._board.microphone.start(self._sink)
             self._after("stall", 2 * STALL_NS, self._watch_pictures)
@@ -345,6 +372,15 @@ class Agent:
         """A camera that goes on after it was stopped, in the dock say, is not looked at."""
         if self._capturing:
             self.recorder.take(batch)
+
+    def _impaired(self, impairment: Impairment) -> None:
+        """Pictures or sound that show nothing: written down and felt; what there is goes on being
+        recorded."""
+        part = "camera" if impairment.track is Track.VIDEO else "microphone"
+        reason = impairment.what if impairment.present else f"{impairment.what} no longer"
+        self.journal.note("fault", part=part, reason=reason)
+        if impairment.present:
+            self.cues.felt(patterns.IMPAIRED)
 
     def _watch_pictures(self) -> None:
         """Notices a camera that stopped delivering without saying so."""
@@ -376,6 +412,7 @@ class Agent:
         self._fault = False
         self.assignments.remember(recovered.found.assignment)
         self.delivery.assignment = self.assignments.version
+        self._board.camera.caption(self._officer)
         if self.state is State.STOPPED:
             self._write_stop()
         elif self.state is State.DOCKED:
@@ -437,6 +474,10 @@ class Agent:
             },
             self.journal.anchor,
         )
+
+    @property
+    def _officer(self) -> str:
+        return self.assignments.officer or self._settings.device.officer
 
     def _location(self) -> dict[str, int] | None:
         fix = self._board.location.fix() if self._settings.location.enabled else None

@@ -10,6 +10,8 @@ from bwv_device.settings import Settings, seconds
 from bwv_device.wallclock import WallClockWatch
 from hal.ports import Board, Pattern
 
+# A board at the limit would be told as hot and cool in turn.
+COOL_K = 5
 EMPTY, FULL = "battery empty", "storage full"
 
 
@@ -30,7 +32,7 @@ class BodyWatch:
         self._wallclock = WallClockWatch(board.clock, note)
         self._alarmed_ns: dict[str, int] = {}
         self._unreadable: set[str] = set()
-        self._undervoltage = False
+        self._undervoltage = self._hot = False
         self.room = storage.Room.ENOUGH
 
     @property
@@ -52,6 +54,7 @@ class BodyWatch:
 
     def _power(self, now_ns: int) -> None:
         reading = self._board.power.read()
+        self._temperature(reading.temperature_c)
         worse = self._battery.feed(reading)
         if worse or reading.undervoltage != self._undervoltage:
             self._undervoltage = reading.undervoltage
@@ -63,6 +66,17 @@ class BodyWatch:
             self._spent(EMPTY)
         elif self.band > Band.NORMAL and not reading.charging:
             self._alarm("battery", patterns.BATTERY, now_ns, at_once=worse)
+
+    def _temperature(self, celsius: int | None) -> None:
+        """Above the limit the board slows itself down, and pictures may be lost."""
+        limit_c = self._settings.alarms.hot_c
+        if celsius is None or (celsius >= limit_c) == self._hot:
+            return
+        if self._hot and celsius > limit_c - COOL_K:
+            return
+        self._hot = celsius >= limit_c
+        reason = f"hot: {celsius} C" if self._hot else "hot no longer"
+        self._note("fault", part="board", reason=reason)
 
     def _storage(self, now_ns: int) -> None:
         left_s = storage.seconds_left(self._settings, self._board.disk.free_bytes())

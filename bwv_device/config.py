@@ -144,11 +144,18 @@ def _contradictions(settings: Settings) -> list[tuple[str, str]]:
             "buttons.stop_hold_ms",
             "must be longer than buttons.double_press_ms: stopping must not look like starting",
         ),
+        (
+            settings.panel.dock == "contact" and settings.pins.dock < 0,
+            "pins.dock",
+            "must name the pin of the dock's contact, or panel.dock be another",
+        ),
     ]
     pins = list(settings.as_dict()["pins"].items())
     taken: dict[int, str] = {}
     twice = []
     for name, pin in pins:
+        if pin < 0:
+            continue
         if pin in taken:
             twice.append((f"pins.{name}", f"is pin {pin}, which is pins.{taken[pin]} already"))
         taken[pin] = name

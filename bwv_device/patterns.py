@@ -57,3 +57,4 @@ ALARM = _blink("not stored", Level.ON, 200, 100)
 # Vibration.
 FELT = _beeps("felt", 1, 150)
 INFORM = _beeps("tell those present", 3, 200)
+IMPAIRED = _beeps("pictures or sound show nothing", 2, 600, 300)

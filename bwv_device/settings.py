@@ -18,6 +18,8 @@ MIB = 1 << 20
 
 Percent = Annotated[int, Interval(ge=0, le=100)]
 Pin = Annotated[int, Interval(ge=0, le=27)]
+OptionalPin = Annotated[int, Interval(ge=-1, le=27)]
+Hour = Annotated[int, Interval(ge=0, le=23)]
 
 
 class Section:
@@ -56,6 +58,7 @@ class Video(Section):
     height: Annotated[int, Interval(ge=240, le=1080)] = 720
     fps: Annotated[int, Interval(ge=5, le=60)] = 30
     bitrate_kbps: Annotated[int, Interval(ge=200, le=20000)] = 4000
+    overlay: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +87,10 @@ class Light(Section):
     recording_on_ms: Annotated[int, Interval(ge=100, le=2000)] = 500
     recording_off_ms: Annotated[int, Interval(ge=100, le=2000)] = 500
     lease_ms: Annotated[int, Interval(ge=1500, le=2000)] = 2000
+    day_percent: Annotated[int, Interval(ge=10, le=100)] = 100
+    night_percent: Annotated[int, Interval(ge=10, le=100)] = 100
+    night_from_h: Hour = 21
+    night_until_h: Hour = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +106,7 @@ class Alarms(Section):
     storage_low_min: Annotated[int, Interval(ge=1, le=600)] = 60
     storage_critical_min: Annotated[int, Interval(ge=1, le=600)] = 30
     repeat_s: Annotated[int, Interval(ge=60, le=3600)] = 300
+    hot_c: Annotated[int, Interval(ge=50, le=110)] = 80
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +126,8 @@ class Policy(Section):
 @dataclass(frozen=True, slots=True)
 class Location(Section):
     enabled: bool = False
+    gpsd_host: Annotated[str, Len(1, 255)] = "127.0.0.1"
+    gpsd_port: Annotated[int, Interval(ge=1, le=65535)] = 2947
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +160,45 @@ class Pins(Section):
     vibration: Pin = 23
     record_button: Pin = 5
     marker_button: Pin = 6
+    trigger: OptionalPin = -1
+    dock: OptionalPin = -1
+
+
+@dataclass(frozen=True, slots=True)
+class Camera(Section):
+    interpreter: str = ""
+    encoder: Literal["auto", "hardware", "software"] = "auto"
+    profile: Literal["baseline", "main", "high"] = "main"
+    pixel_format: Literal["YUV420", "NV12"] = "YUV420"
+    buffers: Annotated[int, Interval(ge=3, le=12)] = 6
+    watch_view: bool = True
+    max_exposure_ms: Annotated[int, Interval(ge=0, le=1000)] = 0
+    max_gain: Annotated[int, Interval(ge=0, le=64)] = 0
+    start_s: Annotated[int, Interval(ge=3, le=120)] = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Microphone(Section):
+    interpreter: str = ""
+    device: str = ""
+    latency_ms: Annotated[int, Interval(ge=0, le=500)] = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Panel(Section):
+    factory: Literal["lgpio", "mock"] = "lgpio"
+    chip: Annotated[int, Interval(ge=-1, le=31)] = -1
+    beeper_hz: Annotated[int, Interval(ge=0, le=10_000)] = 0
+    dock: Literal["none", "contact", "usb"] = "none"
+    notices: Annotated[str, Len(1)] = "notices"
+    speaker: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Power(Section):
+    gauge: Literal["kernel", "none"] = "kernel"
+    cells: Annotated[int, Interval(ge=1, le=4)] = 2
+    capacity_mah: Annotated[int, Interval(ge=0, le=100_000)] = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +220,10 @@ class Settings(Section):
     storage: Storage = field(default_factory=Storage)
     dock: Dock = field(default_factory=Dock)
     pins: Pins = field(default_factory=Pins)
+    camera: Camera = field(default_factory=Camera)
+    microphone: Microphone = field(default_factory=Microphone)
+    panel: Panel = field(default_factory=Panel)
+    power: Power = field(default_factory=Power)
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)

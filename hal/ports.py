@@ -71,12 +71,23 @@ class CaptureLoss(NamedTuple):
     reason: str
 
 
+class Impairment(NamedTuple):
+    """What is captured is of little use: "covered", "black" or "frozen" pictures, "silent" sound.
+    `present` False: no longer."""
+
+    track: Track
+    what: str
+    present: bool
+
+
 class UnitSink(Protocol):
     """Where capture backends deliver, in batches, from any thread."""
 
     def units(self, batch: Sequence[AccessUnit]) -> None: ...
 
     def lost(self, loss: CaptureLoss) -> None: ...
+
+    def impaired(self, impairment: Impairment) -> None: ...
 
 
 class Camera(Protocol):
@@ -90,6 +101,10 @@ class Camera(Protocol):
     def stop(self) -> None: ...
 
     def request_keyframe(self) -> None: ...
+
+    def caption(self, words: str) -> None:
+        """What the overlay says beside time and device, where there is an overlay."""
+        ...
 
 
 class Microphone(Protocol):
@@ -257,12 +272,14 @@ class Speaker(Protocol):
 
 
 class PowerReading(NamedTuple):
-    """`undervoltage`: the board gets less than it needs now, whatever the battery says."""
+    """`undervoltage`: the board gets less than it needs now, whatever the battery says.
+    `temperature_c`: of the board, where it is known."""
 
     percent: int
     charging: bool
     minutes_left: int | None
     undervoltage: bool = False
+    temperature_c: int | None = None
 
 
 class Power(Protocol):
@@ -285,6 +302,14 @@ class Fix(NamedTuple):
 
 class Location(Protocol):
     def fix(self) -> Fix | None: ...
+
+
+class HardwareError(OSError):
+    """A part of the board can't be used; `remedy` says what to do about it."""
+
+    def __init__(self, message: str, remedy: str) -> None:
+        super().__init__(message)
+        self.remedy = remedy
 
 
 # --- identity and links ------------------------------------------------------------------------
@@ -432,6 +457,7 @@ class Board:
     haptic: Indicator
     record_button: Button
     marker_button: Button
+    trigger: Button
     speaker: Speaker
     power: Power
     dock: DockContact

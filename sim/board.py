@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import sys
 import threading
-from functools import partial
 
+from bwv_device.fingers import Fingers
 from bwv_device.loop import RealLoop
 from bwv_device.settings import Settings, milliseconds
 from hal.panel import PanelPins
@@ -45,7 +44,7 @@ def realtime(
     threading.Thread(target=capture.run, name="capture", daemon=True).start()
     panel = SimulatedPanel(PanelPins(**settings.as_dict()["pins"]), scheduler)
     dock = SimulatedDock()
-    _Fingers(panel, dock, scheduler, settings).start()
+    Fingers(panel, scheduler, settings, dock.put).start()
     return on_panel(
         panel.panel,
         clock=clock,
@@ -62,43 +61,3 @@ def realtime(
         uplink=SimulatedUplink(),
         mqtt=SimulatedMqtt(scheduler),
     )
-
-
-class _Fingers:
-    """Words → presses, with the timing of a hand."""
-
-    def __init__(
-        self, panel: SimulatedPanel, dock: SimulatedDock, scheduler: Scheduler, settings: Settings
-    ) -> None:
-        self._panel, self._dock, self._scheduler = panel, dock, scheduler
-        buttons = settings.buttons
-        self._presses = {
-            "record": ("record", 2, 100),
-            "stop": ("record", 1, buttons.stop_hold_ms + 100),
-            "mark": ("marker", 1, 100),
-            "snapshot": ("marker", 2, 100),
-            "flag": ("marker", 1, buttons.flag_hold_ms + 100),
-        }
-
-    def start(self) -> None:
-        threading.Thread(target=self._read, name="fingers", daemon=True).start()
-
-    def _read(self) -> None:
-        for line in sys.stdin:
-            word = line.strip()
-            if word in self._presses:
-                self._scheduler.post(partial(self._press, *self._presses[word]))
-            elif word in ("dock", "undock"):
-                self._scheduler.post(partial(self._dock.put, word == "dock"))
-            elif word:
-                known = ", ".join([*self._presses, "dock", "undock"])
-                print(f"unknown word {word!r}; known: {known}", file=sys.stderr)
-
-    def _press(self, button: str, times: int, held_ms: int) -> None:
-        now_ns = self._scheduler.now_ns()
-        for number in range(times):
-            down_ns = now_ns + milliseconds(250 * number)
-            self._scheduler.call_at(down_ns, lambda: self._panel.press(button))
-            self._scheduler.call_at(
-                down_ns + milliseconds(held_ms), lambda: self._panel.release(button)
-            )

@@ -6,8 +6,9 @@ import heapq
 from collections import deque
 from collections.abc import Callable
 
-from bwv_device.loop import LANE_LIMIT, Alarm, Done, Job, Lane, LaneFullError, Outcome, run_job
+from bwv_device.loop import LANE_LIMIT, Done, Job, Lane, LaneFullError, Outcome, run_job
 from hal.ports import Scheduler, Timer
+from hal.scheduler import Alarm
 
 
 class VirtualLoop:

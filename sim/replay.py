@@ -22,6 +22,7 @@ from hal.ports import (
     Clock,
     DockContact,
     Entropy,
+    Impairment,
     Microphone,
     Timer,
     UnitSink,
@@ -131,6 +132,7 @@ def recording_board(board: Board, loop: RecordingLoop, trace: Trace) -> Board:
         microphone=_TappedCapture(board.microphone, "microphone", loop),
         record_button=_Tapped(board.record_button, "record", loop),
         marker_button=_Tapped(board.marker_button, "marker", loop),
+        trigger=_Tapped(board.trigger, "trigger", loop),
         dock=_TappedDock(board.dock, "dock", loop),
     )
 
@@ -173,6 +175,9 @@ class _TappedCapture:
     def request_keyframe(self) -> None:
         getattr(self._inner, "request_keyframe", lambda: None)()
 
+    def caption(self, words: str) -> None:
+        getattr(self._inner, "caption", lambda words: None)(words)
+
 
 class _TappedSink:
     def __init__(self, inner: UnitSink, source: str, loop: RecordingLoop) -> None:
@@ -183,6 +188,10 @@ class _TappedSink:
 
     def lost(self, loss: CaptureLoss) -> None:
         self._loop.outside(f"{self._source} loss", loss, lambda: self._inner.lost(loss))
+
+    def impaired(self, impairment: Impairment) -> None:
+        source = f"{self._source} impairment"
+        self._loop.outside(source, impairment, lambda: self._inner.impaired(impairment))
 
 
 class _Listened(Protocol):
@@ -298,6 +307,7 @@ def replay_board(board: Board, loop: ReplayLoop, trace: Trace) -> Board:
         microphone=_ReplayedCapture(board.microphone, "microphone", loop),
         record_button=_Replayed("record", loop),
         marker_button=_Replayed("marker", loop),
+        trigger=_Replayed("trigger", loop),
         dock=_ReplayedDock(board.dock.docked(), loop),
     )
 
@@ -335,11 +345,15 @@ class _ReplayedCapture:
     def start(self, sink: UnitSink) -> None:
         self._loop.sources[self._source] = sink.units
         self._loop.sources[f"{self._source} loss"] = sink.lost
+        self._loop.sources[f"{self._source} impairment"] = sink.impaired
 
     def stop(self) -> None:
         return
 
     def request_keyframe(self) -> None:
+        return
+
+    def caption(self, words: str) -> None:
         return
 
 

@@ -18,7 +18,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from bwv_device.evidence.h264 import from_annex_b
+from hal.annex_b import from_annex_b
 from hal.ports import VideoFormat
 
 Image = npt.NDArray[np.uint8]

@@ -23,10 +23,12 @@ from bwv_device.evidence.recovery import survey
 from bwv_device.evidence.statement import StatementError
 from bwv_device.loop import RealLoop
 from bwv_device.settings import Dock, Settings
+from bwv_device.state import Event, State
 from bwv_device.stores import open_store
+from bwv_device.supervision import Watchdog, notifier, watchdog_ns
 from hal.host import HostClock, HostDisk, HostEntropy
 from hal.keystore import SoftwareIdentity
-from hal.ports import Board
+from hal.ports import Board, HardwareError
 
 BOARDS = "bwv.boards"
 # The exit code that asks the supervisor for a new start.
@@ -57,10 +59,18 @@ def command(config_file: Path | None, board: str | None, seconds: float | None) 
     hardware = _board(board or settings.device.board, settings, vault, panel_loop)
     hardware, roots = _at_the_dock(hardware, settings.dock)
     agent = Agent(hardware, loop, settings, recipients, loaded.sha256, roots)
-    agent.on_transition = lambda before, event, after: click.echo(
-        f"{loop.now_ns() / 1e9:12.3f}  {before.value} → {after.value}  ({event.value})"
-    )
+    notify = notifier()
+
+    def tell(before: State, event: Event, after: State) -> None:
+        click.echo(f"{loop.now_ns() / 1e9:12.3f}  {before.value} → {after.value}  ({event.value})")
+        ready = "READY=1\n" if before is State.STARTING else ""
+        notify(f"{ready}STATUS={after.value}")
+
+    agent.on_transition = tell
     agent.on_stopped = loop.stop
+    if every_ns := watchdog_ns():
+        watchdog = Watchdog(loop, notify, agent.pictures_overdue_ns)
+        loop.post(lambda: watchdog.start(every_ns))
     restart = _Restart(loaded, settings, agent)
     agent.assignments.on_settings = lambda table: loop.post(lambda: restart.consider(table))
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -72,6 +82,7 @@ def command(config_file: Path | None, board: str | None, seconds: float | None) 
     if seconds is not None:
         loop.call_at(loop.now_ns() + int(seconds * 1e9), agent.stop)
     loop.run()
+    notify("STOPPING=1")
     panel_loop.stop()
     vault.close()
     if restart.wanted:
@@ -148,5 +159,10 @@ def _board(name: str, settings: Settings, disk: HostDisk, panel: RealLoop) -> Bo
         raise KeyFileError(
             f"The camera's key can't be used: {error}.", "Make one with 'bwv provision'."
         ) from None
-    board: Board = points[name].load()(settings, HostClock(), HostEntropy(), disk, identity, panel)
+    try:
+        board: Board = points[name].load()(
+            settings, HostClock(), HostEntropy(), disk, identity, panel
+        )
+    except HardwareError as error:
+        raise MissingPartError(str(error), error.remedy) from None
     return board

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
 SLICE, IDR, SPS, PPS, DELIMITER = 1, 5, 7, 8, 9
-START_CODE = re.compile(b"\x00\x00\x01")
 
 
 class ParameterSets(NamedTuple):
@@ -64,16 +62,3 @@ def _walk(data: bytes) -> Iterator[tuple[int, int, int]]:
         if position == start or position > end:
             raise ValueError("a NAL unit's length does not fit its access unit")
         yield data[start] & 31, start, position
-
-
-def from_annex_b(data: bytes) -> bytes:
-    """An access unit between start codes (H.264, annex B), rewritten with four-byte lengths."""
-    starts = [match.end() for match in START_CODE.finditer(data)]
-    ends = [start - 3 for start in starts[1:]] + [len(data)]
-    units = [data[start:end].rstrip(b"\x00") for start, end in zip(starts, ends, strict=True)]
-    return b"".join(len(unit).to_bytes(4, "big") + unit for unit in units if unit)
-
-
-def to_annex_b(data: bytes) -> bytes:
-    """The reverse of `from_annex_b`."""
-    return b"".join(b"\x00\x00\x00\x01" + unit for unit in nal_units(data))

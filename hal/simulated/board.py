@@ -17,5 +17,6 @@ def on_panel(panel: Panel, **parts: Any) -> Board:
         haptic=panel.haptic,
         record_button=panel.record_button,
         marker_button=panel.marker_button,
+        trigger=panel.trigger,
         **parts,
     )

@@ -11,6 +11,7 @@ from hal.ports import (
     AccessUnit,
     AudioFormat,
     CaptureLoss,
+    Impairment,
     Scheduler,
     Timer,
     Track,
@@ -53,6 +54,8 @@ class _Device(ABC):
     what of it was handed over).
     """
 
+    _track: Track
+
     def __init__(self, scheduler: Scheduler, batch_ns: int, origin_ns: int = 0) -> None:
         self._scheduler, self._batch_ns, self._origin_ns = scheduler, batch_ns, origin_ns
         self._sink: UnitSink | None = None
@@ -88,6 +91,11 @@ class _Device(ABC):
     def _cancel(self) -> None:
         if self._timer:
             self._timer.cancel()
+
+    def impair(self, what: str, present: bool) -> None:
+        """The world covers the lens, or takes its hand away."""
+        if self._sink:
+            self._sink.impaired(Impairment(self._track, what, present))
 
     def lose(self, loss: CaptureLoss) -> None:
         """The world takes units away, as an overflowing driver does."""
@@ -127,6 +135,8 @@ class _Device(ABC):
 class SimulatedCamera(_Device):
     """Starts on the next whole second of the world, with a keyframe."""
 
+    _track = Track.VIDEO
+
     def __init__(
         self, scheduler: Scheduler, source: VideoSource, batch_ns: int, origin_ns: int = 0
     ) -> None:
@@ -136,6 +146,7 @@ class SimulatedCamera(_Device):
         self._gop: tuple[int, Sequence[bytes]] = (-1, ())
         self._wanted_ns: int | None = None
         self.keyframe_requests = 0
+        self.captioned = ""
 
     @property
     def format(self) -> VideoFormat:
@@ -145,6 +156,9 @@ class SimulatedCamera(_Device):
         """The next picture is one, where the source can do that; else its rhythm goes on."""
         self.keyframe_requests += 1
         self._wanted_ns = self._scheduler.now_ns()
+
+    def caption(self, words: str) -> None:
+        self.captioned = words
 
     def _first_after(self, now_ns: int) -> int:
         return -(-now_ns // SECOND_NS) * self._fps
@@ -170,6 +184,8 @@ class SimulatedCamera(_Device):
 
 class SimulatedMicrophone(_Device):
     """Its samples come `drift_ppm` too fast; each frame is stamped with the time it was heard."""
+
+    _track = Track.AUDIO
 
     def __init__(
         self, scheduler: Scheduler, source: AudioSource, batch_ns: int, origin_ns: int = 0

@@ -8,7 +8,7 @@ from itertools import pairwise
 import pytest
 
 from bwv_device.evidence.h264 import split_keyframe
-from hal.ports import SECOND_NS, AccessUnit, CaptureLoss, Track
+from hal.ports import SECOND_NS, AccessUnit, CaptureLoss, Impairment, Track
 from hal.simulated.capture import SimulatedCamera, SimulatedMicrophone, StubAudio, StubVideo
 from sim.loop import VirtualLoop
 
@@ -20,12 +20,16 @@ class Sink:
         self._loop = loop
         self.batches: list[tuple[int, list[AccessUnit]]] = []
         self.losses: list[CaptureLoss] = []
+        self.impairments: list[Impairment] = []
 
     def units(self, batch: Sequence[AccessUnit]) -> None:
         self.batches.append((self._loop.now_ns(), list(batch)))
 
     def lost(self, loss: CaptureLoss) -> None:
         self.losses.append(loss)
+
+    def impaired(self, impairment: Impairment) -> None:
+        self.impairments.append(impairment)
 
     @property
     def all(self) -> list[AccessUnit]:

@@ -1,0 +1,131 @@
+"""A Raspberry Pi rig, part by part. What a configuration asks for is what is opened, or an
+error."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from hal.ports import Board, Clock, Disk, DockContact, Entropy, HardwareError, Identity
+from hal.rpi import camera, microphone, power, probe
+from hal.rpi.child import Patience
+from hal.rpi.dock import ContactDock, NoDock, UsbDock
+from hal.rpi.location import GpsdLocation, NoLocation
+from hal.rpi.panel import RemotePanel
+from hal.rpi.speaker import AplaySpeaker
+from hal.silence import NoMqtt, NoUplink
+from hal.stills import PyavStills
+
+Settings = Mapping[str, Mapping[str, Any]]
+
+
+def open_board(
+    settings: Settings,
+    panel: RemotePanel,
+    clock: Clock,
+    entropy: Entropy,
+    disk: Disk,
+    identity: Identity,
+) -> Board:
+    """`settings`: the tables of `config.toml`. Raises `HardwareError`."""
+    eyes = open_camera(settings, clock, identity.device)
+    ears = open_microphone(settings, clock)
+    spoken = settings["panel"]
+    return Board(
+        clock=clock,
+        entropy=entropy,
+        disk=disk,
+        camera=eyes,
+        microphone=ears,
+        stills=PyavStills(),
+        front_light=panel.front_light,
+        status_light=panel.status_light,
+        beeper=panel.beeper,
+        haptic=panel.haptic,
+        record_button=panel.record_button,
+        marker_button=panel.marker_button,
+        trigger=panel.trigger,
+        speaker=AplaySpeaker(Path(spoken["notices"]), spoken["speaker"]),
+        power=open_power(settings),
+        dock=open_dock(settings, panel),
+        location=open_location(settings, clock),
+        identity=identity,
+        uplink=NoUplink(),
+        mqtt=NoMqtt(),
+    )
+
+
+def open_camera(settings: Settings, clock: Clock, device: str) -> camera.RpiCamera:
+    video, of_camera = settings["video"], settings["camera"]
+    asked = camera.Asked(
+        width=video["width"],
+        height=video["height"],
+        fps=video["fps"],
+        bitrate_bps=video["bitrate_kbps"] * 1000,
+        encoder=choose_encoder(of_camera["encoder"]),
+        batch_ms=settings["recording"]["batch_ms"],
+        overlay=video["overlay"],
+        device=device,
+        **{name: of_camera[name] for name in camera.FROM_SETTINGS},
+    )
+    patience = Patience(start_ns=of_camera["start_s"] * 1_000_000_000)
+    return camera.RpiCamera(asked, clock, of_camera["interpreter"], patience)
+
+
+def choose_encoder(wanted: str, sys: Path = power.SYS) -> str:
+    """Decided once, before anything runs; it stands in each recording's `open` line."""
+    found = probe.encoders(sys)
+    if wanted == "hardware" and probe.HARDWARE not in found:
+        raise HardwareError(
+            "This board has no hardware H.264 encoder.",
+            'A Pi 5 has none: set camera.encoder = "software".',
+        )
+    return probe.SOFTWARE if wanted == "software" else found[0]
+
+
+def open_microphone(settings: Settings, clock: Clock) -> microphone.RpiMicrophone:
+    of_microphone = settings["microphone"]
+    asked = microphone.Asked(
+        settings["audio"]["bitrate_kbps"] * 1000,
+        of_microphone["device"],
+        settings["recording"]["batch_ms"],
+        of_microphone["latency_ms"],
+    )
+    patience = Patience(start_ns=settings["camera"]["start_s"] * 1_000_000_000)
+    return microphone.RpiMicrophone(asked, clock, of_microphone["interpreter"], patience)
+
+
+def open_panel(settings: Settings) -> RemotePanel:
+    light, panel = settings["light"], settings["panel"]
+    names = ("day_percent", "night_percent", "night_from_h", "night_until_h")
+    return RemotePanel(
+        {
+            "pins": dict(settings["pins"]),
+            "factory": panel["factory"],
+            "chip": panel["chip"],
+            "beeper_hz": panel["beeper_hz"],
+            "light": {name: light[name] for name in names},
+        }
+    )
+
+
+def open_power(settings: Settings) -> power.KernelPower | power.NoGauge:
+    of_power = settings["power"]
+    if of_power["gauge"] == "none":
+        return power.NoGauge()
+    return power.KernelPower(of_power["cells"], of_power["capacity_mah"])
+
+
+def open_dock(settings: Settings, panel: RemotePanel) -> DockContact:
+    how = settings["panel"]["dock"]
+    if how == "contact":
+        return ContactDock(panel.dock, panel.docked)
+    return UsbDock(power.on_usb_power) if how == "usb" else NoDock()
+
+
+def open_location(settings: Settings, clock: Clock) -> GpsdLocation | NoLocation:
+    where = settings["location"]
+    if not where["enabled"]:
+        return NoLocation()
+    return GpsdLocation(where["gpsd_host"], where["gpsd_port"], clock)
