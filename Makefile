@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
 
-.PHONY: demo demo-s3 test coverage lint types check campaign bench ci lock diagram golden clean
+.PHONY: demo demo-s3 test coverage lint types check campaign bench ci rig-virtual lock diagram golden clean
 
 demo: $(STAMP)
 	$(BIN)/bwv demo $(DEMO)
@@ -39,9 +39,13 @@ types: $(STAMP)
 	$(BIN)/mypy
 
 # What a change is held to beyond `make test`: sampled campaigns, a few minutes.
-ci: $(STAMP)
+ci: $(STAMP) rig-virtual
 	sh scripts/install-tools campaign
 	BWV_TOOLS=$(CURDIR)/.cache/tools $(BIN)/python -m benchmarks.campaign --sampled
+
+# Real picamera2, libcamera, PortAudio and PyAudio without a Pi: root needed, two minutes.
+rig-virtual: $(STAMP)
+	$(BIN)/pytest -q -s -m virtual_rig tests/rig
 
 # Everything, for hours; goes on where it was interrupted. make campaign SCALE=0.1 for a part.
 SCALE ?= 1

@@ -179,14 +179,17 @@ class _Film:
         self.verified: list[dict[str, Any]] = []
         self._file = path.with_suffix(".mp4.part").open("wb")
         self._origin_ns = int(init.metadata["first_pts_ns"])
-        self._until_ns = {Track.VIDEO: -1, Track.AUDIO: -1}
+        # The middle of the newest sample of each track: real samples come a little early or late,
+        # so where one ends says nothing about the next; a sample written twice begins before this.
+        self._middle_ns = {Track.VIDEO: -1, Track.AUDIO: -1}
+        self._end_ns = 0
         self._sequence = 0
         self._digest = hashlib.sha256()
         self._write(init.data)
 
     @property
     def duration_ns(self) -> int:
-        return max(self._until_ns.values()) + TICK_NS
+        return self._end_ns
 
     def add(self, data: bytes, init: InitSegment) -> None:
         """A segment's plaintext, whole or cut off."""
@@ -212,7 +215,7 @@ class _Film:
     def _continues(self, described: list[Run], start_ns: int) -> bool:
         """Whether nothing of a fragment was written before, out of an earlier segment."""
         return all(
-            self._time_ns(run, run.decode_time, start_ns) >= self._until_ns[run.track]
+            self._time_ns(run, run.decode_time, start_ns) > self._middle_ns[run.track]
             for run in described
         )
 
@@ -224,8 +227,12 @@ class _Film:
         for run in described:
             time = run.decode_time + _ticks(start_ns, self._rate(run.track))
             struct.pack_into(">Q", patched, run.tfdt_at - moof.start, time)
-            end_ns = self._time_ns(run, run.decode_time + sum(run.durations), start_ns)
-            self._until_ns[run.track] = end_ns - TICK_NS
+            end = run.decode_time + sum(run.durations)
+            self._wrote(
+                run.track,
+                self._time_ns(run, end - run.durations[-1], start_ns),
+                self._time_ns(run, end, start_ns),
+            )
             self.counts[run.track] += len(run.sizes)
         self._write(patched)
         self._write(memoryview(data)[mdat.start : mdat.end])
@@ -236,15 +243,20 @@ class _Film:
         writer.sequence = self._sequence
         for unit in whole:
             moved = unit._replace(pts_ns=unit.pts_ns + start_ns)
-            if moved.pts_ns < self._until_ns[moved.track]:
+            if moved.pts_ns <= self._middle_ns[moved.track]:
                 continue
             for fragment in writer.feed(moved):
                 self._write(fragment.data)
-            self._until_ns[moved.track] = moved.end_ns - TICK_NS
+            self._wrote(moved.track, moved.pts_ns, moved.end_ns)
             self.counts[moved.track] += 1
         for fragment in writer.flush():
             self._write(fragment.data)
         self._sequence = writer.sequence
+
+    def _wrote(self, track: Track, pts_ns: int, end_ns: int) -> None:
+        """The newest sample of a track."""
+        self._middle_ns[track] = (pts_ns + end_ns) // 2
+        self._end_ns = max(self._end_ns, end_ns)
 
     def _time_ns(self, run: Run, ticks: int, start_ns: int) -> int:
         return start_ns + ticks * SECOND_NS // self._rate(run.track)
@@ -252,9 +264,6 @@ class _Film:
     def _rate(self, track: Track) -> int:
         return VIDEO_TIMESCALE if track is Track.VIDEO else self.init.audio_rate_hz
 
-
-# Times went through the track's timescale: they may have moved by this much.
-TICK_NS = SECOND_NS // 24_000
 
 # Below this there is not even a whole chunk: nothing that could hold a picture.
 SHORTEST = 1024

@@ -16,7 +16,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from picamera2 import MappedArray, Picamera2
-from picamera2.encoders import LibavH264Encoder
 from picamera2.outputs import Output
 
 from hal.annex_b import from_annex_b
@@ -26,6 +25,7 @@ from hal.rpi import exposure, overlay, probe
 from hal.rpi.camera import Asked
 from hal.rpi.impairment import ViewWatch
 from hal.rpi.outlet import Outlet, listen, own_pipe
+from hal.rpi.software_encoder import SoftwareEncoder
 from hal.rpi.wire import Kind, Message
 
 # The view is looked at so often, on every eighth pixel.
@@ -144,7 +144,7 @@ def open_encoder(asked: Asked) -> Any:
 
         kind = H264Encoder
     else:
-        kind = LibavH264Encoder
+        kind = SoftwareEncoder
     encoder = kind(
         bitrate=asked.bitrate_bps,
         repeat=True,

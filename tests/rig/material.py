@@ -23,6 +23,8 @@ LOOP_S = 10
 RATE_HZ = 48_000
 CLICK_HZ, CLICK_S = 3000, 0.04
 BITS = 12
+# Set in every code, so that a black or covered picture has no number.
+PRESENT = 1 << BITS - 1
 
 
 class View(NamedTuple):
@@ -44,8 +46,8 @@ def write_scene(path: Path, view: View) -> None:
             if number % view.fps == 0:
                 cv2.rectangle(image, (view.width // 2 - 40, 200), (view.width // 2 + 40, 280),
                               (255, 255, 255), -1)  # fmt: skip
-            _bars(image, number, 0)
-            _bars(image, number, view.height - _cell(view.width))
+            for top in _tops(view.height, view.width):
+                _bars(image, number, top)
             file.write(_nv12(image))
 
 
@@ -62,9 +64,15 @@ def write_sound(path: Path) -> None:
 
 def read_number(luma: Image) -> int | None:
     """The number of a picture, (height, width) of brightness; None where both codes differ."""
-    top = _read(luma[: _cell(luma.shape[1])])
-    bottom = _read(luma[-_cell(luma.shape[1]) :])
-    return top if top == bottom else None
+    cell = _cell(luma.shape[1])
+    codes = {_read(luma[top : top + cell]) for top in _tops(*luma.shape)}
+    code = codes.pop() if len(codes) == 1 else 0
+    return code - PRESENT if code & PRESENT else None
+
+
+def _tops(height: int, width: int) -> tuple[int, int]:
+    """Where the two codes are: clear of clocks and overlays at the top."""
+    return height // 4, height - _cell(width)
 
 
 def _cell(width: int) -> int:
@@ -74,14 +82,14 @@ def _cell(width: int) -> int:
 def _bars(image: Image, number: int, top: int) -> None:
     cell = _cell(image.shape[1])
     for bit in range(BITS):
-        shade = 235 if number >> bit & 1 else 16
+        shade = 235 if (number | PRESENT) >> bit & 1 else 16
         left = (bit + 2) * cell
         cv2.rectangle(image, (left, top), (left + cell - 1, top + cell - 1), (shade,) * 3, -1)
 
 
 def _read(strip: Image) -> int:
     cell = strip.shape[0]
-    middle = strip[cell // 4 : -cell // 4]
+    middle = strip[cell // 4 : cell - cell // 4]
     cells = [middle[:, (bit + 2) * cell + cell // 4 : (bit + 3) * cell - cell // 4].mean()
              for bit in range(BITS)]  # fmt: skip
     return sum(1 << bit for bit, mean in enumerate(cells) if mean > 125)

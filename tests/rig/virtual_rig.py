@@ -1,0 +1,203 @@
+"""A camera on the virtual rig: `bwv run --board rpi` in a root file system with real libcamera,
+picamera2, PortAudio and PyAudio; buttons are words, faults are files.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from material import View, write_scene, write_sound
+
+from bwv_device import keys
+from bwv_device.evidence.export import Exported, export
+from bwv_device.evidence.ledger import parse_line
+from bwv_device.evidence.verify import Report, verify
+
+HERE = Path(__file__).parent / "virtual"
+ROOT = Path(__file__).parents[2] / ".cache" / "rig-root"
+WAIT_S = 60.0
+
+CONFIG = """
+[device]
+board = "rpi"
+vault = "/data/vault"
+key = "/data/keys/device-key.pem"
+certificate = "/data/keys/device.pem"
+[recording]
+pre_event_s = 3
+pre_event_audio = true
+[video]
+width = {width}
+height = {height}
+fps = {fps}
+bitrate_kbps = 1500
+overlay = true
+[sealing]
+recipients = "/data/keys/agency-recipients.txt"
+[camera]
+interpreter = "/rig/camera-python"
+pixel_format = "NV12"
+[panel]
+factory = "mock"
+[power]
+gauge = "none"
+"""
+
+
+class RigError(Exception):
+    """The rig, not the camera, does not do what it should."""
+
+
+def make_root() -> Path:
+    """Built once; says what is missing where it can't be."""
+    if sys.platform != "linux" or os.geteuid() != 0:
+        raise RigError("the virtual rig needs Linux and root: a mount namespace and a chroot")
+    done = subprocess.run([HERE / "make-root", ROOT], capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise RigError(f"make-root: {done.stderr[-2000:]}")
+    return ROOT
+
+
+@dataclass
+class Rig:
+    """A folder that the camera sees as /data. One at a time runs in it."""
+
+    folder: Path
+    view: View = field(default_factory=View)
+
+    def prepare(self) -> None:
+        write_scene(self.folder / "scene.nv12", self.view)
+        write_sound(self.folder / "microphone.raw")
+        (self.folder / "config.toml").write_text(CONFIG.format(**self.view._asdict()))
+        self._bwv("keygen", str(self.folder / "agency"))
+        self._bwv("provision", "rig-1", "--agency", str(self.folder / "agency"),
+                  "--out", str(self.folder / "keys"))  # fmt: skip
+
+    @staticmethod
+    def _bwv(*words: str) -> None:
+        command = [sys.executable, "-m", "bwv_device", *words]
+        subprocess.run(command, check=True, capture_output=True)
+
+    @contextlib.contextmanager
+    def running(self) -> Iterator[Running]:
+        """A camera with an empty vault, killed at the end if it has not stopped."""
+        shutil.rmtree(self.folder / "vault", ignore_errors=True)
+        for name in ("camera-fault", "sound-fault"):
+            (self.folder / name).unlink(missing_ok=True)
+        environment = {**os.environ, "RIG_BIND": str(self.folder)}
+        process = subprocess.Popen(
+            [HERE / "in-root", ROOT, "env", "ALSA_CONFIG_PATH=/rig/asound.conf",
+             f"RIG_FPS={self.view.fps}", "/opt/v/bin/bwv", "run", "--config", "/data/config.toml"],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+            env=environment,
+        )  # fmt: skip
+        try:
+            yield Running(self, process)
+        finally:
+            process.kill()
+            process.wait()
+
+    @property
+    def root(self) -> Any:
+        return keys.load_certificates(self.folder / "agency" / "agency-root.pem")
+
+    def verify(self) -> Report:
+        return verify(self.folder / "vault", self.root)
+
+    def export(self) -> list[Exported]:
+        identities = keys.load_identities(self.folder / "agency" / "agency-identity.txt")
+        return export(self.folder / "vault", self.verify(), identities, self.folder / "out")
+
+    def ledger(self, kind: str | None = None) -> list[dict[str, Any]]:
+        files = sorted((self.folder / "vault" / "ledger").glob("*.ledger"))
+        raw = [line for file in files for line in file.read_bytes().split(b"\n")[:-1]]
+        lines = [parse_line(line).fields for line in raw]
+        return [line for line in lines if kind in (None, line["kind"])]
+
+
+class Running:
+    """A camera that runs."""
+
+    def __init__(self, rig: Rig, process: subprocess.Popen[str]) -> None:
+        self.rig, self.process = rig, process
+        self.said: list[str] = []
+        threading.Thread(target=self._read, daemon=True).start()
+
+    def _read(self) -> None:
+        assert self.process.stdout is not None
+        self.said.extend(self.process.stdout)
+
+    def type(self, word: str) -> None:
+        assert self.process.stdin is not None
+        self.process.stdin.write(word + "\n")
+        self.process.stdin.flush()
+
+    def fault(self, part: str, word: str) -> None:
+        """`part` is "camera" or "sound"; no word ends it."""
+        path = self.rig.folder / f"{part}-fault"
+        path.write_text(word) if word else path.unlink()
+
+    def signal(self, module: str, number: int) -> None:
+        """To the camera's process that runs a module."""
+        os.kill(self.pid_of(module), number)
+
+    def pid_of(self, module: str) -> int:
+        for entry in Path("/proc").glob("[0-9]*"):
+            with contextlib.suppress(OSError):
+                words = (entry / "cmdline").read_bytes()
+                if module.encode() in words and self._ours(int(entry.name)):
+                    return int(entry.name)
+        raise RigError(f"no process runs {module}")
+
+    def _ours(self, pid: int) -> bool:
+        while pid > 1:
+            if pid == self.process.pid:
+                return True
+            text = Path(f"/proc/{pid}/stat").read_text()
+            pid = int(text.rpartition(")")[2].split()[1])
+        return False
+
+    def wait_for_word(self, word: str) -> None:
+        self.wait_until(lambda: any(word in line for line in self.said), word)
+
+    def wait_for_line(self, behind: int = 0, **fields: Any) -> dict[str, Any]:
+        """A ledger line with these fields, behind so many."""
+
+        def found() -> list[dict[str, Any]]:
+            lines = self.rig.ledger()[behind:]
+            return [line for line in lines if fields.items() <= line.items()]
+
+        self.wait_until(lambda: bool(found()), str(fields))
+        return found()[-1]
+
+    def wait_for_footage(self, more_s: float) -> None:
+        """So much more is durable, judged by bytes and the bitrate asked for."""
+        wanted = self._footage() + more_s * 1_500_000 / 8 * 0.5
+        self.wait_until(lambda: self._footage() >= wanted, f"{more_s} s of footage")
+
+    def _footage(self) -> int:
+        folder = self.rig.folder / "vault" / "footage"
+        return sum(path.stat().st_size for path in folder.glob("*")) if folder.exists() else 0
+
+    def wait_until(self, true: Callable[[], bool], what: str) -> None:
+        deadline = time.monotonic() + WAIT_S
+        while not true():
+            if time.monotonic() > deadline or self.process.poll() is not None:
+                raise RigError(f"in vain: {what}\n" + "".join(self.said[-20:]))
+            threading.Event().wait(0.05)
+
+    def finish(self) -> int:
+        """Ctrl-C, and the exit code."""
+        os.kill(self.pid_of("/opt/v/bin/bwv"), signal.SIGINT)
+        return self.process.wait(WAIT_S)
