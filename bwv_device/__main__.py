@@ -13,6 +13,8 @@ from bwv_device.errors import BwvError, EvidenceStoreError
 from hal.ports import StoreError
 
 COMMANDS = {
+    "check": "bwv_device.commands.check",
+    "cues": "bwv_device.commands.cues",
     "custody": "bwv_device.commands.custody",
     "config": "bwv_device.commands.config",
     "export": "bwv_device.commands.export",
@@ -52,7 +54,8 @@ def bwv() -> None:
     7 certificate; 8 a part of the installation is missing; 9 a sealed file does not open;
     10 verification found a change or a loss; 11 verified, but not closed in order; 12 verified,
     but no agency root was given; 13 custody may not or can't do that; 14 the evidence store
-    can't be used; 15 run stopped in order to begin anew with assigned settings.
+    can't be used; 15 run stopped in order to begin anew with assigned settings; 16 the field
+    test found something bad.
 
     Tab completion: eval "$(_BWV_COMPLETE=bash_source bwv)" in .bashrc (zsh_source, fish_source).
     """

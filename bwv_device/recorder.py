@@ -25,8 +25,8 @@ from bwv_device.recording import Recording, Request, seal_fields
 from bwv_device.settings import MIB, Settings, milliseconds, seconds
 from hal.ports import SECOND_NS, AccessUnit, Anchor, Board, CaptureLoss, Timer, Track
 
-# How long the slower track may hold the other up.
-INTERLEAVE_PATIENCE_NS = 300 * 1_000_000
+# How long the slower track may hold the other up: a batch, and what its encoder keeps back.
+INTERLEAVE_PATIENCE_NS = 400 * 1_000_000
 # Between taking a batch and its bytes being on their way to the disk.
 HANDLING_NS = 100 * 1_000_000
 RETRY_NS = SECOND_NS
@@ -198,6 +198,8 @@ class Recorder:
         until_ns = recording.until_ns
         rest = self._interleaver.flush()
         self._record([unit for unit in rest if until_ns is None or unit.pts_ns < until_ns])
+        if until_ns is not None:  # what waited for the slower track belongs to what comes next
+            recording.after += [unit for unit in rest if unit.pts_ns >= until_ns]
         # What comes next may have to start with the keyframe that this recording ends on.
         self._prebuffer.extend(self._backlog.newest_gop())
         self._prebuffer.extend(recording.after)

@@ -87,6 +87,12 @@ class HostDisk:
     def free_bytes(self) -> int:
         return shutil.disk_usage(self._root).free
 
+    def __enter__(self) -> HostDisk:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
     def close(self) -> None:
         for path in list(self._files):
             self._let_go(path)

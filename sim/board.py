@@ -22,7 +22,7 @@ from hal.simulated.panel import SimulatedPanel
 from hal.simulated.store import SimulatedUplink
 from hal.stills import PyavStills
 from sim.scene import Scene
-from sim.sound import Sound, street
+from sim.sound import Sound, street, with_beeper
 
 
 def realtime(
@@ -38,11 +38,11 @@ def realtime(
     # Pictures are numbered by monotonic time, so the burnt-in clock starts where that started.
     epoch_utc_ns = clock.utc().utc_ns - clock.monotonic_ns()
     scene = Scene(video.width, video.height, video.fps, video.bitrate_kbps * 1000, epoch_utc_ns)
-    sound = Sound(street, settings.audio.bitrate_kbps * 1000)
     # Encoding takes its time: capture has a thread of its own, as on hardware a process.
     capture = RealLoop(clock)
     threading.Thread(target=capture.run, name="capture", daemon=True).start()
     panel = SimulatedPanel(PanelPins(**settings.as_dict()["pins"]), scheduler)
+    sound = Sound(with_beeper(street, panel.sounding), settings.audio.bitrate_kbps * 1000)
     dock = SimulatedDock()
     Fingers(panel, scheduler, settings, dock.put).start()
     return on_panel(

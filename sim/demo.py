@@ -33,7 +33,7 @@ from sim import report, shift
 from sim.afterwards import Afterwards, Stores
 from sim.clip import Clip
 from sim.scene import Scene
-from sim.sound import Sound, street
+from sim.sound import Sound, street, with_beeper
 from sim.weed import Weed
 from sim.world import EPOCH_UTC_NS, Media, World
 
@@ -167,10 +167,11 @@ def _world(settings: Settings, scene: Scene | Clip, folder: Path, recipient_type
         "Keys of a demonstration. agency-identity.txt opens the footage in ../vault.\n"
         "Never use them for anything else.\n"
     )
-    sound = Sound(
-        scene.samples if isinstance(scene, Clip) else street, settings.audio.bitrate_kbps * 1000
-    )
-    return World(
+    samples = scene.samples if isinstance(scene, Clip) else street
+    # The world comes into being with its sound.
+    heard = with_beeper(samples, lambda from_ns, to_ns: world.sounding(from_ns, to_ns))  # noqa: PLW0108
+    sound = Sound(heard, settings.audio.bitrate_kbps * 1000)
+    world = World(
         settings,
         SoftwareIdentity.load(folder / keys.DEVICE_KEY, folder / keys.DEVICE),
         keys.load_recipients(folder / keys.RECIPIENTS),
@@ -179,6 +180,7 @@ def _world(settings: Settings, scene: Scene | Clip, folder: Path, recipient_type
         entropy=HostEntropy(),
         roots=keys.load_certificates(folder / keys.ROOT),
     )
+    return world
 
 
 class _ShiftProgress:

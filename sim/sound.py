@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
 
 import av
 import numpy as np
 import numpy.typing as npt
 
-from hal.ports import AudioFormat
+from hal.ports import SECOND_NS, AudioFormat
 from hal.simulated.capture import SAMPLES_PER_FRAME
 
 Samples = npt.NDArray[np.float32]
@@ -22,6 +22,10 @@ VOWELS = ((730, 1090), (270, 2290), (300, 870), (530, 1840), (640, 1190))
 
 class Sound:
     """`hal.simulated.capture.AudioSource`: encodes from the frame first asked for, in order."""
+
+    # The encoder's two, and the next frame, at which the microphone looks before it is due: samples
+    # must not be asked for before their time, for the beeper may still sound in it.
+    delay_frames = 3
 
     def __init__(self, samples: Callable[[int], Samples], bitrate_bps: int) -> None:
         self._samples, self._bitrate_bps = samples, bitrate_bps
@@ -68,6 +72,29 @@ def street(number: int) -> Samples:
     second = t % 1
     chime = 0.25 * np.sin(2 * np.pi * 880 * t) * np.exp(-second * 14)
     return (chime + 0.5 * _speech(t)).astype(np.float32)
+
+
+# An active buzzer, a hand's breadth from the microphone.
+BEEPER_HZ, BEEPER_LEVEL = 2700, 0.08
+
+
+def with_beeper(
+    samples: Callable[[int], Samples], sounding: Callable[[int, int], Sequence[tuple[int, int]]]
+) -> Callable[[int], Samples]:
+    """The same, and over it the camera's own beeper. `sounding` says from when to when it sounded
+    between two times, in nanoseconds of the world."""
+
+    def heard(number: int) -> Samples:
+        first = number * SAMPLES_PER_FRAME
+        start_ns, end_ns = (n * SECOND_NS // RATE for n in (first, first + SAMPLES_PER_FRAME))
+        mixed = samples(number)
+        for on_ns, off_ns in sounding(start_ns, end_ns):
+            at = (first + np.arange(SAMPLES_PER_FRAME)) / RATE
+            on = (at * SECOND_NS >= on_ns) & (at * SECOND_NS < off_ns)
+            mixed = mixed + on * BEEPER_LEVEL * np.sin(2 * np.pi * BEEPER_HZ * at)
+        return mixed.astype(np.float32)
+
+    return heard
 
 
 def silence(number: int) -> Samples:

@@ -89,6 +89,10 @@ class World:
     roots: Sequence[x509.Certificate] = ()
     line: Uplink | None = None  # to a real store, instead of the simulated one
 
+    def sounding(self, from_ns: int, to_ns: int) -> list[tuple[int, int]]:
+        """When the beeper sounded; the microphone hears it."""
+        return self.panel.sounding(from_ns, to_ns) if self.panel else []
+
     def __post_init__(self) -> None:
         self.loop = VirtualLoop()
         self.clock = SimulatedClock(self.loop, EPOCH_UTC_NS)

@@ -56,7 +56,7 @@ def command(config_file: Path | None, board: str | None, seconds: float | None) 
             "Set sealing.recipient_type, or make other keys.",
         )
     loop, panel_loop = RealLoop(HostClock()), RealLoop(HostClock())
-    hardware = _board(board or settings.device.board, settings, vault, panel_loop)
+    hardware = open_hardware(board or settings.device.board, settings, vault, panel_loop)
     hardware, roots = _at_the_dock(hardware, settings.dock)
     agent = Agent(hardware, loop, settings, recipients, loaded.sha256, roots)
     notify = notifier()
@@ -143,7 +143,8 @@ def _run_panel(panel: RealLoop, agent: RealLoop) -> None:
         raise
 
 
-def _board(name: str, settings: Settings, disk: HostDisk, panel: RealLoop) -> Board:
+def open_hardware(name: str, settings: Settings, disk: HostDisk, panel: RealLoop) -> Board:
+    """A board by the name of its entry point, with the camera's identity."""
     points = {point.name: point for point in entry_points(group=BOARDS)}
     if name not in points:
         known = ", ".join(sorted(points)) or "none"

@@ -17,6 +17,9 @@ from hal.rpi.speaker import AplaySpeaker
 from hal.silence import NoMqtt, NoUplink
 from hal.stills import PyavStills
 
+# Pictures wait for the sound that belongs to them: it comes more often.
+SOUND_BATCH_MS = 100
+
 Settings = Mapping[str, Mapping[str, Any]]
 
 
@@ -89,7 +92,7 @@ def open_microphone(settings: Settings, clock: Clock) -> microphone.RpiMicrophon
     asked = microphone.Asked(
         settings["audio"]["bitrate_kbps"] * 1000,
         of_microphone["device"],
-        settings["recording"]["batch_ms"],
+        min(settings["recording"]["batch_ms"], SOUND_BATCH_MS),
         of_microphone["latency_ms"],
     )
     patience = Patience(start_ns=settings["camera"]["start_s"] * 1_000_000_000)

@@ -16,9 +16,9 @@ Luma = npt.NDArray[np.uint8]
 PATIENCE_S = 3.0
 # BT.601 black is 16; a lens cap still lets some noise through.
 BLACK_LUMA = 28
-# Variance of the Laplacian behind a small blur, which takes the sensor's noise away: a hand on the
-# lens comes to 2, a night scene of an eighth of daylight to 4, streets by day to 40 and more
-# (measured on the simulated street, the demo's clip and drawn hands; tests/unit/test_impairment.py).
+# Variance of the Laplacian behind a small blur, which takes the sensor's noise away. Measured: a
+# drawn hand on the lens comes to 2.5 at most, the simulated street at an eighth of its light to 4,
+# streets by day to 40 and more.
 PLAIN_SHARPNESS = 3.0
 BLUR = (5, 5)
 # A sensor's noise changes pixels all the time; the same picture again and again is none.

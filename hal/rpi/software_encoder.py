@@ -19,6 +19,11 @@ from picamera2.encoders import LibavH264Encoder
 class SoftwareEncoder(LibavH264Encoder):  # type: ignore[misc]  # picamera2 carries no types
     """`_start` and `_encode` are those of the parent, but for what is said above."""
 
+    _wanted = False
+
+    def force_key_frame(self) -> None:
+        self._wanted = True
+
     def _start(self) -> None:
         super()._start()
         self._stream.codec_context.options["forced-idr"] = "1"
@@ -32,8 +37,8 @@ class SoftwareEncoder(LibavH264Encoder):  # type: ignore[misc]  # picamera2 carr
                 mapped.array, format=self._av_input_format, width=self.width
             )
             frame.pts = timestamp_us
-            if self._key_frames_requested > self._key_frames_generated:
-                self._key_frames_generated = self._key_frames_requested
+            if self._wanted:
+                self._wanted = False
                 frame.pict_type = PictureType.I
             for packet in self._stream.encode(frame):
                 self._lasttimestamp = (time.monotonic_ns(), packet.pts)

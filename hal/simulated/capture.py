@@ -42,6 +42,11 @@ class AudioSource(Protocol):
     @property
     def format(self) -> AudioFormat: ...
 
+    @property
+    def delay_frames(self) -> int:
+        """How many frames later its encoder gives a frame out."""
+        ...
+
     def frame(self, number: int) -> bytes: ...
 
 
@@ -66,6 +71,7 @@ class _Device(ABC):
         self.disturb: Callable[[list[AccessUnit]], list[AccessUnit]] = lambda batch: batch
         self.witness: Callable[[list[AccessUnit], list[AccessUnit]], None] = lambda a, b: None
         self.late_ns = self.stop_ns = 0
+        self._delay_ns = 0
         self._ended_ns = self._generation = 0
 
     def start(self, sink: UnitSink) -> None:
@@ -113,7 +119,7 @@ class _Device(ABC):
         if sink is None:
             return
         batch: list[AccessUnit] = []
-        now_ns = self._scheduler.now_ns()
+        now_ns = self._scheduler.now_ns() - self._delay_ns
         while (unit := self._unit(self._next)).end_ns <= now_ns:
             self._next += 1
             batch.append(unit)
@@ -193,6 +199,7 @@ class SimulatedMicrophone(_Device):
         super().__init__(scheduler, batch_ns, origin_ns)
         self._source = source
         self._rate = source.format.sample_rate_hz
+        self._delay_ns = source.delay_frames * SAMPLES_PER_FRAME * SECOND_NS // self._rate
         self.drift_ppm = 0
 
     @property
@@ -269,6 +276,8 @@ class StubVideo:
 
 class StubAudio:
     """AAC frames that no decoder plays."""
+
+    delay_frames = 0
 
     def __init__(self, bitrate_bps: int = 64_000) -> None:
         self.format = AudioFormat(48_000, 1, bitrate_bps, STUB_SPECIFIC_CONFIG)

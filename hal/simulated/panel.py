@@ -64,6 +64,17 @@ class SimulatedPanel:
         before = [shown for shown in self.history[output] if shown.at_ns <= at_ns]
         return before[-1] if before else None
 
+    def sounding(self, from_ns: int, to_ns: int) -> list[tuple[int, int]]:
+        """When the beeper sounded between two times of the world."""
+        found, until_ns = [], to_ns
+        for shown in reversed(self.history["beeper"]):
+            if shown.level is not Level.OFF and shown.at_ns < until_ns:
+                found.append((shown.at_ns, until_ns))
+            until_ns = shown.at_ns
+            if until_ns <= from_ns:
+                break
+        return found
+
     def power_off(self) -> None:
         """Every output goes dark at once; a new agent needs a new panel."""
         now_ns = self._scheduler.now_ns() + self._origin_ns

@@ -19,6 +19,7 @@ from hal.rpi.child import Allowance, CaptureChild, Patience, python_command
 
 ROOT = Path(__file__).parents[2]
 WAIT_S = 20.0
+PLENTY = Allowance(10_000, 1 << 24)
 
 # What every scripted child begins with: the real outlet, and an endless stream of units.
 PREAMBLE = """
@@ -81,9 +82,7 @@ Made = Callable[..., tuple[CaptureChild, Ear]]
 def made(tmp_path: Path) -> Iterator[Made]:
     children: list[CaptureChild] = []
 
-    def make(
-        script: str, allowance: Allowance = Allowance(10_000, 1 << 24)
-    ) -> tuple[CaptureChild, Ear]:
+    def make(script: str, allowance: Allowance = PLENTY) -> tuple[CaptureChild, Ear]:
         text = PREAMBLE.format(root=str(ROOT), mark=str(tmp_path / "begun")) + script
         (tmp_path / "child.py").write_text(text)
         command = [sys.executable, str(tmp_path / "child.py")]

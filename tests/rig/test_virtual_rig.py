@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import signal
 import subprocess
-from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 from statistics import median
@@ -29,11 +28,11 @@ CAMERA, MICROPHONE = "hal.rpi.camera_child", "hal.rpi.microphone_child"
 
 
 @pytest.fixture(scope="session")
-def rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
+def rig(tmp_path_factory: pytest.TempPathFactory) -> Rig:
     make_root()
     rig = Rig(tmp_path_factory.mktemp("rig"), View())
     rig.prepare()
-    yield rig
+    return rig
 
 
 class Film:

@@ -1,0 +1,32 @@
+"""What a field test found, line by line."""
+
+from __future__ import annotations
+
+import enum
+from typing import NamedTuple
+
+
+class Status(enum.Enum):
+    GOOD = "good"
+    POOR = "poor"  # it records, but somebody should look
+    BAD = "bad"  # do not take it out
+    NOT_TESTED = "not tested"
+
+
+class Finding(NamedTuple):
+    """`remedy` stands wherever the status is not good."""
+
+    part: str
+    what: str
+    status: Status
+    measured: str
+    remedy: str = ""
+
+
+def judged(
+    part: str, what: str, measured: str, *, good: bool, remedy: str, poor: bool = False
+) -> Finding:
+    """Good, or what it is instead, with its remedy."""
+    if good:
+        return Finding(part, what, Status.GOOD, measured)
+    return Finding(part, what, Status.POOR if poor else Status.BAD, measured, remedy)
