@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
 
-.PHONY: demo demo-s3 test coverage lint types check campaign bench ci rig-virtual lock diagram golden clean
+.PHONY: demo demo-s3 test coverage lint types check campaign bench ci rig-virtual rig rig-hardware arm64 pi lock diagram golden clean
 
 demo: $(STAMP)
 	$(BIN)/bwv demo $(DEMO)
@@ -47,6 +47,23 @@ ci: $(STAMP) rig-virtual
 rig-virtual: $(STAMP)
 	$(BIN)/pytest -q -s -m virtual_rig tests/rig
 
+# The whole agent in a virtual machine, on kernel pins, killed at random; a quarter of an hour, and
+# six minutes for the kernel the first time. Results go to docs/rig.md.
+CYCLES ?= 20
+rig: $(STAMP)
+	$(BIN)/python tests/rig/uml/campaign.py --cycles $(CYCLES) --report docs/rig.md
+
+# Wheels for a Pi's processor, and the package at work on an emulated one.
+arm64: $(STAMP)
+	sh scripts/check-arm64
+
+# On a Raspberry Pi: packages, user, service (docs/pi.md). And the suite that needs one.
+pi:
+	sh scripts/install-pi
+
+rig-hardware: $(STAMP)
+	$(BIN)/pytest -q -s -m rig tests/rig
+
 # Everything, for hours; goes on where it was interrupted. make campaign SCALE=0.1 for a part.
 SCALE ?= 1
 campaign: $(STAMP)
@@ -63,6 +80,7 @@ lock:
 
 diagram: $(STAMP)
 	$(BIN)/python -m sim.diagram docs/states.svg
+	$(BIN)/python -m sim.wiring docs/wiring.svg
 
 # New trace digests of the golden seeds: behaviour has changed, and the commit says why.
 golden: $(STAMP)

@@ -20,6 +20,7 @@ COMMANDS = {
     "export": "bwv_device.commands.export",
     "keygen": "bwv_device.commands.keygen",
     "ledger": "bwv_device.commands.ledger",
+    "pins-safe": "bwv_device.commands.pins_safe",
     "provision": "bwv_device.commands.provision",
     "run": "bwv_device.commands.run",
     "verify": "bwv_device.commands.verify",

@@ -30,8 +30,8 @@ class NoLocation:
 class GpsdLocation:
     """Listens from a thread of its own; a daemon that is not there is asked again."""
 
-    def __init__(self, host: str, port: int, clock: Clock) -> None:
-        self._host, self._port, self._clock = host, port, clock
+    def __init__(self, host: str, port: int, clock: Clock, again_s: float = AGAIN_S) -> None:
+        self._host, self._port, self._clock, self._again_s = host, port, clock, again_s
         self._known: _Known | None = None
         threading.Thread(target=self._listen, name="gpsd", daemon=True).start()
 
@@ -42,7 +42,7 @@ class GpsdLocation:
         return known.fix
 
     def _listen(self) -> None:
-        from gpsdclient import GPSDClient  # noqa: PLC0415 - an extra
+        from gpsdclient.client import GPSDClient  # noqa: PLC0415 - an extra
 
         while True:
             try:
@@ -52,7 +52,7 @@ class GpsdLocation:
                         self._known = _Known(fix, self._clock.monotonic_ns()) if fix else None
             except (OSError, ValueError, json.JSONDecodeError):
                 self._known = None
-            threading.Event().wait(AGAIN_S)
+            threading.Event().wait(self._again_s)
 
 
 def parse_fix(report: Mapping[str, Any]) -> Fix | None:

@@ -48,6 +48,7 @@ class SimulatedPower:
         self.temperature_mc: Callable[[int], int] = lambda at_ns: COMFORT_MC
         self.charging = False
         self.undervoltage = False
+        self.board_c: int | None = None
         self.broken = ""
 
     # --- the agent's face ---------------------------------------------------------------------
@@ -57,7 +58,7 @@ class SimulatedPower:
             raise OSError(self.broken)
         percent = self.percent()
         left = None if self.charging else percent * self._minutes // 100
-        return PowerReading(percent, self.charging, left, self.undervoltage)
+        return PowerReading(percent, self.charging, left, self.undervoltage, self.board_c)
 
     # --- the world's face ---------------------------------------------------------------------
 

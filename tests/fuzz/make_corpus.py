@@ -10,6 +10,8 @@ from pathlib import Path
 from targets import agency
 
 from bwv_device.evidence.seal import Opener
+from hal.ports import AccessUnit, Track
+from hal.rpi import wire
 from sim.camera import make_camera
 from sim.custody import BenchCustody
 
@@ -43,9 +45,16 @@ def main() -> None:
     _put("trust", **{name.replace(".", "-"): data for name, data in agency().files.items()})
     _put("config", repository=Path("config.toml").read_bytes(), small=b"[device]\nagency = 'x'\n")
     _put("anchor", head=b'{"device":"a","boot":1,"number":2,"digest":"00"}')
+    _put("wire", units=_units(first), words=wire.message(wire.Kind.LOST, {"units": 3}))
     _put_dock()
     scenarios = Path(str(resources.files("sim").joinpath("scenarios")))
     _put("scenario", **{path.stem: path.read_bytes() for path in scenarios.glob("*.toml")})
+
+
+def _units(picture: bytes) -> bytes:
+    """What a capture process sends."""
+    units = [AccessUnit(Track.VIDEO, n, 33_000_000, n == 0, picture[:60]) for n in range(3)]
+    return wire.units(units)
 
 
 def _put_dock() -> None:

@@ -27,6 +27,8 @@ from bwv_device.evidence.seal import Opener
 from bwv_device.evidence.verify import parse_anchor, verify
 from bwv_device.second_verifier import Judge
 from hal.host import HostClock
+from hal.ports import Track
+from hal.rpi import wire
 from hal.simulated.disk import SimulatedDisk
 from hal.simulated.store import MemoryStore
 from sim.agency import BenchAgency
@@ -153,6 +155,18 @@ def fuzz_custody(data: bytes) -> None:
         index.catch_up()
 
 
+def fuzz_wire(data: bytes) -> None:
+    """What a capture process sends: the agent believes nothing of it."""
+    with contextlib.suppress(wire.WireError):
+        for message in wire.Reader().feed(data):
+            if message.kind is wire.Kind.UNITS:
+                for unit in wire.parse_units(message.body, Track.VIDEO):
+                    if unit.track is not Track.VIDEO or unit.duration_ns <= 0:
+                        raise FindingError("a unit that no camera sends was accepted")
+            else:
+                _ = message.fields
+
+
 TARGETS: dict[str, Callable[[bytes], None]] = {
     "anchor": fuzz_anchor,
     "canonical": fuzz_canonical,
@@ -167,4 +181,5 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
     "survey": fuzz_survey,
     "trust": fuzz_trust,
     "vault": fuzz_vault,
+    "wire": fuzz_wire,
 }

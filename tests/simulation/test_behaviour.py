@@ -485,3 +485,54 @@ def test_an_impatient_finger_starts_again_at_once(camera: Make) -> None:
     it.hold_record()
     it.run(seconds=2)
     assert [c["recording"] for c in it.ledger("close")] == ["00000001-0001", "00000001-0002"]
+
+
+def test_a_covered_lens_is_felt_and_written_down(camera: Make) -> None:
+    it = camera()
+    it.run(seconds=3)
+    it.press_record_twice()
+    it.run(seconds=3)
+    it.camera.impair("covered", True)
+    it.run(seconds=2)
+    it.camera.impair("covered", False)
+    it.microphone.impair("silent", True)
+    it.run(seconds=2)
+    faults = [(fault["part"], fault["reason"]) for fault in it.ledger("fault")]
+    assert faults == [
+        ("camera", "covered"),
+        ("camera", "covered no longer"),
+        ("microphone", "silent"),
+    ]
+    felt = [shown.pattern for shown in it.panel.history["vibration"] if shown.level.value == "on"]
+    assert felt.count("pictures or sound show nothing") == 4
+    assert it.state() == "recording"
+    assert it.light() == "recording"
+
+
+def test_a_holster_that_opens_starts_a_recording_and_never_ends_one(camera: Make) -> None:
+    it = camera(pins={"trigger": 24})
+    it.run(seconds=3)
+    holster = it.panel.factory.pin(24)
+    for drive in (holster.drive_low, holster.drive_high, holster.drive_low):
+        drive()
+        it.run(seconds=2)
+    assert it.state() == "recording"
+    (opened,) = it.ledger("open")
+    assert opened["trigger"] == "trigger"
+
+
+def test_without_a_holster_its_pin_is_nobodys(camera: Make) -> None:
+    it = camera()
+    it.run(seconds=3)
+    it.panel.factory.pin(24).drive_low()
+    it.run(seconds=2)
+    assert it.state() == "ready"
+
+
+def test_a_hot_board_is_told_once_until_it_has_cooled(camera: Make) -> None:
+    it = camera()
+    for celsius in (60, 81, 79, 82, 74, 81):
+        it.power.board_c = celsius
+        it.run(seconds=11)
+    told = [fault["reason"] for fault in it.ledger("fault") if fault["part"] == "board"]
+    assert told == ["hot: 81 C", "hot no longer", "hot: 81 C"]

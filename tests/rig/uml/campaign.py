@@ -17,6 +17,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,7 @@ IMAGE = DATA / "disk.img"
 IMAGE_MIB = 512
 # How machines ended: 134 is a kernel that restarts itself.
 ENDED: list[int] = []
+LOSS_MS = 1200
 
 
 class Machine:
@@ -122,8 +124,8 @@ def cycle(chance: random.Random) -> dict[str, Any]:
 
 def judge(found: dict[str, Any]) -> dict[str, Any]:
     """One row of the table."""
-    light = [edge for edge in found.get("recording", {}).get("light", [])]
-    steps = [round((b[0] - a[0]) * 1000) for a, b in zip(light[1:], light[2:], strict=False)]
+    light = found.get("recording", {}).get("light", [])
+    steps = [round((b[0] - a[0]) * 1000) for a, b in pairwise(light[1:])]
     films = found["after"]["films"]
     # What the guest last said is at most a tenth of a second before it was killed.
     last_s = max((found[what]["at"] for what in ("alive", "recording") if what in found), default=0)
@@ -147,6 +149,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--report", type=Path)
     parser.add_argument("--page", action="store_true", help="Only writes the page anew.")
+    parser.add_argument("--acts-only", action="store_true", help="Keeps the cycles of last time.")
     parser.add_argument("--act", choices=["safe", "errors", "hang"])
     options = parser.parse_args()
     if options.page:
@@ -159,19 +162,21 @@ def main() -> None:
             print(json.dumps(item))
         print("the machine ended with", ENDED[-1])
         return
-    chance, rows = random.Random(options.seed), []
-    for number in range(options.cycles):
+    results, acts = DATA / "results.json", dict[str, Any]()
+    chance, rows = random.Random(options.seed), list[dict[str, Any]]()
+    if options.acts_only:
+        rows = json.loads(results.read_text())["rows"]
+    for number in range(0 if options.acts_only else options.cycles):
         rows.append(judge(cycle(chance)))
         print(f"cycle {number + 1}: {rows[-1]}", flush=True)
-    acts = {}
     for act in ("safe", "errors", "hang"):
         new_disk()
         acts[act] = whole(act)
         print(f"{act}: {acts[act]}", flush=True)
-    results = {"commit": _commit(), "rows": rows, "acts": acts, "ended": ENDED[-1]}
-    (DATA / "results.json").write_text(json.dumps(results))
+    found = {"commit": _commit(), "rows": rows, "acts": acts, "ended": ENDED[-1]}
+    results.write_text(json.dumps(found))
     if options.report:
-        options.report.write_text(page(results))
+        options.report.write_text(page(found))
     bad = [row for row in rows if row["verify"] not in (0, 11) or row["problems"]]
     late = [row for row in rows if row["lost_ms"] is None or row["lost_ms"] > LOSS_MS]
     print(f"{len(rows)} cycles, {len(bad)} with a wrong verdict, {len(late)} that lost more than "
@@ -189,11 +194,13 @@ def page(results: dict[str, Any]) -> str:
     rows, acts = results["rows"], results["acts"]
     table = "\n".join(
         f"| {n} | {r['killed_after_s']} | {r['ready_s']} | {r['light_ms']} | "
-        f"{'–'.join(map(str, r['steps_ms'] or ()))} | {r['pictures']} | {r['film_ms'] / 1000:.1f} | "
-        f"{r['lost_ms']} |"
+        f"{'–'.join(map(str, r['steps_ms'] or ()))} | {r['pictures']} | "
+        f"{r['film_ms'] / 1000:.1f} | {r['lost_ms']} |"
         for n, r in enumerate(rows, 1)
     )
-    safe = {(item["victim"], item["signal"]): item for item in acts["safe"] if item["what"] == "safe"}
+    safe = {
+        (item["victim"], item["signal"]): item for item in acts["safe"] if item["what"] == "safe"
+    }
     failing = next(item for item in acts["errors"] if item.get("table") == "flakey")
     lost = [row["lost_ms"] for row in rows if row["lost_ms"] is not None]
     lights = [row["light_ms"] for row in rows if row["light_ms"] is not None]

@@ -1,5 +1,5 @@
-"""What happens inside the virtual machine: the whole agent on kernel pins, with the world's hands on
-the kernel's side of them. Prints JSON lines that begin with RIG.
+"""What happens inside the virtual machine: the whole agent on kernel pins, the world's hands on the
+kernel's side of them. Prints JSON lines that begin with RIG.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import subprocess
 import sys
 import threading
 import time
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -79,7 +80,7 @@ class Edges:
         threading.Thread(target=self._watch, daemon=True).start()
 
     def _watch(self) -> None:
-        last = {line: -1 for line in self.of}
+        last = dict.fromkeys(self.of, -1)
         while True:
             for line, edges in self.of.items():
                 level = self._pins.value(line)
@@ -198,7 +199,9 @@ def after(pins: Pins) -> None:
     parts = [path.stat().st_size for path in (VAULT / "v" / "footage").glob("*.part")]
     camera = Camera(seconds=4)
     camera.process.wait(120)
-    judged = run(BWV, "verify", str(VAULT / "v"), "--root", "/data/agency/agency-root.pem", "--json")
+    judged = run(
+        BWV, "verify", str(VAULT / "v"), "--root", "/data/agency/agency-root.pem", "--json"
+    )
     opened = run(BWV, "export", str(VAULT / "v"), "--root", "/data/agency/agency-root.pem",
                  "--identity", "/data/agency/agency-identity.txt", "--out", "/data/out",
                  "--json")  # fmt: skip
@@ -231,13 +234,14 @@ def pins_are_safe(pins: Pins) -> None:
             time.sleep(0.002)
         at_s = time.monotonic()
         os.kill(pid, number)
+        while pins.value(LIGHT) and time.monotonic() - at_s < 3:
+            time.sleep(0.001)
+        dark_s = time.monotonic() - at_s
         time.sleep(4)
         shown = edges.since(LIGHT, at_s)
-        steps = [b[0] - a[0] for a, b in zip(shown, shown[1:])]
-        slow = [at for (at, _), step in zip(shown[1:], steps) if 0.35 < step < 0.65]
-        dark = [at - at_s for at, level in shown if not level]
-        say("safe", victim=victim, signal=int(number),
-            dark_after_ms=round(dark[0] * 1000) if dark else None,
+        steps = [b[0] - a[0] for a, b in pairwise(shown)]
+        slow = [at for (at, _), step in zip(shown[1:], steps, strict=True) if 0.35 < step < 0.65]
+        say("safe", victim=victim, signal=int(number), dark_after_ms=round(dark_s * 1000),
             recording_said_until_ms=round((slow[-1] - at_s) * 1000) if slow else 0,
             edges=[(round(at - at_s, 3), level) for at, level in shown[:16]])  # fmt: skip
         camera.process.kill()
@@ -265,7 +269,7 @@ def errors(pins: Pins) -> None:
         run("dmsetup", "resume", "flaky")
         time.sleep(6)
         shown = edges.since(LIGHT, at_s)
-        fast = [at for (at, _), (then, _) in zip(shown, shown[1:]) if then - at < 0.2]
+        fast = [at for (at, _), (then, _) in pairwise(shown) if then - at < 0.2]
         say("errors", table=table_now.split()[2], edges=len(shown),
             not_stored_after_ms=round((fast[0] - at_s) * 1000) if fast else None)  # fmt: skip
     say("errors over", exit=camera.process.poll(), said=camera.said[-6:])

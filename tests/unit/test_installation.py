@@ -1,0 +1,70 @@
+"""What is put on a Pi: its configuration is valid, its unit says what the agent does, the diagram
+has the pins of the settings, and the script refuses other machines with a sentence."""
+
+from __future__ import annotations
+
+import configparser
+import subprocess
+from pathlib import Path
+
+from click.testing import CliRunner
+
+from bwv_device import config
+from bwv_device.commands.pins_safe import command
+from bwv_device.errors import MissingPartError
+from bwv_device.settings import Pins
+from sim import wiring
+
+ROOT = Path(__file__).parents[2]
+
+
+def unit() -> configparser.ConfigParser:
+    parser = configparser.ConfigParser(strict=False, interpolation=None)
+    parser.optionxform = str  # type: ignore[assignment,method-assign]
+    parser.read(ROOT / "systemd" / "bwv-device.service")
+    return parser
+
+
+def test_the_rigs_configuration_is_valid() -> None:
+    settings = config.load(ROOT / "systemd" / "rig.toml").settings
+    assert settings.device.board == "rpi"
+    assert settings.camera.interpreter == "/usr/bin/python3"
+
+
+def test_the_unit_speaks_the_agents_protocol_and_makes_pins_safe() -> None:
+    service = unit()["Service"]
+    assert service["Type"] == "notify"
+    assert int(service["WatchdogSec"]) == 30
+    assert "pins-safe" in service["ExecStopPost"]
+    assert service["Restart"] == "always"
+    assert "LG_WD=/run/bwv-device" in service["Environment"]
+    assert {"video", "audio", "gpio"} <= set(service["SupplementaryGroups"].split())
+
+
+def test_the_diagram_is_that_of_the_settings() -> None:
+    assert (ROOT / "docs" / "wiring.svg").read_text() == wiring.svg(Pins())
+
+
+def test_every_pin_of_the_settings_is_on_the_header() -> None:
+    numbers = [what for what in wiring.HEADER if isinstance(what, int)]
+    assert sorted(numbers) == list(range(2, 28))
+    assert len(wiring.HEADER) == 40
+
+
+def test_other_machines_are_refused_with_a_sentence() -> None:
+    done = subprocess.run(
+        ["sh", ROOT / "scripts" / "install-pi"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert "for a Raspberry Pi" in done.stderr
+
+
+def test_pins_are_made_safe_where_there_are_pins(tmp_path: Path) -> None:
+    (tmp_path / "mock.toml").write_text('[panel]\nfactory = "mock"\n')
+    assert CliRunner().invoke(command, ["--config", str(tmp_path / "mock.toml")]).exit_code == 0
+
+
+def test_pins_that_are_not_there_are_named() -> None:
+    result = CliRunner().invoke(command, [])
+    assert isinstance(result.exception, MissingPartError)
+    assert "pins" in str(result.exception).lower()
