@@ -11,13 +11,23 @@ import sys
 import time
 from pathlib import Path
 
-from benchmarks import custody, long_shift, material, pre_event, recording, start_up, vaults
+from benchmarks import (
+    circular_output,
+    custody,
+    long_shift,
+    material,
+    pre_event,
+    recording,
+    start_up,
+    vaults,
+)
 from benchmarks.goal import Line
 
 SUITES = {
     "start-up": start_up.run,
     "recording path": recording.run,
     "pre-event": pre_event.run,
+    "pre-event, beside picamera2": circular_output.run,
     "verify and export": vaults.run,
     "upload": custody.upload,
     "a borough's day": custody.borough,
