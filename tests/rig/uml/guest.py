@@ -132,7 +132,9 @@ class Camera:
         deadline = time.monotonic() + patience_s
         while not any(word in line for line in self.said):
             if time.monotonic() > deadline or self.process.poll() is not None:
-                say("in vain", word=word, said=self.said[-8:], ledger=ledger()[-8:])
+                say("in vain", word=word, said=self.said[-8:], ledger=ledger()[-8:],
+                    processes=run("ps", "-eo", "pid,ppid,stat,pcpu,args").stdout.splitlines(),
+                    files=os.listdir("/run"))  # fmt: skip
                 sys.exit(1)
             time.sleep(0.02)
 
