@@ -22,6 +22,7 @@ Image = npt.NDArray[np.uint8]
 LOOP_S = 10
 RATE_HZ = 48_000
 CLICK_HZ, CLICK_S = 3000, 0.04
+LAMP = (590, 240)
 BITS = 12
 # Set in every code, so that a black or covered picture has no number.
 PRESENT = 1 << BITS - 1
@@ -46,6 +47,8 @@ def write_scene(path: Path, view: View) -> None:
             if number % view.fps == 0:
                 cv2.rectangle(image, (view.width // 2 - 40, 200), (view.width // 2 + 40, 280),
                               (255, 255, 255), -1)  # fmt: skip
+            if number % view.fps < view.fps / 2:  # a lamp in a mirror: 500 ms on, 500 ms off
+                cv2.circle(image, LAMP, 14, (40, 30, 235), -1, cv2.LINE_AA)
             for top in _tops(view.height, view.width):
                 _bars(image, number, top)
             file.write(_nv12(image))

@@ -204,6 +204,20 @@ def test_unreadable_pictures_are_an_error_of_the_camera(rig: Rig) -> None:
     assert rig.verify().ok
 
 
+def test_the_field_test_sees_the_lamp_and_misses_the_beeper(rig: Rig) -> None:
+    """`bwv check` on the rig: a red lamp flashes in the scene; on mock pins nothing can beep."""
+    done = rig.check("--mirror", "--seconds", "6", "--writes", "20")
+    rows = {(row["part"], row["what"]): row for row in json.loads(done.stdout)}
+    lamp = rows["front light", "seen in the mirror"]
+    assert lamp["status"] == "good", lamp
+    assert lamp["measured"].startswith("500 ms on, 500 ms off")
+    assert rows["camera", "encoder"]["measured"] == "libx264, 640x480"
+    assert abs(float(rows["camera", "frame rate"]["measured"].split()[0]) - rig.view.fps) < 0.5
+    assert abs(float(rows["microphone", "sample clock"]["measured"].split()[0])) < 1000
+    assert rows["beeper", "heard by the microphone"]["status"] == "bad"
+    assert done.returncode == 16
+
+
 def test_the_material_can_be_read_back(rig: Rig) -> None:
     """The control of the controls."""
     raw = np.fromfile(rig.folder / "scene.nv12", np.uint8).reshape(rig.view.pictures, -1)

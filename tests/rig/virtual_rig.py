@@ -89,18 +89,32 @@ class Rig:
         command = [sys.executable, "-m", "bwv_device", *words]
         subprocess.run(command, check=True, capture_output=True)
 
+    def check(self, *words: str) -> subprocess.CompletedProcess[str]:
+        """`bwv check --json`."""
+        return subprocess.run(
+            [*self._in_root(), "/opt/v/bin/bwv", "check", "--config", "/data/config.toml",
+             "--json", *words],
+            capture_output=True, text=True, check=False, env=self._environment(),
+        )  # fmt: skip
+
+    def _in_root(self) -> list[str]:
+        """A command that runs the rest of itself in the rig."""
+        rate = f"RIG_FPS={self.view.fps}"
+        return [str(HERE / "in-root"), str(ROOT), "env", "ALSA_CONFIG_PATH=/rig/asound.conf", rate]
+
+    def _environment(self) -> dict[str, str]:
+        return {**os.environ, "RIG_BIND": str(self.folder)}
+
     @contextlib.contextmanager
     def running(self) -> Iterator[Running]:
         """A camera with an empty vault, killed at the end if it has not stopped."""
         shutil.rmtree(self.folder / "vault", ignore_errors=True)
         for name in ("camera-fault", "sound-fault"):
             (self.folder / name).unlink(missing_ok=True)
-        environment = {**os.environ, "RIG_BIND": str(self.folder)}
         process = subprocess.Popen(
-            [HERE / "in-root", ROOT, "env", "ALSA_CONFIG_PATH=/rig/asound.conf",
-             f"RIG_FPS={self.view.fps}", "/opt/v/bin/bwv", "run", "--config", "/data/config.toml"],
+            [*self._in_root(), "/opt/v/bin/bwv", "run", "--config", "/data/config.toml"],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-            env=environment,
+            env=self._environment(),
         )  # fmt: skip
         try:
             yield Running(self, process)
