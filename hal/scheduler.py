@@ -39,7 +39,7 @@ class RealScheduler:
 
     def now_ns(self) -> int:
         """From another thread: the clock itself, not the time of the last callback."""
-        if self._thread not in (None, threading.get_ident()):
+        if self._thread != threading.get_ident():
             return self._clock.monotonic_ns()
         return self._now_ns
 

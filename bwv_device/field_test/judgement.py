@@ -19,7 +19,8 @@ EARLIEST_S, LATEST_S = -0.1, 0.4
 def camera(seen: Observation, video: VideoFormat) -> list[Finding]:
     took_s = seen.start_up_s(Track.VIDEO)
     if took_s is None:
-        reason = seen.losses[-1].reason if seen.losses else "no picture came"
+        reasons = [loss.reason for loss in seen.losses if loss.track is Track.VIDEO]
+        reason = reasons[-1] if reasons else "no picture came"
         remedy = "Look at the ribbon cable and at 'rpicam-hello --list-cameras'."
         return [Finding("camera", "pictures", Status.BAD, reason, remedy)]
     fps, missing = seen.fps(), seen.missing(Track.VIDEO)
@@ -149,7 +150,7 @@ def beeper(heard: Sequence[Heard], tone_hz: float, beeps: Sequence[Beep]) -> lis
             judged(
                 "beeper", "heard after it was driven", f"{late:.0f} ms", good=abs(late) <= 100,
                 poor=True,
-                remedy="Sound and pictures would not fit: set microphone.latency_ms to this value.",
+                remedy="Sound and pictures would not fit: add this to microphone.latency_ms.",
             )
         )  # fmt: skip
     return found

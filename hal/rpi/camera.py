@@ -59,7 +59,8 @@ class RpiCamera:
         )
         self._caption = ""
         self._told = opened
-        allowance = Allowance(4 * asked.fps, max(asked.bitrate_bps // 2, 4 << 20), burst_s=6)
+        # What the outlet may have kept while the agent was busy: minutes of small pictures.
+        allowance = Allowance(4 * asked.fps, max(asked.bitrate_bps // 2, 4 << 20), burst_s=30)
         self.child = CaptureChild(
             Track.VIDEO,
             command or python_command(MODULE, interpreter),

@@ -192,7 +192,7 @@ def main() -> None:
     try:
         views.append(View(asked, outlet))
         capture(asked, outlet, views[0], keyframe)
-    except (RuntimeError, OSError, ValueError, IndexError, KeyError) as error:
+    except Exception as error:  # whatever it is, it is said, and the process ends
         outlet.say(Kind.FAILED, reason=f"the camera can't be used: {error}"[:200])
         outlet.close()
     os._exit(0)  # libcamera's own end may hang on a camera that is gone

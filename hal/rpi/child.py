@@ -71,6 +71,7 @@ class CaptureChild:
         self._thread: threading.Thread | None = None
         self._process: subprocess.Popen[bytes] | None = None
         self._told = ""
+        self._impaired: set[str] = set()
         self.starts = 0
 
     # --- what the agent asks ------------------------------------------------------------------
@@ -129,7 +130,7 @@ class CaptureChild:
         """One child from start to end; whether any unit came."""
         follower = _Follower(self, sink, generation)
         try:
-            process = self._spawn()
+            process = self._spawn(generation)
         except OSError as error:
             self._tell(sink, generation, f"capture can't be started: {error}")
             return False
@@ -137,14 +138,24 @@ class CaptureChild:
             follower.follow(process)
         except (_Ended, WireError) as ended:
             self._tell(sink, generation, str(ended))
+        except Exception as error:  # this thread is what brings capture back: it must not end
+            self._tell(sink, generation, f"capture: {type(error).__name__}")
         finally:
+            self._over(sink, generation)
             with self._turn:
                 self._process = None
                 _close(process)
             _reap(process, kill=self._current(generation))
         return follower.came
 
-    def _spawn(self) -> subprocess.Popen[bytes]:
+    def _over(self, sink: UnitSink, generation: int) -> None:
+        """What a child found is not known of the next one."""
+        present, self._impaired = self._impaired, set()
+        if self._current(generation):
+            for what in sorted(present):
+                sink.impaired(Impairment(self._track, what, False))
+
+    def _spawn(self, generation: int) -> subprocess.Popen[bytes]:
         process = subprocess.Popen(  # noqa: S603 - our own module, with our own interpreter
             self._command,
             stdin=subprocess.PIPE,
@@ -157,6 +168,8 @@ class CaptureChild:
         self.starts += 1
         with self._turn:
             self._process = process
+            if not self._current(generation):  # stopped meanwhile
+                _close(process)
         self.say(Kind.ASKED, **self._asked)
         return process
 
@@ -172,12 +185,17 @@ class CaptureChild:
 
     # --- what a child says --------------------------------------------------------------------
 
-    def hear(self, message: Message, sink: UnitSink, generation: int) -> int:
-        """How many units it brought."""
+    def hear(
+        self, message: Message, sink: UnitSink, generation: int, spend: Callable[[int], None]
+    ) -> int:
+        """How many units it brought. `spend` refuses more than a child may send; every message
+        counts as a unit."""
+        spend(1)
         if not self._current(generation):
             raise _Ended("stopped")
         if message.kind is Kind.UNITS:
             batch = wire.parse_units(message.body, self._track)
+            spend(len(batch))
             self._told = ""
             sink.units(batch)
             return len(batch)
@@ -185,11 +203,14 @@ class CaptureChild:
         if message.kind is Kind.READY:
             self._opened(fields)
         elif message.kind is Kind.LOST:
-            loss = (Track(_whole(fields, "track")), _whole(fields, "units"))
-            sink.lost(CaptureLoss(*loss, _text(fields, "reason")))
+            if fields.get("track") != self._track:
+                raise WireError("a loss is of another track")
+            units = _whole(fields, "units")
+            sink.lost(CaptureLoss(self._track, units, _text(fields, "reason")))
         elif message.kind is Kind.IMPAIRED:
-            present = fields.get("present") is True
-            sink.impaired(Impairment(self._track, _text(fields, "what"), present))
+            what, present = _text(fields, "what"), fields.get("present") is True
+            (self._impaired.add if present else self._impaired.discard)(what)
+            sink.impaired(Impairment(self._track, what, present))
         elif message.kind is Kind.FAILED:
             raise _Ended(_text(fields, "reason"))
         else:
@@ -228,11 +249,12 @@ class _Follower:
         with selectors.DefaultSelector() as selector:
             selector.register(process.stdout, selectors.EVENT_READ)
             while True:
-                left_s = (deadline_ns - clock.monotonic_ns()) / 1e9
-                if left_s <= 0:
+                left_s = max(0, deadline_ns - clock.monotonic_ns()) / 1e9
+                # What waits is read first: it may be this process that stood still.
+                if not selector.select(left_s) and not selector.select(0):
+                    if clock.monotonic_ns() < deadline_ns:
+                        continue
                     raise _Ended("capture stalled" if self.came else "capture did not begin")
-                if not selector.select(left_s):
-                    continue
                 data = os.read(process.stdout.fileno(), READ_BYTES)
                 if not data:
                     raise _Ended("capture ended")
@@ -241,10 +263,12 @@ class _Follower:
                     deadline_ns = clock.monotonic_ns() + patience.stall_ns
 
     def _take(self, data: bytes) -> int:
+        self._spend((0, len(data)))
         count = 0
         for message in self._reader.feed(data):
-            count += self._child.hear(message, self._sink, self._generation)
-        self._spend((count, len(data)))
+            count += self._child.hear(
+                message, self._sink, self._generation, lambda units: self._spend((units, 0))
+            )
         return count
 
     def _spend(self, spent: tuple[int, int]) -> None:

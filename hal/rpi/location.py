@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import threading
 from collections.abc import Mapping
@@ -50,7 +49,7 @@ class GpsdLocation:
                     for report in client.dict_stream(convert_datetime=False, filter=["TPV"]):
                         fix = parse_fix(report)
                         self._known = _Known(fix, self._clock.monotonic_ns()) if fix else None
-            except (OSError, ValueError, json.JSONDecodeError):
+            except (OSError, ValueError, TypeError, AttributeError, OverflowError):
                 self._known = None
             threading.Event().wait(self._again_s)
 

@@ -173,6 +173,8 @@ def main() -> None:
         capture(asked, outlet)
     except Unusable as reason:
         outlet.say(Kind.FAILED, reason=str(reason)[:200])
+    except Exception as error:  # whatever it is, it is said, and the process ends
+        outlet.say(Kind.FAILED, reason=f"the microphone can't be used: {error}"[:200])
     outlet.close()
     os._exit(0)  # PortAudio's own end may hang on a card that is gone
 

@@ -32,6 +32,7 @@ class Outlet:
         self._words: list[bytes] = []
         self._lost: dict[tuple[Track, str], int] = {}
         self._waits_for_keyframe = False
+        self._last_word = b""
         self._ended = False
         self._thread = threading.Thread(target=self._work, name="outlet", daemon=True)
         self._thread.start()
@@ -55,9 +56,11 @@ class Outlet:
             self._count(track, units, reason)
 
     def say(self, kind: Kind, **fields: Any) -> None:
-        """Goes out at once, before the units that wait."""
+        """Goes out at once, before the units that wait; a FAILED behind them."""
         with self._turn:
-            if len(self._words) < WORDS_LIMIT:
+            if kind is Kind.FAILED:
+                self._last_word = wire.message(kind, fields)
+            elif len(self._words) < WORDS_LIMIT:
                 self._words.append(wire.message(kind, fields))
             self._turn.notify()
 
@@ -75,11 +78,13 @@ class Outlet:
         with contextlib.suppress(OSError):  # the agent is gone: so is this process, soon
             while True:
                 with self._turn:
-                    self._turn.wait_for(lambda: self._ended or self._words, self._batch_s)
+                    self._turn.wait_for(
+                        lambda: self._ended or self._words or self._last_word, self._batch_s
+                    )
                     ended, out = self._ended, self._take()
-                if out:
-                    self._pipe.write(out)
-                    self._pipe.flush()
+                view = memoryview(out)
+                while view:  # a pipe may take a part, when this process was stopped meanwhile
+                    view = view[self._pipe.write(view) :]
                 if ended:
                     return
 
@@ -92,7 +97,8 @@ class Outlet:
             fields = {"track": int(track), "units": units, "reason": reason}
             parts.append(wire.message(Kind.LOST, fields))
         self._lost = {}
-        return b"".join(parts)
+        last_word, self._last_word = self._last_word, b""
+        return b"".join([*parts, last_word])
 
 
 WORDS_LIMIT = 1000

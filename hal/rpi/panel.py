@@ -7,6 +7,7 @@ import json
 import queue
 import subprocess
 import threading
+import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -16,12 +17,12 @@ from hal.rpi.panel_child import BUTTONS, OUTPUTS, as_json
 
 MODULE = "hal.rpi.panel_child"
 START_S = 20.0
-PAUSE_S = 0.2
+PAUSE_S, LONGEST_PAUSE_S = 0.2, 5.0
 # Orders that wait for a panel process that does not read: the newest state of each output is what
 # a new process is told anyway.
 WAITING = 200
 # Without a word for so long it hangs, and its pins with it.
-SILENT_S = 1.5
+SILENT_S, LOOK_AGAIN_S = 1.2, 0.2
 
 
 class RemoteIndicator:
@@ -68,6 +69,7 @@ class RemotePanel:
         self._closing = False
         self.dropped = 0
         self.docked = False
+        self._held: set[str] = set()
         self._heard = threading.Event()
         self.process = self._spawn()
         for work in (self._listen, self._write, self._watch):
@@ -137,7 +139,10 @@ class RemotePanel:
         overdue.start()
         first = process.stdout.readline()
         overdue.cancel()
-        said = json.loads(first) if first else {}
+        try:
+            said = json.loads(first)
+        except ValueError:
+            said = {}
         if not said.get("ready"):
             process.kill()
             process.wait()
@@ -165,8 +170,11 @@ class RemotePanel:
     def _listen(self) -> None:
         while not self._closing:
             assert self.process.stdout is not None
-            for line in self.process.stdout:
-                self._hear(json.loads(line))
+            try:
+                for line in self.process.stdout:
+                    self._hear(json.loads(line))
+            except Exception:  # nonsense: another process is made, and this thread makes it
+                self.process.kill()
             if not self._closing:
                 self._again()
 
@@ -176,15 +184,19 @@ class RemotePanel:
         while not self._closing:
             self._heard.clear()
             process = self.process
-            if not self._heard.wait(SILENT_S) and not self._closing and process is self.process:
+            if self._heard.wait(SILENT_S) or self._heard.wait(LOOK_AGAIN_S):
+                continue  # the second look: it may be this process that stood still
+            if not self._closing and process is self.process:
                 process.kill()
                 self._heard.wait(START_S)
 
     def _hear(self, said: dict[str, Any]) -> None:
         self._heard.set()
         if "button" in said:
-            button = self._buttons[said["button"]]
-            button.listener(Edge(said["pressed"], said["at_ns"]))
+            name, pressed = said["button"], bool(said["pressed"])
+            if name != "dock":
+                (self._held.add if pressed else self._held.discard)(name)
+            self._buttons[name].listener(Edge(pressed, said["at_ns"]))
         elif "failed" in said:
             self._indicators[said["output"]].failed(said["failed"])
 
@@ -192,14 +204,20 @@ class RemotePanel:
         """The kernel let the pins go with the process: they are dark until a new one drives
         them."""
         self.process.wait()
+        pause_s = PAUSE_S
         for indicator in self._indicators.values():
             indicator.failed("the panel's process ended")
+        now_ns = time.monotonic_ns()
+        for name in self._held:  # nobody knows any more for how long: it must not count as a hold
+            self._buttons[name].listener(Edge(False, now_ns))
+        self._held.clear()
         while not self._closing:
             try:
                 self.process = self._spawn()
                 break
-            except (HardwareError, OSError, ValueError):
-                threading.Event().wait(PAUSE_S)
+            except Exception:  # pins that can't be opened now may be later
+                threading.Event().wait(pause_s)
+                pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
         for indicator in self._indicators.values():
             if indicator.shown is not None:
                 self._order(indicator.shown)

@@ -7,18 +7,21 @@ each lease runs out here.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import queue
 import sys
 import threading
 import time
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, BinaryIO
 
 from hal.host import HostClock
 from hal.panel import Panel, PanelPins
 from hal.ports import SECOND_NS, Button, Edge, HardwareError, Indicator, Level, Pattern, Step
+from hal.rpi.outlet import own_pipe
 from hal.rpi.pins import MOCK, open_factory
 from hal.scheduler import RealScheduler
 
@@ -36,6 +39,8 @@ BUTTONS = {
 }
 # The agent takes a panel that is silent for longer for one that hangs.
 BEAT_NS = SECOND_NS // 2
+# Edges that wait for an agent that does not listen.
+WORDS = 500
 
 
 def as_json(pattern: Pattern) -> dict[str, Any]:
@@ -51,8 +56,9 @@ def pattern_of(value: dict[str, Any]) -> Pattern:
 class PanelProcess:
     """One panel between two streams of JSON lines."""
 
-    def __init__(self, asked: dict[str, Any]) -> None:
-        self._turn = threading.Lock()
+    def __init__(self, asked: dict[str, Any], pipe: BinaryIO) -> None:
+        self._pipe = pipe
+        self._words: queue.Queue[dict[str, Any]] = queue.Queue(WORDS)
         self._scheduler = RealScheduler(HostClock())
         factory = open_factory(asked["factory"], asked["chip"])
         self._mock = factory if asked["factory"] == MOCK else None
@@ -73,6 +79,7 @@ class PanelProcess:
 
     def run(self) -> None:
         """Until the agent's pipe ends."""
+        threading.Thread(target=self._talk, name="talk", daemon=True).start()
         self._say(ready=True, docked=self._panel.dock.pressed)
         self._beat()
         threading.Thread(target=self._listen, name="agent", daemon=True).start()
@@ -87,18 +94,23 @@ class PanelProcess:
         self._scheduler.call_at(self._scheduler.now_ns() + BEAT_NS, self._beat)
 
     def _listen(self) -> None:
-        for line in sys.stdin:
-            said = json.loads(line)
-            if "press" in said:
-                self._press(said["press"], said["down"])
-                continue
-            indicator = self._output(OUTPUTS[said["output"]])
-            if "show" in said:
-                shown, then = pattern_of(said["show"]), pattern_of(said["then"])
-                indicator.show(shown, said["until_ns"], then)
-            else:
-                indicator.play(pattern_of(said["play"]))
-        self._scheduler.stop()
+        try:
+            for line in sys.stdin:
+                with contextlib.suppress(KeyError, TypeError, ValueError):
+                    self._obey(json.loads(line))
+        finally:  # the agent is gone: dark
+            self._scheduler.stop()
+
+    def _obey(self, said: dict[str, Any]) -> None:
+        if "press" in said:
+            self._press(said["press"], said["down"])
+            return
+        indicator = self._output(OUTPUTS[said["output"]])
+        if "show" in said:
+            shown, then = pattern_of(said["show"]), pattern_of(said["then"])
+            indicator.show(shown, said["until_ns"], then)
+        else:
+            indicator.play(pattern_of(said["play"]))
 
     def _press(self, button: str, down: bool) -> None:
         """On mock pins only: there is nobody else who could."""
@@ -117,13 +129,14 @@ class PanelProcess:
         self._say(output=output, failed=reason[:200])
 
     def _say(self, **words: Any) -> None:
-        line = json.dumps(words) + "\n"
-        with self._turn:
-            try:
-                sys.stdout.write(line)
-                sys.stdout.flush()
-            except OSError:  # nobody listens any more: standard input will end as well
-                return
+        """Never waits: an agent that stands still must not hold up the patterns."""
+        with contextlib.suppress(queue.Full):
+            self._words.put_nowait(words)
+
+    def _talk(self) -> None:
+        with contextlib.suppress(OSError):  # nobody listens any more: standard input ends as well
+            while True:
+                self._pipe.write((json.dumps(self._words.get()) + "\n").encode())
 
 
 class Daylight:
@@ -152,11 +165,12 @@ class Daylight:
 
 
 def main() -> None:
+    pipe = own_pipe()
     asked = json.loads(sys.stdin.readline() or "{}")
     try:
-        process = PanelProcess(asked)
+        process = PanelProcess(asked, pipe)
     except HardwareError as error:
-        print(json.dumps({"unusable": str(error), "remedy": error.remedy}), flush=True)
+        pipe.write(json.dumps({"unusable": str(error), "remedy": error.remedy}).encode() + b"\n")
         sys.exit(1)
     process.run()
     os._exit(0)  # gpiozero's threads have nothing more to say

@@ -118,6 +118,8 @@ def test_units_come_with_the_time_of_their_capture(made: Made) -> None:
         ("pipe.write(b'\\x02' + (10).to_bytes(4, 'big') + b'0123456789')", "a unit is cut off"),
         ("outlet.say(Kind.FAILED, reason='the camera is gone')", "the camera is gone"),
         ("outlet.say(Kind.KEYFRAME)", "a child does not say KEYFRAME"),
+        ("outlet.say(Kind.LOST, track=9, units=1, reason='x')", "a loss is of another track"),
+        ("outlet.say(Kind.IMPAIRED, what=None, present=True)", "what is no text"),
     ],
 )
 def test_after_any_trouble_the_next_process_follows(made: Made, trouble: str, reason: str) -> None:
@@ -189,6 +191,49 @@ def test_the_process_ends_with_its_agent(made: Made) -> None:
     assert process is not None
     child.stop()
     assert process.wait(WAIT_S) == 0
+
+
+def test_what_waits_comes_before_the_last_word(made: Made) -> None:
+    script = "stream(3)\nif first:\n    outlet.lost(Track.VIDEO, 7, 'agent busy')\n"
+    script += "    outlet.say(Kind.FAILED, reason='gone'); outlet.close(); os._exit(0)\n"
+    child, ear = made(script + "stream()")
+    child.start(ear)
+    first, before = ear.wait_for(is_loss)
+    assert first == CaptureLoss(Track.VIDEO, 7, "agent busy")
+    assert len(before) == 3
+    second, _ = ear.wait_for(is_loss)
+    assert second == CaptureLoss(Track.VIDEO, 0, "gone")
+
+
+def test_what_a_child_found_is_over_when_it_is(made: Made) -> None:
+    script = "stream(3)\nif first:\n    outlet.say(Kind.IMPAIRED, what='covered', present=True)\n"
+    child, ear = made(script + "    time.sleep(.1); os._exit(0)\nstream()")
+    child.start(ear)
+    found = [
+        ear.wait_for(lambda item: isinstance(item, Impairment))[0],
+        ear.wait_for(lambda item: isinstance(item, Impairment))[0],
+    ]
+    assert found == [
+        Impairment(Track.VIDEO, "covered", True),
+        Impairment(Track.VIDEO, "covered", False),
+    ]
+
+
+def test_more_units_in_a_message_than_a_camera_sends_never_reach_the_agent(made: Made) -> None:
+    script = (
+        "from hal.rpi import wire\n"
+        "if first:\n"
+        "    many = [AccessUnit(Track.VIDEO, n, 1, True, b'') for n in range(50_000)]\n"
+        "    pipe.write(wire.units(many))\n"
+        "stream()"
+    )
+    child, ear = made(script, Allowance(200, 1 << 24, burst_s=5))
+    child.start(ear)
+    loss, before = ear.wait_for(is_loss)
+    assert isinstance(loss, CaptureLoss)
+    assert loss.reason == "capture flooded"
+    assert len(before) < 1000
+    ear.wait_for(is_unit)
 
 
 def test_a_keyframe_is_asked_for(made: Made) -> None:

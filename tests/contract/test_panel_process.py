@@ -73,6 +73,25 @@ def test_a_process_that_dies_or_hangs_is_replaced_and_knows_what_is_shown(
     assert panel.process.pid != first.pid
 
 
+def test_nonsense_is_no_reason_to_end(panel: RemotePanel) -> None:
+    """Neither an order that is none, nor a word of the process that is none."""
+    heard, first = edges(panel), panel.process
+    for order in ({"output": "nowhere"}, {"play": 3}, {}, {"output": "beeper", "play": {}}):
+        panel._order(order)
+    panel.press("record")
+    assert heard.get(timeout=WAIT_S).pressed
+    assert panel.process is first
+
+
+def test_a_button_that_was_held_when_the_process_died_is_let_go(panel: RemotePanel) -> None:
+    """Or three seconds later the agent would take it for a stop."""
+    heard = edges(panel)
+    panel.press("record")
+    assert heard.get(timeout=WAIT_S).pressed
+    os.kill(panel.process.pid, signal.SIGKILL)
+    assert not heard.get(timeout=WAIT_S).pressed
+
+
 def test_the_process_ends_with_its_agent(panel: RemotePanel) -> None:
     process = panel.process
     panel.close()
