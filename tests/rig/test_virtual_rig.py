@@ -175,10 +175,11 @@ def test_recording_goes_on_through_every_trouble(rig: Rig) -> None:
     assert len(readable) > 100
     # No picture behind a gap is mis-timed: each still says when it was taken.
     assert max(abs(film.late_s(shown)) for shown in readable) < 0.1
-    holes = [b.at_s - a.at_s for a, b in pairwise(film.shown) if b.at_s - a.at_s > 0.5]
+    # A process that is killed is back so soon that only some pictures are missing.
+    holes = [b.at_s - a.at_s for a, b in pairwise(film.shown) if b.at_s - a.at_s > 0.25]
     print("holes:", [f"{hole:.1f} s" for hole in holes])
     assert len(holes) >= 3
-    assert max(holes[:2]) < 5
+    assert max(holes) < 5
     gaps = [line for line in rig.ledger("gap") if line["reason"] == "missing"]
     for hole in holes:
         assert any(abs((g["to_ns"] - g["from_ns"]) / 1e9 - hole) < 0.5 for g in gaps), (hole, gaps)
