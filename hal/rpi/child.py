@@ -286,8 +286,8 @@ def python_command(module: str, interpreter: str = "") -> list[str]:
     """Runs a module of ours, also with another interpreter (libcamera belongs to the system's):
     that one's own packages come first."""
     root = str(Path(__file__).parents[2])
-    code = f"import sys; sys.path.append({root!r}); from runpy import run_module; "
-    return [interpreter or sys.executable, "-c", code + f"run_module({module!r}, None, '__main__')"]
+    code = f"import sys; sys.path.append({root!r}); from hal.rpi.outlet import run; run({module!r})"
+    return [interpreter or sys.executable, "-c", code]
 
 
 def _close(process: subprocess.Popen[bytes]) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import runpy
 import sys
 import threading
 from collections.abc import Callable
@@ -102,6 +103,17 @@ class Outlet:
 
 
 WORDS_LIMIT = 1000
+
+
+def run(module: str) -> None:
+    """A module as this process's program. A library that is missing is named in one sentence."""
+    try:
+        runpy.run_module(module, None, "__main__")
+    except ImportError as error:
+        reason = f"{error.name} is not installed for {sys.executable} (docs/pi.md)"
+        print(f"{module}: {reason}", file=sys.stderr)
+        os.write(1, wire.message(Kind.FAILED, {"reason": reason[:200]}))
+        sys.exit(1)
 
 
 def own_pipe() -> BinaryIO:

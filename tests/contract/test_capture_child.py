@@ -261,6 +261,17 @@ def test_a_program_that_is_not_there_is_told(tmp_path: Path) -> None:
     child.stop()
 
 
+def test_a_library_that_is_missing_is_named() -> None:
+    """This virtual environment has no picamera2: the ledger says so, not only that it ended."""
+    command, ear = python_command("hal.rpi.camera_child"), Ear()
+    child = CaptureChild(Track.VIDEO, command, {}, PLENTY, HostClock())
+    child.start(ear)
+    loss, _ = ear.wait_for(is_loss)
+    assert isinstance(loss, CaptureLoss)
+    assert loss.reason.startswith("picamera2 is not installed for ")
+    child.stop()
+
+
 def test_another_interpreter_finds_our_modules_behind_its_own() -> None:
     command = python_command("hal.rpi.camera_child", "/usr/bin/python3")
     assert command[0] == "/usr/bin/python3"
