@@ -100,7 +100,7 @@ def _forget(camera: Camera) -> None:
     """What the world remembers for tests is not the agent's memory."""
     world = camera.world
     assert world.panel
-    world.mqtt.messages.clear()
+    world.broker.messages.clear()
     world.transitions.clear()
     world.happenings.clear()
     for history in world.panel.history.values():

@@ -21,14 +21,16 @@ from bwv_device.evidence.statement import Statement
 from bwv_device.gestures import Gesture, Gestures
 from bwv_device.journal import Journal
 from bwv_device.loop import Loop, Outcome
+from bwv_device.messages import Light
 from bwv_device.power import Band
+from bwv_device.reach import Reach
 from bwv_device.recorder import Recorder
 from bwv_device.recording import Request
 from bwv_device.settings import Settings, seconds
 from bwv_device.snapshot import Snapshots
 from bwv_device.state import Action, Event, Ignored, Refusal, State, decide
 from bwv_device.storage import Room
-from bwv_device.telemetry import Telemetry
+from bwv_device.telemetry import Status, Telemetry
 from bwv_device.wallclock import HonestClock
 from hal.ports import (
     SECOND_NS,
@@ -90,9 +92,12 @@ class Agent:
         self.cues = Cues(board, loop, settings, self.journal.note)
         self._snapshots = Snapshots(board, loop, self.journal, recipients)
         self._body = BodyWatch(board, settings, self.journal.note, self.cues.alarm, self._spent)
-        self._telemetry = Telemetry(board.mqtt, settings.device.agency, board.identity.device)
         self.delivery = Delivery(board, loop, self.journal, settings.dock, roots)
         self.assignments = Assignments(board.identity.device, self.journal.note, roots)
+        self._reach = Reach(
+            board, loop, settings.policy, self.journal, self.recorder, self.cues, self.assignments
+        )
+        self.telemetry = self._open_telemetry(board, config_sha256, roots)
         self._gestures = Gestures(loop, settings.buttons, self._gesture)
         self._sink = _Sink(loop, self._take, self.recorder.lost, self._impaired)
         self.state = State.STARTING
@@ -120,6 +125,11 @@ class Agent:
         self.recorder.on_fault = self._storage_fault
         self.recorder.on_ended = self._recording_ended
         self.recorder.on_keyframe = self._keyframe
+        if self.telemetry:
+            self.journal.on_line = self.telemetry.noted
+        self._reach.start_recording = lambda: self.handle(Event.START, "command")
+        self._reach.last_recording = lambda: self._last_recording
+        self._reach.on_officer = lambda: board.camera.caption(self._officer)
         self.delivery.on_time = self._time_told
         self.delivery.on_assignment = self._assigned
         self.delivery.on_change = self._show
@@ -142,23 +152,22 @@ class Agent:
         newest_ns = max(self.recorder.newest_video_ns, self._began_ns)
         return max(0, self._loop.now_ns() - newest_ns) if self._capturing else 0
 
-    def handle(self, event: Event, reason: str = "") -> None:
-        """Walks the table."""
+    def handle(self, event: Event, reason: str = "") -> list[str]:
+        """Walks the table. What is not met stands in the ledger, and is returned."""
         outcome = decide(self.state, event)
         if isinstance(outcome, Ignored):
-            return
+            return [f"it is {self.state.value}"]
         if isinstance(outcome, Refusal):
-            self._refuse(event, [outcome.condition])
-            return
+            return self._refuse(event, [outcome.condition])
         if outcome.action is Action.RECORD and (unmet := self._unmet()):
-            self._refuse(event, unmet)
-            return
+            return self._refuse(event, unmet)
         before, self.state = self.state, outcome.to
         fields = {"from": before.value, "to": self.state.value, "event": event.value}
         self.journal.note("state", **fields, **({"reason": reason} if reason else {}))
         self.on_transition(before, event, self.state)
         self._act(outcome.action, reason or event.value)
         self._show()
+        return []
 
     # --- actions ------------------------------------------------------------------------------
 
@@ -172,7 +181,7 @@ class Agent:
                 self.handle(Event.DOCK)
         elif action is Action.LINGER:
             wait_ns = seconds(self._settings.recording.post_event_s)
-            self._after("post-event", wait_ns, lambda: self.handle(Event.POST_EVENT_OVER, "stop"))
+            self._after("post-event", wait_ns, self._post_event_over)
         elif action is Action.RESUME:
             self._cancel("post-event")
         elif action is Action.STOP:
@@ -187,6 +196,9 @@ class Agent:
                 self._end_covert()
             if action is Action.SETTLE_IN_DOCK and self.recorder.recording is None:
                 self._settle_in_dock()
+
+    def _post_event_over(self) -> None:
+        self.handle(Event.POST_EVENT_OVER, "stop")
 
     def _start_recording(self, trigger: str) -> None:
         now_ns = self._loop.now_ns()
@@ -234,6 +246,8 @@ class Agent:
         for timer in self._timers.values():
             timer.cancel()
         self.cues.dark()
+        if self.telemetry:
+            self.telemetry.stop()
         self.journal.finish(self.on_stopped)
 
     # --- what people do -----------------------------------------------------------------------
@@ -410,7 +424,9 @@ class Agent:
 
     def _vault_opened(self, recovered: Recovered) -> None:
         self._fault = False
-        self.assignments.remember(recovered.found.assignment)
+        self.assignments.remember(recovered.found.assignment, recovered.found.officer)
+        if self.telemetry:
+            self.telemetry.opened(recovered.anchor, recovered.found.commands)
         self.delivery.assignment = self.assignments.version
         self._board.camera.caption(self._officer)
         if self.state is State.STOPPED:
@@ -451,9 +467,10 @@ class Agent:
         }
         return [name for name, met in conditions.items() if not met]
 
-    def _refuse(self, event: Event, conditions: list[str]) -> None:
+    def _refuse(self, event: Event, conditions: list[str]) -> list[str]:
         self.journal.note("refused", event=event.value, conditions=conditions)
         self.cues.refused()
+        return conditions
 
     def _refuse_gesture(self, what: str, condition: str) -> None:
         self.journal.note("refused", event=what, conditions=[condition])
@@ -465,15 +482,37 @@ class Agent:
             self._last_recording = recording.id
         able = not self._unmet()
         self.cues.status(self.state, able=able, fault=self._fault, delivery=self.delivery.outcome)
-        self._telemetry.publish(
-            {
-                "state": self.state.value,
-                "recording": recording.id if recording else None,
-                "stored": self.cues.honest,
-                "able": able,
-            },
-            self.journal.anchor,
+        if self.telemetry:
+            self.telemetry.changed(self.journal.anchor)
+
+    def _status(self) -> Status:
+        """What telemetry tells."""
+        recording, cues, body = self.recorder.recording, self.cues, self._body
+        unmet = self._unmet()
+        return Status(
+            state=self.state.value,
+            recording=recording.id if recording else None,
+            stored=cues.honest,
+            able=not unmet,
+            unmet=unmet,
+            officer=self._officer,
+            light=Light(cues.front_light, cues.status_light, list(cues.failed)),
+            power=body.power,
+            band=body.band,
+            left_s=body.left_s,
+            room=body.room,
+            delivery=self.delivery.outcome,
         )
+
+    def _open_telemetry(
+        self, board: Board, config_sha256: str, roots: Sequence[x509.Certificate]
+    ) -> Telemetry | None:
+        if not self._settings.mqtt.broker:
+            return None
+        return Telemetry(
+            board, self._loop, self._settings, config_sha256, self.journal, self._status,
+            self._reach, roots,
+        )  # fmt: skip
 
     @property
     def _officer(self) -> str:

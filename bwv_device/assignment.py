@@ -7,9 +7,11 @@ from typing import Any
 
 from cryptography import x509
 
+from bwv_device.command_check import ROLE, conform
 from bwv_device.docking import ASSIGNMENT
 from bwv_device.evidence import statement
 from bwv_device.evidence.statement import Statement, StatementError
+from bwv_device.messages import COMMAND_PURPOSE
 
 
 class Assignments:
@@ -40,8 +42,26 @@ class Assignments:
         self._adopt(said)
         self._note("assignment", statement=said.text, certificate=said.certificate)
 
-    def remember(self, kept: Mapping[str, str] | None) -> None:
+    def issue(self, said: Statement, officer: str) -> None:
+        """A command says who wears the camera, until the next assignment."""
+        self.officer = officer
+        self._note("officer", statement=said.text, certificate=said.certificate)
+
+    def remember(
+        self, kept: Mapping[str, str] | None, officer: Mapping[str, str] | None = None
+    ) -> None:
         """What an earlier boot wrote. Checked again: a card can be written by anybody."""
+        self._remember_assignment(kept)
+        if officer is None:
+            return
+        try:
+            said = read_issued(officer, self._device, self._roots)
+        except StatementError as error:
+            self._note("fault", part="assignment", reason=f"the officer in the ledger {error}")
+            return
+        self.issue(said, str(said.fields["arguments"]["officer"]))
+
+    def _remember_assignment(self, kept: Mapping[str, str] | None) -> None:
         if kept is None:
             return
         try:
@@ -58,6 +78,20 @@ class Assignments:
         self.officer = str(said.fields["officer"])
         self.settings = dict(said.fields["settings"])
         self.on_settings(self.settings)
+
+
+def read_issued(
+    kept: Mapping[str, str], device: str, roots: Sequence[x509.Certificate]
+) -> Statement:
+    """A command that assigned an officer, as the ledger keeps it. Raises `StatementError`."""
+    text = f"{kept['statement']}\n{kept['certificate']}".encode()
+    said = statement.of_role(text, COMMAND_PURPOSE, (ROLE,), roots)
+    if said.fields.get("device") != device:
+        raise StatementError("is another camera's")
+    arguments = said.fields.get("arguments")
+    if not isinstance(arguments, dict) or conform("assign", arguments) is None:
+        raise StatementError("names no officer")
+    return said
 
 
 def read_kept(kept: Mapping[str, str], device: str, roots: Sequence[x509.Certificate]) -> Statement:

@@ -8,7 +8,7 @@ from bwv_device import patterns, storage
 from bwv_device.power import Band, BatteryBands
 from bwv_device.settings import Settings, seconds
 from bwv_device.wallclock import WallClockWatch
-from hal.ports import Board, Pattern
+from hal.ports import Board, Pattern, PowerReading
 
 # A board at the limit would be told as hot and cool in turn.
 COOL_K = 5
@@ -34,6 +34,8 @@ class BodyWatch:
         self._unreadable: set[str] = set()
         self._undervoltage = self._hot = False
         self.room = storage.Room.ENOUGH
+        self.power: PowerReading | None = None
+        self.left_s: int | None = None
 
     @property
     def band(self) -> Band:
@@ -48,12 +50,21 @@ class BodyWatch:
                 check(now_ns)
                 self._unreadable.discard(part)
             except OSError as error:
+                self._forget(part)
                 if part not in self._unreadable:
                     self._unreadable.add(part)
                     self._note("fault", part=part, reason=str(error))
 
+    def _forget(self, part: str) -> None:
+        """What can't be read is not known."""
+        if part == "battery":
+            self.power = None
+        else:
+            self.left_s = None
+
     def _power(self, now_ns: int) -> None:
         reading = self._board.power.read()
+        self.power = reading
         self._temperature(reading.temperature_c)
         worse = self._battery.feed(reading)
         if worse or reading.undervoltage != self._undervoltage:
@@ -80,6 +91,7 @@ class BodyWatch:
 
     def _storage(self, now_ns: int) -> None:
         left_s = storage.seconds_left(self._settings, self._board.disk.free_bytes())
+        self.left_s = left_s
         room = storage.room(self._settings, left_s)
         worse, self.room = room > self.room, room
         if worse:

@@ -42,6 +42,7 @@ class Cues:
         self._reminder: Timer | None = None
         self._reminders = 0
         self._status: Pattern | None = None
+        self.failed: list[str] = []
         for name, device in self._devices().items():
             device.watch(partial(self._device_failed, name))
 
@@ -49,6 +50,18 @@ class Cues:
     def honest(self) -> bool:
         """Whether what is recorded reaches storage."""
         return self._stored
+
+    @property
+    def front_light(self) -> str:
+        """What it says now, by name."""
+        if not self._recording:
+            return patterns.DARK.name
+        hidden = patterns.DARK if self._covert else patterns.NOT_STORED
+        return (self._pattern() if self._stored else hidden).name
+
+    @property
+    def status_light(self) -> str:
+        return (self._status or patterns.DARK).name
 
     def begin(self) -> None:
         """A recording starts: one lease is granted for the press itself."""
@@ -113,6 +126,16 @@ class Cues:
     def alarm(self, pattern: Pattern) -> None:
         self._sound(pattern)
         self._note("cue", sound=pattern.name)
+
+    def locate(self, duration_s: int) -> bool:
+        """The camera shows where it is. False in covert mode."""
+        if self._covert:
+            return False
+        light, sound = patterns.locate(duration_s)
+        self._board.status_light.play(light)
+        self._board.beeper.play(sound)
+        self._note("cue", status=light.name, sound=sound.name)
+        return True
 
     def refused(self) -> None:
         self._sound(patterns.REFUSED)
@@ -187,4 +210,9 @@ class Cues:
         return patterns.READY if able else patterns.UNABLE
 
     def _device_failed(self, name: str, error: str) -> None:
-        self._loop.post(lambda: self._note("cue", failed=name, reason=error))
+        def failed() -> None:
+            if name not in self.failed:
+                self.failed.append(name)
+            self._note("cue", failed=name, reason=error)
+
+        self._loop.post(failed)

@@ -40,6 +40,7 @@ class Journal:
         self.anchor: Anchor | None = None
         self.on_open: Callable[[Recovered], None] = lambda recovered: None
         self.on_fault: Callable[[Exception], None] = lambda error: None
+        self.on_line: Callable[[str, dict[str, Any], Anchor], None] = lambda kind, fields, at: None
 
     @property
     def usable(self) -> bool:
@@ -118,6 +119,7 @@ class Journal:
             self._broken(vault, outcome.error)
             return
         self.anchor = outcome.value
+        self.on_line(note.kind, note.fields, outcome.value)
         if note.kind == "stop":
             self._stopped()
 

@@ -38,6 +38,7 @@ ROLES_UNIT = "roles CA"
 ROLES = (
     "intake",
     "configuration",
+    "command",
     "custodian",
     "reviewer",
     "disclosure",

@@ -54,6 +54,17 @@ CLOCK = _beeps("clock not set", 5, 100)
 REFUSED = _beeps("refused", 2, 400)
 ALARM = _blink("not stored", Level.ON, 200, 100)
 
+
+def locate(duration_s: int) -> tuple[Pattern, Pattern]:
+    """Status light and beeper of a camera that is looked for; nobody takes it for a recording."""
+    light = (Step(Level.GREEN, milliseconds(250)), Step(Level.AMBER, milliseconds(250)))
+    beep = (Step(Level.ON, milliseconds(50)), Step(Level.OFF, milliseconds(450)))
+    return (
+        Pattern("here I am", light * (2 * duration_s), once=True),
+        Pattern("here I am", beep * (2 * duration_s), once=True),
+    )
+
+
 # Vibration.
 FELT = _beeps("felt", 1, 150)
 INFORM = _beeps("tell those present", 3, 200)

@@ -121,6 +121,7 @@ class Policy(Section):
     mute: bool = False
     covert: bool = False
     covert_limit_min: Annotated[int, Interval(ge=1, le=240)] = 30
+    remote_start: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +150,23 @@ class Dock(Section):
     poll_ms: Annotated[int, Interval(ge=100, le=60_000)] = 2000
     resend_s: Annotated[int, Interval(ge=10, le=3600)] = 120
     renew_min: Annotated[int, Interval(ge=1, le=1440)] = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Mqtt(Section):
+    broker: Annotated[str, Len(0, 255)] = ""
+    port: Annotated[int, Interval(ge=1, le=65535)] = 8883
+    ca: str = ""
+    state_s: Annotated[int, Interval(ge=1, le=3600)] = 10
+    health_s: Annotated[int, Interval(ge=10, le=86_400)] = 300
+    keepalive_s: Annotated[int, Interval(ge=5, le=3600)] = 60
+    session_expiry_min: Annotated[int, Interval(ge=0, le=44_640)] = 1440
+    ack_timeout_s: Annotated[int, Interval(ge=5, le=600)] = 30
+    drain_per_s: Annotated[int, Interval(ge=1, le=1000)] = 20
+    outbox: Annotated[str, Len(1)] = "outbox.sqlite"
+    outbox_messages: Annotated[int, Interval(ge=100, le=1_000_000)] = 10_000
+    outbox_kib: Annotated[int, Interval(ge=64, le=1_048_576)] = 8192
+    home_assistant: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,6 +237,7 @@ class Settings(Section):
     location: Location = field(default_factory=Location)
     storage: Storage = field(default_factory=Storage)
     dock: Dock = field(default_factory=Dock)
+    mqtt: Mqtt = field(default_factory=Mqtt)
     pins: Pins = field(default_factory=Pins)
     camera: Camera = field(default_factory=Camera)
     microphone: Microphone = field(default_factory=Microphone)

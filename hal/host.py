@@ -7,6 +7,7 @@ import os
 import shutil
 import time
 from pathlib import Path
+from typing import ClassVar
 
 from hal.ports import UtcReading
 
@@ -31,6 +32,32 @@ class HostClock:
 class HostEntropy:
     def token(self, length: int) -> bytes:
         return os.urandom(length)
+
+
+class HostVitals:
+    """What Linux says of this process and this computer: memory, load."""
+
+    NEEDED: ClassVar[dict[str, str]] = {
+        "MemAvailable": "memory_available_kib",
+        "CmaFree": "cma_free_kib",
+        "VmRSS": "rss_kib",
+        "VmHWM": "rss_peak_kib",
+    }
+
+    def __init__(self, proc: Path = Path("/proc")) -> None:
+        self._proc = proc
+
+    def read(self) -> dict[str, int]:
+        found = {}
+        for name in ("meminfo", "self/status"):
+            with contextlib.suppress(OSError):
+                for line in (self._proc / name).read_text().splitlines():
+                    word, _, rest = line.partition(":")
+                    if word in self.NEEDED:
+                        found[self.NEEDED[word]] = int(rest.split()[0])
+        with contextlib.suppress(OSError):
+            found["load_permille"] = round(1000 * os.getloadavg()[0])
+        return found
 
 
 class HostDisk:
@@ -86,6 +113,9 @@ class HostDisk:
 
     def free_bytes(self) -> int:
         return shutil.disk_usage(self._root).free
+
+    def total_bytes(self) -> int:
+        return shutil.disk_usage(self._root).total
 
     def __enter__(self) -> HostDisk:
         return self

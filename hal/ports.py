@@ -200,6 +200,8 @@ class Disk(Protocol):
 
     def free_bytes(self) -> int: ...
 
+    def total_bytes(self) -> int: ...
+
 
 # --- lights, sounds, buttons -------------------------------------------------------------------
 
@@ -435,10 +437,98 @@ class EvidenceStore(Uplink, Protocol):
         ...
 
 
-class MqttLink(Protocol):
-    """Advisory publishing; never blocks, never raises, drops what it can't hold and counts it."""
+class MqttMessage(NamedTuple):
+    """All messages are QoS 1. `attributes` become MQTT 5 user properties."""
 
-    def publish(self, topic: str, payload: bytes, *, retain: bool) -> None: ...
+    topic: str
+    payload: bytes
+    retain: bool = False
+    attributes: tuple[tuple[str, str], ...] = ()
+
+
+class MqttListener(Protocol):
+    """Hears of one connection, from any thread; never blocks and never raises. After `closed`
+    nothing follows."""
+
+    def connected(self) -> None: ...
+
+    def acknowledged(self, token: int) -> None: ...
+
+    def refused(self, token: int, reason: str, *, final: bool) -> None:
+        """The broker does not take a message; `final`: nor will it later."""
+        ...
+
+    def received(self, topic: str, payload: bytes) -> None: ...
+
+    def closed(self, reason: str) -> None:
+        """Lost, refused, or never made."""
+        ...
+
+
+class MqttLink(Protocol):
+    """A line to a broker, one connection at a time. Nothing here blocks or raises; backing off and
+    trying again is the agent's."""
+
+    def open(
+        self, will: MqttMessage, subscriptions: Sequence[str], listener: MqttListener
+    ) -> None: ...
+
+    def publish(self, token: int, message: MqttMessage) -> None:
+        """The listener hears of `token` when the broker has the message. Nothing where there is no
+        connection."""
+        ...
+
+    def close(self, farewell: MqttMessage | None = None) -> None:
+        """In order behind a last message; without one at once, and the broker says the will. The
+        listener hears nothing more."""
+        ...
+
+
+class Waiting(NamedTuple):
+    """A message in an outbox, by its row."""
+
+    row: int
+    message: MqttMessage
+
+
+class Outgoing(NamedTuple):
+    """For an outbox: of those with the same `key` only the newest is kept ("": all are)."""
+
+    key: str
+    message: MqttMessage
+
+
+class OutboxFill(NamedTuple):
+    """`dropped`: messages that had to go since this outbox was opened."""
+
+    rows: int
+    size_bytes: int
+    dropped: int
+
+
+class Outbox(Protocol):
+    """Messages that wait for the broker, on storage that survives a power cut. Bounded: the oldest
+    go first. Every verb may be slow, and raises `OSError`."""
+
+    def put(self, items: Sequence[Outgoing]) -> None:
+        """All or none; what has no key is durable when this returns."""
+        ...
+
+    def after(self, row: int, limit: int) -> list[Waiting]:
+        """The oldest behind a row."""
+        ...
+
+    def remove(self, rows: Sequence[int]) -> None: ...
+
+    def fill(self) -> OutboxFill: ...
+
+
+class Vitals(Protocol):
+    """How the computer is."""
+
+    def read(self) -> dict[str, int]:
+        """Numbers by name, the unit last; those that can't be had are left out."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -465,3 +555,5 @@ class Board:
     identity: Identity
     uplink: Uplink
     mqtt: MqttLink
+    outbox: Outbox
+    vitals: Vitals

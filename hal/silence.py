@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
-from hal.ports import Body, StoreError, StoreTrouble
+from collections.abc import Sequence
+
+from hal.ports import (
+    Body,
+    MqttListener,
+    MqttMessage,
+    OutboxFill,
+    Outgoing,
+    StoreError,
+    StoreTrouble,
+    Waiting,
+)
 
 
 class NoUplink:
@@ -18,5 +29,27 @@ class NoUplink:
 class NoMqtt:
     """`hal.ports.MqttLink`: no broker is configured."""
 
-    def publish(self, topic: str, payload: bytes, *, retain: bool) -> None:
+    def open(self, will: MqttMessage, subscriptions: Sequence[str], listener: MqttListener) -> None:
+        listener.closed("no broker is configured")
+
+    def publish(self, token: int, message: MqttMessage) -> None:
         return
+
+    def close(self, farewell: MqttMessage | None = None) -> None:
+        return
+
+
+class NoOutbox:
+    """`hal.ports.Outbox`: nothing is sent, nothing waits."""
+
+    def put(self, items: Sequence[Outgoing]) -> None:
+        return
+
+    def after(self, row: int, limit: int) -> list[Waiting]:
+        return []
+
+    def remove(self, rows: Sequence[int]) -> None:
+        return
+
+    def fill(self) -> OutboxFill:
+        return OutboxFill(0, 0, 0)

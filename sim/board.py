@@ -7,13 +7,14 @@ import threading
 from bwv_device.fingers import Fingers
 from bwv_device.loop import RealLoop
 from bwv_device.settings import Settings, milliseconds
+from hal.host import HostVitals
 from hal.panel import PanelPins
 from hal.ports import Board, Clock, Disk, Entropy, Identity, Scheduler
+from hal.silence import NoMqtt, NoOutbox
 from hal.simulated.board import on_panel
 from hal.simulated.body import (
     SimulatedDock,
     SimulatedLocation,
-    SimulatedMqtt,
     SimulatedPower,
     SimulatedSpeaker,
 )
@@ -59,5 +60,7 @@ def realtime(
         location=SimulatedLocation(),
         identity=identity,
         uplink=SimulatedUplink(),
-        mqtt=SimulatedMqtt(scheduler),
+        mqtt=NoMqtt(),
+        outbox=NoOutbox(),
+        vitals=HostVitals(),
     )

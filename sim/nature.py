@@ -90,7 +90,7 @@ class Nature:
         )
 
     def _set_network(self, there: bool) -> None:
-        self.network = self._world.mqtt.reachable = there
+        self.network = self._world.broker.reachable = there
         self._world.uplink.broken = "" if there else "the network is unreachable"
         if there:
             wait_ns = self._time.between(*SYNCHRONISING_S) * SECOND_NS

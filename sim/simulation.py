@@ -355,6 +355,7 @@ def drawn_settings(draws: Draws) -> tuple[Settings, Media]:
         ),
         location=replace(base.location, enabled=draws.chance(300)),
         dock=replace(base.dock, store="bench", poll_ms=1000),
+        mqtt=replace(base.mqtt, broker="bench"),
     )
     return settings, stub_media(bitrate_kbps * 1000, fps)
 

@@ -12,18 +12,20 @@ from bwv_device.agent import Agent
 from bwv_device.evidence import age
 from bwv_device.settings import Settings, milliseconds
 from bwv_device.state import Event, State
+from hal.outbox import SqliteOutbox
 from hal.panel import PanelPins
-from hal.ports import SECOND_NS, Entropy, Identity, StillEncoder, Uplink
+from hal.ports import SECOND_NS, Entropy, Identity, MqttLink, StillEncoder, Uplink
 from hal.simulated.board import on_panel
 from hal.simulated.body import (
     SeededEntropy,
     SimulatedDock,
     SimulatedLocation,
-    SimulatedMqtt,
     SimulatedPower,
     SimulatedSpeaker,
+    SimulatedVitals,
     StubStills,
 )
+from hal.simulated.broker import SimulatedBroker, SimulatedMqtt
 from hal.simulated.capture import (
     AudioSource,
     SimulatedCamera,
@@ -88,6 +90,7 @@ class World:
     entropy: Entropy | None = None
     roots: Sequence[x509.Certificate] = ()
     line: Uplink | None = None  # to a real store, instead of the simulated one
+    broker_line: MqttLink | None = None  # to a real broker
 
     def sounding(self, from_ns: int, to_ns: int) -> list[tuple[int, int]]:
         """When the beeper sounded; the microphone hears it."""
@@ -102,7 +105,13 @@ class World:
         self.location = SimulatedLocation()
         self.speaker = SimulatedSpeaker()
         self.uplink = SimulatedUplink()
-        self.mqtt = SimulatedMqtt(self.loop)
+        self.broker = SimulatedBroker(self.loop)
+        self.mqtt: MqttLink = self.broker_line or SimulatedMqtt(
+            self.broker, self.loop, self.identity.device
+        )
+        # Committed is durable; what that means on a real disk, `hal.outbox` is tested for.
+        of_mqtt = self.settings.mqtt
+        self.outbox = SqliteOutbox(":memory:", of_mqtt.outbox_messages, of_mqtt.outbox_kib << 10)
         self.panel: SimulatedPanel | None = None
         self.camera: SimulatedCamera | None = None
         self.microphone: SimulatedMicrophone | None = None
@@ -150,6 +159,8 @@ class World:
             identity=self.identity,
             uplink=self.line or self.uplink,
             mqtt=self.mqtt,
+            outbox=self.outbox,
+            vitals=SimulatedVitals(),
         )
         self.agent = Agent(
             board, self.agent_loop, self.settings, self.recipients, self.config_sha256, self.roots
@@ -175,6 +186,7 @@ class World:
         """The agent and its devices stop existing; the disk stays as it is."""
         if self.agent_loop:
             self.agent_loop.end()
+        self.mqtt.close()
         for device in (self.camera, self.microphone):
             if device:
                 device.stop_ns = 0

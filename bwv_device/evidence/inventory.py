@@ -60,6 +60,26 @@ def take(disk: Disk, anchor: Anchor) -> Inventory:
     return Inventory(files, len(present) - len(settled), ledgers)
 
 
+def waiting(disk: Disk) -> tuple[int, str]:
+    """How many files wait to be delivered, and the oldest's name, "" for none."""
+    names = {name.removesuffix(PART) for name in disk.names(FOOTAGE)}
+    ours = sorted(name for name in names if FILE_NAME.fullmatch(name))
+    return len(ours), ours[0] if ours else ""
+
+
+def recorded_ns(disk: Disk, name: str) -> int | None:
+    """When a file began, UTC, by the camera's clock then; None where nobody knew."""
+    boot = int(name[:8])
+    if f"{boot:08d}{SUFFIX}" not in disk.names(DIRECTORY):
+        return None
+    for line, _ in _lines(disk, boot):
+        if line.kind == "open" and line.fields.get("segment") == name:
+            time = line.fields.get("time")
+            known = isinstance(time, dict) and time.get("source") != "none"
+            return int(time["utc_ns"]) if known and isinstance(time, dict) else None
+    return None
+
+
 def ledger_digest(disk: Disk, boot: int, offset: int, length: int) -> str:
     return hashlib.sha256(disk.read(ledger_path(boot), offset, length)).hexdigest()
 

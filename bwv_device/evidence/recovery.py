@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping, Set
+from collections.abc import Mapping, Sequence, Set
+from contextlib import suppress
 from itertools import takewhile
 from typing import Any, NamedTuple
 
 from bwv_device.errors import VaultError
+from bwv_device.evidence import canonical
 from bwv_device.evidence.ledger import (
     DIRECTORY,
     START,
@@ -37,6 +39,8 @@ NEEDED: dict[str, dict[str, type]] = {
     "close": {"recording": str},
     "wipe": {"segment": str},
     "assignment": {"statement": str, "certificate": str},
+    "officer": {"statement": str, "certificate": str},
+    "command": {"statement": str, "certificate": str},
 }
 OURS = re.compile(r"(\d{8})-\d{4}-\d{4}\.(mp4|jpg)\.age")
 
@@ -51,7 +55,8 @@ class OpenSegment(NamedTuple):
 
 class Found(NamedTuple):
     """The state of a vault before this boot. `wiped` are files that receipts let the camera forget;
-    `assignment` is the newest, which each boot writes again."""
+    `assignment` is the newest, and `officer` the command that named one since; each boot writes
+    them again. `commands` is the largest counter of a command that was accepted."""
 
     boot: int
     head: Head
@@ -61,6 +66,8 @@ class Found(NamedTuple):
     orderly: bool
     wiped: list[str]
     assignment: dict[str, str] | None
+    officer: dict[str, str] | None = None
+    commands: int = 0
 
 
 class Recovered(NamedTuple):
@@ -118,7 +125,8 @@ def _explain(
     _finish_removals(disk, found.wiped)
     if found.open_recording:
         vault.note("close", t_ns, {"recording": found.open_recording, "reason": cause})
-    return vault.note("recovery", t_ns, {"segments": len(segments)}), segments
+    counter = {"commands": found.commands} if found.commands else {}
+    return vault.note("recovery", t_ns, {"segments": len(segments), **counter}), segments
 
 
 def survey(disk: Disk, acknowledged: Head | None = None) -> Found:
@@ -140,12 +148,38 @@ def survey(disk: Disk, acknowledged: Head | None = None) -> Found:
     waiting += _unacknowledged(disk, first_boot, opened.keys() | settled)
     orderly = not boots or (bool(lines) and lines[-1].kind == "stop" and not torn)
     wiped = [str(line.fields["segment"]) for line in lines if line.kind == "wipe"]
-    assigned = [line.fields for line in lines if line.kind == "assignment"]
-    assignment = (
-        {name: str(assigned[-1][name]) for name in NEEDED["assignment"]} if assigned else None
-    )
     boot = boots[-1] if boots else 0
-    return Found(boot, head, torn, waiting, recording, orderly, wiped, assignment)
+    return Found(
+        boot, head, torn, waiting, recording, orderly, wiped, *_assigned(lines), _commands(lines)
+    )
+
+
+def _assigned(lines: Sequence[Line]) -> tuple[dict[str, str] | None, dict[str, str] | None]:
+    """The newest assignment, and the officer that a command named since."""
+    assignment = officer = None
+    for line in lines:
+        if line.kind in ("assignment", "officer"):
+            kept = {name: str(line.fields[name]) for name in NEEDED[line.kind]}
+            if line.kind == "assignment":
+                assignment, officer = kept, None
+            else:
+                officer = kept
+    return assignment, officer
+
+
+def _commands(lines: Sequence[Line]) -> int:
+    """The largest counter of a command. A card can be written by anybody: what can't be read counts
+    for nothing."""
+    largest = 0
+    for line in lines:
+        counter = line.fields.get("commands")
+        if line.kind == "command":
+            with suppress(ValueError):
+                said = canonical.decode(line.fields["statement"].rpartition("\t")[0].encode())
+                counter = said.get("counter")
+        if line.kind in ("command", "recovery") and type(counter) is int:
+            largest = max(largest, counter)
+    return largest
 
 
 def _read_back(

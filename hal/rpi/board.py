@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from hal.host import HostVitals
 from hal.ports import Board, Clock, Disk, DockContact, Entropy, HardwareError, Identity
 from hal.rpi import camera, microphone, power, probe
 from hal.rpi.child import Patience
@@ -14,7 +15,7 @@ from hal.rpi.dock import ContactDock, NoDock, UsbDock
 from hal.rpi.location import GpsdLocation, NoLocation
 from hal.rpi.panel import RemotePanel
 from hal.rpi.speaker import AplaySpeaker
-from hal.silence import NoMqtt, NoUplink
+from hal.silence import NoMqtt, NoOutbox, NoUplink
 from hal.stills import PyavStills
 
 # Pictures wait for the sound that belongs to them: it comes more often.
@@ -56,6 +57,8 @@ def open_board(
         identity=identity,
         uplink=NoUplink(),
         mqtt=NoMqtt(),
+        outbox=NoOutbox(),
+        vitals=HostVitals(),
     )
 
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from typing import NamedTuple
 
 from hal.ports import (
     SECOND_NS,
@@ -122,27 +121,11 @@ class SimulatedSpeaker:
         self.said.append(notice)
 
 
-class Published(NamedTuple):
-    at_ns: int
-    topic: str
-    payload: bytes
-    retain: bool
+class SimulatedVitals:
+    """A computer in good health."""
 
-
-class SimulatedMqtt:
-    """Remembers every message, the newest of a topic first of all."""
-
-    def __init__(self, scheduler: Scheduler) -> None:
-        self._scheduler = scheduler
-        self.messages: list[Published] = []
-        self.reachable = True
-        self.dropped = 0
-
-    def publish(self, topic: str, payload: bytes, *, retain: bool) -> None:
-        if not self.reachable:
-            self.dropped += 1
-            return
-        self.messages.append(Published(self._scheduler.now_ns(), topic, payload, retain))
+    def read(self) -> dict[str, int]:
+        return {"memory_available_kib": 200_000, "rss_kib": 60_000}
 
 
 class StubStills:

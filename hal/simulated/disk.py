@@ -150,6 +150,9 @@ class SimulatedDisk:
     def free_bytes(self) -> int:
         return max(0, self.capacity_bytes - self._used)
 
+    def total_bytes(self) -> int:
+        return self.capacity_bytes
+
     # --- the world's face ---------------------------------------------------------------------
 
     @property

@@ -45,8 +45,10 @@ def judge(world: World, witness: Witness, agency: BenchAgency) -> list[Finding]:
 
 def _newest_anchor(world: World) -> list[Anchor]:
     """What left the camera over the air, and what the dock was offered."""
-    heads = [json.loads(message.payload)["ledger_head"] for message in world.mqtt.messages[-50:]]
-    anchors = [Anchor(**head) for head in heads if head] + _offered(world)
+    said = [m.payload for m in world.broker.messages[-200:] if m.topic.endswith("/state")]
+    heads = [json.loads(payload)["head"] for payload in said]
+    anchors = [Anchor(*(head[name] for name in Anchor._fields)) for head in heads if head]
+    anchors += _offered(world)
     return sorted(anchors, key=lambda anchor: anchor.number)[-1:]
 
 

@@ -109,7 +109,7 @@ def _clock_set(camera: Camera, span: float) -> None:
 
 
 def _no_network(camera: Camera, span: float) -> None:
-    mqtt, uplink = camera.world.mqtt, camera.world.uplink
+    mqtt, uplink = camera.world.broker, camera.world.uplink
     mqtt.reachable, uplink.broken = False, "the network is unreachable"
     camera.world.happened(f"there is no network for {span:g} s")
 

@@ -24,14 +24,14 @@ from bwv_device.evidence.verify import verify  # noqa: E402
 from bwv_device.loop import RealLoop  # noqa: E402
 from bwv_device.settings import Recording, Settings  # noqa: E402
 from hal.annex_b import from_annex_b  # noqa: E402
-from hal.host import HostClock, HostDisk, HostEntropy  # noqa: E402
+from hal.host import HostClock, HostDisk, HostEntropy, HostVitals  # noqa: E402
 from hal.keystore import SoftwareIdentity  # noqa: E402
 from hal.panel import Panel, PanelPins  # noqa: E402
 from hal.ports import SECOND_NS, Board, VideoFormat  # noqa: E402
 from hal.rpi.dock import NoDock  # noqa: E402
 from hal.rpi.location import NoLocation  # noqa: E402
 from hal.rpi.power import NoGauge  # noqa: E402
-from hal.silence import NoMqtt, NoUplink  # noqa: E402
+from hal.silence import NoMqtt, NoOutbox, NoUplink  # noqa: E402
 from hal.simulated.body import SimulatedSpeaker  # noqa: E402
 from hal.simulated.capture import SimulatedCamera, SimulatedMicrophone, StubAudio  # noqa: E402
 from hal.stills import PyavStills  # noqa: E402
@@ -84,6 +84,7 @@ def main() -> None:
         haptic=panel.haptic, record_button=panel.record_button, marker_button=panel.marker_button,
         trigger=panel.trigger, speaker=SimulatedSpeaker(), power=NoGauge(), dock=NoDock(),
         location=NoLocation(), identity=identity, uplink=NoUplink(), mqtt=NoMqtt(),
+        outbox=NoOutbox(), vitals=HostVitals(),
     )  # fmt: skip
     agent = Agent(
         board, loop, Settings(recording=Recording(pre_event_s=2)),

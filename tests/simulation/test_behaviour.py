@@ -460,13 +460,14 @@ def test_every_second_is_explained(camera: Make) -> None:
 
 
 def test_the_ledgers_head_goes_out_with_the_status(camera: Make, tmp_path: Path) -> None:
-    it = camera()
+    it = camera(mqtt={"broker": "bench"})
     it.run(seconds=3)
     record(it, 3)
-    last = it.mqtt.messages[-1]
+    it.run(seconds=3)
+    last = [message for message in it.broker.messages if message.topic.endswith("/state")][-1]
     assert last.retain
     assert last.topic == "bwv/v1/example-agency/bench-camera-1/state"
-    head = json.loads(last.payload)["ledger_head"]
+    head = json.loads(last.payload)["head"]
     lines = {line["n"] for line in it.ledger()}
     assert head["number"] in lines
 

@@ -22,14 +22,15 @@ from bwv_device.settings import Recording, Settings
 from hal.host import HostClock
 from hal.panel import PanelPins
 from hal.ports import Board, Track
+from hal.silence import NoMqtt, NoOutbox
 from hal.simulated.board import on_panel
 from hal.simulated.body import (
     SeededEntropy,
     SimulatedDock,
     SimulatedLocation,
-    SimulatedMqtt,
     SimulatedPower,
     SimulatedSpeaker,
+    SimulatedVitals,
     StubStills,
 )
 from hal.simulated.capture import SimulatedCamera, SimulatedMicrophone, StubAudio, StubVideo
@@ -127,7 +128,9 @@ def board(scheduler: RealLoop | VirtualLoop, disk: SimulatedDisk, agency: BenchA
         location=SimulatedLocation(),
         identity=agency.device,
         uplink=SimulatedUplink(),
-        mqtt=SimulatedMqtt(scheduler),
+        mqtt=NoMqtt(),
+        outbox=NoOutbox(),
+        vitals=SimulatedVitals(),
     )
 
 
