@@ -6,6 +6,7 @@ Who holds which key: docs/keys.md.
 from __future__ import annotations
 
 import datetime
+import ipaddress
 import os
 import re
 from collections.abc import Mapping, Sequence
@@ -22,7 +23,7 @@ from cryptography.hazmat.primitives.serialization import (
     PrivateFormat,
     load_pem_private_key,
 )
-from cryptography.x509.oid import NameOID
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from bwv_device.errors import CertificateError, KeyFileError
 from bwv_device.evidence import age, signature
@@ -32,6 +33,7 @@ ROOT_KEY, ROOT = "agency-root-key.pem", "agency-root.pem"
 CA_KEY, CA = "device-ca-key.pem", "device-ca.pem"
 IDENTITY, RECIPIENTS = "agency-identity.txt", "agency-recipients.txt"
 DEVICE_KEY, DEVICE = "device-key.pem", "device.pem"
+BROKER_KEY, BROKER = "broker-key.pem", "broker.pem"
 ROLES_CA_KEY, ROLES_CA = "roles-ca-key.pem", "roles-ca.pem"
 # Organizational unit of the CA that certifies roles (docs/format.md, 6.1).
 ROLES_UNIT = "roles CA"
@@ -159,6 +161,42 @@ def role_files(
     return {f"{name.replace(' ', '-')}.{role}-key.pem": _private_pem(key) + pem}
 
 
+def make_broker(
+    agency: Path, folder: Path, hosts: Sequence[str], entropy: Entropy, now: datetime.datetime
+) -> None:
+    """The MQTT broker's TLS key, certified for host names and addresses."""
+    files = {ROLES_CA_KEY: _read(agency / ROLES_CA_KEY), ROLES_CA: _read(agency / ROLES_CA)}
+    _write_all(folder, broker_files(files, hosts, entropy, now))
+
+
+def broker_files(
+    agency: Mapping[str, bytes], hosts: Sequence[str], entropy: Entropy, now: datetime.datetime
+) -> dict[str, bytes]:
+    """A broker's key files by name. Cameras know it by the agency's root."""
+    names: list[x509.GeneralName] = []
+    for host in hosts:
+        try:
+            names.append(x509.IPAddress(ipaddress.ip_address(host)))
+        except ValueError:
+            if not re.fullmatch(r"[A-Za-z0-9.-]{1,253}", host):
+                raise KeyFileError(
+                    f"{host!r} is no host name.", "Give a DNS name or an IP address."
+                ) from None
+            names.append(x509.DNSName(host))
+    if not names:
+        raise KeyFileError("A broker needs a host name.", "Give one with --host.")
+    issuer = Issuer(
+        parse_private_key(agency[ROLES_CA_KEY], ROLES_CA_KEY),
+        parse_certificates(agency[ROLES_CA], ROLES_CA)[0],
+    )
+    key = signature.private_key(entropy.token(48))
+    certificate = _certificate(
+        hosts[0], key, issuer, now, 2 * YEAR, None, entropy, unit="broker", hosts=names
+    )
+    pem = certificate.public_bytes(Encoding.PEM) + agency[ROLES_CA]
+    return {BROKER_KEY: _private_pem(key), BROKER: pem}
+
+
 def _certificate(
     name: str,
     key: ec.EllipticCurvePrivateKey,
@@ -168,8 +206,10 @@ def _certificate(
     path_length: int | None,
     entropy: Entropy,
     unit: str = "",
+    hosts: Sequence[x509.GeneralName] = (),
 ) -> x509.Certificate:
     """`path_length` None makes an end entity; else a CA that may have so many CAs below it."""
+    signer_public = (issuer.key if issuer else key).public_key()
     names = [x509.NameAttribute(NameOID.COMMON_NAME, name)]
     if unit:
         names.append(x509.NameAttribute(NameOID.ORGANIZATIONAL_UNIT_NAME, unit))
@@ -185,7 +225,16 @@ def _certificate(
         .not_valid_after(now + lifetime)
         .add_extension(x509.BasicConstraints(is_ca, path_length), critical=True)
         .add_extension(_key_usage(is_ca), critical=True)
+        # RFC 5280, 4.2.1.1 and 4.2.1.2; newer Pythons insist on both.
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+        .add_extension(
+            x509.AuthorityKeyIdentifier.from_issuer_public_key(signer_public), critical=False
+        )
     )
+    if hosts:
+        server = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH])
+        builder = builder.add_extension(x509.SubjectAlternativeName(hosts), critical=False)
+        builder = builder.add_extension(server, critical=False)
     signer = issuer.key if issuer else key
     return builder.sign(signer, SHA256(), ecdsa_deterministic=True)
 

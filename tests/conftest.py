@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from bench import Camera, make_camera
+from mqtt_ears import Desk
 from vault_maker import MadeVault, make_vault
 
 from sim.agency import BenchAgency
@@ -52,3 +53,12 @@ def weed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Weed]:
     server.start()
     yield server
     server.kill()
+
+
+@pytest.fixture(scope="session")
+def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
+    """A real mosquitto on loopback with keys for everybody, one for all tests of a worker."""
+    made = Desk(tmp_path_factory.mktemp("desk"))
+    made.broker.start()
+    yield made
+    made.close()

@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import click
-from cryptography import x509
 from cryptography.x509.oid import NameOID
 
 from bwv_device import keys
 from bwv_device.agent import Agent
 from bwv_device.assignment import read_kept
+from bwv_device.brokers import at_the_broker
 from bwv_device.config import Loaded, load
 from bwv_device.errors import ConfigError, KeyFileError, MissingPartError
 from bwv_device.evidence.recovery import survey
@@ -55,10 +55,24 @@ def command(config_file: Path | None, board: str | None, seconds: float | None) 
             f"= {settings.sealing.recipient_type!r}.",
             "Set sealing.recipient_type, or make other keys.",
         )
-    loop, panel_loop = RealLoop(HostClock()), RealLoop(HostClock())
+    panel_loop = RealLoop(HostClock())
     hardware = open_hardware(board or settings.device.board, settings, vault, panel_loop)
-    hardware, roots = _at_the_dock(hardware, settings.dock)
-    agent = Agent(hardware, loop, settings, recipients, loaded.sha256, roots)
+    hardware = _at_the_dock(hardware, settings.dock)
+    asked = settings.dock.store or settings.mqtt.broker
+    roots = keys.load_certificates(Path(settings.dock.root)) if asked else []
+    with vault, at_the_broker(hardware, settings) as hardware:
+        loop = RealLoop(HostClock())
+        agent = Agent(hardware, loop, settings, recipients, loaded.sha256, roots)
+        restart = _Restart(loaded, settings, agent)
+        _run(agent, loop, panel_loop, restart, seconds)
+    if restart.wanted:
+        sys.exit(RESTART)
+
+
+def _run(
+    agent: Agent, loop: RealLoop, panel_loop: RealLoop, restart: _Restart, seconds: float | None
+) -> None:
+    """Until the agent has stopped in order."""
     notify = notifier()
 
     def tell(before: State, event: Event, after: State) -> None:
@@ -71,7 +85,6 @@ def command(config_file: Path | None, board: str | None, seconds: float | None) 
     if every_ns := watchdog_ns():
         watchdog = Watchdog(loop, notify, agent.pictures_overdue_ns)
         loop.post(lambda: watchdog.start(every_ns))
-    restart = _Restart(loaded, settings, agent)
     agent.assignments.on_settings = lambda table: loop.post(lambda: restart.consider(table))
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: loop.post(agent.stop))
@@ -84,9 +97,6 @@ def command(config_file: Path | None, board: str | None, seconds: float | None) 
     loop.run()
     notify("STOPPING=1")
     panel_loop.stop()
-    vault.close()
-    if restart.wanted:
-        sys.exit(RESTART)
 
 
 class _Restart:
@@ -126,12 +136,12 @@ def _as_assigned(loaded: Loaded, vault: HostDisk) -> Settings:
         return loaded.settings
 
 
-def _at_the_dock(board: Board, dock: Dock) -> tuple[Board, list[x509.Certificate]]:
-    """The board with its evidence store, and the agency's root; neither where no store is set."""
+def _at_the_dock(board: Board, dock: Dock) -> Board:
+    """The board with its evidence store, where one is set."""
     if not dock.store:
-        return board, []
+        return board
     store = open_store(dock.store, Path(dock.credentials), dock.ca, dock.client_certificate)
-    return replace(board, uplink=store), keys.load_certificates(Path(dock.root))
+    return replace(board, uplink=store)
 
 
 def _run_panel(panel: RealLoop, agent: RealLoop) -> None:

@@ -1,0 +1,1 @@
+"""The desk's side of MQTT: watching cameras, telling them something, configuring a broker."""
