@@ -18,6 +18,7 @@ COMMANDS = {
     "custody": "bwv_device.commands.custody",
     "config": "bwv_device.commands.config",
     "export": "bwv_device.commands.export",
+    "fleet": "bwv_device.commands.fleet",
     "keygen": "bwv_device.commands.keygen",
     "ledger": "bwv_device.commands.ledger",
     "pins-safe": "bwv_device.commands.pins_safe",
@@ -56,7 +57,8 @@ def bwv() -> None:
     10 verification found a change or a loss; 11 verified, but not closed in order; 12 verified,
     but no agency root was given; 13 custody may not or can't do that; 14 the evidence store
     can't be used; 15 run stopped in order to begin anew with assigned settings; 16 the field
-    test found something bad.
+    test found something bad; 17 the MQTT broker can't be used, or the camera does not answer;
+    18 a camera refused a command; 19 a forked ledger was seen.
 
     Tab completion: eval "$(_BWV_COMPLETE=bash_source bwv)" in .bashrc (zsh_source, fish_source).
     """

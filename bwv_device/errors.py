@@ -79,3 +79,10 @@ class EvidenceStoreError(BwvError):
 
     exit_code = 14
     retry = True
+
+
+class BrokerError(BwvError):
+    """An MQTT broker, or a camera behind it, that can't be used."""
+
+    exit_code = 17
+    retry = True

@@ -194,11 +194,12 @@ class _Connection:
         self._socket: Any = None
         self._tokens: dict[int, int] = {}
         self._subscriptions: tuple[str, ...] = ()
+        self._has_will = False
 
     def begin(self, will: MqttMessage | None, subscriptions: tuple[str, ...]) -> None:
         if self.listener is None:
             return
-        self._subscriptions = subscriptions
+        self._subscriptions, self._has_will = subscriptions, will is not None
         broker = self._broker
         client = _Client(
             CallbackAPIVersion.VERSION2,
@@ -250,14 +251,16 @@ class _Connection:
         self._guarded(send)
 
     def end(self, farewell: MqttMessage | None = None) -> None:
-        """With a farewell in order, else as if the line had been cut: the broker says the will."""
+        """In order behind a farewell, or where there is no will; else as if the line had been cut:
+        the broker says the will."""
         self.listener = None
         client, self._client = self._client, None
         if client is None:
             return
         with contextlib.suppress(OSError, ValueError):
-            if farewell is not None and client.is_connected():
-                client.publish(farewell.topic, farewell.payload, 1, farewell.retain)
+            if client.is_connected() and (farewell is not None or not self._has_will):
+                if farewell is not None:
+                    client.publish(farewell.topic, farewell.payload, 1, farewell.retain)
                 client.disconnect()
                 until_s = time.monotonic() + 1.0
                 while client.want_write() and time.monotonic() < until_s:

@@ -52,7 +52,7 @@ autosave_interval 60
 max_queued_messages 100000
 max_inflight_messages 200
 persistent_client_expiration 7d
-message_size_limit 65536
+max_packet_size 65536
 log_dest stderr
 log_type error
 log_type warning

@@ -1,0 +1,54 @@
+"""`bwv fleet broker`: a mosquitto configuration in which no camera can speak for another."""
+
+from __future__ import annotations
+
+import datetime
+from pathlib import Path
+
+import click
+
+from bwv_device import keys
+from bwv_device.fleet import mosquitto
+from bwv_device.fleet.mosquitto import CAMERA_PORT, DESK_PORT, Ports
+from hal.host import HostEntropy
+
+
+@click.command()
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.option("--keys", "agency_keys", required=True,
+              type=click.Path(path_type=Path, exists=True, file_okay=False),
+              help="The folder that 'bwv keygen' made.")  # fmt: skip
+@click.option("--agency", default="example-agency", show_default=True)
+@click.option("--host", "hosts", multiple=True, required=True,
+              help="A name or address by which cameras reach it; may be repeated.")  # fmt: skip
+@click.option("--desk", "people", multiple=True,
+              type=click.Path(path_type=Path, exists=True, dir_okay=False),
+              help="Role key or certificate of somebody at the desk; may be repeated.")  # fmt: skip
+@click.option("--port", default=CAMERA_PORT, show_default=True, help="For cameras.")
+@click.option("--desk-port", default=DESK_PORT, show_default=True)
+@click.option("--home-assistant", is_flag=True, help="Cameras may announce themselves to it.")
+def command(
+    folder: Path,
+    agency_keys: Path,
+    agency: str,
+    hosts: tuple[str, ...],
+    people: tuple[Path, ...],
+    port: int,
+    desk_port: int,
+    home_assistant: bool,
+) -> None:
+    """Writes mosquitto.conf, rights and a certified TLS key into FOLDER.
+
+    Run it again for other people or ports: the key that is there stays.
+    """
+    folder = folder.absolute()
+    if not (folder / keys.BROKER_KEY).exists():
+        now = datetime.datetime.now(datetime.UTC)
+        keys.make_broker(agency_keys, folder, hosts, HostEntropy(), now)
+    root = folder / keys.ROOT
+    root.write_bytes((agency_keys / keys.ROOT).read_bytes())
+    desk = [keys.load_certificates(path)[0] for path in people]
+    mosquitto.write(
+        folder, root, agency, desk, Ports(port, desk_port), home_assistant=home_assistant
+    )
+    click.echo(f"mosquitto -c {folder / 'mosquitto.conf'}")

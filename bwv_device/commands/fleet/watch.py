@@ -1,0 +1,149 @@
+"""`bwv fleet watch`: a live table of cameras."""
+
+from __future__ import annotations
+
+import json
+import queue
+import secrets
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+
+from bwv_device.commands.fleet.options import address, broker_options
+
+FORKED_EXIT = 19
+REDRAW_S = 1.0
+BATCH = 5000
+
+
+@click.command()
+@broker_options
+@click.option("--only", multiple=True, help="recording, trouble, offline, forked, docked.")
+@click.option("--camera", default="", help="Part of the cameras' names.")
+@click.option("--sort", default="trouble", show_default=True,
+              help="trouble, device, battery, storage, undelivered, seen.")  # fmt: skip
+@click.option("--rows", default=0, help="At most so many; 0: as the terminal is high.")
+@click.option("--json", "as_json", is_flag=True, help="A line for every change of a camera.")
+@click.option("--record", type=click.Path(path_type=Path, file_okay=False),
+              help="A folder that keeps each camera's newest signed head.")  # fmt: skip
+@click.option("--seconds", type=float, help="End after so long.")
+def command(
+    broker: str,
+    agency: str,
+    root: Path,
+    key: Path,
+    only: tuple[str, ...],
+    camera: str,
+    sort: str,
+    rows: int,
+    as_json: bool,
+    record: Path | None,
+    seconds: float | None,
+) -> None:
+    """Shows every camera of the agency: state, battery, storage, what is not delivered, clock, when
+    it was last seen, and whether the heads of its ledger are consistent or FORKED.
+
+    What --record keeps, custody's intake checks ledgers against (anchors in custody.toml). Exit
+    code 19 where a fork was seen.
+    """
+    from bwv_device import keys
+    from bwv_device.fleet import table
+    from bwv_device.fleet.line import DeskLine
+    from bwv_device.fleet.records import Records
+    from bwv_device.fleet.roster import Roster, Seen
+    from bwv_device.messages import VERSION, level
+
+    if unknown := [word for word in only if word not in table.FILTERS]:
+        raise click.UsageError(f"--only {unknown[0]}: choose of {', '.join(table.FILTERS)}.")
+    if sort not in table.SORTS:
+        raise click.UsageError(f"--sort {sort}: choose of {', '.join(table.SORTS)}.")
+    roster = Roster(keys.load_certificates(root))
+    records = Records(record) if record else None
+    if records:
+        for kept in records.all():
+            roster.recall(**kept)
+        roster.on_fork = records.keep_fork
+    ended = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: ended.set())
+    subscriptions = [f"bwv/{VERSION}/{level(agency)}/+/{leaf}" for leaf in LEAVES]
+    client = f"watch-{secrets.token_hex(6)}"
+    with DeskLine(*address(broker), client, key, root, subscriptions) as line:
+        line.wait(15.0)
+        until_s = time.monotonic() + seconds if seconds is not None else None
+
+        def take() -> list[Seen]:
+            """What changed since the last time."""
+            changed: dict[str, Seen] = {}
+            for heard in _arrived(line.heard):
+                if seen := roster.feed(heard.topic, heard.payload, time.time_ns()):
+                    changed[seen.device] = seen
+            for seen in changed.values():
+                if records:
+                    records.keep(seen, time.monotonic_ns())
+            return list(changed.values())
+
+        def over() -> bool:
+            return ended.is_set() or (until_s is not None and time.monotonic() > until_s)
+
+        def row_of(seen: Seen) -> dict[str, Any]:
+            return table.row(seen, time.time_ns())
+
+        if as_json:
+            while not over():
+                for seen in table.chosen([row_of(s) for s in take()], only, "device", camera):
+                    click.echo(json.dumps({**seen, "trouble": table.troubles(seen)}))
+                sys.stdout.flush()
+        else:
+            _live(roster, line, take, over, row_of, (only, sort, camera), rows, broker)
+    if any(seen.fork for seen in roster.cameras.values()):
+        sys.exit(FORKED_EXIT)
+
+
+LEAVES = ("presence", "identity", "state", "health", "event", "reply")
+
+
+def _live(
+    roster: Any, line: Any, take: Any, over: Any, row_of: Any, choice: Any, rows: int, broker: str
+) -> None:
+    from rich.console import Console
+    from rich.live import Live
+
+    from bwv_device.fleet import table
+
+    console = Console(highlight=False)
+    with Live(console=console, auto_refresh=False, screen=console.is_terminal) as live:
+        drawn_s = 0.0
+        while not over():
+            take()
+            if time.monotonic() - drawn_s < REDRAW_S:
+                continue
+            drawn_s = time.monotonic()
+            everyone = [row_of(seen) for seen in roster.cameras.values()]
+            only, sort, camera = choice
+            shown = table.chosen(everyone, only, sort, camera)
+            recording = sum(bool(one["recording"]) for one in everyone)
+            troubled = sum(bool(table.troubles(one)) for one in everyone)
+            title = f"{len(everyone)} cameras, {recording} recording, {troubled} with trouble"
+            state = "" if line.up.is_set() else f"; the broker is away: {line.reason}"
+            lost = f"; {line.dropped} messages dropped here" if line.dropped else ""
+            limit = rows or max(5, console.height - 6)
+            live.update(
+                table.render(shown, limit, f"{title}   {broker}{state}{lost}"), refresh=True
+            )
+
+
+def _arrived(heard: queue.Queue[Any]) -> Iterator[Any]:
+    """What is there, waiting a moment for the first."""
+    try:
+        yield heard.get(timeout=0.2)
+        for _ in range(BATCH):
+            yield heard.get_nowait()
+    except queue.Empty:
+        return

@@ -1,0 +1,116 @@
+"""Heads that left their cameras, kept in a folder: what custody's intake holds a ledger against.
+
+One file a camera, `<device>.json`, with the signed head and the certificate; whoever has the root
+can check it again. Proof of a fork is kept beside it, and is never overwritten.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from bwv_device.evidence import statement
+from bwv_device.evidence.statement import StatementError
+from bwv_device.fleet.roster import Seen, is_signed
+from bwv_device.keys import chain_leads_to
+from hal.ports import SECOND_NS, Anchor
+
+NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
+EVERY_NS = 60 * SECOND_NS
+
+
+class Recorded(NamedTuple):
+    """An anchor with the time at which the camera said it, by its own clock."""
+
+    anchor: Anchor
+    utc_ms: int
+    error_ms: int
+
+
+class Records:
+    """The newest head of each camera; written now and then, and when a camera leaves."""
+
+    def __init__(self, folder: Path, every_ns: int = EVERY_NS) -> None:
+        self._folder, self._every_ns = folder, every_ns
+        folder.mkdir(parents=True, exist_ok=True)
+        self._written: dict[str, tuple[int, int]] = {}  # device → number, when
+
+    def keep(self, seen: Seen, now_ns: int) -> None:
+        if not seen.head or not NAME.fullmatch(seen.device):
+            return
+        number, at_ns = self._written.get(seen.device, (0, -self._every_ns))
+        due = now_ns - at_ns >= self._every_ns or seen.online is False
+        if seen.head["number"] <= number or not due:
+            return
+        self._written[seen.device] = (seen.head["number"], now_ns)
+        self._write(
+            f"{seen.device}.json",
+            {
+                "head": seen.head,
+                "utc_ms": seen.head_utc_ms,
+                "error_ms": seen.head_error_ms,
+                "certificate": seen.certificate,
+            },
+        )
+
+    def keep_fork(self, seen: Seen) -> None:
+        name = f"{seen.device}.forked.json"
+        if seen.fork and NAME.fullmatch(seen.device) and not (self._folder / name).exists():
+            self._write(name, {**seen.fork._asdict(), "certificate": seen.certificate})
+
+    def all(self) -> Iterator[dict[str, Any]]:
+        """What an earlier watch kept. A file that can't be read is no reason not to watch."""
+        for path in sorted(self._folder.glob("*.json")):
+            if path.name.endswith(".forked.json"):
+                continue
+            try:
+                kept = json.loads(path.read_bytes())
+                head, certificate = dict(kept["head"]), str(kept["certificate"])
+            except (OSError, ValueError, KeyError, TypeError):
+                continue
+            yield {"head": head, "certificate": certificate}
+
+    def _write(self, name: str, content: dict[str, Any]) -> None:
+        path, new = self._folder / name, self._folder / f".{name}.new"
+        with new.open("w") as file:
+            json.dump(content, file, indent=1)
+            file.flush()
+            os.fsync(file.fileno())
+        new.replace(path)
+        directory = os.open(self._folder, os.O_RDONLY)
+        try:
+            os.fsync(directory)
+        finally:
+            os.close(directory)
+
+
+def recorded(folder: Path, device: str, roots: Sequence[x509.Certificate]) -> Recorded | None:
+    """The head that a watch kept of a camera. None where there is none; `ValueError` where what is
+    kept is not the camera's own word."""
+    try:
+        kept = json.loads((folder / f"{device}.json").read_bytes())
+    except FileNotFoundError:
+        return None
+    try:
+        head = kept["head"]
+        chain = statement.chain_of(kept["certificate"].encode())
+        times = (int(kept["utc_ms"]), int(kept["error_ms"]))
+    except (StatementError, KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"the recorded head of {device} can't be read") from error
+    key = chain[0].public_key()
+    of_agency = any(chain_leads_to(chain, root) for root in roots)
+    if (
+        not of_agency
+        or not isinstance(key, ec.EllipticCurvePublicKey)
+        or head.get("device") != device
+        or not is_signed(key, head)
+    ):
+        raise ValueError(f"the recorded head of {device} is not signed by that camera")
+    return Recorded(Anchor(*(head[name] for name in Anchor._fields)), *times)

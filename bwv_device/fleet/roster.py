@@ -1,0 +1,239 @@
+"""What a desk knows of each camera, from its messages alone. Pure: messages go in, rows come out.
+
+Nothing is believed of a ledger that the device key did not sign; the broker may withhold, repeat,
+and mix up, and nothing else.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from bwv_device.evidence import signature, statement
+from bwv_device.evidence.statement import StatementError
+from bwv_device.keys import chain_leads_to
+from bwv_device.messages import head_statement
+from hal.ports import Anchor
+
+# Heads and messages that are remembered of a camera, to hold later ones against.
+REMEMBERED = 512
+PAYLOAD_LIMIT = 65_536
+
+UNKNOWN, UNSIGNED, CONSISTENT, FORKED = "unknown", "unsigned", "consistent", "forked"
+
+
+class Pair(NamedTuple):
+    """A message's place in its camera's life."""
+
+    boot: int
+    number: int
+
+
+NEVER = Pair(0, 0)
+
+
+class Fork(NamedTuple):
+    """Two words of one camera that can't both be true, and in which way."""
+
+    reason: str
+    first: dict[str, Any]
+    second: dict[str, Any]
+
+
+@dataclass(slots=True)
+class Seen:
+    """One camera."""
+
+    device: str
+    online: bool | None = None
+    session: Pair = NEVER
+    state: dict[str, Any] = field(default_factory=dict)
+    health: dict[str, Any] = field(default_factory=dict)
+    last_ns: int = 0
+    ledger: str = UNKNOWN
+    head: dict[str, Any] = field(default_factory=dict)
+    head_utc_ms: int = 0
+    head_error_ms: int = 0
+    fork: Fork | None = None
+    certificate: str = ""
+    events: int = 0
+    missing: int = 0
+    duplicates: int = 0
+    newest: dict[str, Pair] = field(default_factory=dict)
+    heads: OrderedDict[int, dict[str, Any]] = field(default_factory=OrderedDict)
+    digests: OrderedDict[tuple[str, Pair], str] = field(default_factory=OrderedDict)
+    key: ec.EllipticCurvePublicKey | None = None
+
+
+class Roster:
+    """Everybody seen. `rejected` counts messages that were none, by reason."""
+
+    def __init__(self, roots: Sequence[x509.Certificate]) -> None:
+        self._roots = list(roots)
+        self.cameras: dict[str, Seen] = {}
+        self.rejected: dict[str, int] = {}
+        self.on_fork: Callable[[Seen], None] = lambda seen: None
+
+    def feed(self, topic: str, payload: bytes, now_ns: int) -> Seen | None:
+        """A message of the tree; None where it says nothing that counts."""
+        levels = topic.split("/")
+        if len(levels) != 5 or levels[:2] != ["bwv", "v1"]:
+            return self._reject("another topic")
+        device, leaf = levels[3], levels[4]
+        if leaf == "command":
+            return None
+        if len(payload) > PAYLOAD_LIMIT:
+            return self._reject("oversized")
+        seen = self.cameras.setdefault(device, Seen(device))
+        if leaf == "identity":
+            return self._identity(seen, payload)
+        try:
+            said = json.loads(payload)
+            if leaf == "presence":
+                counted = self._presence(seen, said)
+            else:
+                counted = self._told(seen, leaf, said, payload)
+        except (ValueError, KeyError, TypeError, RecursionError):
+            return self._reject("malformed")
+        if counted:
+            seen.last_ns = now_ns
+        return seen if counted else None
+
+    def recall(self, head: dict[str, Any], certificate: str) -> None:
+        """A head that an earlier watch kept."""
+        seen = self.cameras.setdefault(str(head["device"]), Seen(str(head["device"])))
+        self._identity(seen, certificate.encode())
+        self._judge(seen, head, 0, 0)
+
+    # --- presence -----------------------------------------------------------------------------
+
+    def _presence(self, seen: Seen, said: dict[str, Any]) -> bool:
+        """An old will is no news."""
+        pair = Pair(int(said["boot"]), int(said["session"]))
+        if pair < seen.session:
+            return False
+        seen.session, seen.online = pair, bool(said["online"])
+        return True
+
+    def _identity(self, seen: Seen, pem: bytes) -> Seen | None:
+        """The certificate by which its heads are judged: of this camera, and of this agency."""
+        try:
+            chain = statement.chain_of(pem)
+        except StatementError:
+            return self._reject("malformed")
+        names = [
+            str(name.value)
+            for name in chain[0].subject.get_attributes_for_oid(NameOID.COMMON_NAME)
+        ] if chain else []  # fmt: skip
+        key = chain[0].public_key() if chain else None
+        leads = any(chain_leads_to(chain, root) for root in self._roots)
+        if names != [seen.device] or not leads or not isinstance(key, ec.EllipticCurvePublicKey):
+            return self._reject("another agency's certificate")
+        seen.key, seen.certificate = key, pem.decode("ascii")
+        if seen.ledger == UNSIGNED and (head := seen.state.get("head")):
+            self._judge(seen, head, *_when(seen.state))
+        return seen
+
+    # --- what is told -------------------------------------------------------------------------
+
+    def _told(self, seen: Seen, leaf: str, said: dict[str, Any], payload: bytes) -> bool:
+        pair = Pair(int(said["boot"]), int(said["number"]))
+        if not self._is_new(seen, leaf, pair, payload):
+            return False
+        if "session" in said:
+            session = Pair(pair.boot, int(said["session"]))
+            if session > seen.session:  # it spoke since it was said to be gone
+                seen.session, seen.online = session, True
+        if leaf == "state":
+            seen.state = said
+            if head := said.get("head"):
+                self._judge(seen, head, *_when(said))
+        elif leaf == "health":
+            seen.health = said
+        elif leaf == "event":
+            seen.events += 1
+        return True
+
+    def _is_new(self, seen: Seen, leaf: str, pair: Pair, payload: bytes) -> bool:
+        """A pair comes once; with another content it comes from another camera."""
+        digest, place = hashlib.sha256(payload).hexdigest(), (leaf, pair)
+        known = seen.digests.get(place)
+        if known is not None:
+            seen.duplicates += 1
+            if known != digest:
+                self._fork(seen, Fork("one number, two messages", {"sha256": known},
+                                      {"sha256": digest}))  # fmt: skip
+            return False
+        _remember(seen.digests, place, digest)
+        newest = seen.newest.get(leaf)
+        if newest is not None and pair < newest:
+            return False  # late; something newer is known
+        if newest is not None and leaf in ("event", "reply"):
+            expected = 1 if pair.boot > newest.boot else newest.number + 1
+            seen.missing += max(0, pair.number - expected)
+        seen.newest[leaf] = pair
+        return True
+
+    # --- ledgers ------------------------------------------------------------------------------
+
+    def _judge(self, seen: Seen, head: dict[str, Any], utc_ms: int, error_ms: int) -> None:
+        """Whether this head and those before it can be of one ledger."""
+        if not _is_signed(seen, head):
+            if seen.ledger == UNKNOWN:
+                seen.ledger = UNSIGNED
+            return
+        number, newest = int(head["number"]), seen.head
+        known = seen.heads.get(number)
+        if known is not None and known["digest"] != head["digest"]:
+            self._fork(seen, Fork("one number, two digests", known, head))
+        elif newest and head["boot"] > newest["boot"] and number <= newest["number"]:
+            self._fork(seen, Fork("a later boot with an earlier end", newest, head))
+        elif newest and head["boot"] < newest["boot"] and number > newest["number"]:
+            self._fork(seen, Fork("an earlier boot with a later end", newest, head))
+        elif seen.ledger != FORKED:
+            seen.ledger = CONSISTENT
+        _remember(seen.heads, number, head)
+        if not newest or number > newest["number"]:
+            seen.head, seen.head_utc_ms, seen.head_error_ms = head, utc_ms, error_ms
+
+    def _fork(self, seen: Seen, fork: Fork) -> None:
+        """Stays: what was signed can't be unsaid."""
+        if seen.ledger != FORKED:
+            seen.ledger, seen.fork = FORKED, fork
+            self.on_fork(seen)
+
+    def _reject(self, reason: str) -> Seen | None:
+        self.rejected[reason] = self.rejected.get(reason, 0) + 1
+        return None
+
+
+def is_signed(key: ec.EllipticCurvePublicKey, head: dict[str, Any]) -> bool:
+    """Whether the device key said that its ledger ends here."""
+    try:
+        anchor = Anchor(*(head[name] for name in Anchor._fields))
+        said = bytes.fromhex(head["signature"])
+        return len(said) == 64 and signature.verifies(key, said, head_statement(anchor))
+    except (KeyError, TypeError, ValueError):
+        return False
+
+
+def _is_signed(seen: Seen, head: dict[str, Any]) -> bool:
+    return seen.key is not None and head.get("device") == seen.device and is_signed(seen.key, head)
+
+
+def _when(said: dict[str, Any]) -> tuple[int, int]:
+    return int(said["utc_ms"]), int(said["error_ms"])
+
+
+def _remember(kept: OrderedDict[Any, Any], name: Any, value: Any) -> None:
+    kept[name] = value
+    while len(kept) > REMEMBERED:
+        kept.popitem(last=False)
