@@ -95,6 +95,11 @@ class MqttThread:
         self._thread = threading.Thread(target=self._run, name="mqtt", daemon=True)
         self._thread.start()
 
+    @property
+    def ident(self) -> int | None:
+        """Of the thread, for those who measure it."""
+        return self._thread.ident
+
     def order(self, what: Callable[[], None]) -> bool:
         """From any thread. False at the limit."""
         if len(self._orders) >= ORDER_LIMIT:

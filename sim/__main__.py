@@ -10,7 +10,7 @@ import click
 from bwv_device import __version__
 from bwv_device.errors import BwvError
 
-COMMANDS = ("campaign", "faults", "live", "run", "scenario")
+COMMANDS = ("campaign", "faults", "fleet", "live", "run", "scenario")
 
 
 class Commands(click.Group):

@@ -32,6 +32,12 @@ class VirtualLoop:
     def post(self, callback: Callable[[], None]) -> None:
         self.call_at(self._now_ns, callback)
 
+    def next_ns(self) -> int | None:
+        """When the next callback is due."""
+        while self._alarms and self._alarms[0].callback is None:
+            heapq.heappop(self._alarms)
+        return self._alarms[0].when_ns if self._alarms else None
+
     def run_until(self, until_ns: int) -> None:
         """Runs every callback up to `until_ns`, and leaves the time there."""
         alarms = self._alarms

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import datetime
 import os
 import shutil
@@ -83,6 +84,12 @@ class Mosquitto:
         """It stops answering while its connections stand."""
         if self._process:
             self._process.send_signal(signal.SIGSTOP if on else signal.SIGCONT)
+
+    def without_process(self) -> Mosquitto:
+        """The same for another process: where it is, and by what it is known."""
+        other = copy.copy(self)
+        other._process = None
+        return other
 
     @property
     def pid(self) -> int:

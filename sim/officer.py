@@ -14,8 +14,9 @@ MS = 1_000_000
 class Officer:
     """Acts on the world's loop, one thing after another, until `rest`."""
 
-    def __init__(self, world: World, draws: Draws) -> None:
-        self._world, self._draws = world, draws
+    def __init__(self, world: World, draws: Draws, quiet: int = 1) -> None:
+        """`quiet` times as long between one thing and the next."""
+        self._world, self._draws, self._quiet = world, draws, quiet
         self._fingers = draws.stream("fingers")
         self._resting = False
         self._bouncing = False
@@ -44,7 +45,7 @@ class Officer:
         """Acts; yields how long until the next."""
         draws = self._draws
         while True:
-            yield draws.wait_ns(60)
+            yield draws.wait_ns(60 * self._quiet)
             kind = draws.below(100)
             if kind < 70:
                 yield from self._incident()

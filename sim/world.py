@@ -14,7 +14,7 @@ from bwv_device.settings import Settings, milliseconds
 from bwv_device.state import Event, State
 from hal.outbox import SqliteOutbox
 from hal.panel import PanelPins
-from hal.ports import SECOND_NS, Entropy, Identity, MqttLink, StillEncoder, Uplink
+from hal.ports import SECOND_NS, Entropy, Identity, MqttLink, Outbox, StillEncoder, Uplink
 from hal.simulated.board import on_panel
 from hal.simulated.body import (
     SeededEntropy,
@@ -91,13 +91,14 @@ class World:
     roots: Sequence[x509.Certificate] = ()
     line: Uplink | None = None  # to a real store, instead of the simulated one
     broker_line: MqttLink | None = None  # to a real broker
+    loop: VirtualLoop = field(default_factory=VirtualLoop)  # may be shared with other cameras
+    outbox: Outbox | None = None
 
     def sounding(self, from_ns: int, to_ns: int) -> list[tuple[int, int]]:
         """When the beeper sounded; the microphone hears it."""
         return self.panel.sounding(from_ns, to_ns) if self.panel else []
 
     def __post_init__(self) -> None:
-        self.loop = VirtualLoop()
         self.clock = SimulatedClock(self.loop, EPOCH_UTC_NS)
         self._entropy = self.entropy or SeededEntropy(self.seed)
         self.power = SimulatedPower(self.loop)
@@ -111,7 +112,9 @@ class World:
         )
         # Committed is durable; what that means on a real disk, `hal.outbox` is tested for.
         of_mqtt = self.settings.mqtt
-        self.outbox = SqliteOutbox(":memory:", of_mqtt.outbox_messages, of_mqtt.outbox_kib << 10)
+        self.waiting: Outbox = self.outbox or SqliteOutbox(
+            ":memory:", of_mqtt.outbox_messages, of_mqtt.outbox_kib << 10
+        )
         self.panel: SimulatedPanel | None = None
         self.camera: SimulatedCamera | None = None
         self.microphone: SimulatedMicrophone | None = None
@@ -159,7 +162,7 @@ class World:
             identity=self.identity,
             uplink=self.line or self.uplink,
             mqtt=self.mqtt,
-            outbox=self.outbox,
+            outbox=self.waiting,
             vitals=SimulatedVitals(),
         )
         self.agent = Agent(

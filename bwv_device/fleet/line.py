@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import queue
 import threading
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -18,8 +19,11 @@ RETRY_S = 2.0
 
 
 class Heard(NamedTuple):
+    """`at_ns` on the monotonic clock."""
+
     topic: str
     payload: bytes
+    at_ns: int
 
 
 class DeskLine:
@@ -85,7 +89,7 @@ class DeskLine:
 
     def received(self, topic: str, payload: bytes) -> None:
         try:
-            self.heard.put_nowait(Heard(topic, payload))
+            self.heard.put_nowait(Heard(topic, payload, time.monotonic_ns()))
         except queue.Full:
             self.dropped += 1
 

@@ -69,8 +69,11 @@ class _Underway(NamedTuple):
 class SimulatedDisk:
     """The agent's face: `hal.ports.Disk`. The world's: faults, `cut`, `operations`, `dump`."""
 
-    def __init__(self, capacity_bytes: int = 1 << 40) -> None:
-        self.capacity_bytes = capacity_bytes
+    def __init__(
+        self, capacity_bytes: int = 1 << 40, inode: Callable[[str], Inode] = lambda path: Inode()
+    ) -> None:
+        """`inode` makes a new file's content by its path."""
+        self.capacity_bytes, self._new_inode = capacity_bytes, inode
         self.operations: list[Operation] = []
         self.cut_before: int | None = None
         self.cut_during: int | None = None
@@ -96,7 +99,7 @@ class SimulatedDisk:
         if path in self._live:
             raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), path)
         self._folders.setdefault(_folder(path), False)
-        self._name(Inode(), path)
+        self._name(self._new_inode(path), path)
         self._begun("create", lambda: self._rename_back(path, None))
 
     def append(self, path: str, data: bytes) -> None:
@@ -187,6 +190,13 @@ class SimulatedDisk:
         """A block that was synced reads as zeros from now on."""
         inode = self._inode(path)
         inode.overwrite(offset, bytes(max(0, min(length, inode.length - offset))))
+
+    def put(self, path: str, inode: Inode) -> None:
+        """A file that was there before, wholly durable."""
+        inode.names, inode.synced = [path], inode.length
+        self._live[path] = self._durable[path] = inode
+        self._folders[_folder(path)] = True
+        self._used += inode.length
 
     def files(self) -> Iterator[tuple[str, bytes]]:
         """Every file with its content, sorted by path."""

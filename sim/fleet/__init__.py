@@ -1,0 +1,1 @@
+"""Many simulated cameras at a real broker, in real time or faster."""
