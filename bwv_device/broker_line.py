@@ -115,6 +115,7 @@ class BrokerLine:
         self._next_ns = 0
         self._queue: list[Waiting] = []
         self._more = True
+        self._carries = False
         self._deaths: dict[int, int] = {}
         self._timers: dict[str, Timer] = {}
 
@@ -129,6 +130,13 @@ class BrokerLine:
         """Says goodbye where there is a line; waits for nothing."""
         self._started = False
         self._end(self.greeting(self.session).offline if self.up else None)
+
+    def abandon(self) -> None:
+        """Nothing more comes from this one; another takes its place."""
+        self._started = False
+        for name in list(self._timers):
+            self._cancel(name)
+        self.session = -1
 
     def put(self, key: str, message: MqttMessage) -> None:
         """Into the outbox; with a `key`, instead of an older one."""
@@ -146,6 +154,7 @@ class BrokerLine:
         self.session += 1
         self._sent_until, self._queue, self._more = 0, [], True
         self._under_way.clear()
+        self._carries = False
         ear = _Ear(self._loop, self._department.run, self)
         self._after("connect", CONNECT_NS, lambda: self.lost("the broker does not answer"))
         self._link.open(self.greeting(self.session).offline, self._subscriptions, ear)
@@ -165,9 +174,10 @@ class BrokerLine:
 
     def acknowledged(self, token: int) -> None:
         self._under_way.pop(token, None)
-        self._failures = 0
-        self._deaths.clear()
+        self._carries = True
         if token > 0:
+            self._failures = 0
+            self._deaths.clear()
             self._forget(token)
         self._pump()
 
@@ -175,6 +185,7 @@ class BrokerLine:
         """A broker that is full is tried again later; what it will never take is let go."""
         self.on_trouble(f"the broker refuses a message: {reason}")
         if not final:
+            self._carries = False
             self.lost(reason)
         elif token > 0:
             self.dropped += 1
@@ -211,10 +222,10 @@ class BrokerLine:
             self._after("supervise", self._ack_ns // 2, self._supervise)
 
     def _suspect(self) -> None:
-        """The oldest message under way, whenever a connection dies: one that the broker can't take
-        would end every connection."""
+        """The oldest message under way, when a connection dies that carried something before: one
+        that the broker can't take would end every connection."""
         rows = [row for row in self._under_way if row > 0]
-        if not rows:
+        if not rows or not self._carries:
             return
         oldest = min(rows)
         self._deaths = {oldest: self._deaths.get(oldest, 0) + 1}

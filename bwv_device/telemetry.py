@@ -142,7 +142,7 @@ class Telemetry:
         self._journal.note("fault", part="telemetry", reason=reason[:200])
         old, self._line = self._line, self._new_line()
         self._line.session = old.session + 1
-        old.session = -1
+        old.abandon()
         self._board.mqtt.close()
         self._later("restart", RESTART_NS, self._restart)
 

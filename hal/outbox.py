@@ -20,6 +20,13 @@ CREATE UNIQUE INDEX IF NOT EXISTS newest ON waiting (key) WHERE key <> '';
 """
 
 
+# Result codes of SQLite after which the file may still be good.
+DISK_TROUBLES = (
+    "SQLITE_BUSY", "SQLITE_CANTOPEN", "SQLITE_FULL", "SQLITE_IOERR", "SQLITE_LOCKED", "SQLITE_NOMEM",
+    "SQLITE_PERM", "SQLITE_READONLY",
+)  # fmt: skip
+
+
 class SqliteOutbox:
     """`hal.ports.Outbox`. One thread at a time. A file that is no outbox any more is set aside:
     what waited in it is advisory, and the ledger has all of it."""
@@ -32,7 +39,7 @@ class SqliteOutbox:
         self._file: sqlite3.Connection | None = None
 
     def put(self, items: Sequence[Outgoing]) -> None:
-        with _as_os_error():
+        with self._told():
             file = self._opened()
             # A power cut may take the newest status: the next one is seconds away.
             durable = any(not item.key for item in items)
@@ -58,7 +65,7 @@ class SqliteOutbox:
             self._dropped += dropped
 
     def after(self, row: int, limit: int) -> list[Waiting]:
-        with _as_os_error():
+        with self._told():
             found = self._opened().execute(
                 "SELECT row, topic, payload, retain, attributes FROM waiting "
                 "WHERE row > ? ORDER BY row LIMIT ?",
@@ -76,7 +83,7 @@ class SqliteOutbox:
             ]  # fmt: skip
 
     def remove(self, rows: Sequence[int]) -> None:
-        with _as_os_error():
+        with self._told():
             file = self._opened()
             # Sent twice after a power cut is allowed: a duplicate is recognized.
             file.execute("PRAGMA synchronous = NORMAL")
@@ -85,7 +92,7 @@ class SqliteOutbox:
             self._rows, self._bytes = self._rows - len(gone), self._bytes - sum(gone)
 
     def fill(self) -> OutboxFill:
-        with _as_os_error():
+        with self._told():
             self._opened()
             return OutboxFill(self._rows, self._bytes, self._dropped)
 
@@ -96,12 +103,23 @@ class SqliteOutbox:
 
     # --- inside -------------------------------------------------------------------------------
 
+    @contextlib.contextmanager
+    def _told(self) -> Iterator[None]:
+        """As `OSError`. A damaged file is set aside, and the next call begins a new one."""
+        try:
+            yield
+        except (sqlite3.Error, ValueError, TypeError) as error:
+            if _is_damage(error):
+                self.close()
+                self._set_aside()
+            raise OSError(f"the outbox: {error}") from error
+
     def _opened(self) -> sqlite3.Connection:
         if self._file is None:
             try:
                 self._file = self._open()
-            except sqlite3.DatabaseError as error:
-                if isinstance(error, sqlite3.OperationalError):
+            except sqlite3.Error as error:
+                if not _is_damage(error):
                     raise
                 self._set_aside()
                 self._file = self._open()
@@ -127,10 +145,18 @@ class SqliteOutbox:
         return file
 
     def _set_aside(self) -> None:
+        if self._path == ":memory:":
+            return
         path = Path(self._path)
         path.replace(path.with_name(path.name + ".damaged"))
         for tail in ("-wal", "-shm"):
             path.with_name(path.name + tail).unlink(missing_ok=True)
+
+
+def _is_damage(error: Exception) -> bool:
+    """Whether the file is to blame, not the disk below it or its permissions."""
+    name = str(getattr(error, "sqlite_errorname", ""))
+    return not name.startswith(DISK_TROUBLES)
 
 
 def _delete(file: sqlite3.Connection, where: str, *values: object) -> list[int]:
@@ -138,10 +164,3 @@ def _delete(file: sqlite3.Connection, where: str, *values: object) -> list[int]:
     gone = file.execute(f"DELETE FROM waiting WHERE {where} RETURNING size", values)  # noqa: S608
     return [int(size) for (size,) in gone.fetchall()]
 
-
-@contextlib.contextmanager
-def _as_os_error() -> Iterator[None]:
-    try:
-        yield
-    except sqlite3.Error as error:
-        raise OSError(f"the outbox: {error}") from error
