@@ -22,8 +22,8 @@ CREATE UNIQUE INDEX IF NOT EXISTS newest ON waiting (key) WHERE key <> '';
 
 # Result codes of SQLite after which the file may still be good.
 DISK_TROUBLES = (
-    "SQLITE_BUSY", "SQLITE_CANTOPEN", "SQLITE_FULL", "SQLITE_IOERR", "SQLITE_LOCKED", "SQLITE_NOMEM",
-    "SQLITE_PERM", "SQLITE_READONLY",
+    "SQLITE_BUSY", "SQLITE_CANTOPEN", "SQLITE_FULL", "SQLITE_IOERR", "SQLITE_LOCKED",
+    "SQLITE_NOMEM", "SQLITE_PERM", "SQLITE_READONLY",
 )  # fmt: skip
 
 
@@ -163,4 +163,3 @@ def _delete(file: sqlite3.Connection, where: str, *values: object) -> list[int]:
     """The sizes of what went."""
     gone = file.execute(f"DELETE FROM waiting WHERE {where} RETURNING size", values)  # noqa: S608
     return [int(size) for (size,) in gone.fetchall()]
-

@@ -28,6 +28,7 @@ AGENCY = "fleet"
 FPS, BITRATE_KBPS = 5, 200
 # Between one thing that an officer does and the next: about an eighth of a shift is recorded.
 QUIET = 10
+RECORDING_PERMILLE = 125
 LOOK_NS = 5 * SECOND_NS
 EXTENT = 1 << 35  # 32 GiB of card
 
@@ -121,6 +122,14 @@ class FleetCamera:
         loop.call_at(loop.now_ns() + in_ns, self._boot)
         loop.call_at(loop.now_ns() + in_ns + SECOND_NS, self._officer.start)
         loop.call_at(loop.now_ns() + in_ns + LOOK_NS, self._look)
+        if self._draws.chance(RECORDING_PERMILLE):  # the shift began before we came to watch
+            loop.call_at(loop.now_ns() + in_ns + LOOK_NS, self._press_record)
+
+    def _press_record(self) -> None:
+        loop = self._paced.loop
+        for number in range(4):
+            at_ns = loop.now_ns() + number * SECOND_NS // 8
+            loop.call_at(at_ns, lambda down=number % 2 == 0: self.world.touch("record", down))  # type: ignore[misc]
 
     def stop(self) -> None:
         self._officer.rest()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -168,9 +169,7 @@ def test_the_backlog_drains_in_order_and_no_faster_than_it_may(make: Make) -> No
     it.run(seconds=320)
     no_holes(it)
     back_ns = [m.at_ns for m in it.broker.messages if m.topic.endswith("/event")][-50:]
-    busiest = max(
-        sum(start <= at_ns < start + SECOND_NS for at_ns in back_ns) for start in back_ns
-    )
+    busiest = max(sum(start <= at_ns < start + SECOND_NS for at_ns in back_ns) for start in back_ns)
     assert busiest <= 5 + 16  # a window may be saved up
     assert it.broker.most_under_way <= 16 + 3
 
@@ -298,7 +297,7 @@ def test_attempts_wait_longer_and_longer_and_not_all_at_once(camera: Make) -> No
         return opened
 
     first, second = attempts("one"), attempts("two")
-    waits = [b - a for a, b in zip(first, first[1:], strict=False)]
+    waits = [b - a for a, b in pairwise(first)]
     assert waits[0] < 4
     assert 150 <= waits[-1] <= 300.1
     assert len(first) < 40
