@@ -4,6 +4,7 @@ time."""
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from bwv_device.custody.intake import Done, Intake, Replica
@@ -59,6 +60,7 @@ class BenchCustody:
         workers: int = 1,
         every_ns: int = SECOND_NS,
         replicas: Sequence[Replica] = (),
+        heads: Path | None = None,
     ) -> None:
         self.world, self.agency, self._every_ns = world, agency, every_ns
         self.store: MemoryStore = world.uplink.store
@@ -70,6 +72,7 @@ class BenchCustody:
                 [agency.root],
                 f"worker-{n}",
                 replicas,
+                heads=heads,
             )
             for n in range(workers)
         ]

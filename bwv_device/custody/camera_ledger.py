@@ -18,6 +18,7 @@ from bwv_device.evidence.claims import Claim
 from bwv_device.evidence.ledger import Head, Line, ledger_path
 from bwv_device.evidence.verify import parse_anchor_fields
 from bwv_device.evidence.walk import LedgerWalk, Walked
+from bwv_device.fleet.records import recorded
 from hal.ports import Anchor, EvidenceStore
 
 # A device's clock that nobody set may be wrong by anything.
@@ -95,12 +96,21 @@ class Judged:
 
 
 def judge(
-    docking: dict[str, Any], pieces: Pieces, office: Office, roots: Sequence[x509.Certificate]
+    docking: dict[str, Any],
+    pieces: Pieces,
+    office: Office,
+    roots: Sequence[x509.Certificate],
+    heads: Path | None = None,
 ) -> Judged:
-    """Holds the ledger that came with a docking against everything known of this camera."""
+    """Holds the ledger that came with a docking against everything known of this camera, also of
+    what it said over MQTT (`heads`)."""
     device = docking["device"]
     anchor = parse_anchor_fields(device, docking["boot"], docking["anchor"])
     older = _anchors(office, device)
+    try:
+        older += _said_over_mqtt(docking, pieces, heads, roots)
+    except ValueError as error:
+        return Judged([str(error)], pieces.number)
     stories = Stories()
     report = Walked(device=device, claims=_known_claims(office.index, device, pieces.first_boot))
     with tempfile.TemporaryDirectory() as folder:
@@ -131,6 +141,8 @@ def judge(
         "clock": str(docking["time"].get("source", "")),
         "battery": docking["battery"],
     }
+    if stories.flags:
+        fields["flagged"] = list(stories.flags)
     return Judged([], pieces.number, fields)
 
 
@@ -140,6 +152,30 @@ def _anchors(office: Office, device: str) -> list[Anchor]:
     if camera is None or not camera["number"]:
         return []
     return [Anchor(device, camera["boot"], camera["number"], camera["digest"])]
+
+
+def _said_over_mqtt(
+    docking: dict[str, Any], pieces: Pieces, heads: Path | None, roots: Sequence[x509.Certificate]
+) -> list[Anchor]:
+    """The newest head that a watch heard, where this docking must hold it. What the camera said
+    after this docking can't be judged yet: the next one is held against it. Raises `ValueError`
+    where it is behind what it said."""
+    said = recorded(heads, docking["device"], roots) if heads else None
+    if said is None or said.anchor.number < pieces.number:
+        return []
+    time = docking["time"]
+    docked_ms, error_ms = time["utc_ns"] // 1_000_000, time["error_ns"] // 1_000_000
+    anchor = said.anchor
+    if said.utc_ms - said.error_ms > docked_ms + error_ms:
+        return []  # said later, by the camera's own clock
+    if anchor.boot > docking["boot"]:
+        raise ValueError(
+            f"the camera is behind what it said over MQTT (boot {anchor.boot}, line "
+            f"{anchor.number}): rolled back, or a copy"
+        )
+    if anchor.boot == docking["boot"] and anchor.number > docking["anchor"]["number"]:
+        return []
+    return [anchor]
 
 
 def _known_claims(index: Index, device: str, first_boot: int) -> dict[str, Claim]:
@@ -188,6 +224,7 @@ class Stories:
         self.recordings: dict[str, Story] = {}
         self.readings: dict[int, list[Reading]] = {}
         self.of_segment: dict[str, str] = {}
+        self.flags: dict[str, None] = {}
 
     def hear(self, boot: int, line: Line) -> None:
         fields, kind = line.fields, line.kind
@@ -211,6 +248,8 @@ class Stories:
                 )
         elif isinstance(name, str) and name in self.recordings:
             self._told(kind, name, fields)
+        elif isinstance(name, str) and kind == "flag":  # told of one that came before
+            self.flags[name] = None
 
     def _told(self, kind: str, name: str, fields: dict[str, Any]) -> None:
         if kind == "flag":

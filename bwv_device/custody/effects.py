@@ -42,6 +42,9 @@ def _docking(db: sqlite3.Connection, line: CustodyLine, fields: dict[str, Any]) 
         )
     for recording in fields["recordings"]:
         _recording(db, line, device, recording)
+    for recording in fields.get("flagged", []):
+        name = f"{device}/{recording}"
+        db.execute("UPDATE recordings SET flagged = 1 WHERE id = ?", (name,))
     for file in fields["files"]:
         db.execute(
             "INSERT OR IGNORE INTO files VALUES (?, ?, ?, ?, ?, '', '', 'expected', '', ?)",

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from cryptography import x509
@@ -32,6 +33,7 @@ REVIEW_NS = 14 * 86_400 * SECOND_NS
 BATCH = 256
 # Files come in the order announced: behind so many that are not there, none is looked for.
 AHEAD = 8
+FLAGGED = "flagged as evidence on the camera"
 
 
 class Replica(NamedTuple):
@@ -67,10 +69,12 @@ class Intake:
         worker: str,
         replicas: Sequence[Replica] = (),
         clock_error_ns: int = SECOND_NS,
+        heads: Path | None = None,
     ) -> None:
+        """`heads`: what a watch over MQTT keeps (`bwv_device.fleet.records`)."""
         self.office, self._roots, self._worker = office, list(roots), worker
         self._replicas, self._clock_error_ns = list(replicas), clock_error_ns
-        self._store = office.store
+        self._store, self._heads = office.store, heads
         self._claims: dict[str, int] = {}
         self._answered: dict[str, set[str]] = {}
 
@@ -151,11 +155,12 @@ class Intake:
             pieces = Pieces(self.office.index, self._store, device, nonce)
             if not pieces.complete(docking["ledgers"]):
                 return None
-            judged = judge(docking, pieces, self.office, self._roots)
+            judged = judge(docking, pieces, self.office, self._roots, self._heads)
             if judged.problems:
                 self._refuse(device, nonce, "; ".join(judged.problems[:3]), done)
                 return None
             self._append_docking(docking, judged)
+            self._hold_flagged(device, judged.fields.get("flagged", []))
             known = self.office.index.row("SELECT * FROM dockings WHERE nonce = ?", nonce)
         if known is None or known["refused"]:
             return None
@@ -174,6 +179,15 @@ class Intake:
             return "docking", {**judged.fields, "device": device, "nonce": nonce}
 
         self.office.append(decide)
+
+    def _hold_flagged(self, device: str, names: Sequence[str]) -> None:
+        """Flagged after it was brought in: by a command, or late."""
+        for name in names:
+            row = self.office.index.row(
+                "SELECT 1 FROM recordings WHERE id = ? AND erasing IS NULL", f"{device}/{name}"
+            )
+            if row is not None:
+                self.office.hold(f"{device}/{name}", FLAGGED, request="flag")
 
     # --- files ----------------------------------------------------------------------------------
 
@@ -326,7 +340,7 @@ class Intake:
                 self.office.hold(name, f"request {request}", request=request)
             row = self.office.index.row("SELECT flagged FROM recordings WHERE id = ?", name)
             if row is not None and row["flagged"]:
-                self.office.hold(name, "flagged as evidence on the camera", request="flag")
+                self.office.hold(name, FLAGGED, request="flag")
 
     def _receipt(
         self, docking: dict[str, Any], file: dict[str, Any], good: dict[str, Any], done: Done

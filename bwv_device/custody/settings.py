@@ -33,6 +33,7 @@ class Agency(Section):
     zone: Annotated[str, Len(1)] = "Europe/London"
     region: Annotated[str, Len(2, 4)] = "ENG"
     index: str = "custody-index.sqlite"
+    heads: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,11 +17,10 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from bwv_device.evidence import statement
 from bwv_device.evidence.statement import StatementError
-from bwv_device.fleet.roster import Seen, is_signed
+from bwv_device.fleet.roster import NAME, Seen, is_signed
 from bwv_device.keys import chain_leads_to
 from hal.ports import SECOND_NS, Anchor
 
-NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
 EVERY_NS = 60 * SECOND_NS
 
 

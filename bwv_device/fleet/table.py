@@ -17,7 +17,7 @@ SILENT_S = 120
 
 def row(seen: Seen, now_ns: int) -> dict[str, Any]:
     """What is shown, and printed by --json, of a camera."""
-    state = seen.state
+    state = {name: _plain(value) for name, value in seen.state.items()}
     battery, storage = state.get("battery") or {}, state.get("storage") or {}
     undelivered = state.get("undelivered") or {}
     return {
@@ -29,7 +29,7 @@ def row(seen: Seen, now_ns: int) -> dict[str, Any]:
         "able": state.get("able"),
         "unmet": state.get("unmet", []),
         "officer": state.get("officer", ""),
-        "failed": (state.get("light") or {}).get("failed", []),
+        "failed": _plain((state.get("light") or {}).get("failed", [])),
         "battery_percent": battery.get("percent"),
         "battery_minutes": battery.get("minutes_left"),
         "storage_percent": storage.get("percent_left"),
@@ -45,8 +45,16 @@ def row(seen: Seen, now_ns: int) -> dict[str, Any]:
         "events": seen.events,
         "events_missing": seen.missing,
         "duplicates": seen.duplicates,
+        "conflicts": seen.conflicts,
         "commands_refused": sum((seen.health.get("refused") or {}).values()),
     }
+
+
+def _plain(value: Any) -> Any:
+    """Text that a terminal does not obey, and no longer than a cell."""
+    if isinstance(value, str):
+        return "".join(c if c.isprintable() else "?" for c in value[:64])
+    return [_plain(item) for item in value[:16]] if isinstance(value, list) else value
 
 
 def troubles(row: dict[str, Any]) -> list[str]:
@@ -68,6 +76,8 @@ def troubles(row: dict[str, Any]) -> list[str]:
         found.append("no clock")
     if row["events_missing"]:
         found.append(f"{row['events_missing']} events missing")
+    if row["conflicts"]:
+        found.append(f"{row['conflicts']} messages contradict each other")
     if row["commands_refused"]:
         found.append(f"{row['commands_refused']} commands refused")
     return found
@@ -151,7 +161,10 @@ def _oldest(files: int | None, utc_ms: int | None) -> str:
         return "-" if files is None else "0"
     if utc_ms is None:
         return f"{files}, no date"
-    moment = datetime.datetime.fromtimestamp(utc_ms / 1000, datetime.UTC)
+    try:
+        moment = datetime.datetime.fromtimestamp(utc_ms / 1000, datetime.UTC)
+    except (OverflowError, ValueError, OSError):
+        return f"{files}, no date"
     return f"{files} since {moment:%m-%d %H:%M}"
 
 

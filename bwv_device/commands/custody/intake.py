@@ -69,7 +69,8 @@ def serve_command(desk: Desk, retention_as: Path) -> None:
 def make_worker(desk: Desk, office: Office) -> Intake:
     name = f"{socket.gethostname()}-{os.getpid()}".replace(" ", "-")
     replicas = [Replica(name, store) for name, store in desk.replicas.items()]
-    return Intake(office, desk.roots, name, replicas)
+    heads = desk.settings.agency.heads
+    return Intake(office, desk.roots, name, replicas, heads=Path(heads) if heads else None)
 
 
 def _expire(expiry: Expiry) -> None:
