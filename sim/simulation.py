@@ -15,6 +15,7 @@ from hal.simulated.disk import Bytes, Names, Operation, PowerCut, Tear
 from sim import faults
 from sim.agency import BenchAgency
 from sim.custody import BenchCustody
+from sim.desk import BenchDesk
 from sim.faults import AgentKilled, Faults
 from sim.nature import Nature
 from sim.officer import Officer
@@ -91,6 +92,8 @@ class Simulation:
         world.on_happening = lambda happening: tell(happening.at_ns, happening.what)
         self.witness = Witness(world)
         self.nature = Nature(world, draws.stream("nature"))
+        self.desk = BenchDesk(world, agency, draws.stream("desk"))
+        world.attack = self.desk.attack
         self.officer = Officer(world, draws.stream("officer"))
         self.faults = Faults(
             world, self.officer, self.witness, draws.stream("faults"), self.fault_names
@@ -107,6 +110,7 @@ class Simulation:
         """The shift begins: everything is under way, no time has passed."""
         self.nature.start()
         self.custody.start()
+        self.desk.start()
         self.faults.start()
         self.officer.start()
         self.world.loop.post(self._watch)
@@ -231,6 +235,7 @@ class Simulation:
         except PowerCut:
             self._power_cut()
         self.nature.calm()
+        self.desk.calm()
         world.power.set(80)
         world.disk.faults.clear()
         world.disk.cut_before = world.disk.cut_during = None

@@ -39,6 +39,7 @@ from hal.simulated.disk import PowerCut, SimulatedDisk, Tear
 from hal.simulated.panel import Shown, SimulatedPanel
 from hal.simulated.store import SimulatedUplink
 from sim.loop import AgentLoop, BootTime, VirtualLoop
+from sim.streams import Draws
 
 # 2026-03-02 08:00:00 UTC, the Monday on which every simulated shift begins.
 EPOCH_UTC_NS = 1_772_438_400 * SECOND_NS
@@ -124,6 +125,8 @@ class World:
         self.happenings: list[Happening] = []
         self.shown: dict[str, list[Shown]] = {}
         self.time = BootTime(self.loop, 0)
+        self.commands: set[str] = set()  # statements that the agency's desk signed
+        self.attack: Callable[[Draws], None] = lambda draws: None  # by whoever owns the broker
         self.origins_ns: list[int] = []  # for each boot, where its monotonic time starts
         self.on_happening: Callable[[Happening], None] = lambda happening: None
         self.prepare: Callable[[World], None] = lambda world: None  # on every boot, before start

@@ -51,7 +51,7 @@ class DeskLine:
         self.heard: queue.Queue[Heard] = queue.Queue(QUEUE_LIMIT)
         self.dropped = 0
         self.reason = ""
-        self.up = threading.Event()
+        self.up, self._tried = threading.Event(), threading.Event()
         self.sent: queue.Queue[tuple[int, str]] = queue.Queue()
         self._ends = False
 
@@ -65,8 +65,9 @@ class DeskLine:
         self._thread.close()
 
     def wait(self, patience_s: float) -> None:
-        """Until there is a line. Raises `BrokerError` with what stood in the way."""
-        if not self.up.wait(patience_s):
+        """For the first attempt. Raises `BrokerError` with what stood in the way."""
+        self._tried.wait(patience_s)
+        if not self.up.is_set():
             raise BrokerError(
                 f"The broker can't be used: {self.reason or 'it does not answer'}.",
                 "Look at --broker, --as and --root, and at the broker's log.",
@@ -80,6 +81,7 @@ class DeskLine:
     def connected(self) -> None:
         self.reason = ""
         self.up.set()
+        self._tried.set()
 
     def acknowledged(self, token: int) -> None:
         self.sent.put((token, ""))
@@ -96,6 +98,7 @@ class DeskLine:
     def closed(self, reason: str) -> None:
         self.up.clear()
         self.reason = reason
+        self._tried.set()
         if not self._ends:
             timer = threading.Timer(RETRY_S, self._open)
             timer.daemon = True

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 
-from sim.faults import capture, panel, power, storage
+from sim.faults import capture, network, panel, power, storage
 from sim.faults.strike import Kind, Promise
 
 TORN, RECOVERY, UNSET = "torn-writes", "cut-in-recovery", "clock-unset"
@@ -82,6 +82,30 @@ KINDS: tuple[Kind, ...] = (
     Kind("button-stuck", "a button stays down", 900, panel.button_stuck),
     Kind(UNSET, "no battery behind the clock: boots at 1970 or at an old date", 0, None),
     Kind("clock-step", "the wall clock jumps by a minute up to ten years", 400, panel.clock_steps),
+    Kind("broker-refuses", "bad credentials", 900, network.broker(network.refuses)),
+    Kind("broker-deaf", "it never answers a connection", 900, network.broker(network.deaf)),
+    Kind("broker-full", "quota exceeded", 900, network.broker(network.full)),
+    Kind("broker-slow", "20 s for every packet", 900, network.broker(network.slow)),
+    Kind(
+        "broker-loses-acks",
+        "messages arrive, their acknowledgements do not",
+        900,
+        network.broker(network.loses_acknowledgements),
+    ),
+    Kind("broker-doubles", "commands come twice", 600, network.broker(network.doubles)),
+    Kind("broker-flaps", "the line breaks again and again", 600, network.flaps),
+    Kind(
+        "session-taken-over",
+        "somebody with the same client id; the old will comes late",
+        900,
+        network.taken_over,
+    ),
+    Kind(
+        "commands-forged",
+        "whoever owns the broker replays, mutates, forges, floods",
+        200,
+        network.commands_forged,
+    ),
     Kind(
         "lying-sync",
         "the card says stored, is not, and the power goes",

@@ -4,6 +4,7 @@ length."""
 from __future__ import annotations
 
 import hashlib
+import time
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import IO
@@ -112,6 +113,8 @@ class FleetCamera:
             loop=paced.loop,
             outbox=self.outbox,
         )
+        # As late as it really is: desks sign by their own clocks.
+        self.world.clock.epoch_utc_ns = time.time_ns() - paced.loop.now_ns()
         self._draws = Draws(hash_of(name), "fleet")
         self._officer = Officer(self.world, self._draws.stream("officer"), QUIET)
         self.boots = 0

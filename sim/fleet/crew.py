@@ -20,6 +20,12 @@ from sim.mosquitto import Mosquitto
 
 # Boots are spread: a shift does not begin in one instant.
 SPREAD_S = 10
+
+
+def spread_s(devices: int) -> float:
+    return max(1.0, min(SPREAD_S, devices / 100))
+
+
 SEED = "fleet"
 DRAIN_S = 40.0
 
@@ -72,7 +78,7 @@ class Crew:
         self._cpu_s = self._mqtt_cpu_s = 0.0
 
     def start(self) -> None:
-        spread_ns = SPREAD_S * SECOND_NS
+        spread_ns = round(spread_s(self._orders.devices) * SECOND_NS)
         for number, camera in enumerate(self.cameras):
             camera.start(number * spread_ns // len(self.cameras))
 

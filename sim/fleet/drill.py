@@ -20,9 +20,9 @@ from bwv_device.errors import BrokerError
 from hal.host import HostEntropy
 from sim.agency import BenchAgency
 from sim.fleet.camera import AGENCY
-from sim.fleet.crew import SEED, SPREAD_S, Orders, Told, work
+from sim.fleet.crew import SEED, Orders, Told, spread_s, work
 from sim.fleet.ear import HeardAll, Key, listen
-from sim.mosquitto import Mosquitto
+from sim.mosquitto import HOST, Mosquitto
 
 READY_S = 300
 Tell = Callable[[str], None]
@@ -71,12 +71,15 @@ class Drill:
         self._orders, self._tell = orders, tell
         agency = BenchAgency(SEED)
         now = datetime.datetime(2026, 3, 1, tzinfo=datetime.UTC)
-        role = next(
-            iter(keys.role_files(agency.files, "ear", "auditor", HostEntropy(), now).values())
-        )
-        self._certificate = orders.folder / "ear.pem"
-        self._certificate.write_bytes(role)
-        self.broker = Mosquitto(orders.folder / "broker", agency.files, AGENCY, [role])
+        people = {}
+        for name, role in (("ear", "auditor"), ("desk", "command")):
+            files = keys.role_files(agency.files, name, role, HostEntropy(), now)
+            people[name] = orders.folder / f"{name}.{role}-key.pem"
+            people[name].write_bytes(next(iter(files.values())))
+            people[name].chmod(0o600)
+        self._certificate, self.desk = people["ear"], people["desk"]
+        roles = [path.read_bytes() for path in people.values()]
+        self.broker = Mosquitto(orders.folder / "broker", agency.files, AGENCY, roles)
         self._processes = multiprocessing.get_context("spawn")
         self._sent: dict[Key, int] = {}
 
@@ -91,7 +94,11 @@ class Drill:
             )
             crew, told = self._crew()
             self._tell(f"{self._orders.devices} cameras with keys; they connect")
-            time.sleep(SPREAD_S / self._orders.speed + 5)
+            self._tell(
+                f"bwv fleet watch --agency {AGENCY} --broker {HOST}:{self.broker.ports.desk} "
+                f"--as {self.desk} --root {self.broker.root}"
+            )
+            time.sleep(spread_s(self._orders.devices) / self._orders.speed + 4)
             _ask(told, "steady")
             done = Drilled(self._orders.devices, seconds)
             began_s, cpu_s = time.monotonic(), _broker(self.broker.pid)[0]

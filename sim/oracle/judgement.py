@@ -13,6 +13,7 @@ from bwv_device.second_verifier import Judge
 from hal.ports import Anchor
 from sim.agency import BenchAgency
 from sim.faults import BY_NAME, Promise
+from sim.oracle.commands import command_findings
 from sim.oracle.diary import diary_findings
 from sim.oracle.footage import footage_findings
 from sim.oracle.hands import hand_findings
@@ -40,6 +41,7 @@ def judge(world: World, witness: Witness, agency: BenchAgency) -> list[Finding]:
         findings += footage_findings(record)
         findings += diary_findings(record)
         findings += hand_findings(record)
+        findings += command_findings(record)
     return findings
 
 
