@@ -14,7 +14,8 @@ from sim.streams import Draws
 from sim.world import World
 
 MEAN_S = 240
-LIFE_S = 900
+# Short: a network that is away for a while makes commands expire.
+LIFE_S = 40
 
 
 def command_key(agency: BenchAgency, role: str = "command") -> SoftwareIdentity:

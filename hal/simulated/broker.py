@@ -47,7 +47,7 @@ class SimulatedBroker:
         """Somebody else publishes. For a camera whose session lives it waits."""
         for client, line in self._lines.items():
             if topic in line.subscriptions:
-                if line.up:
+                if line.up and self.reachable:
                     self._deliver(line, topic, payload)
                 else:
                     self._queued.setdefault(client, []).append((topic, payload))
