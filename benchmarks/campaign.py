@@ -19,7 +19,7 @@ import os
 import subprocess
 import sys
 import time
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor, as_completed
 from dataclasses import asdict
 from multiprocessing import get_context
 from pathlib import Path
@@ -67,8 +67,10 @@ def main() -> None:
         chosen = [stage for stage in chosen if stage.name in options.only]
     journal = Journal(None if scale is None else KEPT / f"{_commit()}-{scale:g}.jsonl")
     began, lines, ok = time.monotonic(), list[str](), True
+    aside = ThreadPoolExecutor(1)
+    beside = {s.name: aside.submit(_run, s, journal) for s in chosen if s.aside}
     for stage in chosen:
-        took = _run(stage, journal)
+        took = beside[stage.name].result() if stage.aside else _run(stage, journal)
         for text in [took.line(), *(f"  {failure}" for failure in took.failures[:5])]:
             print(text, flush=True)
             lines.append(text)

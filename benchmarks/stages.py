@@ -15,6 +15,10 @@ from typing import Any, NamedTuple
 from benchmarks import fuzz, planted, soak, syscalls
 from benchmarks.ext4 import cuts as ext4
 from sim import bitflips, dockings, kills, powercuts
+from sim.commands.fleet import said
+from sim.fleet import drill
+from sim.fleet.crew import Orders
+from sim.outages import outage
 from sim.simulation import Shift, play
 
 BITRATES = (300_000, 1_000_000, 4_000_000, 8_000_000)
@@ -41,6 +45,10 @@ or four in a row, is an error. **Shifts**: drawn by `bwv-sim` with the swarm of 
 each, and judged by the oracle. **Planted**: each bug is a patch in `tests/planted`, applied to a
 copy of the source; the swarm must catch it. The seed named is the first, counted from 0, that does:
 so many shifts it took. **Fuzzed**: inputs to each parser. **Soak**: `benchmarks/soak.py`.
+**Outages**: a drawn shift without a broker for hours; recording is judged by the oracle, the outbox
+held to its limits, everything drained in order after the return. **Fleet**: whole agents with TLS
+connections of their own at a real mosquitto, which restarts, and their process, which is killed;
+lost is what was acknowledged and never heard by a subscriber, or a hole in the numbers of events.
 """
 
 
@@ -81,11 +89,13 @@ class Slice(NamedTuple):
 
 
 class Stage(NamedTuple):
-    """`jobs` is 0 for as many processes as there are cores."""
+    """`jobs` is 0 for as many processes as there are cores. `aside`: it mostly waits, and runs
+    beside all others."""
 
     name: str
     slices: Sequence[Slice]
     jobs: int = 0
+    aside: bool = False
 
 
 def timed(work: Callable[..., Took]) -> Callable[..., Took]:
@@ -113,6 +123,8 @@ def sampled() -> list[Stage]:
         Stage("bit flips", [Slice(f"flips {n}", flips, (n, 8, 12_000)) for n in range(8)]),
         Stage("fuzzed", [Slice(f"fuzzed {n}", fuzzed, (n, 7)) for n in fuzz.TARGET_NAMES]),
         Stage("soak", [Slice("soak", soaked, (6.0,))]),
+        Stage("outages", [Slice(f"outage {n}", outages, (n, 1.0)) for n in range(2)]),
+        Stage("fleet", [Slice("fleet 100", fleet, (100, 120.0, 40.0, 80.0))], aside=True),
     ]
 
 
@@ -141,6 +153,15 @@ def full(scale: float) -> list[Stage]:
             [Slice(f"fuzzed {n}", fuzzed, (n, some(1800, 20))) for n in fuzz.TARGET_NAMES],
         ),
         Stage("soak", [Slice("soak", soaked, (72.0,))]),
+        Stage("outages", [Slice(f"outage {n}", outages, (n, 12.0)) for n in range(some(20, 2))]),
+        Stage(
+            "fleet",
+            [
+                Slice("fleet 1000", fleet, (1000, 600.0, 300.0, None)),
+                Slice("fleet 1000, killed", fleet, (1000, 300.0, 100.0, 200.0)),
+            ],
+            jobs=1,
+        ),
     ]
 
 
@@ -280,6 +301,38 @@ def fuzzed(name: str, seconds: int) -> Took:
     failures = [f"{name}: {result.failure}"] if result.failure else []
     note = f"{name}: {result.runs} inputs in {seconds} s, {result.peak_mib} MiB"
     return Took("fuzzed", result.runs, failures, notes=[note])
+
+
+@timed
+def outages(seed: int, hours: float) -> Took:
+    came = outage(seed, hours)
+    failures = [f"outage {seed}: {failure}" for failure in came.failures]
+    counts = {"hours": round(hours), "events": came.events, "recordings": came.recordings}
+    most = {
+        "rows in an outbox": came.most.rows,
+        "KiB in an outbox": came.most.size_bytes >> 10,
+        "messages in a second": came.busiest_per_s,
+        "s until drained": came.drained_s,
+    }
+    return Took("outages", 1, failures, counts, most)
+
+
+@timed
+def fleet(devices: int, seconds: float, restart_at_s: float, kill_at_s: float | None) -> Took:
+    kept = kill_at_s is not None
+    done = drill.drill(
+        lambda folder: Orders(devices, 10, 1.0, kept, folder),
+        lambda text: None,
+        seconds=seconds,
+        restart_at_s=restart_at_s,
+        kill_at_s=kill_at_s,
+    )
+    failures = [] if done.ok else [f"fleet: {done}"]
+    if not kept and done.p99_ms > 1000:
+        failures.append(f"fleet: p99 {done.p99_ms:.0f} ms, the goal is 1000 ms")
+    counts = {"messages": done.arrivals, "lost": done.lost, "restarts": done.restarts}
+    counts |= {"kills": done.kills, "recordings": done.recordings}
+    return Took("fleet", devices, failures, counts, notes=said(done).splitlines())
 
 
 @timed

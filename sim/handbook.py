@@ -41,8 +41,8 @@ the camera can detect.
 Not simulated, and not promised: memory that flips bits, a processor that computes wrongly, a card
 that returns to an older state as a whole (seen only against a ledger head that left the camera), a
 failed sync that the kernel later reports as done after it dropped the pages and the same process
-goes on (a new segment is started, and what was attested before stays true). Faults of dock, store
-and broker come with those parts.
+goes on (a new segment is started, and what was attested before stays true). Faults of dock and
+store are in `sim/dockings.py`.
 """
 
 SCENARIOS = """\
