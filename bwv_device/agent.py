@@ -46,6 +46,8 @@ from hal.ports import (
 
 # Pictures must come at least this often, or the camera counts as stalled.
 STALL_NS = SECOND_NS
+# How long an orderly stop waits for the desk to hear of it.
+LAST_WORDS_NS = SECOND_NS
 
 
 class _Sink:
@@ -110,6 +112,7 @@ class Agent:
         self._muted = self._covert = False
         self._pressed_ns: int | None = None
         self._informed = True
+        self._said_last = False
         self._last_recording = ""
         self._last_end_ns: int | None = None
         self._timers: dict[str, Timer] = {}
@@ -246,6 +249,15 @@ class Agent:
         for timer in self._timers.values():
             timer.cancel()
         self.cues.dark()
+        if self.telemetry is None or self._said_last:
+            self._finish()
+            return
+        self._said_last = True
+        self._after("last words", LAST_WORDS_NS, self._finish)
+        self.telemetry.say_last(self._finish)
+
+    def _finish(self) -> None:
+        self._cancel("last words")
         if self.telemetry:
             self.telemetry.stop()
         self.journal.finish(self.on_stopped)

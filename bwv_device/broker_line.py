@@ -148,6 +148,12 @@ class BrokerLine:
             self.dropped += 1
         self._write()
 
+    @property
+    def drained(self) -> bool:
+        """Nothing waits, or nothing can go."""
+        busy = self._pending or self._writing or self._under_way or self.filled.rows
+        return not self.up or not busy
+
     # --- one connection -----------------------------------------------------------------------
 
     def _connect(self) -> None:

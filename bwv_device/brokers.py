@@ -18,27 +18,29 @@ from hal.ports import Board, HardwareError
 def at_the_broker(board: Board, settings: Settings) -> Iterator[Board]:
     """The board with link and outbox; as it was where no broker is set. Raises `MissingPartError`
     where keys can't be used."""
-    mqtt, device = settings.mqtt, settings.device
-    if not mqtt.broker:
+    if not settings.mqtt.broker:
         yield board
         return
-    try:
-        tls = tls_context(
-            Path(mqtt.ca or settings.dock.root), Path(device.certificate), Path(device.key)
-        )
-    except HardwareError as error:
-        raise MissingPartError(str(error), error.remedy) from None
-    broker = Broker(
-        mqtt.broker,
-        mqtt.port,
-        board.identity.device,
-        mqtt.keepalive_s,
-        60 * mqtt.session_expiry_min,
-    )
+    mqtt, thread = settings.mqtt, MqttThread()
     outbox = SqliteOutbox(Path(mqtt.outbox), mqtt.outbox_messages, mqtt.outbox_kib << 10)
-    thread = MqttThread()
     try:
-        yield replace(board, mqtt=PahoLink(thread, broker, tls), outbox=outbox)
+        yield replace(board, mqtt=open_line(thread, settings, board.identity.device), outbox=outbox)
     finally:
         thread.close()
         outbox.close()
+
+
+def open_line(
+    thread: MqttThread, settings: Settings, device: str, *, acknowledges: bool = True
+) -> PahoLink:
+    """As the configuration asks for it. Raises `MissingPartError` where keys can't be used."""
+    mqtt, files = settings.mqtt, settings.device
+    try:
+        tls = tls_context(
+            Path(mqtt.ca or settings.dock.root), Path(files.certificate), Path(files.key)
+        )
+    except HardwareError as error:
+        raise MissingPartError(str(error), error.remedy) from None
+    expiry_s = 60 * mqtt.session_expiry_min
+    broker = Broker(mqtt.broker, mqtt.port, device, mqtt.keepalive_s, expiry_s, acknowledges)
+    return PahoLink(thread, broker, tls)

@@ -84,8 +84,10 @@ class Delivery:
         number = self._number
 
         def docked(outcome: Outcome) -> None:
-            if outcome.error is None and number == self._number:
-                self._take_stock(nonce, outcome.value)
+            if outcome.error is None:
+                self._journal.on_line("dock", fields, outcome.value)
+                if number == self._number:
+                    self._take_stock(nonce, outcome.value)
 
         t_ns = self._loop.now_ns()
         fields = {"docked": True, "nonce": nonce}

@@ -38,6 +38,8 @@ def told(kind: str, line: Mapping[str, Any]) -> Told | None:
         return Told("warning", {"what": what, "band": line["band"]})
     if kind == "storage":
         return Told("warning", {"what": "storage", "band": line["room"]})
+    if kind == "dock":
+        return Told("dock", {"docked": True})
     if kind == "delivery":
         counts = ("outcome", "delivered", "kept", "waiting")
         return Told("receipt", {name: line[name] for name in counts})
@@ -47,10 +49,8 @@ def told(kind: str, line: Mapping[str, Any]) -> Told | None:
 def _state(line: Mapping[str, Any]) -> Told | None:
     before, after = line["from"], line["to"]
     reason = str(line.get("reason", line["event"]))
-    if after == State.DOCKED.value and before != after:
-        return Told("dock", {"docked": True, "recording": before in RECORDING})
-    if before == State.DOCKED.value:
-        return Told("dock", {"docked": False, "recording": False})
+    if before == State.DOCKED.value and after != State.STOPPED.value:
+        return Told("dock", {"docked": False})
     if after in RECORDING and before not in RECORDING:
         return Told("started", {"state": after, "reason": reason})
     if before in RECORDING and after not in RECORDING:

@@ -38,13 +38,15 @@ TRANSIENT = {0x80, 0x83, 0x91, 0x97}
 
 
 class Broker(NamedTuple):
-    """Where it is, and what a client says of itself."""
+    """Where it is, and what a client says of itself. Without `acknowledges` what comes is kept by
+    the broker for whoever connects next."""
 
     host: str
     port: int
     client_id: str
     keepalive_s: int = 60
     session_expiry_s: int = 3600
+    acknowledges: bool = True
 
 
 def tls_context(ca: Path, certificate: Path, key: Path) -> ssl.SSLContext:
@@ -213,6 +215,7 @@ class _Connection:
             reconnect_on_failure=False,
         )
         client.connect_timeout = HANDSHAKE_S
+        client.manual_ack_set(not broker.acknowledges)
         if self._tls is not None:
             client.tls_set_context(self._tls)
         if will is not None:

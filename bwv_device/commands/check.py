@@ -60,7 +60,7 @@ def command(
     The beeper sounds, the red light flashes. Exit code 16 where something is bad.
     """
     try:
-        from bwv_device.field_test import report
+        from bwv_device.field_test import broker, report
     except ImportError as error:
         raise MissingPartError(
             f"The field test needs {error.name}.", "pip install 'bwv-device[check]'"
@@ -86,6 +86,7 @@ def command(
             )
         if buttons:
             findings += _buttons(hardware, console)
+        findings.append(broker.look(settings, hardware.identity.device))
         loop.stop()
     if out is not None:
         report.write(out, findings, hardware.identity.device)

@@ -95,6 +95,7 @@ class Crew:
         until_s = time.monotonic() + DRAIN_S
         while self._waiting() and time.monotonic() < until_s:
             self.paced.run(0.5)
+        waiting = self._waiting()
         for camera in self.cameras:
             camera.stop()
         self.paced.run(2.0)
@@ -112,7 +113,7 @@ class Crew:
         return Told(
             sent,
             acknowledged,
-            self._waiting(),
+            waiting,
             sum(camera.outbox.fill().dropped for camera in self.cameras),
             sum(camera.link.connections for camera in self.cameras),
             sum(camera.boots for camera in self.cameras),

@@ -262,6 +262,30 @@ def test_a_camera_whose_keys_can_not_be_used_says_so(site: Site, tmp_path: Path)
     assert "mqtt.ca" in done.stderr
 
 
+def test_check_says_whether_the_broker_takes_the_camera(site: Site, tmp_path: Path) -> None:
+    from dataclasses import replace
+
+    from bwv_device.field_test import broker
+    from bwv_device.settings import Settings
+
+    files = keys.device_files(site.agency.files, "cam-4", HostEntropy(), FOUNDED)
+    for name, content in files.items():
+        (tmp_path / name).write_bytes(content)
+    base = Settings()
+    settings = replace(
+        base,
+        device=replace(base.device, key=str(tmp_path / keys.DEVICE_KEY),
+                       certificate=str(tmp_path / keys.DEVICE)),
+        mqtt=replace(base.mqtt, broker=HOST, port=site.broker.ports.cameras, ca=str(site.root)),
+    )  # fmt: skip
+    good = broker.look(settings, "cam-4")
+    assert (good.status.value, good.measured[:9]) == ("good", "connected")
+    away = replace(settings, mqtt=replace(settings.mqtt, port=1))
+    poor = broker.look(away, "cam-4")
+    assert (poor.status.value, "refused" in poor.measured) == ("poor", True)
+    assert broker.look(base, "cam-4").status.value == "not tested"
+
+
 def test_a_small_fleet_with_a_restart_loses_nothing() -> None:
     done = subprocess.run(
         [BWV_SIM, "fleet", "--devices", "5", "--seconds", "14", "--state-s", "2",
