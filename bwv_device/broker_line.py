@@ -27,8 +27,9 @@ from hal.ports import (
 
 # Messages under way at once.
 WINDOW = 16
-FIRST_WAIT_NS = SECOND_NS
-LONGEST_WAIT_NS = 300 * SECOND_NS
+# A broker makes some hundred TLS handshakes a second: thousands of cameras that lost it together
+# must spread themselves from the first attempt on.
+SHORTEST_WAIT_NS, FIRST_WAIT_NS, LONGEST_WAIT_NS = SECOND_NS, 8 * SECOND_NS, 300 * SECOND_NS
 # Longer than any backend tries to connect.
 CONNECT_NS = 40 * SECOND_NS
 # A message that so many connections in a row died with is not tried again.
@@ -208,9 +209,9 @@ class BrokerLine:
             return
         self._failures += 1
         self.on_trouble(reason)
-        longest_ns = min(LONGEST_WAIT_NS, FIRST_WAIT_NS << min(self._failures, 16))
+        longest_ns = min(LONGEST_WAIT_NS, FIRST_WAIT_NS << min(self._failures - 1, 16))
         drawn = int.from_bytes(self._entropy.token(4), "big")
-        wait_ns = longest_ns // 2 + longest_ns // 2 * drawn // 2**32
+        wait_ns = SHORTEST_WAIT_NS + (longest_ns - SHORTEST_WAIT_NS) * drawn // 2**32
         self._after("connect", wait_ns, self._connect)
 
     def _end(self, farewell: MqttMessage | None) -> None:

@@ -67,9 +67,12 @@ def said(done: Drilled) -> str:
             f"({done.mqtt_cpu_ms_per_camera_s:.2f} ms of it MQTT and TLS), "
             f"{done.kib_per_camera:.0f} KiB a camera",
             f"broker         {done.broker_cpu_percent:.1f} % of a core, "
-            f"{done.broker_kib_per_camera:.0f} KiB a camera",
+            f"{done.broker_kib_per_camera:.0f} KiB a camera, "
+            f"{done.connect_cpu_ms:.2f} ms CPU to take one in",
             f"pace           at worst {done.lag_ms:.0f} ms behind",
         ]
+        if done.restarts:
+            lines.append(f"restart        all are back after {done.back_s:.1f} s")
     if done.faults:
         lines.append(f"faults written {done.faults}")
     return "\n".join(lines)

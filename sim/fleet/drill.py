@@ -43,6 +43,8 @@ class Drilled:
     waiting: int = 0
     dropped: int = 0
     connections: int = 0
+    connect_cpu_ms: float = 0
+    back_s: float = 0
     recordings: int = 0
     rate_per_s: float = 0
     p50_ms: float = 0
@@ -101,6 +103,8 @@ class Drill:
             time.sleep(spread_s(self._orders.devices) / self._orders.speed + 4)
             _ask(told, "steady")
             done = Drilled(self._orders.devices, seconds)
+            done.connect_cpu_ms = 1000 * _broker(self.broker.pid)[0] / self._orders.devices
+            restarted_ns = 0
             began_s, cpu_s = time.monotonic(), _broker(self.broker.pid)[0]
             moments = sorted((at, what) for at, what in
                              ((restart_at_s, "restart"), (kill_at_s, "kill")) if at)  # fmt: skip
@@ -113,6 +117,7 @@ class Drill:
                 done.broker_cpu_percent = done.broker_cpu_percent or self._load(cpu_s, began_s)
                 if what == "restart":
                     self._restart()
+                    restarted_ns = time.monotonic_ns()
                     done.restarts += 1
                 else:
                     self._tell("the cameras' process is killed")
@@ -127,6 +132,8 @@ class Drill:
             self._tell("what waits goes out; the cameras stop")
             end: Told = _ask(told, "finish")
             crew.join(30)
+            if restarted_ns and not done.kills:
+                done.back_s = (end.last_connected_ns - restarted_ns) / 1e9
             heard.send("end")
             all_heard: HeardAll = heard.recv()
             ear.join(30)

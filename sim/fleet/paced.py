@@ -64,6 +64,7 @@ class PacedLink:
         self.acknowledged: set[tuple[str, int, int]] = set()
         self._tokens: dict[int, tuple[str, int, int]] = {}
         self.connections = 0
+        self.connected_ns = 0
 
     def open(self, will: MqttMessage, subscriptions: Sequence[str], listener: MqttListener) -> None:
         self._tokens.clear()
@@ -91,6 +92,7 @@ class _Ear:
 
     def connected(self) -> None:
         self._link.connections += 1
+        self._link.connected_ns = time.monotonic_ns()
         self._paced.post(self._listener.connected)
 
     def acknowledged(self, token: int) -> None:

@@ -317,9 +317,10 @@ def test_attempts_wait_longer_and_longer_and_not_all_at_once(camera: Make) -> No
 
     first, second = attempts("one"), attempts("two")
     waits = [b - a for a, b in pairwise(first)]
-    assert waits[0] < 4
-    assert 150 <= waits[-1] <= 300.1
-    assert len(first) < 40
+    assert waits[0] < 9
+    assert max(waits[-8:]) > 60
+    assert max(waits) <= 300.1
+    assert len(first) < 60
     assert first != second
 
 
