@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
 
-.PHONY: demo demo-s3 test coverage lint types check campaign bench ci rig-virtual rig rig-hardware arm64 pi lock diagram golden clean
+.PHONY: demo demo-s3 test coverage lint types check campaign bench ci fleet rig-virtual rig rig-hardware arm64 pi lock diagram golden clean
 
 demo: $(STAMP)
 	$(BIN)/bwv demo $(DEMO)
@@ -42,6 +42,12 @@ types: $(STAMP)
 ci: $(STAMP) rig-virtual
 	sh scripts/install-tools campaign
 	BWV_TOOLS=$(CURDIR)/.cache/tools $(BIN)/python -m benchmarks.campaign --sampled
+
+# Whole agents at a real mosquitto, with TLS; make fleet FLEET="--devices 1000 --restart-at 30".
+FLEET ?= --devices 100 --seconds 60
+fleet: $(STAMP)
+	sh scripts/install-tools
+	$(BIN)/bwv-sim fleet $(FLEET)
 
 # Real picamera2, libcamera, PortAudio and PyAudio without a Pi: root needed, two minutes.
 rig-virtual: $(STAMP)

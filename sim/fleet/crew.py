@@ -29,6 +29,7 @@ def spread_s(devices: int) -> float:
 
 SEED = "fleet"
 DRAIN_S = 40.0
+ALL = 1_000_000
 
 
 class Orders(NamedTuple):
@@ -98,9 +99,9 @@ class Crew:
         mqtt_cpu_s = self._thread_cpu_s() - self._mqtt_cpu_s
         rss_kib, lag_ns = _rss_kib(), self.paced.lag_ns
         until_s = time.monotonic() + DRAIN_S
-        while self._waiting() and time.monotonic() < until_s:
+        newest = [_newest_row(camera) for camera in self.cameras]
+        while (waiting := self._waiting(newest)) and time.monotonic() < until_s:
             self.paced.run(0.5)
-        waiting = self._waiting()
         for camera in self.cameras:
             camera.stop()
         self.paced.run(2.0)
@@ -133,8 +134,12 @@ class Crew:
             faults,
         )  # fmt: skip
 
-    def _waiting(self) -> int:
-        return sum(camera.outbox.fill().rows for camera in self.cameras)
+    def _waiting(self, newest: list[int]) -> int:
+        """Of the messages that waited then: new ones come all the time."""
+        return sum(
+            sum(item.row <= row for item in camera.outbox.after(0, ALL))
+            for camera, row in zip(self.cameras, newest, strict=True)
+        )
 
     def _thread_cpu_s(self) -> float:
         ident = self.thread.ident
@@ -158,6 +163,10 @@ def work(orders: Orders, broker: Mosquitto, pipe: Connection) -> None:
         pipe.send(answer)
         if order == "finish":
             return
+
+
+def _newest_row(camera: FleetCamera) -> int:
+    return max((item.row for item in camera.outbox.after(0, ALL)), default=0)
 
 
 def _lines(camera: FleetCamera) -> list[str]:
