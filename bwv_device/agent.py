@@ -15,19 +15,20 @@ from bwv_device.assignment import Assignments
 from bwv_device.body import BodyWatch
 from bwv_device.cues import Cues
 from bwv_device.delivery import Delivery
+from bwv_device.discretion import Discretion
 from bwv_device.evidence import age
 from bwv_device.evidence.recovery import Recovered
 from bwv_device.evidence.statement import Statement
 from bwv_device.gestures import Gesture, Gestures
 from bwv_device.journal import Journal
 from bwv_device.loop import Loop, Outcome
+from bwv_device.marking import Marking
 from bwv_device.messages import Light
 from bwv_device.power import Band
 from bwv_device.reach import Reach
 from bwv_device.recorder import Recorder
 from bwv_device.recording import Request
 from bwv_device.settings import Settings, seconds
-from bwv_device.snapshot import Snapshots
 from bwv_device.state import Action, Event, Ignored, Refusal, State, decide
 from bwv_device.storage import Room
 from bwv_device.telemetry import Status, Telemetry
@@ -92,7 +93,13 @@ class Agent:
         self.journal = Journal(board, loop, about)
         self.recorder = Recorder(board, loop, self.journal, settings, recipients)
         self.cues = Cues(board, loop, settings, self.journal.note)
-        self._snapshots = Snapshots(board, loop, self.journal, recipients)
+        self._marking = Marking(
+            board, loop, settings, self.journal, self.recorder, self.cues, recipients,
+            self._refuse_gesture,
+        )  # fmt: skip
+        self._discretion = Discretion(
+            loop, settings.policy, self.journal, self.recorder, self.cues, self._refuse_gesture
+        )
         self._body = BodyWatch(board, settings, self.journal.note, self.cues.alarm, self._spent)
         self.delivery = Delivery(board, loop, self.journal, settings.dock, roots)
         self.assignments = Assignments(board.identity.device, self.journal.note, roots)
@@ -109,12 +116,7 @@ class Agent:
         self._began_ns = 0
         self._stalled = False
         self._fault = False
-        self._muted = self._covert = False
-        self._pressed_ns: int | None = None
-        self._informed = True
         self._said_last = False
-        self._last_recording = ""
-        self._last_end_ns: int | None = None
         self._timers: dict[str, Timer] = {}
 
     # --- life ---------------------------------------------------------------------------------
@@ -127,11 +129,12 @@ class Agent:
         self.recorder.on_durable = self._durable
         self.recorder.on_fault = self._storage_fault
         self.recorder.on_ended = self._recording_ended
-        self.recorder.on_keyframe = self._keyframe
+        self.recorder.on_keyframe = self._marking.keyframe
+        self._discretion.on_change = self._show
         if self.telemetry:
             self.journal.on_line = self.telemetry.noted
         self._reach.start_recording = lambda: self.handle(Event.START, "command")
-        self._reach.last_recording = lambda: self._last_recording
+        self._reach.last_recording = lambda: self._marking.last_recording
         self._reach.on_officer = lambda: board.camera.caption(self._officer)
         self.delivery.on_time = self._time_told
         self.delivery.on_assignment = self._assigned
@@ -189,14 +192,14 @@ class Agent:
             self._cancel("post-event")
         elif action is Action.STOP:
             self.delivery.end()
-            self._end_covert()
+            self._discretion.leave()
             if self.recorder.recording is None and self.journal.usable:
                 self._write_stop()
         else:
             self._cancel("post-event")
             self.recorder.stop(reason)
             if action is not Action.FINISH:
-                self._end_covert()
+                self._discretion.leave()
             if action is Action.SETTLE_IN_DOCK and self.recorder.recording is None:
                 self._settle_in_dock()
 
@@ -204,24 +207,17 @@ class Agent:
         self.handle(Event.POST_EVENT_OVER, "stop")
 
     def _start_recording(self, trigger: str) -> None:
-        now_ns = self._loop.now_ns()
-        self._pressed_ns, self._informed = now_ns, False
+        self._marking.began()
         self.recorder.location = self._location()
-        self.recorder.start(Request(trigger, self._officer, now_ns))
+        self.recorder.start(Request(trigger, self._officer, self._loop.now_ns()))
         self.cues.begin()
         self._speak_notice()
-        public = self._settings.public
-        if public.reminder_after_s < public.informed_window_s:
-            self._after("inform", seconds(public.reminder_after_s), self._remind_to_inform)
 
     def _recording_ended(self, reason: str) -> None:
         if self.recorder.recording is None and self.state is not State.RECORDING:
             self.cues.end()
-        self._last_end_ns = self._loop.now_ns()
-        if self.state is not State.RECORDING:
-            self._cancel("inform")
-        if self._muted:
-            self._mute(False, "the recording ended")
+        self._marking.ended(others=self.state is State.RECORDING)
+        self._discretion.ended()
         if self.state is State.DOCKED:
             self._settle_in_dock()
         elif self.state is State.STOPPED:
@@ -275,15 +271,15 @@ class Agent:
         elif gesture is Gesture.RECORD_HOLD:
             self.handle(Event.STOP)
         elif gesture in (Gesture.RECORD_SINGLE, Gesture.MARKER_SINGLE):
-            self._mark()
+            self._marking.mark()
         elif gesture is Gesture.MARKER_DOUBLE:
-            self._snapshot()
+            self._marking.snapshot()
         elif gesture is Gesture.MARKER_HOLD:
-            self._flag()
+            self._marking.flag()
         elif gesture is Gesture.MARKER_TRIPLE:
-            self._mute(not self._muted)
+            self._discretion.switch_mute()
         elif gesture is Gesture.BOTH_HOLD:
-            self._go_covert(not self._covert)
+            self._discretion.switch_covert()
         else:
             self.journal.note("fault", part="button", reason=gesture.value)
 
@@ -292,81 +288,12 @@ class Agent:
         if edge.pressed and self.state is not State.STOPPED and self.recorder.recording is None:
             self.handle(Event.START, "trigger")
 
-    def _mark(self) -> None:
-        """The first single press says that those present were told; later ones mark a moment."""
-        recording = self.recorder.recording
-        if recording is None or self._pressed_ns is None:
-            return
-        now_ns = self._loop.now_ns()
-        window_ns = seconds(self._settings.public.informed_window_s)
-        informed = not self._informed and now_ns - self._pressed_ns <= window_ns
-        kind = "informed" if informed else "moment"
-        if informed:
-            self._informed = True
-            self._cancel("inform")
-        self.journal.note("marker", marker=kind, recording=recording.id, at_ns=now_ns)
-        self.cues.felt()
-
-    def _flag(self) -> None:
-        """Evidence: the recording in progress, or the one that ended just now."""
-        recording = self.recorder.recording
-        now_ns = self._loop.now_ns()
-        after_ns = seconds(self._settings.buttons.flag_after_s)
-        recent = self._last_end_ns is not None and now_ns - self._last_end_ns <= after_ns
-        name = recording.id if recording else self._last_recording if recent else ""
-        if not name:
-            self._refuse_gesture("flag", "there is no recording to flag")
-            return
-        self.journal.note("flag", recording=name)
-        self.cues.felt()
-
-    def _snapshot(self) -> None:
-        if self.recorder.recording is None:
-            self._refuse_gesture("snapshot", "it is not recording")
-            return
-        self._snapshots.want(self.recorder.recording)
-        self.cues.felt()
-
-    def _mute(self, on: bool, reason: str = "button") -> None:
-        if not self._settings.policy.mute:
-            self._refuse_gesture("mute", "policy forbids mute")
-            return
-        if on and self.recorder.recording is None:
-            self._refuse_gesture("mute", "it is not recording")
-            return
-        self._muted = on
-        self.recorder.mute.switch(on, self._loop.now_ns())
-        self.journal.note("mute", on=on, reason=reason)
-        self.cues.muted(on)
-
-    def _go_covert(self, on: bool, reason: str = "button") -> None:
-        if not self._settings.policy.covert:
-            self._refuse_gesture("covert", "policy forbids covert mode")
-            return
-        self._covert = on
-        self.journal.note("covert", on=on, reason=reason)
-        self.cues.covert(on)
-        self._cancel("covert")
-        if on:
-            limit_ns = seconds(self._settings.policy.covert_limit_min * 60)
-            self._after("covert", limit_ns, lambda: self._go_covert(False, "time limit"))
-        self._show()
-
-    def _end_covert(self) -> None:
-        if self._covert:
-            self._go_covert(False, "dock or shutdown")
-
     def _dock(self, docked: bool) -> None:
         self.handle(Event.DOCK if docked else Event.UNDOCK)
 
-    def _remind_to_inform(self) -> None:
-        if not self._informed and self.recorder.recording is not None:
-            self.cues.felt(patterns.INFORM)
-            self.journal.note("cue", vibration=patterns.INFORM.name)
-
     def _speak_notice(self) -> None:
         notice = self._settings.public.spoken_notice
-        if not notice or self._covert:
+        if not notice or self._discretion.covert:
             return
         speaker = self._board.speaker
 
@@ -420,9 +347,6 @@ class Agent:
                 self.recorder.interrupted()
             self._show()
         self._after("stall", STALL_NS, self._watch_pictures)
-
-    def _keyframe(self, unit: AccessUnit) -> None:
-        self._snapshots.keyframe(unit)
 
     def _durable(self, video_until_ns: int) -> None:
         self.cues.durable(video_until_ns)
@@ -489,9 +413,7 @@ class Agent:
         self.cues.refused()
 
     def _show(self) -> None:
-        recording = self.recorder.recording
-        if recording is not None:
-            self._last_recording = recording.id
+        self._marking.noticed()
         able = not self._unmet()
         self.cues.status(self.state, able=able, fault=self._fault, delivery=self.delivery.outcome)
         if self.telemetry:
