@@ -288,8 +288,8 @@ def test_check_says_whether_the_broker_takes_the_camera(site: Site, tmp_path: Pa
 
 def test_a_small_fleet_with_a_restart_loses_nothing() -> None:
     done = subprocess.run(
-        [BWV_SIM, "fleet", "--devices", "5", "--seconds", "14", "--state-s", "2",
-         "--restart-at", "5", "--json"],
+        [BWV_SIM, "fleet", "--devices", "5", "--seconds", "9", "--state-s", "2",
+         "--restart-at", "2", "--json"],
         capture_output=True, text=True, check=False, timeout=120,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr + done.stdout
