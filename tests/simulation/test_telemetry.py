@@ -387,7 +387,8 @@ def test_power_cuts_lose_no_event_that_was_in_the_outbox(make: Make, camera: Mak
 
 @pytest.mark.parametrize("hours", [3])
 def test_an_outage_of_hours(camera: Make, tmp_path: Path, hours: int) -> None:
-    """Bounded, recording untouched, drained in order. Twelve hours under the oracle: make campaign."""
+    """Bounded, recording untouched, drained in order. `make campaign` takes twelve hours, and the
+    oracle."""
     it = camera(
         mqtt={"broker": "bench", "outbox_messages": 1000, "outbox_kib": 256},
         video={"fps": 5, "bitrate_kbps": 200},
