@@ -16,11 +16,7 @@ from hal.ports import Board, HardwareError
 
 @contextmanager
 def at_the_broker(board: Board, settings: Settings) -> Iterator[Board]:
-    """The board with link and outbox; as it was where no broker is set. Raises `MissingPartError`
-    where keys can't be used."""
-    if not settings.mqtt.broker:
-        yield board
-        return
+    """The board with link and outbox. Raises `MissingPartError` where keys can't be used."""
     mqtt, thread = settings.mqtt, MqttThread()
     outbox = SqliteOutbox(Path(mqtt.outbox), mqtt.outbox_messages, mqtt.outbox_kib << 10)
     try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import sys
 import threading
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -16,7 +17,6 @@ from cryptography.x509.oid import NameOID
 from bwv_device import keys
 from bwv_device.agent import Agent
 from bwv_device.assignment import read_kept
-from bwv_device.brokers import at_the_broker
 from bwv_device.config import Loaded, load
 from bwv_device.errors import ConfigError, KeyFileError, MissingPartError
 from bwv_device.evidence.recovery import survey
@@ -60,7 +60,7 @@ def command(config_file: Path | None, board: str | None, seconds: float | None) 
     hardware = _at_the_dock(hardware, settings.dock)
     asked = settings.dock.store or settings.mqtt.broker
     roots = keys.load_certificates(Path(settings.dock.root)) if asked else []
-    with vault, at_the_broker(hardware, settings) as hardware:
+    with vault, _at_the_broker(hardware, settings) as hardware:
         loop = RealLoop(HostClock())
         agent = Agent(hardware, loop, settings, recipients, loaded.sha256, roots)
         restart = _Restart(loaded, settings, agent)
@@ -142,6 +142,15 @@ def _at_the_dock(board: Board, dock: Dock) -> Board:
         return board
     store = open_store(dock.store, Path(dock.credentials), dock.ca, dock.client_certificate)
     return replace(board, uplink=store)
+
+
+def _at_the_broker(board: Board, settings: Settings) -> AbstractContextManager[Board]:
+    """The board with its broker, where one is set: else nothing of MQTT is even loaded."""
+    if not settings.mqtt.broker:
+        return nullcontext(board)
+    from bwv_device.brokers import at_the_broker
+
+    return at_the_broker(board, settings)
 
 
 def _run_panel(panel: RealLoop, agent: RealLoop) -> None:
