@@ -12,12 +12,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from bwv_device.evidence import age, signature
+from bwv_device.evidence import age, signature, statement
 from bwv_device.evidence.ledger import START, Ledger
 from bwv_device.evidence.seal import CHUNK, NONCE, TAG, Seal
+from bwv_device.messages import COMMAND_PURPOSE
 from bwv_device.settings import Recording, Settings
 from hal.simulated.body import SeededEntropy
 from sim.agency import BenchAgency
+from sim.desk import command_key
 from sim.world import World, stub_media
 
 HERE = Path(__file__).parent
@@ -77,6 +79,57 @@ def lines() -> list[dict[str, Any]]:
     return [{"key_entropy": entropy.hex(), "line": line.decode("ascii")} for line in made]
 
 
+def commands() -> list[dict[str, Any]]:
+    """Payloads of a command topic (docs/mqtt.md, 5), and what a camera makes of each: "done", or why
+    it does nothing."""
+    agency, stranger = BenchAgency("vectors"), BenchAgency("stranger")
+    camera, now_s, known = agency.device.device, 1_772_438_400, 7
+    desk = command_key(agency)
+    fields: dict[str, Any] = {
+        "device": camera, "command": "locate", "arguments": {"seconds": 3}, "counter": 8,
+        "id": "vector-8", "issued_s": now_s - 5, "expires_s": now_s + 300,
+    }  # fmt: skip
+
+    def case(
+        name: str, expect: str, signer: Any = desk, error_ns: int = 10**9, **changed: Any
+    ) -> dict[str, Any]:
+        data = statement.make(signer, COMMAND_PURPOSE, {**fields, **changed})
+        return {
+            "name": name, "payload": data.decode("ascii"), "device": camera, "counter": known,
+            "utc_ns": now_s * 10**9, "error_ns": error_ns, "expect": expect,
+        }  # fmt: skip
+
+    good = case("a good one", "done")
+    changed = good["payload"].replace('"seconds":3', '"seconds":4')
+    return [
+        good,
+        case("mark takes no arguments", "done", command="mark", arguments={}),
+        case("an argument too many", "invalid", command="mark", arguments={"x": 1}),
+        case("out of bounds", "invalid", arguments={"seconds": 31}),
+        case("there is no such command", "invalid", command="stop", arguments={}),
+        case("the same counter again", "replayed", counter=known),
+        case("an older counter", "replayed", counter=1),
+        case("no counter", "malformed", counter="8"),
+        case("expired", "expired", expires_s=now_s),
+        case("expired by the latest time that it can be", "expired", error_ns=30 * 10**9,
+             expires_s=now_s + 20),
+        case("valid for too long", "expired", expires_s=now_s + 86_400),
+        case("issued in the future", "expired", issued_s=now_s + 200),
+        case("the camera does not know the minute", "no clock", error_ns=61 * 10**9),
+        case("for another camera", "foreign", device="cam-2"),
+        case("by an auditor", "forged", command_key(agency, "auditor")),
+        case("by the camera itself", "forged", agency.device),
+        case("by another agency", "forged", command_key(stranger)),
+        {**good, "name": "changed after it was signed", "payload": changed, "expect": "forged"},
+        {**good, "name": "something behind it", "payload": good["payload"] + "\n",
+         "expect": "malformed"},
+        {**good, "name": "no certificate", "payload": good["payload"].partition("\n")[0],
+         "expect": "malformed"},
+        {**good, "name": "too long", "payload": good["payload"] + "x" * 16_384,
+         "expect": "oversized"},
+    ]  # fmt: skip
+
+
 def vault() -> Iterator[tuple[str, bytes]]:
     """A whole small vault, file by file."""
     agency = BenchAgency("vectors")
@@ -94,7 +147,8 @@ def vault() -> Iterator[tuple[str, bytes]]:
 
 
 def main(folder: Path) -> None:
-    for name, content in (("sealed.json", sealed()), ("lines.json", lines())):
+    made = {"sealed.json": sealed(), "lines.json": lines(), "commands.json": commands()}
+    for name, content in made.items():
         (folder / name).write_text(json.dumps(content, indent=1) + "\n")
     for path, data in vault():
         target = folder / "vault" / path if path != "root.pem" else folder / path

@@ -10,23 +10,26 @@ from pathlib import Path
 import pytest
 from make_vectors import main, plaintext
 
-from bwv_device import keys
+from bwv_device import command_check, keys
 from bwv_device.errors import SealedFileError
 from bwv_device.evidence import age
 from bwv_device.evidence.ledger import parse_line
 from bwv_device.evidence.seal import Opener
+from bwv_device.evidence.statement import Statement
 from bwv_device.evidence.verify import verify
 from bwv_device.second_verifier import Judge, well_formed
+from hal.ports import UtcReading
 
 HERE = Path(__file__).parent
 SEALED = json.loads((HERE / "sealed.json").read_text())
 LINES = json.loads((HERE / "lines.json").read_text())
+COMMANDS = json.loads((HERE / "commands.json").read_text())
 
 
 def test_the_code_still_writes_the_vectors(tmp_path: Path) -> None:
     main(tmp_path)
     made = sorted(p.relative_to(tmp_path) for p in tmp_path.rglob("*") if p.is_file())
-    assert len(made) == 5
+    assert len(made) == 6
     for path in made:
         assert filecmp.cmp(tmp_path / path, HERE / path, shallow=False), f"{path} has changed"
 
@@ -51,6 +54,17 @@ def test_sealed_files(case: dict) -> None:
 
 def test_vectors_expect_failures_too() -> None:
     assert {case["expect"] for case in SEALED} == {"success", "cut", "refused"}
+
+
+@pytest.mark.parametrize("case", COMMANDS, ids=[case["name"] for case in COMMANDS])
+def test_commands(case: dict) -> None:
+    roots = keys.load_certificates(HERE / "root.pem")
+    outcome = command_check.read(case["payload"].encode(), case["device"], roots)
+    if isinstance(outcome, Statement):
+        now = UtcReading(case["utc_ns"], case["error_ns"], "ntp")
+        outcome = command_check.judge(outcome, case["counter"], now)
+    said = outcome.reason if isinstance(outcome, command_check.Refused) else "done"
+    assert said == case["expect"]
 
 
 @pytest.mark.parametrize("row", LINES)
