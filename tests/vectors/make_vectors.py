@@ -80,7 +80,7 @@ def lines() -> list[dict[str, Any]]:
 
 
 def commands() -> list[dict[str, Any]]:
-    """Payloads of a command topic (docs/mqtt.md, 5), and what a camera makes of each: "done", or why
+    """Payloads of a command topic (docs/mqtt.md, 5), what a camera makes of each: "done", or why
     it does nothing."""
     agency, stranger = BenchAgency("vectors"), BenchAgency("stranger")
     camera, now_s, known = agency.device.device, 1_772_438_400, 7
