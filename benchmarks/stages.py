@@ -121,7 +121,7 @@ def sampled() -> list[Stage]:
         _shifts(60, 5),
         Stage("planted", [Slice(f"planted {p}", planted_bug, (p, 0)) for p in PATCHES]),
         Stage("bit flips", [Slice(f"flips {n}", flips, (n, 8, 12_000)) for n in range(8)]),
-        Stage("fuzzed", [Slice(f"fuzzed {n}", fuzzed, (n, 7)) for n in fuzz.TARGET_NAMES]),
+        Stage("fuzzed", [Slice(f"fuzzed {n}", fuzzed, (n, 6)) for n in fuzz.TARGET_NAMES]),
         Stage("soak", [Slice("soak", soaked, (6.0,))]),
         Stage("outages", [Slice(f"outage {n}", outages, (n, 1.0)) for n in range(2)]),
         Stage("fleet", [Slice("fleet 100", fleet, (100, 120.0, 40.0, 80.0))], aside=True),

@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from bwv_device.evidence import statement
 from bwv_device.evidence.statement import StatementError
 from bwv_device.fleet.roster import NAME, Seen, is_signed
-from bwv_device.keys import chain_leads_to
+from bwv_device.keys import UNREADABLE_CERTIFICATE, chain_leads_to
 from hal.ports import SECOND_NS, Anchor
 
 EVERY_NS = 60 * SECOND_NS
@@ -99,10 +99,10 @@ def recorded(folder: Path, device: str, roots: Sequence[x509.Certificate]) -> Re
     try:
         head = kept["head"]
         chain = statement.chain_of(kept["certificate"].encode())
+        key = chain[0].public_key()
         times = (int(kept["utc_ms"]), int(kept["error_ms"]))
-    except (StatementError, KeyError, TypeError, AttributeError) as error:
+    except (StatementError, *UNREADABLE_CERTIFICATE, KeyError, AttributeError) as error:
         raise ValueError(f"the recorded head of {device} can't be read") from error
-    key = chain[0].public_key()
     of_agency = any(chain_leads_to(chain, root) for root in roots)
     if (
         not of_agency

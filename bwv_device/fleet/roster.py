@@ -20,7 +20,7 @@ from pydantic import TypeAdapter
 
 from bwv_device.evidence import signature, statement
 from bwv_device.evidence.statement import StatementError
-from bwv_device.keys import chain_leads_to
+from bwv_device.keys import UNREADABLE_CERTIFICATE, chain_leads_to
 from bwv_device.messages import Count, Health, Presence, State, head_statement
 from hal.ports import Anchor
 
@@ -155,13 +155,11 @@ class Roster:
         """The certificate by which its heads are judged: of this camera, and of this agency."""
         try:
             chain = statement.chain_of(pem)
-        except StatementError:
+            key = chain[0].public_key()
+            subject = chain[0].subject.get_attributes_for_oid(NameOID.COMMON_NAME)
+        except (StatementError, *UNREADABLE_CERTIFICATE):
             return self._reject("malformed")
-        names = [
-            str(name.value)
-            for name in chain[0].subject.get_attributes_for_oid(NameOID.COMMON_NAME)
-        ] if chain else []  # fmt: skip
-        key = chain[0].public_key() if chain else None
+        names = [str(name.value) for name in subject]
         leads = any(chain_leads_to(chain, root) for root in self._roots)
         if names != [seen.device] or not leads or not isinstance(key, ec.EllipticCurvePublicKey):
             return self._reject("another agency's certificate")

@@ -10,10 +10,12 @@ from pathlib import Path
 from targets import agency
 
 from bwv_device.evidence.seal import Opener
+from bwv_device.fleet.desk import command_statement
 from hal.ports import AccessUnit, Track
 from hal.rpi import wire
 from sim.camera import make_camera
 from sim.custody import BenchCustody
+from sim.desk import command_key
 
 CORPUS = Path(__file__).parent / "corpus"
 
@@ -47,6 +49,7 @@ def main() -> None:
     _put("anchor", head=b'{"device":"a","boot":1,"number":2,"digest":"00"}')
     _put("wire", units=_units(first), words=wire.message(wire.Kind.LOST, {"units": 3}))
     _put_dock()
+    _put_fleet()
     scenarios = Path(str(resources.files("sim").joinpath("scenarios")))
     _put("scenario", **{path.stem: path.read_bytes() for path in scenarios.glob("*.toml")})
 
@@ -55,6 +58,28 @@ def _units(picture: bytes) -> bytes:
     """What a capture process sends."""
     units = [AccessUnit(Track.VIDEO, n, 33_000_000, n == 0, picture[:60]) for n in range(3)]
     return wire.units(units)
+
+
+def _put_fleet() -> None:
+    """What a desk and a camera say to each other, and packets of a broker."""
+    camera = make_camera(agency(), mqtt={"broker": "bench"})
+    camera.world.run(seconds=3)
+    camera.press_twice()
+    camera.world.run(seconds=12)
+    prefix = "bwv/v1/example-agency/bench-camera-1/"
+    said = camera.world.broker.retained
+    leaves = ("identity", "presence", "state", "health")
+    texts = [f"{leaf}\n".encode() + said[prefix + leaf] for leaf in leaves]
+    _put("roster", **{f"real-{n}-{leaves[n]}": text for n, text in enumerate(texts)})
+    desk, now_s = command_key(agency()), 1_772_438_400
+    for name, table in (("locate", {"seconds": 3}), ("hold", {"recording": ""})):
+        good = command_statement(desk, "bench-camera-1", name, table, 5, "x", 60, now_s)
+        _put("command", **{f"good-{name}": good})
+    publish = b"\x00\x01A\x00payload"
+    _put("mqtt", connack=b"\x20\x03\x00\x00\x00", puback=b"\x40\x02\x00\x01",
+         publish=b"\x30" + bytes([len(publish)]) + publish,
+         disconnect=b"\xe0\x02\x8e\x00",
+         suback=b"\x20\x03\x00\x00\x00\x90\x04\x00\x01\x00\x01")  # fmt: skip
 
 
 def _put_dock() -> None:

@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import contextlib
 import io
+import socket
 import struct
 import tempfile
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
-from bwv_device import config, keys
+from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
+
+from bwv_device import command_check, config, keys
 from bwv_device.custody.index import Index
 from bwv_device.custody.intake import well_formed
 from bwv_device.custody.ledger import CustodyLedger
@@ -24,10 +27,14 @@ from bwv_device.evidence.fmp4_reader import fragments, read_init, units
 from bwv_device.evidence.ledger import parse_line
 from bwv_device.evidence.recovery import survey
 from bwv_device.evidence.seal import Opener
+from bwv_device.evidence.statement import Statement
 from bwv_device.evidence.verify import parse_anchor, verify
+from bwv_device.fleet import table
+from bwv_device.fleet.roster import FORKED, Roster
 from bwv_device.second_verifier import Judge
 from hal.host import HostClock
-from hal.ports import Track
+from hal.network import _Client as Client
+from hal.ports import Track, UtcReading
 from hal.rpi import wire
 from hal.simulated.disk import SimulatedDisk
 from hal.simulated.store import MemoryStore
@@ -167,7 +174,71 @@ def fuzz_wire(data: bytes) -> None:
                 _ = message.fields
 
 
+def fuzz_command(data: bytes) -> None:
+    """Nothing but the desk's own, unchanged words may be accepted."""
+    read = command_check.read(data, "bench-camera-1", [agency().root])
+    if isinstance(read, Statement):
+        command_check.judge(read, 0, UtcReading(1_772_438_400 * 10**9, 10**9, "ntp"))
+        if data not in signed_commands():
+            raise FindingError("a command that the desk did not sign was accepted")
+
+
+@cache
+def signed_commands() -> frozenset[bytes]:
+    folder = Path(__file__).parent / "corpus" / "command"
+    return frozenset(path.read_bytes() for path in folder.glob("good*"))
+
+
+def fuzz_roster(data: bytes) -> None:
+    """A desk's roster: the topic's end, LF, the payload. No ledger may seem to fork."""
+    leaf, _, payload = data.partition(b"\n")
+    roster = Roster([agency().root])
+    for name, kept in roster_start():
+        roster.feed(name, kept, 0)
+    for prefix in ("bench-camera-1", "another"):
+        topic = f"bwv/v1/example-agency/{prefix}/{leaf.decode('latin-1')}"
+        roster.feed(topic, payload, 1)
+        roster.feed(topic, payload, 2)
+    for seen in roster.cameras.values():
+        row = table.row(seen, 3)
+        table.troubles(row)
+        table.render([row], 1, "")
+        if seen.ledger == FORKED:
+            raise FindingError("a fork that nobody signed")
+
+
+@cache
+def roster_start() -> tuple[tuple[str, bytes], ...]:
+    folder = Path(__file__).parent / "corpus" / "roster"
+    start = [path.read_bytes().partition(b"\n") for path in sorted(folder.glob("real*"))]
+    return tuple((f"bwv/v1/example-agency/bench-camera-1/{leaf.decode()}", payload)
+                 for leaf, _, payload in start)  # fmt: skip
+
+
+def fuzz_mqtt(data: bytes) -> None:
+    """What a hostile broker sends: paho in our connection. Bounded, and any error is `OSError` or
+    such that ends one connection; a hang would be noticed."""
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        client = Client(CallbackAPIVersion.VERSION2, protocol=MQTTProtocolVersion.MQTTv5,
+                        client_id="fuzzed", reconnect_on_failure=False)  # fmt: skip
+        client.on_message = lambda *_: None
+        client._sock = ours
+        ours.setblocking(False)
+        client._state = 1
+        theirs.sendall(data[:30_000])
+        theirs.shutdown(socket.SHUT_WR)
+        # Whatever is raised is caught by `hal.network`; here only what can't be is let through.
+        with contextlib.suppress(Exception):
+            for _ in range(2000):
+                if client.loop_read() != 0:
+                    break
+
+
 TARGETS: dict[str, Callable[[bytes], None]] = {
+    "command": fuzz_command,
+    "roster": fuzz_roster,
+    "mqtt": fuzz_mqtt,
     "anchor": fuzz_anchor,
     "canonical": fuzz_canonical,
     "config": fuzz_config,
