@@ -133,6 +133,7 @@ class Agent:
         self._discretion.on_change = self._show
         if self.telemetry:
             self.journal.on_line = self.telemetry.noted
+            self._reach.submit = self.telemetry.submit
         self._reach.start_recording = lambda: self.handle(Event.START, "command")
         self._reach.last_recording = lambda: self._marking.last_recording
         self._reach.on_officer = lambda: board.camera.caption(self._officer)

@@ -24,6 +24,7 @@ class Assignments:
         self._device, self._note, self._roots = device, note, roots
         self.version = 0
         self.officer = ""
+        self._issued: tuple[Statement, str] | None = None
         self.settings: dict[str, Any] = {}
         self.on_settings: Callable[[dict[str, Any]], None] = lambda settings: None
 
@@ -44,22 +45,26 @@ class Assignments:
 
     def issue(self, said: Statement, officer: str) -> None:
         """A command says who wears the camera, until the next assignment."""
-        self.officer = officer
+        self._issue(said, officer)
         self._note("officer", statement=said.text, certificate=said.certificate)
 
     def remember(
         self, kept: Mapping[str, str] | None, officer: Mapping[str, str] | None = None
     ) -> None:
-        """What an earlier boot wrote. Checked again: a card can be written by anybody."""
+        """What earlier boots wrote, and recovery has written again. Checked: a card can be written
+        by anybody."""
+        issued = self._issued
         self._remember_assignment(kept)
         if officer is None:
+            if issued is not None:  # of this process, and not in the ledger that was opened anew
+                self.issue(*issued)
             return
         try:
             said = read_issued(officer, self._device, self._roots)
         except StatementError as error:
             self._note("fault", part="assignment", reason=f"the officer in the ledger {error}")
             return
-        self.issue(said, str(said.fields["arguments"]["officer"]))
+        self._issue(said, str(said.fields["arguments"]["officer"]))
 
     def _remember_assignment(self, kept: Mapping[str, str] | None) -> None:
         if kept is None:
@@ -71,9 +76,12 @@ class Assignments:
             return
         if int(said.fields["version"]) >= self.version:
             self._adopt(said)
-        self._note("assignment", statement=said.text, certificate=said.certificate)
+
+    def _issue(self, said: Statement, officer: str) -> None:
+        self.officer, self._issued = officer, (said, officer)
 
     def _adopt(self, said: Statement) -> None:
+        self._issued = None
         self.version = int(said.fields["version"])
         self.officer = str(said.fields["officer"])
         self.settings = dict(said.fields["settings"])

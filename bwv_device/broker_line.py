@@ -176,6 +176,8 @@ class BrokerLine:
         self._pump()
 
     def say_birth(self) -> None:
+        if not self.up or any(token < 0 for token in self._under_way):
+            return
         for number, message in enumerate(self.greeting(self.session).birth, 1):
             self._send(-number, message)
 
@@ -192,7 +194,6 @@ class BrokerLine:
         """A broker that is full is tried again later; what it will never take is let go."""
         self.on_trouble(f"the broker refuses a message: {reason}")
         if not final:
-            self._carries = False
             self.lost(reason)
         elif token > 0:
             self.dropped += 1

@@ -23,6 +23,8 @@ LIFETIME_S = 86_400
 # A camera that does not know the minute can't say what has expired.
 CLOCK_ERROR_NS = 60 * SECOND_NS
 AHEAD_S = 120
+# Desks count in milliseconds since 1970: none may use counters up.
+COUNTER_AHEAD_MS = 86_400_000
 ID = re.compile(r"[A-Za-z0-9-]{1,64}")
 RECORDING = re.compile(r"(\d{8}-\d{4})?")
 FIELDS = {
@@ -85,6 +87,8 @@ def judge(said: Statement, counter: int, now: UtcReading) -> Checked | Refused:
         return Refused("malformed")
     if told["counter"] <= counter:
         return Refused("replayed")
+    if now.source != "none" and told["counter"] > _latest_ms(now) + COUNTER_AHEAD_MS:
+        return Refused("ahead")  # it would be the last that this camera ever obeys
     about = (told["counter"], told["id"], told["command"][:32])
     if now.source == "none" or now.error_ns > CLOCK_ERROR_NS:
         return Refused("no clock", *about)
@@ -94,6 +98,10 @@ def judge(said: Statement, counter: int, now: UtcReading) -> Checked | Refused:
     if arguments is None:
         return Refused("invalid", *about)
     return Checked(told["command"], arguments, told["counter"], told["id"], said)
+
+
+def _latest_ms(now: UtcReading) -> int:
+    return (now.utc_ns + now.error_ns) // 1_000_000
 
 
 def _expired(issued_s: int, expires_s: int, now: UtcReading) -> bool:

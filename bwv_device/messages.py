@@ -20,7 +20,8 @@ VERSION = "v1"
 HEAD_PURPOSE = "bwv head v1"
 COMMAND_PURPOSE = "bwv command v1"
 
-Count = Annotated[int, Interval(ge=0)]
+Count = Annotated[int, Interval(ge=0, le=2**63 - 1)]
+Moment = Annotated[int, Interval(ge=-(2**63), le=2**63 - 1)]
 Digest = Annotated[str, Len(64, 64)]
 Clock = Literal["none", "rtc", "ntp", "store"]
 
@@ -41,12 +42,15 @@ class Presence:
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """The end of the ledger; r and s of the device key over it, 64 bytes in hex."""
+    """The end of the ledger, and when that was so by the camera's clock; r and s of the device key
+    over it, 64 bytes in hex."""
 
     device: str
     boot: Count
     number: Count
     digest: Digest
+    utc_ms: Moment
+    error_ms: Count
     signature: Annotated[str, Len(128, 128)]
 
 
@@ -83,7 +87,7 @@ class Undelivered:
 
     files: Count
     oldest: str = ""
-    oldest_utc_ms: int | None = None
+    oldest_utc_ms: Moment | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +97,7 @@ class State:
     boot: Count
     number: Count
     session: Count
-    utc_ms: int
+    utc_ms: Moment
     error_ms: Count
     clock: Clock
     state: str
@@ -117,7 +121,7 @@ class Event:
 
     boot: Count
     number: Count
-    utc_ms: int
+    utc_ms: Moment
     error_ms: Count
     clock: Clock
     kind: Literal["started", "stopped", "marker", "fault", "refused", "warning", "dock", "receipt"]
@@ -132,12 +136,12 @@ class Health:
     boot: Count
     number: Count
     session: Count
-    utc_ms: int
+    utc_ms: Moment
     error_ms: Count
     clock: Clock
     uptime_s: Count
     undervoltage: bool
-    temperature_c: int | None
+    temperature_c: Moment | None
     waiting: Count
     waiting_bytes: Count
     dropped: Count
@@ -152,7 +156,7 @@ class Reply:
 
     boot: Count
     number: Count
-    utc_ms: int
+    utc_ms: Moment
     error_ms: Count
     clock: Clock
     id: str
@@ -269,6 +273,7 @@ class Topics:
         return MqttMessage(self[leaf], payload, retain, attributes)
 
 
-def head_statement(anchor: Anchor) -> bytes:
+def head_statement(anchor: Anchor, utc_ms: int, error_ms: int) -> bytes:
     """What the device key signs."""
-    return canonical.encode({**anchor._asdict(), "purpose": HEAD_PURPOSE})
+    when = {"utc_ms": utc_ms, "error_ms": error_ms}
+    return canonical.encode({**anchor._asdict(), **when, "purpose": HEAD_PURPOSE})

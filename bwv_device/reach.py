@@ -9,7 +9,7 @@ from bwv_device.cues import Cues
 from bwv_device.evidence.statement import Statement
 from bwv_device.evidence.vault import FOOTAGE
 from bwv_device.journal import Journal
-from bwv_device.loop import Loop, Outcome
+from bwv_device.loop import Done, Job, Loop, Outcome
 from bwv_device.recorder import Recorder
 from bwv_device.settings import Policy
 from hal.ports import Board
@@ -34,6 +34,7 @@ class Reach:
         self.start_recording: Callable[[], list[str]] = list
         self.last_recording: Callable[[], str] = str
         self.on_officer: Callable[[], None] = lambda: None
+        self.submit: Callable[[Job, Done], None] = loop.lane("telemetry").submit
 
     def locate(self, duration_s: int) -> list[str]:
         """Not in covert mode: whoever ordered that one did not want to be found."""
@@ -69,7 +70,7 @@ class Reach:
                 self._journal.note("flag", recording=name, by="command")
                 done([])
 
-        self._loop.lane("telemetry").submit(lambda: disk.names(FOOTAGE), looked)
+        self.submit(lambda: disk.names(FOOTAGE), looked)
 
     def assign(self, said: Statement, officer: str) -> list[str]:
         if self._recorder.recording is not None:

@@ -141,18 +141,23 @@ class Remote:
             if outcome.error is not None:
                 self._answer(command, "failed", ["the ledger can't be written"])
             else:
-                self._department.run(lambda: self._carry_out(command))
+                self._carry_out(command)
 
         self._journal.submit(lambda vault: vault.note("command", t_ns, fields), written)
 
     def _carry_out(self, command: Checked) -> None:
+        """What hands do is the evidence path's: an error there ends the process, as after a press.
+        Only what is said of it is this department's."""
         arguments, hands = command.arguments, self._hands
 
         def done(unmet: list[str]) -> None:
             self._answer(command, "refused" if unmet else "done", unmet)
 
         if report := self._reports.get(command.name):
-            report(lambda result: self._answer(command, "done", [], result))
+            ask = report
+            self._department.run(
+                lambda: ask(lambda result: self._answer(command, "done", [], result))
+            )
         elif isinstance(arguments, Locate):
             done(hands.locate(arguments.seconds))
         elif isinstance(arguments, Hold):
@@ -173,5 +178,5 @@ class Remote:
     ) -> None:
         fields = {"counter": command.counter, "command": command.name, "outcome": outcome}
         self._journal.note("answer", **fields, reasons=reasons)
-        about = (command.id, command.counter, command.name)
-        self._reply(Answer(*about, outcome, reasons, result or {}))
+        answer = Answer(command.id, command.counter, command.name, outcome, reasons, result or {})
+        self._department.run(lambda: self._reply(answer))

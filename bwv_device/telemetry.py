@@ -37,12 +37,13 @@ from bwv_device.power import Band
 from bwv_device.remote import Answer, Hands, Remote
 from bwv_device.settings import Settings, seconds
 from bwv_device.storage import Room
-from hal.ports import SECOND_NS, Anchor, Board, MqttMessage, PowerReading, Timer
+from hal.ports import SECOND_NS, Anchor, Board, MqttMessage, PowerReading, Timer, UtcReading
 
 # Changes come in groups; more than one state a second helps nobody.
 CHANGE_NS = SECOND_NS
 RESTART_NS = 60 * SECOND_NS
 LOOK_NS = SECOND_NS // 20
+CONTRADICT_NS = 5 * SECOND_NS
 FAULTS = 16
 
 
@@ -81,6 +82,7 @@ class Telemetry:
         self._journal, self._status, self._config_sha256 = journal, status, config_sha256
         self._department = Department(loop, "telemetry", self._failed)
         self._device = board.identity.device
+        self.submit = self._department.submit
         self._topics = Topics(settings.device.agency, self._device)
         self._began_ns = loop.now_ns()
         self._boot = 0
@@ -115,10 +117,17 @@ class Telemetry:
     def noted(self, kind: str, fields: dict[str, Any], anchor: Anchor) -> None:
         """A line of the ledger is durable."""
         self._anchor = anchor
-        if self._suspended:
-            return  # else the line that says so would be the next error
-        if event := events.told(kind, fields):
-            self._department.run(lambda: self._tell_event(event, anchor.number))
+        self._department.run(lambda: self._noted(kind, fields, anchor.number))
+
+    def _noted(self, kind: str, fields: dict[str, Any], number: int) -> None:
+        event = events.told(kind, fields)
+        if event is None:
+            return
+        if self._suspended:  # else the line that says so would be the next error
+            self._numbers["event"] = self._numbers.get("event", 0) + 1
+            self._line.dropped += 1
+            return
+        self._tell_event(event, number)
 
     def say_last(self, done: Callable[[], None]) -> None:
         """What is so in the end goes out, where there is a line. `done` may come late, or never:
@@ -162,6 +171,7 @@ class Telemetry:
         self._journal.note("fault", part="telemetry", reason=reason[:200])
         old, self._line = self._line, self._new_line()
         self._line.session = old.session + 1
+        self._line.connections, self._line.dropped = old.connections, old.dropped
         old.abandon()
         self._board.mqtt.close()
         self._later("restart", RESTART_NS, self._restart)
@@ -209,10 +219,15 @@ class Telemetry:
 
     def _received(self, topic: str, payload: bytes) -> None:
         if topic == self._topics["presence"]:
-            if b'"online":false' in payload:  # an old will came late
-                self._line.say_birth()
+            # An old will came late. Whoever owns the broker could say so all day.
+            if b'"online":false' in payload and "contradict" not in self._timers:
+                self._later("contradict", CONTRADICT_NS, self._contradict)
         elif topic == self._topics["command"]:
             self.remote.take(payload)
+
+    def _contradict(self) -> None:
+        self._timers.pop("contradict", None)
+        self._line.say_birth()
 
     # --- state --------------------------------------------------------------------------------
 
@@ -286,8 +301,9 @@ class Telemetry:
         """Signed by the device key: a broker can't invent one."""
         if anchor is None:
             return None
-        signed = signature.from_der(self._board.identity.sign(head_statement(anchor)))
-        return Head(*anchor, signed.hex())
+        when = _milliseconds(self._board.clock.utc())
+        signed = signature.from_der(self._board.identity.sign(head_statement(anchor, *when)))
+        return Head(*anchor, *when, signed.hex())
 
     def _undelivered(self) -> Undelivered:
         """Looks the oldest up only when it is another one."""
@@ -358,13 +374,9 @@ class Telemetry:
     def _stamp(self, leaf: str) -> dict[str, Any]:
         number = self._numbers[leaf] = self._numbers.get(leaf, 0) + 1
         reading = self._board.clock.utc()
-        return {
-            "boot": self._boot,
-            "number": number,
-            "utc_ms": reading.utc_ns // 1_000_000,
-            "error_ms": -(-reading.error_ns // 1_000_000),
-            "clock": reading.source,
-        }
+        utc_ms, error_ms = _milliseconds(reading)
+        when = {"utc_ms": utc_ms, "error_ms": error_ms, "clock": reading.source}
+        return {"boot": self._boot, "number": number, **when}
 
     def _soon(self, name: str, wait_ns: int, callback: Callable[[], None]) -> None:
         """Not later than in `wait_ns`; what is planned for sooner stays."""
@@ -379,6 +391,11 @@ class Telemetry:
             timer.cancel()
         due_ns = self._due_ns[name] = self._loop.now_ns() + wait_ns
         self._timers[name] = self._loop.call_at(due_ns, lambda: self._department.run(callback))
+
+
+def _milliseconds(reading: UtcReading) -> tuple[int, int]:
+    """Wall clock and error; the error never comes out smaller."""
+    return reading.utc_ns // 1_000_000, -(-reading.error_ns // 1_000_000)
 
 
 def _name(band: Band | Room) -> Any:

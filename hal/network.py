@@ -31,6 +31,8 @@ from hal.ports import HardwareError, MqttListener, MqttMessage
 PACKET_LIMIT = 32_768
 # Orders that wait for the thread; the agent has a few messages under way at most.
 ORDER_LIMIT = 4096
+# Messages either way that are under way at most.
+QUEUE_LIMIT = 256
 HANDSHAKE_S = 10.0
 CHECK_S = 1.0
 # MQTT 5, 3.4.2.1: what may go better later. All else is final.
@@ -81,6 +83,12 @@ class _Client(paho.Client):
             raise OversizedPacketError(f"the broker sends {bufsize} bytes at once")
         return super()._sock_recv(bufsize)
 
+    def _handle_publish(self) -> MQTTErrorCode:
+        """QoS 2 was never asked for, and paho would keep its messages until they are released."""
+        if self._in_packet["command"] & 0x06 == 0x04:
+            raise OversizedPacketError("the broker sends QoS 2, which nobody subscribed to")
+        return super()._handle_publish()
+
 
 class MqttThread:
     """Drives links until `close`."""
@@ -102,9 +110,9 @@ class MqttThread:
         """Of the thread, for those who measure it."""
         return self._thread.ident
 
-    def order(self, what: Callable[[], None]) -> bool:
+    def order(self, what: Callable[[], None], *, always: bool = False) -> bool:
         """From any thread. False at the limit."""
-        if len(self._orders) >= ORDER_LIMIT:
+        if len(self._orders) >= ORDER_LIMIT and not always:
             return False
         self._orders.append(what)
         with contextlib.suppress(OSError):
@@ -181,7 +189,7 @@ class PahoLink:
         connection, self._connection = self._connection, None
         if connection:
             connection.listener = None
-            self._thread.order(lambda: connection.end(farewell))
+            self._thread.order(lambda: connection.end(farewell), always=True)
 
 
 class _Connection:
@@ -201,7 +209,7 @@ class _Connection:
         self._socket: Any = None
         self._tokens: dict[int, int] = {}
         self._subscriptions: tuple[str, ...] = ()
-        self._has_will = False
+        self._has_will = self._welcomed = False
 
     def begin(self, will: MqttMessage | None, subscriptions: tuple[str, ...]) -> None:
         if self.listener is None:
@@ -215,6 +223,7 @@ class _Connection:
             reconnect_on_failure=False,
         )
         client.connect_timeout = HANDSHAKE_S
+        client.max_queued_messages_set(QUEUE_LIMIT)
         client.manual_ack_set(not broker.acknowledges)
         if self._tls is not None:
             client.tls_set_context(self._tls)
@@ -224,6 +233,7 @@ class _Connection:
         client.on_connect = self._on_connect
         client.on_publish = self._on_publish
         client.on_message = self._on_message
+        client.on_subscribe = self._on_subscribe
         client.on_disconnect = self._on_disconnect
         client.on_socket_register_write = lambda *_: self._want_write(True)
         client.on_socket_unregister_write = lambda *_: self._want_write(False)
@@ -231,6 +241,7 @@ class _Connection:
         properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
         properties.SessionExpiryInterval = broker.session_expiry_s
         properties.MaximumPacketSize = PACKET_LIMIT
+        properties.ReceiveMaximum = QUEUE_LIMIT
 
         def connect() -> None:
             client.connect(
@@ -321,8 +332,11 @@ class _Connection:
     def _on_connect(self, client: Any, _data: Any, _flags: Any, reason: Any, _more: Any) -> None:
         if reason.is_failure:
             # After this callback paho itself ends the connection.
-            self._thread.order(lambda: self._lost(f"refused: {reason}"))
+            self._thread.order(lambda: self._lost(f"refused: {reason}"), always=True)
             return
+        if self._welcomed:
+            return  # a broker that says so twice
+        self._welcomed = True
         if self._subscriptions:
             wanted = [(topic, SubscribeOptions(1)) for topic in self._subscriptions]
             self._thread.order(lambda: self._guarded(lambda: client.subscribe(wanted)))
@@ -342,8 +356,13 @@ class _Connection:
         if self.listener is not None:
             self.listener.received(message.topic, message.payload)
 
+    def _on_subscribe(self, _client: Any, _data: Any, _mid: int, reasons: Any, _more: Any) -> None:
+        refused = [str(reason) for reason in reasons if reason.is_failure]
+        if refused and self.listener is not None:
+            self.listener.refused(0, f"a subscription: {refused[0]}", final=True)
+
     def _on_disconnect(self, _c: Any, _d: Any, _flags: Any, reason: Any, _more: Any) -> None:
-        self._thread.order(lambda: self._lost(str(reason)))
+        self._thread.order(lambda: self._lost(str(reason)), always=True)
 
 
 def _properties(message: MqttMessage) -> Properties | None:

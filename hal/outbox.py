@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import sqlite3
+import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -37,6 +38,7 @@ class SqliteOutbox:
         self._dropped = 0
         self._rows = self._bytes = 0
         self._file: sqlite3.Connection | None = None
+        self._lock, self._closed = threading.Lock(), False
 
     def put(self, items: Sequence[Outgoing]) -> None:
         with self._told():
@@ -71,16 +73,7 @@ class SqliteOutbox:
                 "WHERE row > ? ORDER BY row LIMIT ?",
                 (row, limit),
             )
-            return [
-                Waiting(
-                    number,
-                    MqttMessage(
-                        topic, payload, bool(retain),
-                        tuple((name, value) for name, value in json.loads(attributes)),
-                    ),
-                )
-                for number, topic, payload, retain, attributes in found
-            ]  # fmt: skip
+            return [_waiting(*columns) for columns in found]
 
     def remove(self, rows: Sequence[int]) -> None:
         with self._told():
@@ -97,22 +90,32 @@ class SqliteOutbox:
             return OutboxFill(self._rows, self._bytes, self._dropped)
 
     def close(self) -> None:
-        if self._file is not None:
-            self._file.close()
-            self._file = None
+        """Behind whatever is under way; what comes later is an `OSError`."""
+        with self._lock:
+            self._closed = True
+            self._let_go()
 
     # --- inside -------------------------------------------------------------------------------
 
     @contextlib.contextmanager
     def _told(self) -> Iterator[None]:
-        """As `OSError`. A damaged file is set aside, and the next call begins a new one."""
-        try:
-            yield
-        except (sqlite3.Error, ValueError, TypeError) as error:
-            if _is_damage(error):
-                self.close()
-                self._set_aside()
-            raise OSError(f"the outbox: {error}") from error
+        """One at a time; errors as `OSError`. A damaged file is set aside, and the next call begins
+        a new one."""
+        with self._lock:
+            if self._closed:
+                raise OSError("the outbox is closed")
+            try:
+                yield
+            except sqlite3.Error as error:
+                if _is_damage(error):
+                    self._let_go()
+                    self._set_aside()
+                raise OSError(f"the outbox: {error}") from error
+
+    def _let_go(self) -> None:
+        if self._file is not None:
+            self._file.close()
+            self._file = None
 
     def _opened(self) -> sqlite3.Connection:
         if self._file is None:
@@ -153,8 +156,18 @@ class SqliteOutbox:
             path.with_name(path.name + tail).unlink(missing_ok=True)
 
 
-def _is_damage(error: Exception) -> bool:
-    """Whether the file is to blame, not the disk below it or its permissions."""
+def _waiting(row: int, topic: str, payload: bytes, retain: int, attributes: str) -> Waiting:
+    try:
+        pairs = tuple((str(name), str(value)) for name, value in json.loads(attributes))
+        return Waiting(row, MqttMessage(str(topic), bytes(payload), bool(retain), pairs))
+    except (ValueError, TypeError) as error:
+        raise sqlite3.DatabaseError(f"row {row} can't be read") from error
+
+
+def _is_damage(error: sqlite3.Error) -> bool:
+    """Whether the file is to blame, not the disk below it, its permissions, or we."""
+    if isinstance(error, (sqlite3.ProgrammingError, sqlite3.InterfaceError)):
+        return False
     name = str(getattr(error, "sqlite_errorname", ""))
     return not name.startswith(DISK_TROUBLES)
 

@@ -166,8 +166,8 @@ def _said_over_mqtt(
     time = docking["time"]
     docked_ms, error_ms = time["utc_ns"] // 1_000_000, time["error_ns"] // 1_000_000
     anchor = said.anchor
-    if said.utc_ms - said.error_ms > docked_ms + error_ms:
-        return []  # said later, by the camera's own clock
+    if said.utc_ms + said.error_ms > docked_ms - error_ms and anchor.boot >= docking["boot"]:
+        return []  # said later, or it can't be told: the next docking is held against it
     if anchor.boot > docking["boot"]:
         raise ValueError(
             f"the camera is behind what it said over MQTT (boot {anchor.boot}, line "

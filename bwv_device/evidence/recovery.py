@@ -125,6 +125,10 @@ def _explain(
     _finish_removals(disk, found.wiped)
     if found.open_recording:
         vault.note("close", t_ns, {"recording": found.open_recording, "reason": cause})
+    # Before `recovery`: the next boot looks no further back than to that line.
+    for kind, kept in (("assignment", found.assignment), ("officer", found.officer)):
+        if kept is not None:
+            vault.note(kind, t_ns, kept)
     counter = {"commands": found.commands} if found.commands else {}
     return vault.note("recovery", t_ns, {"segments": len(segments), **counter}), segments
 

@@ -52,8 +52,6 @@ class Records:
             f"{seen.device}.json",
             {
                 "head": seen.head,
-                "utc_ms": seen.head_utc_ms,
-                "error_ms": seen.head_error_ms,
                 "certificate": seen.certificate,
             },
         )
@@ -100,7 +98,7 @@ def recorded(folder: Path, device: str, roots: Sequence[x509.Certificate]) -> Re
         head = kept["head"]
         chain = statement.chain_of(kept["certificate"].encode())
         key = chain[0].public_key()
-        times = (int(kept["utc_ms"]), int(kept["error_ms"]))
+        times = (int(head["utc_ms"]), int(head["error_ms"]))
     except (StatementError, *UNREADABLE_CERTIFICATE, KeyError, AttributeError) as error:
         raise ValueError(f"the recorded head of {device} can't be read") from error
     of_agency = any(chain_leads_to(chain, root) for root in roots)

@@ -25,7 +25,7 @@ from bwv_device.messages import Count, Health, Presence, State, head_statement
 from hal.ports import Anchor
 
 # Heads and messages that are remembered of a camera, to hold later ones against.
-REMEMBERED = 512
+REMEMBERED, UNVERIFIED = 256, 8
 PAYLOAD_LIMIT = 65_536
 
 CAMERAS_LIMIT = 100_000
@@ -82,8 +82,6 @@ class Seen:
     last_ns: int = 0
     ledger: str = UNKNOWN
     head: dict[str, Any] = field(default_factory=dict)
-    head_utc_ms: int = 0
-    head_error_ms: int = 0
     fork: Fork | None = None
     certificate: str = ""
     events: int = 0
@@ -139,7 +137,7 @@ class Roster:
         device = str(head.get("device"))
         seen = self.cameras.setdefault(device, Seen(device))
         self._identity(seen, certificate.encode())
-        self._judge(seen, head, 0, 0)
+        self._judge(seen, head)
 
     # --- presence -----------------------------------------------------------------------------
 
@@ -165,7 +163,7 @@ class Roster:
             return self._reject("another agency's certificate")
         seen.key, seen.certificate = key, pem.decode("ascii")
         if seen.ledger == UNSIGNED and (head := seen.state.get("head")):
-            self._judge(seen, head, *_when(seen.state))
+            self._judge(seen, head)
         return seen
 
     # --- what is told -------------------------------------------------------------------------
@@ -173,7 +171,7 @@ class Roster:
     def _told(self, seen: Seen, leaf: str, said: dict[str, Any], payload: bytes) -> bool:
         pair = Pair(said["boot"], said["number"])
         if head := said.get("head"):  # late or repeated, it is signed all the same
-            self._judge(seen, head, *_when(said))
+            self._judge(seen, head)
         if not self._is_new(seen, leaf, pair, payload):
             return False
         if "session" in said:
@@ -197,7 +195,8 @@ class Roster:
             seen.duplicates += 1
             seen.conflicts += known != digest
             return False
-        _remember(seen.digests, place, digest)
+        # Nobody is known by name alone: what anybody can invent must not cost much.
+        _remember(seen.digests, place, digest, REMEMBERED if seen.key else UNVERIFIED)
         newest = seen.newest.get(leaf)
         if newest is not None and pair < newest:
             return False  # late; something newer is known
@@ -209,7 +208,7 @@ class Roster:
 
     # --- ledgers ------------------------------------------------------------------------------
 
-    def _judge(self, seen: Seen, head: dict[str, Any], utc_ms: int, error_ms: int) -> None:
+    def _judge(self, seen: Seen, head: dict[str, Any]) -> None:
         """Whether this head and those before it can be of one ledger."""
         if not _is_signed(seen, head):
             if seen.ledger == UNKNOWN:
@@ -225,9 +224,9 @@ class Roster:
             self._fork(seen, Fork("an earlier boot with a later end", newest, head))
         elif seen.ledger != FORKED:
             seen.ledger = CONSISTENT
-        _remember(seen.heads, number, head)
+        _remember(seen.heads, number, head, REMEMBERED)
         if not newest or number > newest["number"]:
-            seen.head, seen.head_utc_ms, seen.head_error_ms = head, utc_ms, error_ms
+            seen.head = head
 
     def _fork(self, seen: Seen, fork: Fork) -> None:
         """Stays: what was signed can't be unsaid."""
@@ -245,7 +244,8 @@ def is_signed(key: ec.EllipticCurvePublicKey, head: dict[str, Any]) -> bool:
     try:
         anchor = Anchor(*(head[name] for name in Anchor._fields))
         said = bytes.fromhex(head["signature"])
-        return len(said) == 64 and signature.verifies(key, said, head_statement(anchor))
+        statement = head_statement(anchor, head["utc_ms"], head["error_ms"])
+        return len(said) == 64 and signature.verifies(key, said, statement)
     except (KeyError, TypeError, ValueError):
         return False
 
@@ -254,11 +254,7 @@ def _is_signed(seen: Seen, head: dict[str, Any]) -> bool:
     return seen.key is not None and head.get("device") == seen.device and is_signed(seen.key, head)
 
 
-def _when(said: dict[str, Any]) -> tuple[int, int]:
-    return said["utc_ms"], said["error_ms"]
-
-
-def _remember(kept: OrderedDict[Any, Any], name: Any, value: Any) -> None:
+def _remember(kept: OrderedDict[Any, Any], name: Any, value: Any, limit: int) -> None:
     kept[name] = value
-    while len(kept) > REMEMBERED:
+    while len(kept) > limit:
         kept.popitem(last=False)

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -190,3 +191,30 @@ def test_a_place_that_can_not_be_written_is_an_os_error(tmp_path: Path) -> None:
     box = SqliteOutbox(tmp_path / "file" / "outbox.sqlite", 100, 1000)
     with pytest.raises(OSError, match="file"):
         box.put([said("one")])
+
+
+def test_closing_waits_for_what_is_under_way_and_harms_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "outbox.sqlite"
+    box = SqliteOutbox(path, 100_000, 1 << 30)
+    put: list[int] = []
+    errors: list[Exception] = []
+
+    def write() -> None:
+        try:
+            for number in range(100_000):
+                box.put([said(f"{number}")])
+                put.append(number)
+        except OSError as error:
+            errors.append(error)
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    while len(put) < 50:
+        box.fill()
+    box.close()
+    writer.join(20)
+    assert [str(error) for error in errors] == ["the outbox is closed"]
+    again = SqliteOutbox(path, 100_000, 1 << 30)
+    assert texts(again, limit=200_000)[: len(put)] == [f"{number}" for number in put]
+    assert list(tmp_path.glob("*.damaged")) == []
+    again.close()

@@ -248,6 +248,7 @@ HOSTILE = {
     "a topic that is no UTF-8": CONNACK + b"\x30\x06\x00\x02\xff\xfe\x00\x01\xe0\x00",
     "a PUBLISH that is cut off": CONNACK + bytes([0x32, 3, 0, 9, 65]) + bytes([0xE0, 0]),
     "properties that lie": CONNACK + bytes([0x30, 5, 0, 1, 65, 0x7F, 0]) + bytes([0xE0, 0]),
+    "QoS 2": CONNACK + bytes([0x34, 6, 0, 1, 65, 0, 1, 0]),
     "refused": bytes([0x20, 3, 0, 0x86, 0]),
 }  # fmt: skip
 

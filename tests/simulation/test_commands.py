@@ -356,3 +356,67 @@ def test_without_a_ledger_nothing_is_carried_out(it: Camera, agency: BenchAgency
     it.disk.refuse = lambda operation: 0
     it.run(seconds=10)
     assert replies(it)[-1]["outcome"] == "failed"
+
+
+def test_an_error_while_a_command_starts_a_recording_ends_the_process_as_after_a_press(
+    camera: Make, agency: BenchAgency
+) -> None:
+    """A camera that says "recording" and is not would be worse than one that begins anew."""
+    it = camera(mqtt={"broker": "bench"}, policy={"remote_start": True})
+    it.run(seconds=3)
+    assert it.agent is not None
+
+    def broken(request: object) -> None:
+        raise RuntimeError("a bug in the recorder")
+
+    it.agent.recorder.start = broken  # type: ignore[method-assign, assignment]
+    with pytest.raises(RuntimeError, match="a bug in the recorder"):
+        send(it, signed(person(agency), fields(1, "start")))
+
+
+@pytest.mark.parametrize("name", ["mark", "hold", "head", "diagnostics", "locate"])
+def test_an_error_in_an_answer_ends_nothing(it: Camera, agency: BenchAgency, name: str) -> None:
+    it.press_record_twice()
+    it.run(seconds=3)
+    assert it.agent is not None
+    assert it.agent.telemetry is not None
+
+    def broken(answer: object) -> None:
+        raise RuntimeError("a bug in a reply")
+
+    it.agent.telemetry.remote._reply = broken
+    send(it, signed(person(agency), fields(1, name)))
+    assert it.state() == "recording"
+    assert executed(it) == 1
+    assert [line["part"] for line in it.ledger("fault")] == ["telemetry"]
+
+
+def test_nobody_can_use_the_counters_up(it: Camera, agency: BenchAgency) -> None:
+    """A desk that was lied to about the counter would sign the last command ever obeyed."""
+    send(it, signed(person(agency), fields(2**53 - 1, "locate")))
+    send(it, signed(person(agency), fields((NOW_S + 2 * 86_400) * 1000, "locate")))
+    assert refused(it) == {"ahead": 2}
+    send(it, signed(person(agency), fields(NOW_S * 1000, "locate")))
+    assert executed(it) == 1
+
+
+def test_an_officer_survives_a_power_cut_right_after_recovery(
+    it: Camera, agency: BenchAgency
+) -> None:
+    send(it, signed(person(agency), fields(1, "assign")))
+    it.power_cut(TEARS[0])
+    first = it.disk.count
+    it.boot()
+    it.run(seconds=3)
+    operations = it.disk.count - first
+    for number in range(operations):
+        it.power_cut(TEARS[0])
+        it.disk.cut_before = it.disk.count + number
+        it.boot()
+        if not it.run_until_cut(it.loop.now_ns() + 3 * 10**9):
+            continue
+        it.power_cut(TEARS[0])
+        it.boot()
+        it.run(seconds=2)
+        assert it.agent is not None
+        assert it.agent.assignments.officer == "4711", number

@@ -416,3 +416,56 @@ def test_a_hold_over_mqtt_becomes_a_hold_in_custody(agency: BenchAgency) -> None
     desk.index.catch_up()
     held = desk.index.rows("SELECT recording, reason FROM holds WHERE released IS NULL")
     assert [row["recording"] for row in held] == ["bench-camera-1/00000001-0002"]
+
+
+def test_a_docking_that_is_judged_late_is_not_held_against_what_was_said_since(
+    agency: BenchAgency, tmp_path: Path
+) -> None:
+    """Intake was away; the camera went on, and the watch was started anew meanwhile."""
+    it = make_camera(
+        agency,
+        mqtt={"broker": "bench", "state_s": 1},
+        dock=DOCK,
+        video={"bitrate_kbps": 200},
+        recording={"segment_s": 10, "pre_event_s": 0},
+    )
+    it.run(seconds=3)
+    custody = BenchCustody(it, agency, heads=tmp_path)
+    custody.working = False
+    custody.start()
+    record(it)
+    it.put_in_dock(True)
+    it.run(seconds=20)
+    it.put_in_dock(False)
+    it.run(seconds=5)
+    for _ in range(2):
+        it.shut_down()
+        it.boot()
+        it.run(seconds=5)
+    for _ in range(2):  # the watch, and the next one
+        watch, records = Watch(it), Records(tmp_path, every_ns=0)
+        for kept in records.all():
+            watch.roster.recall(**kept)
+        records.keep(watch.seen, 1)
+    custody.working = True
+    it.run(seconds=10)
+    it.put_in_dock(True)
+    it.run(seconds=60)
+    assert [reason for done in custody.done for reason in done.refused] == []
+    assert it.disk.names("footage") == []
+
+
+@pytest.mark.parametrize("field", ["error_ms", "utc_ms", "command_counter", "number"])
+def test_numbers_without_end_are_no_message(it: Camera, field: str) -> None:
+    watch = Watch(it)
+    feed(watch, {**state(it), field: 10**400})
+    assert watch.roster.rejected == {"malformed": 1}
+    table.render([watch.row()], 1, "")
+
+
+def test_invented_cameras_cost_little(it: Camera) -> None:
+    watch = Watch(it)
+    for number in range(50):
+        said = {"boot": 1, "number": number, "kind": "x"}
+        watch.roster.feed("bwv/v1/a/nobody/event", json.dumps(said).encode(), 0)
+    assert len(watch.roster.cameras["nobody"].digests) <= rosters.UNVERIFIED

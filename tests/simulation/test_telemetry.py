@@ -415,3 +415,53 @@ def test_an_outage_of_hours(camera: Make, tmp_path: Path, hours: int) -> None:
     assert events(it).count("started") == 2 * hours
     no_holes(it)
     whole(it, tmp_path)
+
+
+def test_an_owner_of_the_broker_who_says_offline_all_day(make: Make, tmp_path: Path) -> None:
+    """Each word of his costs the camera nothing."""
+    it = make()
+    it.press_record_twice()
+    before = len(told(it, "presence"))
+    for _ in range(200):
+        for _ in range(20):
+            it.broker.send(f"{PREFIX}/presence", b'{"online":false}')
+        it.run(seconds=0.1)
+    assert len(told(it, "presence")) - before <= 6
+    assert it.broker.most_under_way <= 16 + 3
+    it.hold_record()
+    it.run(seconds=4)
+    whole(it, tmp_path)
+
+
+def test_what_happens_while_telemetry_is_suspended_is_counted(make: Make) -> None:
+    it = make()
+    assert it.agent is not None
+    telemetry = it.agent.telemetry
+    assert telemetry is not None
+    record(it)
+    telemetry._department.run(lambda: 1 // 0)  # type: ignore[arg-type, return-value]
+    it.run(seconds=1)
+    record(it)
+    it.run(seconds=400)
+    record(it)
+    numbers = [said["number"] for said in told(it, "event")]
+    missing = set(range(1, numbers[-1] + 1)) - set(numbers)
+    assert missing
+    assert told(it, "health")[-1]["dropped"] == len(missing)
+
+
+def test_one_message_that_is_refused_again_and_again_does_not_block_the_others(make: Make) -> None:
+    it = make()
+    take = it.broker.take
+
+    def refuse(line: Any, token: int, message: Any) -> None:
+        if message.topic.endswith("/event") and b'"number":1,' in message.payload:
+            line.tell(lambda listener: listener.refused(token, "unspecified", final=False))
+        else:
+            take(line, token, message)
+
+    it.broker.take = refuse  # type: ignore[method-assign]
+    record(it)
+    it.run(seconds=1500)
+    assert {said["kind"] for said in told(it, "event")} == {"stopped", "fault"}
+    assert it.waiting.fill().rows <= 2

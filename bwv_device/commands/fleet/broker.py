@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from bwv_device import keys
+from bwv_device.errors import KeyFileError
 from bwv_device.fleet import mosquitto
 from bwv_device.fleet.mosquitto import CAMERA_PORT, DESK_PORT, Ports
 from hal.host import HostEntropy
@@ -41,14 +42,30 @@ def command(
 
     Run it again for other people or ports: the key that is there stays.
     """
-    folder = folder.absolute()
+    try:
+        _write(folder.absolute(), agency_keys, agency, hosts, people, Ports(port, desk_port),
+               home_assistant)  # fmt: skip
+    except OSError as error:
+        raise KeyFileError(
+            f"{error.filename or folder} can't be used: {error.strerror}.",
+            "Check the path and its permissions.",
+        ) from None
+    click.echo(f"mosquitto -c {folder.absolute() / 'mosquitto.conf'}")
+
+
+def _write(
+    folder: Path,
+    agency_keys: Path,
+    agency: str,
+    hosts: tuple[str, ...],
+    people: tuple[Path, ...],
+    ports: Ports,
+    home_assistant: bool,
+) -> None:
     if not (folder / keys.BROKER_KEY).exists():
         now = datetime.datetime.now(datetime.UTC)
         keys.make_broker(agency_keys, folder, hosts, HostEntropy(), now)
     root = folder / keys.ROOT
     root.write_bytes((agency_keys / keys.ROOT).read_bytes())
     desk = [keys.load_certificates(path)[0] for path in people]
-    mosquitto.write(
-        folder, root, agency, desk, Ports(port, desk_port), home_assistant=home_assistant
-    )
-    click.echo(f"mosquitto -c {folder / 'mosquitto.conf'}")
+    mosquitto.write(folder, root, agency, desk, ports, home_assistant=home_assistant)

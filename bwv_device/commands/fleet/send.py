@@ -44,7 +44,7 @@ def command(
     printed as JSON; exit code 18 where the camera refused.
     """
     from bwv_device import keys
-    from bwv_device.command_check import conform
+    from bwv_device.command_check import COUNTER_AHEAD_MS, conform
     from bwv_device.errors import BrokerError
     from bwv_device.fleet.desk import command_statement, load_desk_key
     from bwv_device.fleet.line import DeskLine
@@ -62,7 +62,9 @@ def command(
     with DeskLine(*host, f"send-{id_}", key, root, listens) as line:
         line.wait(min(15.0, max(5.0, wait)))
         known = _known_counter(line, f"{topics}/state")
-        counter = max(known + 1, time.time_ns() // 1_000_000)
+        # A state is not signed: what it says of the counter can't use up the counters.
+        now_ms = time.time_ns() // 1_000_000
+        counter = max(min(known + 1, now_ms + COUNTER_AHEAD_MS // 2), now_ms)
         data = command_statement(signer, device, name, table, counter, id_, expires)
         line.publish(1, f"{topics}/command", data)
         _, refusal = _next(line.sent, 15.0, "The broker does not take the command.")
@@ -112,7 +114,8 @@ def _known_counter(line: Any, topic: str) -> int:
         while True:
             heard = line.heard.get(timeout=1.0)
             if heard.topic == topic:
-                return int(_said(heard.payload).get("command_counter", 0))
+                known = _said(heard.payload).get("command_counter")
+                return known if type(known) is int else 0
     except queue.Empty:
         return 0
 

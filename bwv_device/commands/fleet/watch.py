@@ -53,6 +53,7 @@ def command(
     code 19 where a fork was seen.
     """
     from bwv_device import keys
+    from bwv_device.errors import BrokerError
     from bwv_device.fleet import table
     from bwv_device.fleet.line import DeskLine
     from bwv_device.fleet.records import Records
@@ -64,11 +65,16 @@ def command(
     if sort not in table.SORTS:
         raise click.UsageError(f"--sort {sort}: choose of {', '.join(table.SORTS)}.")
     roster = Roster(keys.load_certificates(root))
-    records = Records(record) if record else None
+    try:
+        records = Records(record) if record else None
+    except OSError as error:
+        raise BrokerError(
+            f"{record} can't be used: {error.strerror}.", "Give a folder that can be written."
+        ) from None
     if records:
         for kept in records.all():
             roster.recall(**kept)
-        roster.on_fork = records.keep_fork
+        roster.on_fork = lambda seen: _keep(records, seen, fork=True)
     ended = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: ended.set())
@@ -86,7 +92,7 @@ def command(
                     changed[seen.device] = seen
             for seen in changed.values():
                 if records:
-                    records.keep(seen, time.monotonic_ns())
+                    _keep(records, seen)
             return list(changed.values())
 
         def over() -> bool:
@@ -104,6 +110,17 @@ def command(
             _live(roster, line, take, over, row_of, (only, sort, camera), rows, broker)
     if any(seen.fork for seen in roster.cameras.values()):
         sys.exit(FORKED_EXIT)
+
+
+def _keep(records: Any, seen: Any, *, fork: bool = False) -> None:
+    """A disk that is full is no reason not to watch."""
+    try:
+        if fork:
+            records.keep_fork(seen)
+        else:
+            records.keep(seen, time.monotonic_ns())
+    except OSError as error:
+        click.echo(f"The head of {seen.device} is not kept: {error}", err=True)
 
 
 LEAVES = ("presence", "identity", "state", "health", "event", "reply")
