@@ -153,6 +153,10 @@ class Intake:
         known = self.office.index.row("SELECT * FROM dockings WHERE nonce = ?", nonce)
         if known is None:
             pieces = Pieces(self.office.index, self._store, device, nonce)
+            if pieces.number > docking["anchor"]["number"] and not pieces.new:
+                # Taken off the dock before it said anything, and docked again since.
+                self._store.erase(places.docking(device, nonce))
+                return None
             if not pieces.complete(docking["ledgers"]):
                 return None
             judged = judge(docking, pieces, self.office, self._roots, self._heads)
