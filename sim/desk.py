@@ -14,8 +14,8 @@ from sim.streams import Draws
 from sim.world import World
 
 MEAN_S = 240
-# Short: a network that is away for a while makes commands expire.
-LIFE_S = 40
+# Short ones expire while the network is away; long ones can be replayed over boots.
+LIVES_S = (40, 1800)
 
 
 def command_key(agency: BenchAgency, role: str = "command") -> SoftwareIdentity:
@@ -34,6 +34,7 @@ class BenchDesk:
         self._topic = f"{prefix(world.settings.device.agency, world.identity.device)}/command"
         self._counter = 0
         self._sent: list[bytes] = []
+        self._life = draws.stream("life")
         self._calm = False
 
     def start(self) -> None:
@@ -44,7 +45,7 @@ class BenchDesk:
 
     def attack(self, draws: Draws) -> None:
         """One of the things that the owner of a broker can do."""
-        kind = draws.below(6)
+        kind = draws.pick((0, 0, 0, 1, 2, 3, 4, 5))
         if kind == 0 and self._sent:
             for data in draws.pick((self._sent, self._sent[::-1], self._sent[-3:])):
                 self._say(data)
@@ -84,7 +85,7 @@ class BenchDesk:
         return {
             "device": self._world.identity.device, "command": name, "arguments": arguments,
             "counter": counter, "id": f"n{counter}", "issued_s": now_s,
-            "expires_s": now_s + LIFE_S,
+            "expires_s": now_s + self._life.pick(LIVES_S),
         }  # fmt: skip
 
     @staticmethod
