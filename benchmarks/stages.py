@@ -112,16 +112,16 @@ def timed(work: Callable[..., Took]) -> Callable[..., Took]:
 def sampled() -> list[Stage]:
     """A few minutes on two cores."""
     return [
-        _power_cuts("power cuts, all alike", 8, 500),
+        _power_cuts("power cuts, all alike", 8, 400),
         _drawn_cuts(8, 50),
         _dockings(8, 70),
         Stage("killed", [Slice(f"killed {n}", killed, (n, 2)) for n in range(2)]),
         Stage("ext4", [Slice(f"ext4 {n}", ext4_cuts, (n, 32)) for n in range(2)]),
         Stage("system calls", [Slice(f"calls {n}", system_calls, (n, 2, 14)) for n in range(2)]),
-        _shifts(60, 5),
+        _shifts(50, 5),
         Stage("planted", [Slice(f"planted {p}", planted_bug, (p, 0)) for p in PATCHES]),
         Stage("bit flips", [Slice(f"flips {n}", flips, (n, 8, 12_000)) for n in range(8)]),
-        Stage("fuzzed", [Slice(f"fuzzed {n}", fuzzed, (n, 6)) for n in fuzz.TARGET_NAMES]),
+        Stage("fuzzed", [Slice(f"fuzzed {n}", fuzzed, (n, 5)) for n in fuzz.TARGET_NAMES]),
         Stage("soak", [Slice("soak", soaked, (6.0,))]),
         Stage("outages", [Slice(f"outage {n}", outages, (n, 1.0)) for n in range(2)]),
         Stage("fleet", [Slice("fleet 100", fleet, (100, 120.0, 40.0, 80.0))], aside=True),
