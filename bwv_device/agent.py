@@ -251,7 +251,8 @@ class Agent:
             return
         self._said_last = True
         self._after("last words", LAST_WORDS_NS, self._finish)
-        self.telemetry.say_last(self._finish)
+        # Through the loop: the end of the ledger is no part of telemetry, nor are its errors.
+        self.telemetry.say_last(lambda: self._loop.post(self._finish))
 
     def _finish(self) -> None:
         self._cancel("last words")

@@ -96,9 +96,7 @@ class BrokerLine:
         self._subscriptions = subscriptions
         self._ack_ns = seconds(settings.ack_timeout_s)
         self._gap_ns = SECOND_NS // settings.drain_per_s
-        self.greeting: Callable[[int], Greeting] = lambda session: Greeting(
-            (), MqttMessage("", b"")
-        )
+        self.greeting: Callable[[int], Greeting] = lambda session: NO_GREETING
         self.on_received: Callable[[str, bytes], None] = lambda topic, payload: None
         self.on_trouble: Callable[[str], None] = lambda reason: None
         self.on_up: Callable[[], None] = lambda: None

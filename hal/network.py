@@ -14,6 +14,7 @@ import socket
 import ssl
 import threading
 import time
+import traceback
 from collections import deque
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -133,15 +134,23 @@ class MqttThread:
                 if key.data is None:
                     self._drain()
                 else:
-                    key.data.serve(events)
+                    self._safely(lambda key=key, events=events: key.data.serve(events))  # type: ignore[misc]
             while self._orders:
-                self._orders.popleft()()
+                self._safely(self._orders.popleft())
             if time.monotonic() - checked_s >= CHECK_S:
                 checked_s = time.monotonic()
                 for connection in list(self._connections):
-                    connection.check()
+                    self._safely(connection.check)
         for connection in list(self._connections):
             connection.end()
+
+    def _safely(self, work: Callable[[], None]) -> None:
+        """Connections end by their own errors; this is for a listener that raises when it is told.
+        It must not take the others' thread away, and must be seen."""
+        try:
+            work()
+        except Exception:
+            traceback.print_exc()
 
     def _drain(self) -> None:
         with contextlib.suppress(OSError):

@@ -293,6 +293,26 @@ def test_an_exception_in_a_listener_does_not_pass_unseen(desk: Desk) -> None:
     link.close()
 
 
+def test_a_listener_that_raises_when_it_is_told_the_end_takes_nothing_with_it(desk: Desk) -> None:
+    thread = MqttThread()
+    hostile = Hostile(HOSTILE["an HTTP server"])
+
+    class Broken(Ear):
+        def closed(self, reason: str) -> None:
+            super().closed(reason)
+            raise RuntimeError("a bug in a listener")
+
+    ear = Broken()
+    broken = PahoLink(thread, Broker(HOST, hostile.port, "cam-x", keepalive_s=5), None)
+    broken.open(WILL, (), ear)
+    ear.wait("closed")
+    tls = desk.tls(*desk_pair(desk, "cam-o"))
+    good, good_ear = PahoLink(thread, Broker(HOST, desk.broker.ports.cameras, "cam-o"), tls), Ear()
+    good.open(None, (), good_ear)
+    good_ear.wait("connected")
+    thread.close()
+
+
 # --- the document ------------------------------------------------------------------------------
 
 

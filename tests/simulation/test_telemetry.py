@@ -465,3 +465,17 @@ def test_one_message_that_is_refused_again_and_again_does_not_block_the_others(m
     it.run(seconds=1500)
     assert {said["kind"] for said in told(it, "event")} == {"stopped", "fault"}
     assert it.waiting.fill().rows <= 2
+
+
+def test_an_error_at_the_end_of_the_ledger_is_not_telemetrys(make: Make) -> None:
+    """The process ends by it, as without a broker."""
+    it = make()
+    assert it.agent is not None
+
+    def broken(done: object) -> None:
+        raise RuntimeError("a bug in the journal")
+
+    it.agent.journal.finish = broken  # type: ignore[method-assign, assignment]
+    it.agent.stop()
+    with pytest.raises(RuntimeError, match="a bug in the journal"):
+        it.run(seconds=2)
