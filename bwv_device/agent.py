@@ -30,8 +30,9 @@ from bwv_device.recorder import Recorder
 from bwv_device.recording import Request
 from bwv_device.settings import Settings, seconds
 from bwv_device.state import Action, Event, Ignored, Refusal, State, decide
+from bwv_device.status import Status
 from bwv_device.storage import Room
-from bwv_device.telemetry import Status, Telemetry
+from bwv_device.telemetry import Telemetry
 from bwv_device.wallclock import HonestClock
 from hal.ports import (
     SECOND_NS,

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
-from typing import Any, NamedTuple
+from typing import Any
 
 from cryptography import x509
 
@@ -20,24 +20,20 @@ from bwv_device.evidence import inventory, signature
 from bwv_device.journal import Journal
 from bwv_device.loop import Loop, Outcome
 from bwv_device.messages import (
-    Battery,
     Event,
     Head,
     Health,
-    Light,
     Presence,
     Reply,
     State,
-    Storage,
     Topics,
     Undelivered,
     head_statement,
 )
-from bwv_device.power import Band
 from bwv_device.remote import Answer, Hands, Remote
 from bwv_device.settings import Settings, seconds
-from bwv_device.storage import Room
-from hal.ports import SECOND_NS, Anchor, Board, MqttMessage, PowerReading, Timer, UtcReading
+from bwv_device.status import Status
+from hal.ports import SECOND_NS, Anchor, Board, MqttMessage, Timer, UtcReading
 
 # Changes come in groups; more than one state a second helps nobody.
 CHANGE_NS = SECOND_NS
@@ -45,23 +41,6 @@ RESTART_NS = 60 * SECOND_NS
 LOOK_NS = SECOND_NS // 20
 CONTRADICT_NS = 5 * SECOND_NS
 FAULTS = 16
-
-
-class Status(NamedTuple):
-    """The camera as its agent sees it."""
-
-    state: str
-    recording: str | None
-    stored: bool
-    able: bool
-    unmet: list[str]
-    officer: str
-    light: Light
-    power: PowerReading | None
-    band: Band
-    left_s: int | None
-    room: Room
-    delivery: str
 
 
 class Telemetry:
@@ -265,13 +244,6 @@ class Telemetry:
         self._department.submit(job, composed)
 
     def _state(self, status: Status, head: Head | None) -> State:
-        power, left_s = status.power, status.left_s
-        battery = power and Battery(
-            power.percent, power.minutes_left, power.charging, _name(status.band)
-        )
-        storage = None
-        if left_s is not None:
-            storage = Storage(self._percent_left(), left_s // 60, _name(status.room))
         return State(
             **self._stamp("state"),
             session=self._line.session,
@@ -282,8 +254,8 @@ class Telemetry:
             unmet=status.unmet,
             officer=status.officer,
             light=status.light,
-            battery=battery,
-            storage=storage,
+            battery=status.battery(),
+            storage=status.storage(self._percent_left()),
             undelivered=self._oldest,
             delivery=status.delivery,
             command_counter=self.remote.counter,
@@ -396,7 +368,3 @@ class Telemetry:
 def _milliseconds(reading: UtcReading) -> tuple[int, int]:
     """Wall clock and error; the error never comes out smaller."""
     return reading.utc_ns // 1_000_000, -(-reading.error_ns // 1_000_000)
-
-
-def _name(band: Band | Room) -> Any:
-    return band.name.lower()
