@@ -85,8 +85,8 @@ lock:
 	  --python-version 3.11 --extra sim --group dev --output-file requirements.lock pyproject.toml
 
 diagram: $(STAMP)
-	$(BIN)/python -m sim.diagram docs/states.svg
-	$(BIN)/python -m sim.wiring docs/wiring.svg
+	$(BIN)/python -m sim.docs.state_diagram docs/states.svg
+	$(BIN)/python -m sim.docs.wiring_diagram docs/wiring.svg
 
 # New trace digests of the golden seeds: behaviour has changed, and the commit says why.
 golden: $(STAMP)

@@ -41,7 +41,7 @@ def in_root() -> None:
     """The peer's half; prints JSON."""
     from picamera2.outputs import CircularOutput2, Output
 
-    from bwv_device.evidence.prebuffer import PreEventBuffer
+    from bwv_device.camera.recording.pre_event_buffer import PreEventBuffer
 
     class Written(Output):  # type: ignore[misc]
         """Remembers which pictures came out, by their place in the stream."""
@@ -112,9 +112,9 @@ def run() -> Iterator[object]:
 def _ours() -> tuple[float, float]:
     """How far behind what is durable ever was, and how much before the stop the film ends."""
     sys.path.append(str(TREE / "tests"))
-    from bench import make_camera
+    from support.camera_bench import make_camera
 
-    from sim.agency import BenchAgency
+    from sim.world.test_keys import BenchAgency
 
     it = make_camera(BenchAgency())
     it.run(seconds=PRESS_S)

@@ -17,21 +17,22 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.goal import Line, at_least, at_most, plain
-from bwv_device.custody.catalogue import Wanted, find
-from bwv_device.custody.intake import Intake
-from bwv_device.docking import DOCKING
-from bwv_device.evidence import statement
-from bwv_device.evidence.ledger import START, Ledger
+from bwv_device.camera.vault.ledger_writer import Ledger
+from bwv_device.custody.intake.intake import Intake
+from bwv_device.custody.search import Wanted, find
+from bwv_device.formats import statement
+from bwv_device.formats.ledger_lines import START
+from bwv_device.formats.purposes import DOCKING
+from bwv_device.formats.upload_body import Bytes, Part
 from bwv_device.keys import CA, CA_KEY, DEVICE, DEVICE_KEY, device_files
 from hal.host import HostClock, HostDisk
 from hal.keystore import SoftwareIdentity
 from hal.ports import SECOND_NS
-from hal.simulated.body import SeededEntropy
-from hal.stores.body import Bytes, Part
+from hal.simulated.power_dock_and_place import SeededEntropy
 from hal.stores.directory import DirectoryStore
-from sim.agency import FOUNDED, BenchAgency
-from sim.custody import office
-from sim.weed import Weed
+from sim.servers.seaweedfs import Weed
+from sim.world.custody_workers import office
+from sim.world.test_keys import FOUNDED, BenchAgency
 
 # One borough's day: 400 cameras, two hours each, in segments of a minute.
 CAMERAS, SEGMENTS, SEGMENT_BYTES = 400, 120, 64 << 10
@@ -105,7 +106,7 @@ def _memory_of_upload(weed: Weed, folder: Path) -> float:
     program = (
         "import sys\n"
         "from hal.host import HostDisk\n"
-        "from hal.stores.body import Part\n"
+        "from bwv_device.formats.upload_body import Part\n"
         "from hal.stores.s3 import S3Place, S3Store\n"
         "from pathlib import Path\n"
         "import hashlib\n"

@@ -9,9 +9,9 @@ from pathlib import Path
 
 from benchmarks.goal import Line, at_least, at_most, plain
 from bwv_device.settings import Settings
-from sim.agency import BenchAgency
-from sim.scene import Scene
-from sim.world import World, stub_media
+from sim.media.scene import Scene
+from sim.world.test_keys import BenchAgency
+from sim.world.world import World, stub_media
 
 HOURS, RECORDINGS, MINUTES = 12, 8, 10
 

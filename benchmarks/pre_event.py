@@ -14,15 +14,15 @@ from pathlib import Path
 from benchmarks import material
 from benchmarks.goal import Line, at_most, plain
 from benchmarks.recording_process import _Board
-from bwv_device.evidence.prebuffer import PreEventBuffer
-from bwv_device.journal import Journal
-from bwv_device.loop import RealLoop
-from bwv_device.recorder import Recorder
-from bwv_device.recording import Request
+from bwv_device.backends.realtime_loop import RealLoop
+from bwv_device.camera.recording.pre_event_buffer import PreEventBuffer
+from bwv_device.camera.recording.recorder import Recorder
+from bwv_device.camera.recording.recording import Request
+from bwv_device.camera.vault.vault_lane import Journal
 from bwv_device.settings import Recording, Settings
 from hal.host import HostClock
 from hal.ports import SECOND_NS, AccessUnit
-from sim.agency import BenchAgency
+from sim.world.test_keys import BenchAgency
 
 BUFFER_S = 120
 

@@ -15,15 +15,15 @@ import time
 from functools import partial
 from pathlib import Path
 
-from bwv_device.evidence.vault import FOOTAGE
-from bwv_device.journal import Journal
-from bwv_device.loop import RealLoop
-from bwv_device.recorder import Recorder
-from bwv_device.recording import Request
+from bwv_device.backends.realtime_loop import RealLoop
+from bwv_device.camera.recording.recorder import Recorder
+from bwv_device.camera.recording.recording import Request
+from bwv_device.camera.vault.vault_lane import Journal
+from bwv_device.formats.vault_layout import FOOTAGE
 from bwv_device.settings import Recording, Settings
 from hal.host import HostClock, HostDisk, HostEntropy
 from hal.ports import SECOND_NS, AccessUnit, Track
-from sim.agency import BenchAgency
+from sim.world.test_keys import BenchAgency
 
 BATCH_NS = SECOND_NS // 4
 

@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from benchmarks.ext4.cuts import WorldDisk
-from bwv_device.evidence.ledger import parse_line
-from bwv_device.evidence.verify import verify
+from bwv_device.formats.ledger_lines import parse_line
+from bwv_device.verification.vault_report import verify
 from hal.ports import SECOND_NS
-from sim.agency import BenchAgency
-from sim.camera import Camera, make_camera
+from sim.world.camera_handle import Camera, make_camera
+from sim.world.test_keys import BenchAgency
 
 FILLINGS = 20
 YEARS_NS = 10 * 365 * 86_400 * SECOND_NS

@@ -14,12 +14,13 @@ from typing import Any, NamedTuple
 
 from benchmarks import fuzz, planted, soak, syscalls
 from benchmarks.ext4 import cuts as ext4
-from sim import bitflips, dockings, kills, powercuts
 from sim.commands.fleet import said
-from sim.fleet import drill
-from sim.fleet.crew import Orders
-from sim.outages import outage
-from sim.simulation import Shift, play
+from sim.fleet import load_test
+from sim.fleet.camera_process import Orders
+from sim.shifts.drawn_shift import Shift, play
+from sim.sweeps import bit_flips, power_cuts, s3_kills
+from sim.sweeps import docking_cuts as dockings
+from sim.sweeps.broker_outages import outage
 
 BITRATES = (300_000, 1_000_000, 4_000_000, 8_000_000)
 BOUND_MS = 1200
@@ -191,7 +192,7 @@ def _dockings(slices: int, each: int) -> Stage:
 @timed
 def killed(seed: int, count: int) -> Took:
     with TemporaryDirectory() as folder:
-        outcome = kills.Kills(Path(folder), seed).run(count)
+        outcome = s3_kills.Kills(Path(folder), seed).run(count)
     counts = {"server kills": outcome.server_kills, "worker kills": outcome.worker_kills}
     counts["files"] = outcome.files
     return Took("killed", outcome.dockings, outcome.failures, counts)
@@ -220,19 +221,19 @@ def _shifts(count: int, each: int) -> Stage:
 
 @timed
 def cut_slice(name: str, bitrate: int, number: int, of: int, count: int) -> Took:
-    sweep = powercuts.Sweep(bitrate)
+    sweep = power_cuts.Sweep(bitrate)
     points = list(sweep.points())
-    chosen = powercuts.sample(points, count) if count else points
+    chosen = power_cuts.sample(points, count) if count else points
     return _cuts(name, sweep.run(chosen[number::of]))
 
 
 @timed
 def drawn_cuts(bitrate: int, first: int, count: int) -> Took:
-    sweep = powercuts.Sweep(bitrate)
+    sweep = power_cuts.Sweep(bitrate)
     return _cuts("power cuts, drawn", sweep.run(sweep.drawn_points(range(first, first + count))))
 
 
-def _cuts(name: str, outcome: powercuts.Outcome) -> Took:
+def _cuts(name: str, outcome: power_cuts.Outcome) -> Took:
     failures = list(outcome.failures)
     if outcome.worst_loss_ms > BOUND_MS:
         failures.append(f"{outcome.worst_loss_ms} ms are lost, the bound is {BOUND_MS} ms")
@@ -287,11 +288,11 @@ def planted_bug(name: str, seeds: int) -> Took:
 def flips(number: int, of: int, count: int) -> Took:
     with TemporaryDirectory(dir=MEMORY if MEMORY.is_dir() else None) as name:
         folder = Path(name, "vault")
-        root = bitflips.small_vault(folder)
-        chosen: Iterable[bitflips.Flip] = islice(bitflips.every(folder), number, None, of)
+        root = bit_flips.small_vault(folder)
+        chosen: Iterable[bit_flips.Flip] = islice(bit_flips.every(folder), number, None, of)
         if count:
-            chosen = bitflips.sampled(folder, count // of, seed=number)
-        outcome = bitflips.run(folder, root, chosen)
+            chosen = bit_flips.sampled(folder, count // of, seed=number)
+        outcome = bit_flips.run(folder, root, chosen)
         return Took("bit flips", outcome.tried, [f"unnoticed: {f}" for f in outcome.unnoticed])
 
 
@@ -320,7 +321,7 @@ def outages(seed: int, hours: float) -> Took:
 @timed
 def fleet(devices: int, seconds: float, restart_at_s: float, kill_at_s: float | None) -> Took:
     kept = kill_at_s is not None
-    done = drill.drill(
+    done = load_test.drill(
         lambda folder: Orders(devices, 10, 1.0, kept, folder),
         lambda text: None,
         seconds=seconds,

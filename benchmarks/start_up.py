@@ -23,7 +23,7 @@ import bwv_device.commands.run
 from bwv_device import config
 from pathlib import Path
 config.load(Path("config.toml"))
-import bwv_device.agent, hal.host, hal.keystore
+import bwv_device.camera.agent, hal.host, hal.keystore
 """
 
 

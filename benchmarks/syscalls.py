@@ -19,14 +19,14 @@ from pathlib import Path
 from typing import NamedTuple
 
 from benchmarks.ext4.cuts import WorldDisk
-from bwv_device.evidence.export import export
-from bwv_device.evidence.fmp4_reader import fragments, units
-from bwv_device.evidence.verify import verify
+from bwv_device.formats.mp4_reader import fragments, units
+from bwv_device.verification.export import export
+from bwv_device.verification.vault_report import verify
 from hal.ports import Track
 from hal.simulated.capture import StubVideo
-from sim import powercuts
-from sim.agency import BenchAgency
-from sim.world import World, stub_media
+from sim.sweeps import power_cuts
+from sim.world.test_keys import BenchAgency
+from sim.world.world import World, stub_media
 
 BITRATE_BPS = 600_000
 # What the backend calls, and what the kernel may answer.
@@ -58,14 +58,14 @@ def live(root: Path, *, whole: bool) -> None:
     agency = BenchAgency()
     disk = WorldDisk(root)
     world = World(
-        powercuts.settings(),
+        power_cuts.settings(),
         agency.device,
         agency.recipients,
         media=stub_media(BITRATE_BPS),
         disk=disk,  # type: ignore[arg-type]
     )
     if whole:
-        for _ in powercuts.script(world):
+        for _ in power_cuts.script(world):
             pass
     else:
         world.boot()

@@ -13,7 +13,7 @@ from pathlib import Path
 from benchmarks import material
 from benchmarks.goal import Line, at_most, cpu_of, plain
 from bwv_device import keys
-from sim.agency import BenchAgency
+from sim.world.test_keys import BenchAgency
 
 SECONDS = 600
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import (
@@ -26,7 +26,8 @@ from cryptography.hazmat.primitives.serialization import (
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from bwv_device.errors import CertificateError, KeyFileError
-from bwv_device.evidence import age, signature
+from bwv_device.formats import age, signature
+from bwv_device.formats.certificates import ROLES, ROLES_UNIT, UNREADABLE_CERTIFICATE
 from hal.ports import Entropy
 
 ROOT_KEY, ROOT = "agency-root-key.pem", "agency-root.pem"
@@ -35,30 +36,7 @@ IDENTITY, RECIPIENTS = "agency-identity.txt", "agency-recipients.txt"
 DEVICE_KEY, DEVICE = "device-key.pem", "device.pem"
 BROKER_KEY, BROKER = "broker-key.pem", "broker.pem"
 ROLES_CA_KEY, ROLES_CA = "roles-ca-key.pem", "roles-ca.pem"
-# Organizational unit of the CA that certifies roles (docs/format.md, 6.1).
-ROLES_UNIT = "roles CA"
-ROLES = (
-    "intake",
-    "configuration",
-    "command",
-    "custodian",
-    "reviewer",
-    "disclosure",
-    "auditor",
-    "retention",
-)
 
-# What a damaged or hostile certificate makes the parser raise, in parts at first use.
-UNREADABLE_CERTIFICATE = (
-    ValueError,
-    TypeError,
-    IndexError,
-    UnsupportedAlgorithm,
-    x509.InvalidVersion,
-    x509.DuplicateExtension,
-    x509.ExtensionNotFound,
-    x509.UnsupportedGeneralNameType,
-)
 
 YEAR = datetime.timedelta(days=365)
 
@@ -346,29 +324,3 @@ def _read(path: Path) -> bytes:
 
 
 # --- checking --------------------------------------------------------------------------------
-
-
-def chain_leads_to(chain: Sequence[x509.Certificate], root: x509.Certificate) -> bool:
-    """Whether each certificate is issued by the next, and the last by `root`.
-
-    Dates are not looked at: there is no trusted clock on the camera, and evidence outlives
-    certificates.
-    """
-    if not chain:
-        return False
-    for subject, issuer in zip(chain, [*chain[1:], root], strict=True):
-        constraints = _basic_constraints(issuer)
-        if constraints is None or not constraints.ca:
-            return False
-        try:
-            subject.verify_directly_issued_by(issuer)
-        except (InvalidSignature, *UNREADABLE_CERTIFICATE):
-            return False
-    return True
-
-
-def _basic_constraints(certificate: x509.Certificate) -> x509.BasicConstraints | None:
-    try:
-        return certificate.extensions.get_extension_for_class(x509.BasicConstraints).value
-    except UNREADABLE_CERTIFICATE:
-        return None

@@ -19,14 +19,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from sim.agency import BenchAgency
-    from sim.camera import Camera
+    from sim.world.camera_handle import Camera
+    from sim.world.test_keys import BenchAgency
 
 
 @pytest.fixture(scope="session")
 def bwv_agency() -> BenchAgency:
     """An agency with keys in memory, the same in every run."""
-    from sim.agency import BenchAgency  # noqa: PLC0415
+    from sim.world.test_keys import BenchAgency  # noqa: PLC0415
 
     return BenchAgency()
 
@@ -35,7 +35,7 @@ def bwv_agency() -> BenchAgency:
 def bwv_camera_factory(bwv_agency: BenchAgency) -> Callable[..., Camera]:
     """Makes cameras: `factory(seed="7", boot=False, docked=True, recording={"pre_event_s": 60})`.
     Sections and settings are those of config.toml."""
-    from sim.camera import make_camera  # noqa: PLC0415
+    from sim.world.camera_handle import make_camera  # noqa: PLC0415
 
     def factory(**wishes: Any) -> Camera:
         return make_camera(bwv_agency, **wishes)
@@ -54,7 +54,7 @@ def bwv_camera(bwv_camera_factory: Callable[..., Camera]) -> Camera:
 @pytest.fixture
 def bwv_shift() -> Callable[..., Any]:
     """Plays a drawn shift and gives what the oracle found: `bwv_shift(seed=7).findings`."""
-    from sim.simulation import Shift, play  # noqa: PLC0415
+    from sim.shifts.drawn_shift import Shift, play  # noqa: PLC0415
 
     def shift(seed: int, duration_s: int = 1800, faults: tuple[str, ...] = ("swarm",)) -> Any:
         return play(Shift(seed, duration_s, faults))

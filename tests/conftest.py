@@ -7,12 +7,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from bench import Camera, make_camera
-from mqtt_ears import Desk
-from vault_maker import MadeVault, make_vault
+from support.camera_bench import Camera, make_camera
+from support.made_vault import MadeVault, make_vault
+from support.mqtt_clients import Desk
 
-from sim.agency import BenchAgency
-from sim.weed import Weed
+from sim.servers.seaweedfs import Weed
+from sim.world.test_keys import BenchAgency
 
 
 @pytest.fixture(scope="session")

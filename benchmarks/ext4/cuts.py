@@ -16,12 +16,12 @@ from typing import Any, NamedTuple
 from benchmarks.ext4.blocklog import Replay, entry_count
 from benchmarks.ext4.rig import Rig, RigError, mounted
 from bwv_device.errors import BwvError
-from bwv_device.evidence.verify import verify
-from bwv_device.second_verifier import Judge
+from bwv_device.verification.second_verifier import Judge
+from bwv_device.verification.vault_report import verify
 from hal.host import HostDisk
-from sim import powercuts
-from sim.agency import BenchAgency
-from sim.world import World, stub_media
+from sim.sweeps import power_cuts
+from sim.world.test_keys import BenchAgency
+from sim.world.world import World, stub_media
 
 BITRATE_BPS = 600_000
 TEARS = ("all", "subset", "torn")
@@ -107,7 +107,7 @@ def _record(
 
         disk = WorldDisk(root, synced, forgets=forgets)
         world = _world(agency, disk)
-        for _ in powercuts.script(world):
+        for _ in power_cuts.script(world):
             pass
         disk.close()
         content = {f"ledger/{p.name}": p.read_bytes() for p in (root / "ledger").iterdir()}
@@ -116,7 +116,7 @@ def _record(
 
 def _world(agency: BenchAgency, disk: WorldDisk) -> World:
     media = stub_media(BITRATE_BPS)
-    return World(powercuts.settings(), agency.device, agency.recipients, media=media, disk=disk)  # type: ignore[arg-type]
+    return World(power_cuts.settings(), agency.device, agency.recipients, media=media, disk=disk)  # type: ignore[arg-type]
 
 
 def _examine(

@@ -17,10 +17,10 @@ from rich.progress import Progress
 from rich.table import Table
 
 from bwv_device import keys
+from bwv_device.backends.realtime_loop import RealLoop
 from bwv_device.commands.run import open_hardware
 from bwv_device.config import Loaded, load
 from bwv_device.errors import BwvError, MissingPartError
-from bwv_device.loop import RealLoop
 from bwv_device.settings import Settings
 from hal.host import HostClock, HostDisk
 from hal.ports import Board, Edge

@@ -79,7 +79,7 @@ def _longest_silence_s(at_s: list[float], length_s: float) -> float:
 
 def _compare(film: Path, vault: Path, at_s: list[float]) -> list[dict[str, Any]]:
     """For each sound that the ledger says was made during the film: how late it is heard."""
-    from bwv_device.evidence.ledger import parse_line
+    from bwv_device.formats.ledger_lines import parse_line
 
     recording = film.stem.split(".")[0]
     lines = [

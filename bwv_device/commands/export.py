@@ -10,8 +10,8 @@ import click
 
 from bwv_device import keys
 from bwv_device.commands.verify import CHANGED
-from bwv_device.evidence.export import export
-from bwv_device.evidence.verify import verify
+from bwv_device.verification.export import export
+from bwv_device.verification.vault_report import verify
 
 
 @click.command()

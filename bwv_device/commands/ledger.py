@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from bwv_device.errors import VaultError
-from bwv_device.evidence.ledger import DIRECTORY, parse_line
+from bwv_device.formats.ledger_lines import DIRECTORY, parse_line
 
 HIDDEN = {"n", "prev", "t", "kind", "header", "nonce", "certificate", "boot_key", "sha256"}
 HIDDEN |= {"device_signature", "plaintext_sha256", "plaintext_length", "config_sha256"}

@@ -23,8 +23,8 @@ def command(config_file: Path | None) -> None:
     """
     settings = load(config_file).settings if config_file else Settings()
     try:
-        from hal.panel import Panel, PanelPins
-        from hal.rpi.pins import open_factory
+        from hal.panel.gpio_panel import Panel, PanelPins
+        from hal.rpi.panel.pin_factory import open_factory
         from hal.scheduler import RealScheduler
 
         factory = open_factory(settings.panel.factory, settings.panel.chip)

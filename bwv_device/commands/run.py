@@ -15,17 +15,17 @@ import click
 from cryptography.x509.oid import NameOID
 
 from bwv_device import keys
-from bwv_device.agent import Agent
-from bwv_device.assignment import read_kept
+from bwv_device.backends.evidence_store import open_store
+from bwv_device.backends.realtime_loop import RealLoop
+from bwv_device.camera.agent import Agent
+from bwv_device.camera.commands.assignment import read_kept
+from bwv_device.camera.state_table import Event, State
+from bwv_device.camera.systemd_watchdog import Watchdog, notifier, watchdog_ns
+from bwv_device.camera.vault.recovery import survey
 from bwv_device.config import Loaded, load
 from bwv_device.errors import ConfigError, KeyFileError, MissingPartError
-from bwv_device.evidence.recovery import survey
-from bwv_device.evidence.statement import StatementError
-from bwv_device.loop import RealLoop
+from bwv_device.formats.statement import StatementError
 from bwv_device.settings import Dock, Settings
-from bwv_device.state import Event, State
-from bwv_device.stores import open_store
-from bwv_device.supervision import Watchdog, notifier, watchdog_ns
 from hal.host import HostClock, HostDisk, HostEntropy
 from hal.keystore import SoftwareIdentity
 from hal.ports import Board, HardwareError
@@ -148,7 +148,7 @@ def _at_the_broker(board: Board, settings: Settings) -> AbstractContextManager[B
     """The board with its broker, where one is set: else nothing of MQTT is even loaded."""
     if not settings.mqtt.broker:
         return nullcontext(board)
-    from bwv_device.brokers import at_the_broker
+    from bwv_device.backends.broker import at_the_broker
 
     return at_the_broker(board, settings)
 

@@ -10,7 +10,7 @@ import click
 
 from bwv_device import keys
 from bwv_device.errors import VaultError
-from bwv_device.evidence.verify import Report, Status, parse_anchor, verify
+from bwv_device.verification.vault_report import Report, Status, parse_anchor, verify
 
 CHANGED, NOT_CLOSED, NO_ROOT = 10, 11, 12
 COLOURS = {Status.SEALED: "green", Status.RECOVERED: "yellow", Status.OPEN: "yellow"}

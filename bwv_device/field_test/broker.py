@@ -5,11 +5,11 @@ from __future__ import annotations
 import threading
 import time
 
-from bwv_device.brokers import open_line
+from bwv_device.backends.broker import open_line
 from bwv_device.errors import MissingPartError
 from bwv_device.field_test.findings import Finding, Status, judged
 from bwv_device.settings import Settings
-from hal.network import MqttThread
+from hal.mqtt.paho_link import MqttThread
 
 PATIENCE_S = 15.0
 REMEDY = "Look at [mqtt], the network and the broker's log. Recording does not need it."

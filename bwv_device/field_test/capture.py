@@ -9,9 +9,9 @@ from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
-from bwv_device import patterns
-from bwv_device.evidence.fmp4 import FragmentWriter, init_segment
-from bwv_device.evidence.h264 import parameter_sets
+from bwv_device.camera.indicators import patterns
+from bwv_device.formats.h264 import parameter_sets
+from bwv_device.formats.mp4_writer import FragmentWriter, init_segment
 from bwv_device.settings import Light
 from hal.ports import SECOND_NS, AccessUnit, Board, CaptureLoss, Clock, Impairment, Pattern, Track
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from bwv_device.messages import (
+from bwv_device.formats.mqtt_messages import (
     COMMANDS,
     VERSION,
     Command,

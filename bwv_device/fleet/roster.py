@@ -18,11 +18,11 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from pydantic import TypeAdapter
 
-from bwv_device.evidence import signature, statement
-from bwv_device.evidence.statement import StatementError
-from bwv_device.keys import UNREADABLE_CERTIFICATE, chain_leads_to
-from bwv_device.messages import Count, Health, Presence, State, head_statement
-from hal.ports import Anchor
+from bwv_device.formats import statement
+from bwv_device.formats.certificates import UNREADABLE_CERTIFICATE, chain_leads_to
+from bwv_device.formats.mqtt_messages import Count, Health, Presence, State
+from bwv_device.formats.statement import StatementError
+from bwv_device.verification.signed_heads import is_signed
 
 # Heads and messages that are remembered of a camera, to hold later ones against.
 REMEMBERED, UNVERIFIED = 256, 8
@@ -237,17 +237,6 @@ class Roster:
     def _reject(self, reason: str) -> Seen | None:
         self.rejected[reason] = self.rejected.get(reason, 0) + 1
         return None
-
-
-def is_signed(key: ec.EllipticCurvePublicKey, head: dict[str, Any]) -> bool:
-    """Whether the device key said that its ledger ends here."""
-    try:
-        anchor = Anchor(*(head[name] for name in Anchor._fields))
-        said = bytes.fromhex(head["signature"])
-        statement = head_statement(anchor, head["utc_ms"], head["error_ms"])
-        return len(said) == 64 and signature.verifies(key, said, statement)
-    except (KeyError, TypeError, ValueError):
-        return False
 
 
 def _is_signed(seen: Seen, head: dict[str, Any]) -> bool:

@@ -9,14 +9,15 @@ from typing import Any
 
 from hal.host import HostVitals
 from hal.ports import Board, Clock, Disk, DockContact, Entropy, HardwareError, Identity
-from hal.rpi import camera, microphone, power, probe
-from hal.rpi.child import Patience
+from hal.rpi import power
+from hal.rpi.capture import camera, encoder_probe, microphone
+from hal.rpi.capture.capture_process import Patience
 from hal.rpi.dock import ContactDock, NoDock, UsbDock
 from hal.rpi.location import GpsdLocation, NoLocation
-from hal.rpi.panel import RemotePanel
+from hal.rpi.panel.panel_process import RemotePanel
 from hal.rpi.speaker import AplaySpeaker
-from hal.silence import NoMqtt, NoOutbox, NoUplink
 from hal.stills import PyavStills
+from hal.unconnected import NoMqtt, NoOutbox, NoUplink
 
 # Pictures wait for the sound that belongs to them: it comes more often.
 SOUND_BATCH_MS = 100
@@ -81,13 +82,13 @@ def open_camera(settings: Settings, clock: Clock, device: str) -> camera.RpiCame
 
 def choose_encoder(wanted: str, sys: Path = power.SYS) -> str:
     """Decided once, before anything runs; it stands in each recording's `open` line."""
-    found = probe.encoders(sys)
-    if wanted == "hardware" and probe.HARDWARE not in found:
+    found = encoder_probe.encoders(sys)
+    if wanted == "hardware" and encoder_probe.HARDWARE not in found:
         raise HardwareError(
             "This board has no hardware H.264 encoder.",
             'A Pi 5 has none: set camera.encoder = "software".',
         )
-    return probe.SOFTWARE if wanted == "software" else found[0]
+    return encoder_probe.SOFTWARE if wanted == "software" else found[0]
 
 
 def open_microphone(settings: Settings, clock: Clock) -> microphone.RpiMicrophone:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from hal.panel import Panel
+from hal.panel.gpio_panel import Panel
 from hal.ports import Board
 
 

@@ -18,7 +18,7 @@ from hal.ports import (
     UnitSink,
     VideoFormat,
 )
-from hal.simulated.body import MARKER
+from hal.simulated.power_dock_and_place import MARKER
 
 SAMPLES_PER_FRAME = 1024
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from gpiozero.pins.mock import MockFactory, MockPin
 
-from hal.panel import Panel, PanelPins
+from hal.panel.gpio_panel import Panel, PanelPins
 from hal.ports import Level, Scheduler
 
 OUTPUTS = ("front light", "status light", "beeper", "vibration")

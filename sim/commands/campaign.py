@@ -10,10 +10,10 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from sim import campaign
 from sim.commands.options import command_for, of_a_shift
 from sim.commands.run import BROKEN
-from sim.simulation import Shift
+from sim.shifts import campaign
+from sim.shifts.drawn_shift import Shift
 
 SHOWN = 3
 

@@ -8,8 +8,8 @@ from dataclasses import asdict
 
 import click
 
-from sim.fleet.crew import Orders
-from sim.fleet.drill import Drilled, drill
+from sim.fleet.camera_process import Orders
+from sim.fleet.load_test import Drilled, drill
 
 
 @click.command()

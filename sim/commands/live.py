@@ -16,7 +16,7 @@ from rich.live import Live
 
 from bwv_device.config import load
 from bwv_device.settings import Settings
-from sim.live import LivePanel
+from sim.live.live_panel import LivePanel
 
 FRAME_S = 0.1
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from sim.simulation import Shift, named_faults
+from sim.shifts.drawn_shift import Shift, named_faults
 
 Command = Callable[..., None]
 SHORTEST_S = 120

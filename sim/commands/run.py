@@ -8,7 +8,7 @@ import click
 
 from hal.ports import SECOND_NS
 from sim.commands.options import of_a_shift
-from sim.simulation import Played, Shift, play
+from sim.shifts.drawn_shift import Played, Shift, play
 
 BROKEN = 10
 

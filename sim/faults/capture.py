@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 from hal.ports import SECOND_NS, AccessUnit, CaptureLoss, Track
 from sim.faults.strike import Strike, Struck, over
-from sim.streams import Draws
-from sim.world import World
+from sim.random_streams import Draws
+from sim.world.world import World
 
 KEYFRAME_NAL = b"\x00\x00\x00\x17\x67"
 

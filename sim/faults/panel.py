@@ -7,7 +7,7 @@ from collections.abc import Callable
 from hal.ports import SECOND_NS
 from hal.simulated.panel import SimulatedPanel
 from sim.faults.strike import Strike, Struck
-from sim.world import World
+from sim.world.world import World
 
 YEAR_S = 365 * 86_400
 # The camera looks at its clock this often at least.

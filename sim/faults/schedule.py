@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 from sim.faults.strike import Kind, Promise, Repair, Strike
 from sim.faults.table import BY_NAME, KINDS
-from sim.officer import Officer
-from sim.streams import Draws
-from sim.witness import Trouble, Witness
-from sim.world import World
+from sim.random_streams import Draws
+from sim.world.observations import Trouble, Witness
+from sim.world.officer import Officer
+from sim.world.world import World
 
 
 def swarm(draws: Draws) -> list[str]:

@@ -6,10 +6,10 @@ import enum
 from collections.abc import Callable
 from typing import NamedTuple
 
-from sim.officer import Officer
-from sim.streams import Draws
-from sim.witness import Witness
-from sim.world import World
+from sim.random_streams import Draws
+from sim.world.observations import Witness
+from sim.world.officer import Officer
+from sim.world.world import World
 
 
 class Promise(enum.Enum):

@@ -12,18 +12,18 @@ from typing import IO
 from bwv_device import keys
 from bwv_device.settings import Settings
 from hal.keystore import SoftwareIdentity
-from hal.network import Broker, MqttThread, PahoLink, tls_context
-from hal.outbox import SqliteOutbox
+from hal.mqtt.paho_link import Broker, MqttThread, PahoLink, tls_context
+from hal.mqtt.sqlite_outbox import SqliteOutbox
 from hal.ports import SECOND_NS
-from hal.simulated.body import SeededEntropy
 from hal.simulated.disk import SimulatedDisk
 from hal.simulated.inode import Inode
-from sim.agency import FOUNDED, BenchAgency
-from sim.fleet.paced import PacedLink, PacedLoop
-from sim.mosquitto import HOST, Mosquitto
-from sim.officer import Officer
-from sim.streams import Draws
-from sim.world import Media, World, stub_media
+from hal.simulated.power_dock_and_place import SeededEntropy
+from sim.fleet.realtime_pacing import PacedLink, PacedLoop
+from sim.random_streams import Draws
+from sim.servers.mosquitto import HOST, Mosquitto
+from sim.world.officer import Officer
+from sim.world.test_keys import FOUNDED, BenchAgency
+from sim.world.world import Media, World, stub_media
 
 AGENCY = "fleet"
 FPS, BITRATE_KBPS = 5, 200

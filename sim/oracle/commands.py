@@ -7,8 +7,8 @@ import json
 from collections.abc import Iterator
 
 from hal.ports import SECOND_NS
-from sim.oracle.record import Finding, Record
-from sim.world import World
+from sim.oracle.evidence import Finding, Record
+from sim.world.world import World
 
 
 def command_findings(record: Record) -> list[Finding]:

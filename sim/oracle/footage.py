@@ -6,13 +6,13 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from bwv_device.evidence.h264 import split_keyframe
-from bwv_device.state import Event
+from bwv_device.camera.state_table import Event
+from bwv_device.formats.h264 import split_keyframe
 from hal.ports import SECOND_NS
 from hal.simulated.capture import StubVideo
-from sim.oracle.record import STORAGE_TROUBLE, Episode, Finding, Picture, Record
+from sim.oracle.evidence import STORAGE_TROUBLE, Episode, Finding, Picture, Record
 from sim.oracle.sound import sound_findings
-from sim.witness import Life
+from sim.world.observations import Life
 
 # A gap is a line at the latest when it has been quiet for a while, or goes on for long.
 GAP_WRITTEN_NS = 14 * SECOND_NS

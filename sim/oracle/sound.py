@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from itertools import pairwise
 
 from hal.ports import SECOND_NS
-from sim.oracle.record import STORAGE_TROUBLE, Episode, Finding, Piece, Record
+from sim.oracle.evidence import STORAGE_TROUBLE, Episode, Finding, Piece, Record
 
 ROUNDING_NS = 1_000_000
 EDGE_NS = 60_000_000

@@ -8,8 +8,8 @@ from collections.abc import Callable
 from bwv_device.settings import MIB
 from hal.ports import SECOND_NS
 from hal.simulated.disk import Fault, Operation
-from sim.camera import Camera
 from sim.scenario.language import Phrase, phrase
+from sim.world.camera_handle import Camera
 
 FOR_EVER = 1 << 60
 

@@ -6,8 +6,8 @@ from itertools import pairwise
 from typing import Any
 
 from hal.ports import SECOND_NS
-from sim.camera import Camera
 from sim.scenario.language import Phrase, phrase
+from sim.world.camera_handle import Camera
 
 
 def _is(found: Any, wanted: Any) -> str:

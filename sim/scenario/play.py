@@ -12,12 +12,12 @@ from bwv_device.errors import ConfigError
 from bwv_device.settings import Settings
 from hal.ports import SECOND_NS
 from hal.simulated.disk import PowerCut
-from sim.camera import Camera
 from sim.scenario.acts import ACTS
 from sim.scenario.expectations import EXPECTATIONS
 from sim.scenario.language import ScenarioError, Sentence, read
-from sim.simulation import bench_agency
-from sim.world import World, stub_media
+from sim.shifts.drawn_shift import bench_agency
+from sim.world.camera_handle import Camera
+from sim.world.world import World, stub_media
 
 AROUND_NS = 8 * SECOND_NS
 KNOWN_KEYS = ("title", "about", "steps", "settings", "docked")

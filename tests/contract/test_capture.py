@@ -7,10 +7,10 @@ from itertools import pairwise
 
 import pytest
 
-from bwv_device.evidence.h264 import split_keyframe
+from bwv_device.formats.h264 import split_keyframe
 from hal.ports import SECOND_NS, AccessUnit, CaptureLoss, Impairment, Track
 from hal.simulated.capture import SimulatedCamera, SimulatedMicrophone, StubAudio, StubVideo
-from sim.loop import VirtualLoop
+from sim.world.virtual_loop import VirtualLoop
 
 BATCH_NS = SECOND_NS // 4
 

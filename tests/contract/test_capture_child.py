@@ -15,7 +15,7 @@ import pytest
 
 from hal.host import HostClock
 from hal.ports import SECOND_NS, AccessUnit, CaptureLoss, Impairment, Track
-from hal.rpi.child import Allowance, CaptureChild, Patience, python_command
+from hal.rpi.capture.capture_process import Allowance, CaptureChild, Patience, python_command
 
 ROOT = Path(__file__).parents[2]
 WAIT_S = 20.0
@@ -26,8 +26,8 @@ PREAMBLE = """
 import os, sys, threading, time
 sys.path.append({root!r})
 from hal.ports import AccessUnit, Track
-from hal.rpi.outlet import Outlet, listen, own_pipe
-from hal.rpi.wire import Kind
+from hal.rpi.capture.child_output import Outlet, listen, own_pipe
+from hal.rpi.capture.pipe_messages import Kind
 pipe = own_pipe()
 asked = listen(lambda message: outlet.say(Kind.READY, heard=message.kind.name))
 outlet = Outlet(pipe, 20_000_000)
@@ -221,7 +221,7 @@ def test_what_a_child_found_is_over_when_it_is(made: Made) -> None:
 
 def test_more_units_in_a_message_than_a_camera_sends_never_reach_the_agent(made: Made) -> None:
     script = (
-        "from hal.rpi import wire\n"
+        "from hal.rpi.capture import pipe_messages as wire\n"
         "if first:\n"
         "    many = [AccessUnit(Track.VIDEO, n, 1, True, b'') for n in range(50_000)]\n"
         "    pipe.write(wire.units(many))\n"
@@ -237,7 +237,7 @@ def test_more_units_in_a_message_than_a_camera_sends_never_reach_the_agent(made:
 
 
 def test_a_keyframe_is_asked_for(made: Made) -> None:
-    from hal.rpi.wire import Kind
+    from hal.rpi.capture.pipe_messages import Kind
 
     child, ear = made("stream()")
     child.start(ear)
@@ -263,7 +263,7 @@ def test_a_program_that_is_not_there_is_told(tmp_path: Path) -> None:
 
 def test_a_library_that_is_missing_is_named() -> None:
     """This virtual environment has no picamera2: the ledger says so, not only that it ended."""
-    command, ear = python_command("hal.rpi.camera_child"), Ear()
+    command, ear = python_command("hal.rpi.capture.camera_child"), Ear()
     child = CaptureChild(Track.VIDEO, command, {}, PLENTY, HostClock())
     child.start(ear)
     loss, _ = ear.wait_for(is_loss)
@@ -273,6 +273,6 @@ def test_a_library_that_is_missing_is_named() -> None:
 
 
 def test_another_interpreter_finds_our_modules_behind_its_own() -> None:
-    command = python_command("hal.rpi.camera_child", "/usr/bin/python3")
+    command = python_command("hal.rpi.capture.camera_child", "/usr/bin/python3")
     assert command[0] == "/usr/bin/python3"
     assert "sys.path.append" in command[2]

@@ -4,9 +4,9 @@ import pytest
 
 from hal.host import HostClock, HostEntropy
 from hal.ports import Clock, Entropy
-from hal.simulated.body import SeededEntropy
 from hal.simulated.clock import SimulatedClock
-from sim.loop import VirtualLoop
+from hal.simulated.power_dock_and_place import SeededEntropy
+from sim.world.virtual_loop import VirtualLoop
 
 
 @pytest.fixture(params=["simulated", "host"])

@@ -11,7 +11,7 @@ import pytest
 from hal.host import HostDisk
 from hal.ports import Disk
 from hal.simulated.disk import TEARS, Bytes, Fault, Names, SimulatedDisk, Tear
-from sim.streams import Draws
+from sim.random_streams import Draws
 
 
 @pytest.fixture(params=["simulated", "host"])

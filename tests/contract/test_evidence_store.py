@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
+from bwv_device.formats.upload_body import Bytes
 from hal.ports import EvidenceStore, StoreError, StoreTrouble
 from hal.simulated.store import MemoryStore
-from hal.stores.body import Bytes
 from hal.stores.directory import DirectoryStore
-from sim.weed import Weed
+from sim.servers.seaweedfs import Weed
 
 LIMIT = 1 << 20
 
@@ -158,7 +158,7 @@ def test_a_directory_that_is_killed_while_writing_shows_nothing(tmp_path: Path) 
     program = (
         "import os, sys, pathlib\n"
         "from hal.stores.directory import DirectoryStore\n"
-        "from hal.stores.body import Bytes\n"
+        "from bwv_device.formats.upload_body import Bytes\n"
         "body = Bytes(bytes(4 << 20)); read = body.read\n"
         "def dying(offset, length):\n"
         "    if offset: os.kill(os.getpid(), 9)\n"

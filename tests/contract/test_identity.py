@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 
 from bwv_device import keys
-from bwv_device.evidence import signature
+from bwv_device.formats import signature
+from bwv_device.formats.certificates import chain_leads_to
 from hal.keystore import SoftwareIdentity
-from sim.agency import BenchAgency
+from sim.world.test_keys import BenchAgency
 
 
 def test_what_it_signs_checks_with_its_certificate(agency: BenchAgency) -> None:
@@ -15,10 +16,10 @@ def test_what_it_signs_checks_with_its_certificate(agency: BenchAgency) -> None:
     raw = signature.from_der(agency.device.sign(b"message"))
     assert signature.verifies(chain[0].public_key(), raw, b"message")
     assert not signature.verifies(chain[0].public_key(), raw, b"massage")
-    assert keys.chain_leads_to(chain, agency.root)
-    assert not keys.chain_leads_to(chain, BenchAgency("another").root)
-    assert not keys.chain_leads_to(chain[:1], agency.root), "an issuer is missing"
-    assert not keys.chain_leads_to([], agency.root)
+    assert chain_leads_to(chain, agency.root)
+    assert not chain_leads_to(chain, BenchAgency("another").root)
+    assert not chain_leads_to(chain[:1], agency.root), "an issuer is missing"
+    assert not chain_leads_to([], agency.root)
 
 
 def test_signing_twice_gives_the_same_line(agency: BenchAgency) -> None:

@@ -7,9 +7,10 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from bwv_device.loop import LANE_LIMIT, LaneFullError, Loop, Outcome, RealLoop
+from bwv_device.backends.realtime_loop import RealLoop
+from bwv_device.camera.loop import LANE_LIMIT, LaneFullError, Loop, Outcome
 from hal.host import HostClock
-from sim.loop import AgentLoop, VirtualLoop
+from sim.world.virtual_loop import AgentLoop, VirtualLoop
 
 MS = 1_000_000
 

@@ -7,11 +7,11 @@ from itertools import count
 from typing import NamedTuple
 
 import pytest
-from mqtt_ears import AGENCY, Desk, Ear
+from support.mqtt_clients import AGENCY, Desk, Ear
 
 from hal.ports import SECOND_NS, MqttLink, MqttMessage
 from hal.simulated.broker import SimulatedBroker, SimulatedMqtt
-from sim.loop import VirtualLoop
+from sim.world.virtual_loop import VirtualLoop
 
 NUMBERS = count(1)
 

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hal.outbox import SqliteOutbox
+from hal.mqtt.sqlite_outbox import SqliteOutbox
 from hal.ports import MqttMessage, Outgoing
 
 Make = Callable[..., SqliteOutbox]
@@ -120,7 +120,7 @@ def test_what_waited_is_there_after_a_restart(tmp_path: Path) -> None:
 WRITER = """
 import sys
 from pathlib import Path
-from hal.outbox import SqliteOutbox
+from hal.mqtt.sqlite_outbox import SqliteOutbox
 from hal.ports import MqttMessage, Outgoing
 box = SqliteOutbox(Path(sys.argv[1]), 100000, 1 << 30)
 number = 0

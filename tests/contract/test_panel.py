@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from bwv_device import patterns
+from bwv_device.camera.indicators import patterns
 from bwv_device.settings import Light
-from hal.panel import PanelPins
-from hal.player import QUEUE_LIMIT
+from hal.panel.gpio_panel import PanelPins
+from hal.panel.pattern_player import QUEUE_LIMIT
 from hal.ports import Edge, Level
 from hal.simulated.panel import SimulatedPanel
-from sim.loop import VirtualLoop
+from sim.world.virtual_loop import VirtualLoop
 
 MS = 1_000_000
 PINS = PanelPins(17, 22, 27, 18, 23, 5, 6)

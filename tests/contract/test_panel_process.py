@@ -13,12 +13,12 @@ from dataclasses import asdict
 
 import pytest
 
-from bwv_device import patterns
+from bwv_device.camera.indicators import patterns
 from bwv_device.settings import Pins
 from hal.host import HostClock
 from hal.ports import SECOND_NS, Edge, HardwareError
-from hal.rpi.panel import RemotePanel
-from hal.rpi.panel_child import Daylight, as_json, pattern_of
+from hal.rpi.panel.panel_child import Daylight, as_json, pattern_of
+from hal.rpi.panel.panel_process import RemotePanel
 
 WAIT_S = 20.0
 LIGHT = {"day_percent": 100, "night_percent": 100, "night_from_h": 21, "night_until_h": 6}
@@ -129,8 +129,8 @@ def test_a_dimmed_light_and_a_tone_are_pulses() -> None:
     """On mock PWM pins, in this process: what is driven is a share, not a level."""
     from gpiozero.pins.mock import MockFactory, MockPWMPin
 
-    from hal.panel import Panel, PanelPins
-    from sim.loop import VirtualLoop
+    from hal.panel.gpio_panel import Panel, PanelPins
+    from sim.world.virtual_loop import VirtualLoop
 
     loop, factory = VirtualLoop(), MockFactory(pin_class=MockPWMPin)
     pins = PanelPins(**asdict(Pins()))

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from hal.ports import AccessUnit, StillEncoder, Track
-from hal.simulated.body import StubStills
 from hal.simulated.capture import StubVideo
+from hal.simulated.power_dock_and_place import StubStills
 from hal.stills import PyavStills
-from sim.scene import encode_second
+from sim.media.scene import encode_second
 
 
 @pytest.fixture(params=["pyav", "stub"])

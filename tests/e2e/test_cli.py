@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import IO
 
 import pytest
-from vault_maker import MadeVault
+from support.made_vault import MadeVault
 
 import bwv_device
 from bwv_device import keys
-from sim.agency import BenchAgency
+from sim.world.test_keys import BenchAgency
 
 BWV = Path(sys.executable).with_name("bwv")
 

@@ -8,17 +8,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from bench import make_camera
+from support.camera_bench import make_camera
 from test_cli import BWV, Said, bwv
 
 from bwv_device import keys
-from bwv_device.custody.intake import Intake
-from bwv_device.custody.office import Office
-from bwv_device.custody.retention import Retention
+from bwv_device.custody.intake.intake import Intake
+from bwv_device.custody.retention.retention_dates import Retention
+from bwv_device.custody.session import Office
 from hal.keystore import SoftwareIdentity
 from hal.stores.directory import DirectoryStore
-from sim.agency import BenchAgency
-from sim.custody import LONDON, BenchClock
+from sim.world.custody_workers import LONDON, BenchClock
+from sim.world.test_keys import BenchAgency
 
 ROLES = ("intake", "custodian", "reviewer", "retention", "configuration", "disclosure")
 

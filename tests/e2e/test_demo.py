@@ -13,7 +13,7 @@ import pytest
 from test_cli import bwv
 
 from bwv_device import keys
-from bwv_device.second_verifier import Judge
+from bwv_device.verification.second_verifier import Judge
 
 
 @pytest.fixture(scope="module")

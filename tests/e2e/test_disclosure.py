@@ -13,19 +13,20 @@ import av
 import cv2
 import numpy as np
 import pytest
-from bench import make_camera
+from support.camera_bench import make_camera
 
 from bwv_device import keys
-from bwv_device.custody import film
-from bwv_device.custody.disclosure import Wish, disclose
-from bwv_device.custody.film import Box, Redaction
+from bwv_device.custody.disclosure import redaction as film
+from bwv_device.custody.disclosure.package import disclose
+from bwv_device.custody.disclosure.redaction import Box, Redaction
+from bwv_device.custody.disclosure.request import Wish
 from bwv_device.errors import CustodyError
-from hal.simulated.body import StubStills
-from sim.agency import BenchAgency
-from sim.custody import BenchCustody
-from sim.scene import Scene
-from sim.sound import Sound, street
-from sim.world import EPOCH_UTC_NS, Media
+from hal.simulated.power_dock_and_place import StubStills
+from sim.media.scene import Scene
+from sim.media.sound import Sound, street
+from sim.world.custody_workers import BenchCustody
+from sim.world.test_keys import BenchAgency
+from sim.world.world import EPOCH_UTC_NS, Media
 
 SIZE = (320, 240, 10, 300_000)
 

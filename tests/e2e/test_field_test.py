@@ -11,14 +11,14 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from bench import Camera
+from support.camera_bench import Camera
 
 from bwv_device.settings import Recording, Settings
 from hal.stills import PyavStills
-from sim.agency import BenchAgency
-from sim.scene import Scene
-from sim.sound import Sound, street, with_beeper
-from sim.world import EPOCH_UTC_NS, Media
+from sim.media.scene import Scene
+from sim.media.sound import Sound, street, with_beeper
+from sim.world.test_keys import BenchAgency
+from sim.world.world import EPOCH_UTC_NS, Media
 
 
 def bwv(*words: object, folder: Path) -> subprocess.CompletedProcess[str]:

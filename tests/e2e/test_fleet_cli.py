@@ -16,12 +16,12 @@ import pytest
 
 from bwv_device import keys
 from hal.host import HostEntropy
-from hal.network import MqttThread
-from sim.agency import FOUNDED, BenchAgency
+from hal.mqtt.paho_link import MqttThread
 from sim.fleet.camera import AGENCY, FleetCamera, fleet_media, fleet_settings
-from sim.fleet.paced import PacedLoop
-from sim.loop import VirtualLoop
-from sim.mosquitto import HOST, Mosquitto
+from sim.fleet.realtime_pacing import PacedLoop
+from sim.servers.mosquitto import HOST, Mosquitto
+from sim.world.test_keys import FOUNDED, BenchAgency
+from sim.world.virtual_loop import VirtualLoop
 
 BWV, BWV_SIM = (Path(sys.executable).with_name(name) for name in ("bwv", "bwv-sim"))
 

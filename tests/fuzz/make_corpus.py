@@ -9,13 +9,13 @@ from pathlib import Path
 
 from targets import agency
 
-from bwv_device.evidence.seal import Opener
-from bwv_device.fleet.desk import command_statement
+from bwv_device.fleet.sign_command import command_statement
+from bwv_device.formats.age_payload import Opener
 from hal.ports import AccessUnit, Track
-from hal.rpi import wire
-from sim.camera import make_camera
-from sim.custody import BenchCustody
-from sim.desk import command_key
+from hal.rpi.capture import pipe_messages
+from sim.world.camera_handle import make_camera
+from sim.world.custody_workers import BenchCustody
+from sim.world.mqtt_operator import command_key
 
 CORPUS = Path(__file__).parent / "corpus"
 
@@ -47,7 +47,11 @@ def main() -> None:
     _put("trust", **{name.replace(".", "-"): data for name, data in agency().files.items()})
     _put("config", repository=Path("config.toml").read_bytes(), small=b"[device]\nagency = 'x'\n")
     _put("anchor", head=b'{"device":"a","boot":1,"number":2,"digest":"00"}')
-    _put("wire", units=_units(first), words=wire.message(wire.Kind.LOST, {"units": 3}))
+    _put(
+        "wire",
+        units=_units(first),
+        words=pipe_messages.message(pipe_messages.Kind.LOST, {"units": 3}),
+    )
     _put_dock()
     _put_fleet()
     scenarios = Path(str(resources.files("sim").joinpath("scenarios")))
@@ -57,7 +61,7 @@ def main() -> None:
 def _units(picture: bytes) -> bytes:
     """What a capture process sends."""
     units = [AccessUnit(Track.VIDEO, n, 33_000_000, n == 0, picture[:60]) for n in range(3)]
-    return wire.units(units)
+    return pipe_messages.units(units)
 
 
 def _put_fleet() -> None:

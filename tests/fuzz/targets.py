@@ -17,29 +17,31 @@ from pathlib import Path
 
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
-from bwv_device import command_check, config, keys
-from bwv_device.custody.index import Index
-from bwv_device.custody.intake import well_formed
-from bwv_device.custody.ledger import CustodyLedger
+from bwv_device import config, keys
+from bwv_device.camera.commands import check
+from bwv_device.camera.vault.recovery import survey
+from bwv_device.custody.intake.intake import well_formed
+from bwv_device.custody.ledger.index import Index
+from bwv_device.custody.ledger.ledger import CustodyLedger
 from bwv_device.errors import BwvError, VaultError
-from bwv_device.evidence import canonical, h264, statement
-from bwv_device.evidence.fmp4_reader import fragments, read_init, units
-from bwv_device.evidence.ledger import parse_line
-from bwv_device.evidence.recovery import survey
-from bwv_device.evidence.seal import Opener
-from bwv_device.evidence.statement import Statement
-from bwv_device.evidence.verify import parse_anchor, verify
-from bwv_device.fleet import table
+from bwv_device.fleet import watch_table
 from bwv_device.fleet.roster import FORKED, Roster
-from bwv_device.second_verifier import Judge
+from bwv_device.formats import canonical_json, h264, statement
+from bwv_device.formats.age_payload import Opener
+from bwv_device.formats.certificates import chain_leads_to
+from bwv_device.formats.ledger_lines import parse_line
+from bwv_device.formats.mp4_reader import fragments, read_init, units
+from bwv_device.formats.statement import Statement
+from bwv_device.verification.second_verifier import Judge
+from bwv_device.verification.vault_report import parse_anchor, verify
 from hal.host import HostClock
-from hal.network import _Client as Client
+from hal.mqtt.paho_link import _Client as Client
 from hal.ports import Track, UtcReading
-from hal.rpi import wire
+from hal.rpi.capture import pipe_messages
 from hal.simulated.disk import SimulatedDisk
 from hal.simulated.store import MemoryStore
-from sim.agency import BenchAgency
 from sim.scenario.play import parse as parse_scenario
+from sim.world.test_keys import BenchAgency
 
 MEMORY = Path("/dev/shm")
 RATE_HZ = 48_000
@@ -79,13 +81,13 @@ def fuzz_sealed(data: bytes) -> None:
 def fuzz_line(data: bytes) -> None:
     with contextlib.suppress(ValueError):
         line = parse_line(data)
-        if canonical.encode(line.fields) != line.signed:
+        if canonical_json.encode(line.fields) != line.signed:
             raise FindingError("a line that is not canonical was accepted")
 
 
 def fuzz_canonical(data: bytes) -> None:
     with contextlib.suppress(ValueError):
-        if canonical.encode(canonical.decode(data)) != data:
+        if canonical_json.encode(canonical_json.decode(data)) != data:
             raise FindingError("a value that is not canonical was accepted")
 
 
@@ -119,7 +121,7 @@ def fuzz_trust(data: bytes) -> None:
             parse(data, "fuzzed")
     with contextlib.suppress(BwvError):
         chain = keys.parse_certificates(data, "fuzzed")
-        keys.chain_leads_to(chain, agency().root)
+        chain_leads_to(chain, agency().root)
 
 
 def fuzz_mp4(data: bytes) -> None:
@@ -145,7 +147,7 @@ def fuzz_statement(data: bytes) -> None:
     """What comes from a store, or lies in one: receipts, greetings, assignments, dockings."""
     with contextlib.suppress(statement.StatementError):
         said = statement.parse(data)
-        if not data.startswith(canonical.encode(said.fields)):
+        if not data.startswith(canonical_json.encode(said.fields)):
             raise FindingError("a statement that is not canonical was accepted")
         with contextlib.suppress(statement.StatementError):
             statement.role_of(said.chain, [agency().root])
@@ -164,10 +166,10 @@ def fuzz_custody(data: bytes) -> None:
 
 def fuzz_wire(data: bytes) -> None:
     """What a capture process sends: the agent believes nothing of it."""
-    with contextlib.suppress(wire.WireError):
-        for message in wire.Reader().feed(data):
-            if message.kind is wire.Kind.UNITS:
-                for unit in wire.parse_units(message.body, Track.VIDEO):
+    with contextlib.suppress(pipe_messages.WireError):
+        for message in pipe_messages.Reader().feed(data):
+            if message.kind is pipe_messages.Kind.UNITS:
+                for unit in pipe_messages.parse_units(message.body, Track.VIDEO):
                     if unit.track is not Track.VIDEO or unit.duration_ns <= 0:
                         raise FindingError("a unit that no camera sends was accepted")
             else:
@@ -176,9 +178,9 @@ def fuzz_wire(data: bytes) -> None:
 
 def fuzz_command(data: bytes) -> None:
     """Nothing but the desk's own, unchanged words may be accepted."""
-    read = command_check.read(data, "bench-camera-1", [agency().root])
+    read = check.read(data, "bench-camera-1", [agency().root])
     if isinstance(read, Statement):
-        command_check.judge(read, 0, UtcReading(1_772_438_400 * 10**9, 10**9, "ntp"))
+        check.judge(read, 0, UtcReading(1_772_438_400 * 10**9, 10**9, "ntp"))
         if data not in signed_commands():
             raise FindingError("a command that the desk did not sign was accepted")
 
@@ -200,9 +202,9 @@ def fuzz_roster(data: bytes) -> None:
         roster.feed(topic, payload, 1)
         roster.feed(topic, payload, 2)
     for seen in roster.cameras.values():
-        row = table.row(seen, 3)
-        table.troubles(row)
-        table.render([row], 1, "")
+        row = watch_table.row(seen, 3)
+        watch_table.troubles(row)
+        watch_table.render([row], 1, "")
         if seen.ledger == FORKED:
             raise FindingError("a fork that nobody signed")
 
@@ -228,7 +230,7 @@ def fuzz_mqtt(data: bytes) -> None:
         client._state = 1
         theirs.sendall(data[:30_000])
         theirs.shutdown(socket.SHUT_WR)
-        # Whatever is raised is caught by `hal.network`; here only what can't be is let through.
+        # paho_link catches whatever is raised; here only what it can't catch is let through.
         with contextlib.suppress(Exception):
             for _ in range(2000):
                 if client.loop_read() != 0:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from targets import TARGETS
 
-from sim.streams import Draws
+from sim.random_streams import Draws
 
 CORPUS = Path(__file__).parent / "corpus"
 MUTATIONS = 40

@@ -13,8 +13,8 @@ import pyrage
 import pytest
 
 from bwv_device.errors import KeyFileError, SealedFileError
-from bwv_device.evidence import age
-from bwv_device.evidence.seal import CHUNK, Opener, Seal
+from bwv_device.formats import age
+from bwv_device.formats.age_payload import CHUNK, Opener, Seal
 from hal.host import HostEntropy
 
 HERE = Path(__file__).parent

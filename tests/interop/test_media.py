@@ -10,19 +10,19 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from bench import Camera, make_camera
+from support.camera_bench import Camera, make_camera
 
-from bwv_device.evidence.export import Exported
-from bwv_device.evidence.fmp4_reader import read_init
-from bwv_device.evidence.seal import Opener
+from bwv_device.formats.age_payload import Opener
+from bwv_device.formats.mp4_reader import read_init
 from bwv_device.settings import Recording, Settings, Video
+from bwv_device.verification.export import Exported
 from hal.ports import SECOND_NS, AccessUnit, Track
 from hal.simulated.disk import Bytes, Names, PowerCut, Tear
 from hal.stills import PyavStills
-from sim.agency import BenchAgency
-from sim.scene import Scene
-from sim.sound import Sound, street
-from sim.world import EPOCH_UTC_NS, Media
+from sim.media.scene import Scene
+from sim.media.sound import Sound, street
+from sim.world.test_keys import BenchAgency
+from sim.world.world import EPOCH_UTC_NS, Media
 
 WIDTH, HEIGHT, FPS = 640, 360, 30
 
@@ -173,7 +173,7 @@ def test_every_sealed_segment_plays_alone(shift: Shift, tmp_path: Path) -> None:
 
 def test_the_decoder_configuration_is_the_encoders_own(shift: Shift, tmp_path: Path) -> None:
     """avcC must carry the parameter sets that the camera sent, not somebody else's."""
-    from bwv_device.evidence.h264 import split_keyframe
+    from bwv_device.formats.h264 import split_keyframe
 
     _, data = next(plaintext_segments(shift))
     sets, _ = split_keyframe(next(u.data for u in shift.given if u.track is Track.VIDEO))

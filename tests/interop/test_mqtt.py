@@ -16,17 +16,17 @@ from typing import Any
 
 import jsonschema
 import pytest
-from bench import make_camera
-from commands_maker import fields, person, signed
-from mqtt_ears import AGENCY, Desk, Ear
+from support.camera_bench import make_camera
+from support.mqtt_clients import AGENCY, Desk, Ear
+from support.signed_commands import fields, person, signed
 
 from bwv_device import keys
 from bwv_device.fleet.asyncapi import document
 from hal.host import HostEntropy
-from hal.network import Broker, MqttThread, PahoLink
+from hal.mqtt.paho_link import Broker, MqttThread, PahoLink
 from hal.ports import MqttMessage
-from sim.agency import FOUNDED, BenchAgency
-from sim.mosquitto import HOST
+from sim.servers.mosquitto import HOST
+from sim.world.test_keys import FOUNDED, BenchAgency
 
 ASYNCAPI = Path(__file__).parents[2] / "docs" / "asyncapi.json"
 WILL = MqttMessage(f"bwv/v1/{AGENCY}/nobody/presence", b"will", retain=True)
@@ -155,7 +155,7 @@ def test_a_broker_of_another_agency_is_refused(desk: Desk, opened: Open, tmp_pat
     for name in (keys.DEVICE, keys.DEVICE_KEY):
         (tmp_path / name).write_bytes(files[name])
     (tmp_path / "root.pem").write_bytes(desk.stranger.files[keys.ROOT])
-    from hal.network import tls_context
+    from hal.mqtt.paho_link import tls_context
 
     tls = tls_context(tmp_path / "root.pem", tmp_path / keys.DEVICE, tmp_path / keys.DEVICE_KEY)
     ear = opened(desk.link(tls, "cam-j", desk.broker.ports.cameras))

@@ -7,12 +7,12 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-from vault_maker import MadeVault
+from support.made_vault import MadeVault
 
 from bwv_device import keys
-from bwv_device.evidence import signature
-from bwv_device.evidence.ledger import parse_line
-from sim.agency import BenchAgency
+from bwv_device.formats import signature
+from bwv_device.formats.ledger_lines import parse_line
+from sim.world.test_keys import BenchAgency
 
 
 def openssl(*words: object) -> subprocess.CompletedProcess[bytes]:

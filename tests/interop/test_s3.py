@@ -12,22 +12,23 @@ from typing import Any, NamedTuple
 
 import boto3
 import pytest
-from bench import make_camera
 from botocore.config import Config
 from botocore.exceptions import ClientError
+from support.camera_bench import make_camera
 
-from bwv_device.custody import holds, policies
-from bwv_device.custody.expiry import Expiry
-from bwv_device.custody.intake import Intake, Replica
-from bwv_device.evidence.seal import CHUNK
+from bwv_device.custody import s3_policies
+from bwv_device.custody.intake.intake import Intake, Replica
+from bwv_device.custody.retention import holds
+from bwv_device.custody.retention.deletion import Expiry
+from bwv_device.formats.age_payload import CHUNK
+from bwv_device.formats.upload_body import Bytes
 from hal.ports import EvidenceStore, StoreError, StoreTrouble
 from hal.simulated.store import MemoryStore
-from hal.stores.body import Bytes
 from hal.stores.directory import DirectoryStore
 from hal.stores.s3 import S3Place, S3Store
-from sim.agency import BenchAgency
-from sim.custody import BenchClock, office
-from sim.weed import Weed
+from sim.servers.seaweedfs import Weed
+from sim.world.custody_workers import BenchClock, office
+from sim.world.test_keys import BenchAgency
 
 DOCK = {"store": "bench", "poll_ms": 500, "greeting_wait_s": 5, "resend_s": 20}
 ME, OTHER = "bench-camera-1", "cam-2"
@@ -58,8 +59,8 @@ class Server(NamedTuple):
 def server(weed: Weed) -> Server:
     bucket = f"evidence-{uuid.uuid4().hex[:12]}"
     weed.make_bucket(bucket)
-    keys = {device: policies.camera(bucket, device) for device in (ME, OTHER)}
-    keys |= {name: policies.role(bucket, name) for name in policies.ROLES}
+    keys = {device: s3_policies.camera(bucket, device) for device in (ME, OTHER)}
+    keys |= {name: s3_policies.role(bucket, name) for name in s3_policies.ROLES}
     weed.allow(**keys)
     until(lambda: weed.store(bucket, ME).read(f"outbox/{ME}/x", 1), StoreTrouble.MISSING)
     return Server(weed, bucket)

@@ -18,23 +18,23 @@ import cv2  # noqa: E402
 import numpy as np  # noqa: E402
 
 from bwv_device import keys  # noqa: E402
-from bwv_device.agent import Agent  # noqa: E402
-from bwv_device.evidence.export import export  # noqa: E402
-from bwv_device.evidence.verify import verify  # noqa: E402
-from bwv_device.loop import RealLoop  # noqa: E402
+from bwv_device.backends.realtime_loop import RealLoop  # noqa: E402
+from bwv_device.camera.agent import Agent  # noqa: E402
 from bwv_device.settings import Recording, Settings  # noqa: E402
+from bwv_device.verification.export import export  # noqa: E402
+from bwv_device.verification.vault_report import verify  # noqa: E402
 from hal.annex_b import from_annex_b  # noqa: E402
 from hal.host import HostClock, HostDisk, HostEntropy, HostVitals  # noqa: E402
 from hal.keystore import SoftwareIdentity  # noqa: E402
-from hal.panel import Panel, PanelPins  # noqa: E402
+from hal.panel.gpio_panel import Panel, PanelPins  # noqa: E402
 from hal.ports import SECOND_NS, Board, VideoFormat  # noqa: E402
 from hal.rpi.dock import NoDock  # noqa: E402
 from hal.rpi.location import NoLocation  # noqa: E402
 from hal.rpi.power import NoGauge  # noqa: E402
-from hal.silence import NoMqtt, NoOutbox, NoUplink  # noqa: E402
-from hal.simulated.body import SimulatedSpeaker  # noqa: E402
 from hal.simulated.capture import SimulatedCamera, SimulatedMicrophone, StubAudio  # noqa: E402
+from hal.simulated.power_dock_and_place import SimulatedSpeaker  # noqa: E402
 from hal.stills import PyavStills  # noqa: E402
+from hal.unconnected import NoMqtt, NoOutbox, NoUplink  # noqa: E402
 
 WIDTH, HEIGHT, FPS = 320, 240, 5
 TEN_S = 10 * SECOND_NS
@@ -91,7 +91,7 @@ def main() -> None:
         keys.load_recipients(folder / keys.RECIPIENTS),
     )  # fmt: skip
     agent.on_stopped = loop.stop
-    from bwv_device.state import Event
+    from bwv_device.camera.state_table import Event
 
     loop.post(agent.start)
     start_ns = loop.now_ns()

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hal.ports import VideoFormat
-from sim.scene import draw
+from sim.media.scene import draw
 
 Image = npt.NDArray[np.uint8]
 

@@ -21,8 +21,9 @@ from pathlib import Path
 import pytest
 
 from bwv_device import config
-from bwv_device.evidence.ledger import parse_line
-from hal.rpi import power, probe
+from bwv_device.formats.ledger_lines import parse_line
+from hal.rpi import power
+from hal.rpi.capture import encoder_probe
 
 pytestmark = pytest.mark.rig
 
@@ -47,7 +48,10 @@ def table() -> object:
     print("\n| budget | limit | measured |\n|---|---:|---:|")
     for name, limit in BUDGET.items():
         print(f"| {name} | {limit} | {RESULTS.get(name, 'not measured')} |")
-    print(f"on {probe.model() or 'no Raspberry Pi'}, encoder {probe.encoders()[0]}, {SECONDS} s")
+    print(
+        f"on {encoder_probe.model() or 'no Raspberry Pi'}, "
+        f"encoder {encoder_probe.encoders()[0]}, {SECONDS} s"
+    )
 
 
 def within(name: str, value: float) -> None:
@@ -56,7 +60,7 @@ def within(name: str, value: float) -> None:
 
 
 def test_this_is_a_raspberry_pi() -> None:
-    assert probe.model().startswith("Raspberry Pi")
+    assert encoder_probe.model().startswith("Raspberry Pi")
 
 
 def test_the_field_test_finds_nothing_bad() -> None:

@@ -20,11 +20,11 @@ from film import Shown, clicks, pictures
 from material import LOOP_S, View
 from virtual_rig import Rig, make_root
 
-from hal.rpi import overlay
+from hal.rpi.capture import overlay
 
 pytestmark = pytest.mark.virtual_rig
 
-CAMERA, MICROPHONE = "hal.rpi.camera_child", "hal.rpi.microphone_child"
+CAMERA, MICROPHONE = "hal.rpi.capture.camera_child", "hal.rpi.capture.microphone_child"
 
 
 @pytest.fixture(scope="session")

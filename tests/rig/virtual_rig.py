@@ -20,9 +20,9 @@ from typing import Any
 from material import View, write_scene, write_sound
 
 from bwv_device import keys
-from bwv_device.evidence.export import Exported, export
-from bwv_device.evidence.ledger import parse_line
-from bwv_device.evidence.verify import Report, verify
+from bwv_device.formats.ledger_lines import parse_line
+from bwv_device.verification.export import Exported, export
+from bwv_device.verification.vault_report import Report, verify
 
 HERE = Path(__file__).parent / "virtual"
 ROOT = Path(__file__).parents[2] / ".cache" / "rig-root"

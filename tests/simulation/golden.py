@@ -8,7 +8,7 @@ from __future__ import annotations
 import tomllib
 from pathlib import Path
 
-from sim.simulation import Shift, play
+from sim.shifts.drawn_shift import Shift, play
 
 GOLDEN = Path(__file__).with_name("golden.toml")
 SEEDS = (1, 2, 3, 5, 8)

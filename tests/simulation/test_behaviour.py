@@ -8,7 +8,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from bench import Camera
+from support.camera_bench import Camera
 
 from hal.ports import SECOND_NS, Fix
 
@@ -409,8 +409,8 @@ def test_a_speaker_that_fails_is_a_fault_and_no_notice(camera: Make) -> None:
 def test_the_place_is_sealed_and_not_in_the_ledger(camera: Make, agency, tmp_path: Path) -> None:
     import io
 
-    from bwv_device.evidence.fmp4_reader import read_init
-    from bwv_device.evidence.seal import Opener
+    from bwv_device.formats.age_payload import Opener
+    from bwv_device.formats.mp4_reader import read_init
 
     it = camera(location={"enabled": True})
     it.location.place = Fix(515_000_000, -1_200_000, 8)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from bwv_device.evidence.verify import verify
-from sim.bitflips import run, sampled, small_vault
+from bwv_device.verification.vault_report import verify
+from sim.sweeps.bit_flips import run, sampled, small_vault
 
 
 def test_no_sampled_flip_goes_unnoticed(tmp_path: Path) -> None:

@@ -13,13 +13,13 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from bench import Camera
-from commands_maker import DEVICE, NOW_S, TOPIC, fields, person, signed
+from support.camera_bench import Camera
+from support.signed_commands import DEVICE, NOW_S, TOPIC, fields, person, signed
 
-from bwv_device import remote
-from bwv_device.messages import COMMANDS
+from bwv_device.camera.commands import dispatch
+from bwv_device.formats.mqtt_messages import COMMANDS
 from hal.simulated.disk import TEARS
-from sim.agency import BenchAgency
+from sim.world.test_keys import BenchAgency
 
 Make = Callable[..., Camera]
 
@@ -145,7 +145,7 @@ def test_there_is_nothing_that_stops_deletes_or_darkens() -> None:
     words = ("stop", "end", "delete", "wipe", "remove", "erase", "mute", "covert", "dark", "off",
              "shut", "reset", "settings", "update")  # fmt: skip
     assert not [name for name in COMMANDS if any(word in name for word in words)]
-    hands = [name for name, _ in inspect.getmembers(remote.Hands, inspect.isfunction)]
+    hands = [name for name, _ in inspect.getmembers(dispatch.Hands, inspect.isfunction)]
     public = sorted(name for name in hands if not name.startswith("_"))
     assert public == ["assign", "hold", "locate", "mark", "start"]
 

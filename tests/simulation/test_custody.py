@@ -7,21 +7,22 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from bench import make_camera
+from support.camera_bench import make_camera
 
-from bwv_device.custody import catalogue, holds, register, requests
-from bwv_device.custody.audit import audit
-from bwv_device.custody.catalogue import Wanted, find
-from bwv_device.custody.expiry import Expiry, plan
-from bwv_device.custody.index import Index
-from bwv_device.custody.ledger import CustodyLedger
-from bwv_device.custody.office import Office
+from bwv_device.custody import camera_register, public_requests, search
+from bwv_device.custody.ledger.index import Index
+from bwv_device.custody.ledger.ledger import CustodyLedger
+from bwv_device.custody.recording_history import audit
+from bwv_device.custody.retention import holds
+from bwv_device.custody.retention.deletion import Expiry, plan
+from bwv_device.custody.search import Wanted, find
+from bwv_device.custody.session import Office
 from bwv_device.errors import CustodyError
+from bwv_device.formats.upload_body import Bytes
 from hal.ports import SECOND_NS
-from hal.stores.body import Bytes
-from sim.agency import BenchAgency
-from sim.custody import BenchCustody, role
-from sim.world import EPOCH_UTC_NS
+from sim.world.custody_workers import BenchCustody, role
+from sim.world.test_keys import BenchAgency
+from sim.world.world import EPOCH_UTC_NS
 
 DAY_NS = 86_400 * SECOND_NS
 DOCK = {"store": "bench", "poll_ms": 500, "greeting_wait_s": 5, "resend_s": 20}
@@ -242,7 +243,7 @@ def test_an_interrupted_deletion_is_finished(day: Callable[..., Day]) -> None:
     desk = it.retention
     desk.append(lambda: ("erasing", {"recording": name, "rule": "31 days"}))
     with pytest.raises(CustodyError):
-        catalogue.review(it.custodian, "none", "")
+        search.review(it.custodian, "none", "")
     assert not it.custodian.hold(name, "too late")
     assert Expiry(it.retention).run().erased == [name]
     assert it.footage() == []
@@ -251,7 +252,7 @@ def test_an_interrupted_deletion_is_finished(day: Callable[..., Day]) -> None:
 def test_far_more_than_usual_must_be_confirmed(
     day: Callable[..., Day], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("bwv_device.custody.expiry.BULK_LEAST", 1)
+    monkeypatch.setattr("bwv_device.custody.retention.deletion.BULK_LEAST", 1)
     it = day(3)
     it.days(31)
     with pytest.raises(CustodyError, match=r"would erase 3 recordings.*--confirm 3"):
@@ -264,9 +265,9 @@ def test_far_more_than_usual_must_be_confirmed(
 def test_a_category_lengthens(day: Callable[..., Day]) -> None:
     it = day()
     longer, shorter = it.names()
-    catalogue.categorize(it.custodian, longer, "evidence")
+    search.categorize(it.custodian, longer, "evidence")
     with pytest.raises(CustodyError, match="Choose one of"):
-        catalogue.categorize(it.custodian, longer, "rubbish")
+        search.categorize(it.custodian, longer, "rubbish")
     it.days(32)
     assert Expiry(it.retention).run().erased == [shorter]
     it.days(365)
@@ -288,25 +289,25 @@ def test_what_was_flagged_waits_for_a_person(day: Callable[..., Day]) -> None:
 # --- requests ---------------------------------------------------------------------------------
 
 
-def asked(it: Day, *, after_days: int = 3, **wishes: Any) -> requests.Asked:
+def asked(it: Day, *, after_days: int = 3, **wishes: Any) -> public_requests.Asked:
     """A letter about the first minute of the shift."""
     start_ns = EPOCH_UTC_NS
     received = it.custody.clock.utc().utc_ns
     day = datetime.datetime.fromtimestamp(received // SECOND_NS, datetime.UTC).date()
     fields: dict[str, Any] = {
-        "kind": requests.SUBJECT_ACCESS, "letter": b"Dear Sir or Madam ...",
+        "kind": public_requests.SUBJECT_ACCESS, "letter": b"Dear Sir or Madam ...",
         "letter_name": "letter.txt", "received": day, "incident_ns": start_ns + 5 * SECOND_NS,
         "from_ns": start_ns, "to_ns": start_ns + 8 * SECOND_NS, "place": "Mare Street",
         "description": "stopped at the bus stop", **wishes,
     }  # fmt: skip
-    return requests.Asked(**fields)
+    return public_requests.Asked(**fields)
 
 
 def test_a_request_holds_what_it_asks_for_at_once(day: Callable[..., Day]) -> None:
     it = day(2)
     first, second = it.names()
     it.days(3)
-    opened = requests.open_request(it.custodian, asked(it))
+    opened = public_requests.open_request(it.custodian, asked(it))
     assert opened.in_time
     assert opened.held == [first]
     assert opened.due.isoformat() == "2026-04-07"
@@ -314,20 +315,20 @@ def test_a_request_holds_what_it_asks_for_at_once(day: Callable[..., Day]) -> No
     assert letter.startswith(b"Dear")
     it.days(60)
     assert Expiry(it.retention).run().erased == [second]
-    assert requests.reminders(it.custodian) == [
+    assert public_requests.reminders(it.custodian) == [
         f"request {opened.request} was due on 2026-04-07, {27} days ago"
     ]
-    requests.close_request(it.custodian, opened.request, "disclosed", "sent on a disk")
-    assert requests.reminders(it.custodian) == []
+    public_requests.close_request(it.custodian, opened.request, "disclosed", "sent on a disk")
+    assert public_requests.reminders(it.custodian) == []
     with pytest.raises(CustodyError, match="no open request"):
-        requests.close_request(it.custodian, opened.request, "disclosed", "")
+        public_requests.close_request(it.custodian, opened.request, "disclosed", "")
     assert holds.active(it.custodian, first), "holds are released by two people, not by an answer"
 
 
 def test_and_what_is_still_on_a_camera(day: Callable[..., Day]) -> None:
     it = day(1, dock=False)
     it.days(2)
-    opened = requests.open_request(it.custodian, asked(it))
+    opened = public_requests.open_request(it.custodian, asked(it))
     assert opened.held == []
     it.deliver()
     (name,) = it.names()
@@ -338,17 +339,19 @@ def test_a_request_after_31_days_holds_nothing(day: Callable[..., Day]) -> None:
     it = day(1)
     holds.place(it.custodian, it.names()[0], "evidence")
     it.days(32)
-    opened = requests.open_request(it.custodian, asked(it))
+    opened = public_requests.open_request(it.custodian, asked(it))
     assert not opened.in_time
     assert opened.held == []
-    assert requests.candidates(it.custodian.index, opened.request) == it.names()
+    assert public_requests.candidates(it.custodian.index, opened.request) == it.names()
 
 
 def test_a_search_says_what_it_can_not_have_seen(day: Callable[..., Day]) -> None:
     it = day(1)
     it.days(1)
-    opened = requests.open_request(it.custodian, asked(it, devices=("bench-camera-1", "cam-9")))
-    coverage = requests.search(it.custodian, opened.request)
+    opened = public_requests.open_request(
+        it.custodian, asked(it, devices=("bench-camera-1", "cam-9"))
+    )
+    coverage = public_requests.search(it.custodian, opened.request)
     assert coverage.found == it.names()
     assert coverage.searched == ["bench-camera-1"]
     assert coverage.not_docked == ["cam-9"]
@@ -373,7 +376,7 @@ def test_a_request_that_makes_no_sense_is_not_opened(
 ) -> None:
     it = day(0, dock=False)
     with pytest.raises(CustodyError, match=said):
-        requests.open_request(it.custodian, asked(it, **wish))
+        public_requests.open_request(it.custodian, asked(it, **wish))
     assert lines(it.custodian, "request") == []
 
 
@@ -383,25 +386,29 @@ def test_a_request_that_makes_no_sense_is_not_opened(
 def test_a_camera_is_issued_to_one_officer_at_a_time(day: Callable[..., Day]) -> None:
     it = day(1)
     device, key = it.agency.device.device, role(it.agency, "g", "configuration")
-    register.issue(it.custodian, key, device, "PC 1")
-    register.issue(it.custodian, key, device, "PC 1")  # the same again publishes what is missing
+    camera_register.issue(it.custodian, key, device, "PC 1")
+    camera_register.issue(
+        it.custodian, key, device, "PC 1"
+    )  # the same again publishes what is missing
     with pytest.raises(CustodyError, match="issued to PC 1"):
-        register.issue(it.custodian, key, device, "PC 2")
-    register.take_back(it.custodian, key, device)
-    assert register.issue(it.custodian, key, device, "PC 2") == 3
-    register.revoke(it.custodian, device, "lost")
-    register.take_back(it.custodian, key, device)
+        camera_register.issue(it.custodian, key, device, "PC 2")
+    camera_register.take_back(it.custodian, key, device)
+    assert camera_register.issue(it.custodian, key, device, "PC 2") == 3
+    camera_register.revoke(it.custodian, device, "lost")
+    camera_register.take_back(it.custodian, key, device)
     with pytest.raises(CustodyError, match="revoked"):
-        register.issue(it.custodian, key, device, "PC 1")
+        camera_register.issue(it.custodian, key, device, "PC 1")
 
 
 def test_a_camera_that_is_not_fit_is_not_issued() -> None:
     camera = {"revoked": "", "officer": "", "waiting": 2, "clock": "none", "battery": 12}
-    problems = register.refusals(camera, "PC 1")
+    problems = camera_register.refusals(camera, "PC 1")
     assert problems == ["2 files of footage have not arrived", "its clock is not set",
                         "its battery is at 12 %"]  # fmt: skip
-    assert register.refusals({**camera, "waiting": 0, "clock": "rtc", "battery": 90}, "P") == []
-    assert register.refusals(None, "") == ["an officer is needed"]
+    assert (
+        camera_register.refusals({**camera, "waiting": 0, "clock": "rtc", "battery": 90}, "P") == []
+    )
+    assert camera_register.refusals(None, "") == ["an officer is needed"]
 
 
 # --- chain --------------------------------------------------------------------------------------
@@ -411,7 +418,7 @@ def test_the_life_of_a_recording_from_the_press_to_the_end(day: Callable[..., Da
     it = day(1)
     (name,) = it.names()
     holds.place(it.custodian, name, "evidence")
-    catalogue.review(it.custodian, name, "nothing on it")
+    search.review(it.custodian, name, "nothing on it")
     life = audit(it.custodian, [it.agency.root], name)
     assert life.problems == []
     told = [step.what for step in life.steps]

@@ -10,21 +10,24 @@ import threading
 from dataclasses import replace
 from pathlib import Path
 
-from bench import digest, make_camera
+from support.camera_bench import digest, make_camera
 
-from bwv_device.agent import Agent
-from bwv_device.evidence.export import export
-from bwv_device.evidence.fmp4_reader import fragments, units
-from bwv_device.evidence.seal import Opener
-from bwv_device.evidence.verify import verify
-from bwv_device.loop import RealLoop
+from bwv_device.backends.realtime_loop import RealLoop
+from bwv_device.camera.agent import Agent
+from bwv_device.formats.age_payload import Opener
+from bwv_device.formats.mp4_reader import fragments, units
 from bwv_device.settings import Recording, Settings
+from bwv_device.verification.export import export
+from bwv_device.verification.vault_report import verify
 from hal.host import HostClock
-from hal.panel import PanelPins
+from hal.panel.gpio_panel import PanelPins
 from hal.ports import Board, Track
-from hal.silence import NoMqtt, NoOutbox
 from hal.simulated.board import on_panel
-from hal.simulated.body import (
+from hal.simulated.capture import SimulatedCamera, SimulatedMicrophone, StubAudio, StubVideo
+from hal.simulated.clock import SimulatedClock
+from hal.simulated.disk import SimulatedDisk
+from hal.simulated.panel import SimulatedPanel
+from hal.simulated.power_dock_and_place import (
     SeededEntropy,
     SimulatedDock,
     SimulatedLocation,
@@ -33,15 +36,12 @@ from hal.simulated.body import (
     SimulatedVitals,
     StubStills,
 )
-from hal.simulated.capture import SimulatedCamera, SimulatedMicrophone, StubAudio, StubVideo
-from hal.simulated.clock import SimulatedClock
-from hal.simulated.disk import SimulatedDisk
-from hal.simulated.panel import SimulatedPanel
 from hal.simulated.store import SimulatedUplink
-from sim.agency import BenchAgency
-from sim.loop import VirtualLoop
-from sim.replay import RecordingLoop, ReplayLoop, Trace, recording_board, replay_board
-from sim.world import stub_media
+from hal.unconnected import NoMqtt, NoOutbox
+from sim.live.replay import RecordingLoop, ReplayLoop, Trace, recording_board, replay_board
+from sim.world.test_keys import BenchAgency
+from sim.world.virtual_loop import VirtualLoop
+from sim.world.world import stub_media
 
 MS = 1_000_000
 SETTINGS = replace(Settings(), recording=Recording(pre_event_s=1, segment_s=10))
@@ -50,7 +50,7 @@ SHIFT = """
 import sys
 sys.path.insert(0, sys.argv[1])
 from bench import digest, make_camera
-from sim.agency import BenchAgency
+from sim.world.test_keys import BenchAgency
 it = make_camera(BenchAgency(), recording={"pre_event_s": 5}, seed="42")
 it.run(seconds=8)
 it.press_record_twice()

@@ -10,20 +10,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from bench import Camera, make_camera
+from support.camera_bench import Camera, make_camera
 
-from bwv_device.custody import register
-from bwv_device.docking import Docking
-from bwv_device.evidence import canonical, signature, statement
-from bwv_device.evidence.vault import Vault
-from bwv_device.second_verifier import Judge
+from bwv_device.camera.docking.protocol import Docking
+from bwv_device.camera.vault.vault import Vault
+from bwv_device.custody import camera_register
+from bwv_device.formats import canonical_json, signature, statement
+from bwv_device.formats.upload_body import Bytes as Body
+from bwv_device.verification.second_verifier import Judge
 from hal.ports import SECOND_NS, StoreError, StoreTrouble
 from hal.simulated.disk import Bytes, Names, SimulatedDisk, Tear
 from hal.simulated.store import Fate, MemoryStore
-from hal.stores.body import Bytes as Body
-from sim.agency import BenchAgency
-from sim.custody import BenchCustody, role
-from sim.dockings import DockingSweep, Point
+from sim.sweeps.docking_cuts import DockingSweep, Point
+from sim.world.custody_workers import BenchCustody, role
+from sim.world.test_keys import BenchAgency
 
 Make = Callable[..., Camera]
 DOCK = {"store": "bench", "poll_ms": 500, "greeting_wait_s": 5, "resend_s": 20}
@@ -178,7 +178,7 @@ def test_two_workers_do_nothing_twice(agency: BenchAgency) -> None:
 def test_no_private_key_ever_leaves(agency: BenchAgency) -> None:
     it = recorded(agency)
     custody = docked(it, agency)
-    register.issue(custody.desk("c", "custodian"), role(agency, "g", "configuration"),
+    camera_register.issue(custody.desk("c", "custodian"), role(agency, "g", "configuration"),
                    agency.device.device, "PC 42")  # fmt: skip
     it.run(seconds=120)
     everything = [*custody.store.objects.values(), *(data for _, data in it.disk.files())]
@@ -208,7 +208,7 @@ def test_an_officer_is_assigned_in_the_dock_and_stays_over_boots(agency: BenchAg
     custody = docked(it, agency)
     desk, configuration = custody.desk("c", "custodian"), role(agency, "g", "configuration")
     device = agency.device.device
-    assert register.issue(desk, configuration, device, "PC 42") == 1
+    assert camera_register.issue(desk, configuration, device, "PC 42") == 1
     it.run(seconds=120)
     it.put_in_dock(False)
     it.run(seconds=3)
@@ -411,7 +411,7 @@ def _mutations(agency: BenchAgency, good: bytes) -> Iterator[tuple[str, bytes]]:
     yield "with the high s", signed + b"\t" + mark[:64] + f"{s:064x}".encode() + b"\n" + pem
     loose = json.dumps(fields).encode()
     yield "not canonical", loose + b"\t" + mark + b"\n" + pem
-    hold = canonical.encode({**fields, "hold": not fields["hold"]})
+    hold = canonical_json.encode({**fields, "hold": not fields["hold"]})
     yield "with another hold flag", hold + b"\t" + mark + b"\n" + pem
 
 
@@ -490,7 +490,7 @@ def test_a_file_that_changed_after_its_upload_is_not_removed(agency: BenchAgency
 
 
 def test_too_few_replicas_remove_nothing(agency: BenchAgency) -> None:
-    from bwv_device.custody.intake import Replica
+    from bwv_device.custody.intake.intake import Replica
 
     it = recorded(agency, dock={"replicas_min": 1})
     docked(it, agency)
@@ -577,7 +577,7 @@ def test_a_revoked_camera_goes_to_quarantine(agency: BenchAgency) -> None:
     store = MemoryStore()
     it.uplink.store = store
     custody = BenchCustody(it, agency)
-    register.revoke(custody.desk("c", "custodian"), agency.device.device, "stolen on 3 May")
+    camera_register.revoke(custody.desk("c", "custodian"), agency.device.device, "stolen on 3 May")
     it.shut_down()
     _, reason = _refused(agency, _copy(it), store)
     assert "stolen on 3 May" in reason
@@ -620,13 +620,13 @@ def test_and_over_lines_that_lose_corrupt_and_lie() -> None:
 def test_a_planted_bug_in_the_removal_is_caught(
     planted: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from bwv_device import docking
+    from bwv_device.camera.docking import protocol
 
     if planted == "no digest":
-        monkeypatch.setattr("bwv_device.custody.intake._digest", _announced)
+        monkeypatch.setattr("bwv_device.custody.intake.intake._digest", _announced)
     elif planted == "any receipt":
-        monkeypatch.setattr(docking.Docking, "_statement", lambda self, answer, purpose: None)
-        monkeypatch.setattr(docking.Docking, "_collect", _wipe_what_was_sent)
+        monkeypatch.setattr(protocol.Docking, "_statement", lambda self, answer, purpose: None)
+        monkeypatch.setattr(protocol.Docking, "_collect", _wipe_what_was_sent)
     else:
         monkeypatch.setattr(Vault, "wipe", _wipe_first)
     sweep = DockingSweep.__new__(DockingSweep)
@@ -644,8 +644,8 @@ def _announced(store: Any, stored: Any) -> str:
 
 
 def _wipe_what_was_sent(self: Any) -> Any:
-    from bwv_device.docking import Wipe
-    from bwv_device.evidence.vault import Receipt
+    from bwv_device.camera.docking.protocol import Wipe
+    from bwv_device.camera.vault.vault import Receipt
 
     for file in list(self.waiting.values()):
         yield Wipe(Receipt(file.segment, file.length, file.sha256, "{}"))
@@ -653,7 +653,7 @@ def _wipe_what_was_sent(self: Any) -> Any:
 
 
 def _wipe_first(self: Vault, receipt: Any, t_ns: int) -> Any:
-    from bwv_device.evidence.vault import footage_path
+    from bwv_device.camera.vault.vault import footage_path
 
     self._disk.remove(footage_path(self._disk, receipt.segment))
     said = {"segment": receipt.segment, "statement": receipt.statement}

@@ -8,9 +8,9 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from bench import Camera
+from support.camera_bench import Camera
 
-from bwv_device.evidence.fmp4_reader import fragments, units
+from bwv_device.formats.mp4_reader import fragments, units
 from hal.ports import SECOND_NS, AccessUnit, CaptureLoss, Track
 from hal.simulated.capture import StubVideo
 from hal.simulated.disk import Fault, Operation

@@ -8,17 +8,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from bench import Camera, make_camera
-from commands_maker import TOPIC, fields, person, signed
+from support.camera_bench import Camera, make_camera
+from support.signed_commands import TOPIC, fields, person, signed
 
 from bwv_device.fleet import roster as rosters
-from bwv_device.fleet import table
-from bwv_device.fleet.records import Records, recorded
+from bwv_device.fleet import watch_table
+from bwv_device.fleet.kept_heads import Records
 from bwv_device.fleet.roster import CONSISTENT, FORKED, UNSIGNED, Roster, Seen
+from bwv_device.verification.signed_heads import recorded
 from hal.ports import SECOND_NS
 from hal.simulated.disk import TEARS, SimulatedDisk
-from sim.agency import BenchAgency
-from sim.custody import BenchCustody
+from sim.world.custody_workers import BenchCustody
+from sim.world.test_keys import BenchAgency
 
 PREFIX = "bwv/v1/example-agency/bench-camera-1"
 DOCK = {"store": "bench", "poll_ms": 500, "greeting_wait_s": 5, "resend_s": 20}
@@ -47,7 +48,7 @@ class Watch:
         return self.roster.cameras["bench-camera-1"]
 
     def row(self) -> dict[str, Any]:
-        return table.row(self.seen, self.it.loop.now_ns())
+        return watch_table.row(self.seen, self.it.loop.now_ns())
 
 
 def record(it: Camera, seconds: float = 4) -> None:
@@ -73,7 +74,7 @@ def test_a_shift_with_cuts_and_boots_is_consistent(it: Camera) -> None:
     assert (row["ledger"], row["online"], row["events_missing"]) == (CONSISTENT, True, 0)
     assert row["head"]["boot"] == 1 + len(TEARS)
     assert row["battery_percent"] >= 99
-    assert table.troubles(row) == []
+    assert watch_table.troubles(row) == []
 
 
 def test_offline_is_seen_and_an_old_will_is_not_believed(it: Camera) -> None:
@@ -83,7 +84,7 @@ def test_offline_is_seen_and_an_old_will_is_not_believed(it: Camera) -> None:
     assert watch.row()["online"] is True
     it.shut_down()
     assert watch.row()["online"] is False
-    assert "offline" in table.troubles(watch.row())
+    assert "offline" in watch_table.troubles(watch.row())
 
 
 def test_a_camera_that_speaks_is_there_whatever_a_will_says(it: Camera) -> None:
@@ -104,12 +105,12 @@ def test_troubles_come_first(it: Camera) -> None:
     it.press_record_twice()
     it.run(seconds=14)
     bad = watch.row()
-    assert "not stored" in table.troubles(bad)
+    assert "not stored" in watch_table.troubles(bad)
     good = {**bad, "device": "a-camera", "stored": True}
-    ordered = table.chosen([good, bad], [], "trouble")
+    ordered = watch_table.chosen([good, bad], [], "trouble")
     assert [row["device"] for row in ordered] == ["bench-camera-1", "a-camera"]
-    assert table.chosen([good, bad], ["trouble"], "device") == [bad]
-    assert table.chosen([good, bad], ["recording"], "device", "a-cam") == [good]
+    assert watch_table.chosen([good, bad], ["trouble"], "device") == [bad]
+    assert watch_table.chosen([good, bad], ["recording"], "device", "a-cam") == [good]
 
 
 def test_the_table_is_drawn(it: Camera) -> None:
@@ -119,7 +120,7 @@ def test_the_table_is_drawn(it: Camera) -> None:
     it.press_record_twice()
     it.run(seconds=12)
     console = Console(width=140, record=True, file=open("/dev/null", "w"))  # noqa: SIM115
-    console.print(table.render([watch.row()], 10, "1 camera"))
+    console.print(watch_table.render([watch.row()], 10, "1 camera"))
     text = console.export_text()
     assert "bench-camera-1" in text
     assert "● recording" in text
@@ -178,7 +179,7 @@ def test_a_copied_camera_forks(it: Camera, agency: BenchAgency) -> None:
     twin.run(seconds=12)
     assert watch.seen.ledger == FORKED
     assert len(forks) == 1
-    assert "ledger forked" in table.troubles(watch.row())
+    assert "ledger forked" in watch_table.troubles(watch.row())
     record(it)
     it.run(seconds=12)
     assert watch.seen.ledger == FORKED  # what was signed can't be unsaid
@@ -227,7 +228,7 @@ def test_duplicates_are_counted_and_holes_are_seen(it: Camera) -> None:
     said = json.loads(sent[-1].payload)
     feed(watch, {**said, "number": said["number"] + 3}, "event")
     assert watch.row()["events_missing"] == 2
-    assert "2 events missing" in table.troubles(watch.row())
+    assert "2 events missing" in watch_table.troubles(watch.row())
 
 
 JUNK = [b"", b"null", b"[]", b"7", b'"x"', b"{}", b'{"boot":"x","number":1}', b"\xff\xfe",
@@ -249,7 +250,7 @@ def test_junk_ends_nothing(it: Camera, leaf: str) -> None:
     feed(watch, said)
     row = watch.row()
     assert "\x1b" not in json.dumps(row)
-    table.render([row], 10, "")
+    watch_table.render([row], 10, "")
     it.run(seconds=20)
     assert watch.seen.ledger == CONSISTENT
 
@@ -460,7 +461,7 @@ def test_numbers_without_end_are_no_message(it: Camera, field: str) -> None:
     watch = Watch(it)
     feed(watch, {**state(it), field: 10**400})
     assert watch.roster.rejected == {"malformed": 1}
-    table.render([watch.row()], 1, "")
+    watch_table.render([watch.row()], 1, "")
 
 
 def test_invented_cameras_cost_little(it: Camera) -> None:

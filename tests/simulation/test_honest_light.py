@@ -6,7 +6,7 @@ import errno
 from collections.abc import Callable
 
 import pytest
-from bench import Camera
+from support.camera_bench import Camera
 
 from hal.ports import SECOND_NS
 from hal.simulated.disk import Fault

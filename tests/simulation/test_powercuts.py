@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from hal.simulated.disk import SimulatedDisk
-from sim.powercuts import Sweep, sample
+from sim.sweeps.power_cuts import Sweep, sample
 
 BOUND_MS = 1200
 

@@ -9,17 +9,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from bench import Camera, make_camera
+from support.camera_bench import Camera, make_camera
 
-from bwv_device.evidence import statement
-from bwv_device.evidence.deliveries import RECEIPT
-from bwv_device.evidence.ledger import Ledger
-from bwv_device.evidence.recovery import survey
-from bwv_device.evidence.verify import verify
-from bwv_device.second_verifier import Judge
+from bwv_device.camera.vault.ledger_writer import Ledger
+from bwv_device.camera.vault.recovery import survey
+from bwv_device.formats import statement
+from bwv_device.formats.purposes import RECEIPT
+from bwv_device.verification.second_verifier import Judge
+from bwv_device.verification.vault_report import verify
 from hal.simulated.disk import SimulatedDisk
-from sim.agency import BenchAgency
-from sim.custody import BenchCustody, role
+from sim.world.custody_workers import BenchCustody, role
+from sim.world.test_keys import BenchAgency
 
 Lines = list[tuple[str, dict[str, Any]]]
 NONCE = "ab" * 16

@@ -7,11 +7,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from bench import Camera
+from support.camera_bench import Camera
 from test_faults import finish, gaps, numbers, started
 
-from bwv_device.evidence.fmp4_reader import fragments, units
-from bwv_device.evidence.verify import Status
+from bwv_device.formats.mp4_reader import fragments, units
+from bwv_device.verification.vault_report import Status
 from hal.ports import SECOND_NS, Track
 from hal.simulated.disk import Bytes, Fault, Names, Operation, Tear
 
@@ -249,7 +249,7 @@ def test_the_alarm_does_not_wait_behind_beeps(camera: Make) -> None:
 
 
 def test_a_planted_ledger_line_does_not_stop_the_boot(camera: Make, tmp_path: Path) -> None:
-    from bwv_device.evidence import canonical
+    from bwv_device.formats import canonical_json
 
     it = started(camera)
     finish(it)
@@ -259,7 +259,7 @@ def test_a_planted_ledger_line_does_not_stop_the_boot(camera: Make, tmp_path: Pa
     import hashlib
 
     prev = hashlib.sha256(it.disk.read(path).splitlines()[-1]).hexdigest()
-    planted = canonical.encode(
+    planted = canonical_json.encode(
         {"kind": "open", "segment": "x", "n": last["n"] + 1, "prev": prev, "t": 0}
     )
     it.disk.append(path, planted + b"\t" + b"0" * 128 + b"\n")

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from sim.commands.scenario import shipped_files
-from sim.handbook import faults, scenarios
+from sim.docs.faults_and_scenarios import faults, scenarios
 from sim.scenario.acts import ACTS
 from sim.scenario.expectations import EXPECTATIONS
 from sim.scenario.language import ScenarioError, clock_ns, read, span_s
@@ -114,4 +114,4 @@ def test_every_phrase_is_read_from_its_own_form() -> None:
 @pytest.mark.parametrize(("page", "made"), [("faults", faults), ("scenarios", scenarios)])
 def test_the_handbook_is_true_to_the_tables(page: str, made: Callable[[], str]) -> None:
     kept = (Path(__file__).parents[2] / "docs" / f"{page}.md").read_text()
-    assert kept == made(), "python -m sim.handbook docs"
+    assert kept == made(), "python -m sim.docs.faults_and_scenarios docs"

@@ -6,16 +6,16 @@ import io
 from collections.abc import Callable
 
 import pytest
-from bench import Camera
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from support.camera_bench import Camera
 
 from bwv_device import keys
 from bwv_device.errors import SealedFileError
-from bwv_device.evidence import age
-from bwv_device.evidence.seal import CHUNK, NONCE, TAG, Opener
-from hal.simulated.body import MARKER
+from bwv_device.formats import age
+from bwv_device.formats.age_payload import CHUNK, NONCE, TAG, Opener
 from hal.simulated.disk import SimulatedDisk
-from sim.agency import BenchAgency
+from hal.simulated.power_dock_and_place import MARKER
+from sim.world.test_keys import BenchAgency
 
 
 class RememberingDisk(SimulatedDisk):
@@ -113,7 +113,7 @@ def test_pre_event_sound_stays_out_where_policy_says_so(
 
 
 def sound_times(it: Camera, agency: BenchAgency) -> list[int]:
-    from bwv_device.evidence.fmp4_reader import fragments, units
+    from bwv_device.formats.mp4_reader import fragments, units
     from hal.ports import Track
 
     data = next(data for path, data in it.disk.files() if path.endswith(".mp4.age"))

@@ -11,9 +11,10 @@ import golden
 import pytest
 
 from hal.ports import SECOND_NS
-from sim import campaign, faults
-from sim.simulation import Shift, Simulation, drawn_settings, named_faults, play
-from sim.streams import Draws
+from sim import faults
+from sim.random_streams import Draws
+from sim.shifts import campaign
+from sim.shifts.drawn_shift import Shift, Simulation, drawn_settings, named_faults, play
 
 SHORT_S = 420
 QUIET = ("torn-writes", "cut-in-recovery", "slow-card", "microphone-drift", "microphone-late",
@@ -61,7 +62,7 @@ def test_the_same_seed_is_the_same_shift_and_another_is_not() -> None:
 
 
 def test_two_hash_seeds_give_one_digest() -> None:
-    program = "from sim.simulation import *; print(play(Shift(6, 400)).digest)"
+    program = "from sim.shifts.drawn_shift import *; print(play(Shift(6, 400)).digest)"
     digests = {
         subprocess.run(
             [sys.executable, "-c", program],

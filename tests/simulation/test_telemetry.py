@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from bench import Camera
+from support.camera_bench import Camera
 
 from hal.ports import SECOND_NS, OutboxFill
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 
-from bench import Camera
+from support.camera_bench import Camera
 from test_faults import finish, numbers, started
 
 from hal.ports import SECOND_NS

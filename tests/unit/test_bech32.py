@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bwv_device.evidence import bech32
+from bwv_device.formats import bech32
 
 
 @given(st.binary(max_size=1300))

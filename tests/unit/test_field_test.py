@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from bwv_device import patterns
+from bwv_device.camera.indicators import patterns
 from bwv_device.field_test import judgement, storage
 from bwv_device.field_test.capture import Observation, Played
 from bwv_device.field_test.findings import Finding, Status
@@ -28,7 +28,7 @@ from hal.ports import (
     VideoFormat,
 )
 from hal.simulated.clock import SimulatedClock
-from sim.loop import VirtualLoop
+from sim.world.virtual_loop import VirtualLoop
 
 VIDEO = VideoFormat(1280, 720, 30, 4_000_000, "test")
 AUDIO = AudioFormat(48_000, 1, 64_000, b"\x11\x88")

@@ -2,10 +2,10 @@ from __future__ import annotations
 
 import pytest
 
-from bwv_device.gestures import Gesture, Gestures
+from bwv_device.camera.control.button_gestures import Gesture, Gestures
 from bwv_device.settings import Buttons
 from hal.ports import Edge
-from sim.loop import VirtualLoop
+from sim.world.virtual_loop import VirtualLoop
 
 MS = 1_000_000
 

@@ -7,7 +7,7 @@ import pytest
 
 from bwv_device.field_test import hearing
 from bwv_device.field_test.hearing import beeps, find_tone, signals
-from sim.sound import street
+from sim.media.sound import street
 
 RATE_HZ = 48_000
 AT_S = (1.0, 1.22, 4.0, 6.5)

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from hal.ports import VideoFormat
-from hal.rpi.impairment import Impairments, SoundWatch, ViewWatch
-from sim.scene import draw
+from hal.rpi.capture.impairment import Impairments, SoundWatch, ViewWatch
+from sim.media.scene import draw
 
 VIDEO = VideoFormat(640, 480, 10, 0, "")
 

@@ -13,7 +13,7 @@ from bwv_device import config
 from bwv_device.commands.pins_safe import command
 from bwv_device.errors import MissingPartError
 from bwv_device.settings import Pins
-from sim import wiring
+from sim.docs import wiring_diagram
 
 ROOT = Path(__file__).parents[2]
 
@@ -43,13 +43,13 @@ def test_the_unit_speaks_the_agents_protocol_and_makes_pins_safe() -> None:
 
 
 def test_the_diagram_is_that_of_the_settings() -> None:
-    assert (ROOT / "docs" / "wiring.svg").read_text() == wiring.svg(Pins())
+    assert (ROOT / "docs" / "wiring.svg").read_text() == wiring_diagram.svg(Pins())
 
 
 def test_every_pin_of_the_settings_is_on_the_header() -> None:
-    numbers = [what for what in wiring.HEADER if isinstance(what, int)]
+    numbers = [what for what in wiring_diagram.HEADER if isinstance(what, int)]
     assert sorted(numbers) == list(range(2, 28))
-    assert len(wiring.HEADER) == 40
+    assert len(wiring_diagram.HEADER) == 40
 
 
 def test_other_machines_are_refused_with_a_sentence() -> None:

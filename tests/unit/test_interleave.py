@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from bwv_device.evidence.interleave import Interleaver
+from bwv_device.camera.recording.interleave import Interleaver
 from hal.ports import SECOND_NS, AccessUnit, Track
 from hal.simulated.capture import STUB_PPS, STUB_SPS
 

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from bwv_device import storage
-from bwv_device.power import Band, BatteryBands
+from bwv_device.camera.health import free_space
+from bwv_device.camera.health.battery_bands import Band, BatteryBands
 from bwv_device.settings import MIB, Alarms, Settings
 from hal.ports import PowerReading
 
@@ -46,7 +46,7 @@ def with_bitrate(kbps: int) -> Settings:
 @pytest.mark.parametrize("kbps", [200, 500, 1000, 4000, 8000])
 def test_the_forecast_counts_padding_and_is_not_optimistic(kbps: int, camera) -> None:
     """Measured against what a minute of recording really takes."""
-    from sim.world import stub_media
+    from sim.world.world import stub_media
 
     it = camera(video={"bitrate_kbps": kbps}, media=stub_media(kbps * 1000))
     it.run(seconds=2)
@@ -55,19 +55,19 @@ def test_the_forecast_counts_padding_and_is_not_optimistic(kbps: int, camera) ->
     before = it.disk.free_bytes()
     it.run(seconds=60)
     used = before - it.disk.free_bytes()
-    forecast = 60 * storage.growth_bytes_per_s(it.settings)
+    forecast = 60 * free_space.growth_bytes_per_s(it.settings)
     assert used <= forecast <= used * 1.3
 
 
 def test_time_left_stops_at_the_reserve() -> None:
     settings = Settings()
-    assert storage.seconds_left(settings, settings.storage.reserve_mib * MIB) == 0
-    assert storage.seconds_left(settings, 0) == 0
-    hour = 3600 * storage.growth_bytes_per_s(settings) + settings.storage.reserve_mib * MIB
-    assert storage.seconds_left(settings, hour) == 3600
+    assert free_space.seconds_left(settings, settings.storage.reserve_mib * MIB) == 0
+    assert free_space.seconds_left(settings, 0) == 0
+    hour = 3600 * free_space.growth_bytes_per_s(settings) + settings.storage.reserve_mib * MIB
+    assert free_space.seconds_left(settings, hour) == 3600
 
 
 def test_room_by_time_left() -> None:
     lefts = (5400, 3600, 3599, 1800, 1799, 20, 19)
-    names = [storage.room(Settings(), left).name for left in lefts]
+    names = [free_space.room(Settings(), left).name for left in lefts]
     assert names == ["ENOUGH", "ENOUGH", "LOW", "LOW", "CRITICAL", "CRITICAL", "FULL"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bwv_device.evidence.prebuffer import PreEventBuffer
+from bwv_device.camera.recording.pre_event_buffer import PreEventBuffer
 from hal.ports import SECOND_NS, AccessUnit, Track
 
 STEP_NS = SECOND_NS // 10

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from hal.ports import Edge, Fix, HardwareError
-from hal.rpi import exposure, probe
 from hal.rpi.board import choose_encoder
+from hal.rpi.capture import encoder_probe, exposure_limits
 from hal.rpi.dock import ContactDock
 from hal.rpi.location import parse_fix
-from hal.rpi.panel import RemoteButton
+from hal.rpi.panel.panel_process import RemoteButton
 from hal.rpi.power import KernelPower, NoGauge, cell_percent, on_usb_power
 
 
@@ -101,7 +101,7 @@ AGC = {"exposure_modes": {"normal": {"shutter": [100, 10000, 120000], "gain": [1
 )
 def test_exposure_is_limited_in_every_kind_of_tuning(tuning: dict) -> None:
     before = json.dumps(tuning)
-    text = json.dumps(exposure.limited(tuning, 33, 8))
+    text = json.dumps(exposure_limits.limited(tuning, 33, 8))
     assert "[100, 10000, 33000]" in text
     assert "[1.0, 4.0, 8.0]" in text
     assert json.dumps(tuning) == before
@@ -109,17 +109,17 @@ def test_exposure_is_limited_in_every_kind_of_tuning(tuning: dict) -> None:
 
 def test_a_tuning_without_modes_is_refused() -> None:
     with pytest.raises(ValueError, match="no exposure modes"):
-        exposure.limited({"algorithms": [{"rpi.awb": {}}]}, 33, 8)
+        exposure_limits.limited({"algorithms": [{"rpi.awb": {}}]}, 33, 8)
 
 
 def test_an_encoder_is_never_swapped_in_silence(tmp_path: Path) -> None:
-    assert choose_encoder("auto", tmp_path) == probe.SOFTWARE
+    assert choose_encoder("auto", tmp_path) == encoder_probe.SOFTWARE
     with pytest.raises(HardwareError, match="no hardware"):
         choose_encoder("hardware", tmp_path)
-    tree(tmp_path, class__video4linux__video11__name=probe.ENCODER_NAME)
-    assert choose_encoder("auto", tmp_path) == probe.HARDWARE
-    assert choose_encoder("hardware", tmp_path) == probe.HARDWARE
-    assert choose_encoder("software", tmp_path) == probe.SOFTWARE
+    tree(tmp_path, class__video4linux__video11__name=encoder_probe.ENCODER_NAME)
+    assert choose_encoder("auto", tmp_path) == encoder_probe.HARDWARE
+    assert choose_encoder("hardware", tmp_path) == encoder_probe.HARDWARE
+    assert choose_encoder("software", tmp_path) == encoder_probe.SOFTWARE
 
 
 # --- dock, place ---------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import pytest
 
 from hal.ports import SECOND_NS
-from hal.rpi.sample_clock import LostSoundError, SampleClock
+from hal.rpi.capture.sample_clock import LostSoundError, SampleClock
 
 RATE_HZ = 48_000
 BLOCK = 960

@@ -8,7 +8,7 @@ import pytest
 
 from bwv_device.field_test.seeing import flashing, redness
 from hal.ports import VideoFormat
-from sim.scene import draw
+from sim.media.scene import draw
 
 VIDEO = VideoFormat(640, 360, 15, 0, "")
 

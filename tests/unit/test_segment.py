@@ -6,13 +6,13 @@ import io
 
 import pytest
 
-from bwv_device.evidence.fmp4_reader import boxes, fragments, units
-from bwv_device.evidence.seal import CHUNK, TAG, Opener, Seal
-from bwv_device.evidence.segment import MediaFormat, Pace, SealedSegment
+from bwv_device.camera.recording.segment import MediaFormat, Pace, SealedSegment
+from bwv_device.formats.age_payload import CHUNK, TAG, Opener, Seal
+from bwv_device.formats.mp4_reader import boxes, fragments, units
 from hal.ports import SECOND_NS, AccessUnit, Track
-from hal.simulated.body import SeededEntropy
 from hal.simulated.capture import StubAudio, StubVideo
-from sim.agency import BenchAgency
+from hal.simulated.power_dock_and_place import SeededEntropy
+from sim.world.test_keys import BenchAgency
 
 FPS = 30
 PACE = Pace(SECOND_NS // 2, SECOND_NS // 4, 1_100_000_000)

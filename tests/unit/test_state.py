@@ -7,7 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from bwv_device.state import TABLE, Action, Event, Ignored, Refusal, State, Transition, decide
+from bwv_device.camera.state_table import (
+    TABLE,
+    Action,
+    Event,
+    Ignored,
+    Refusal,
+    State,
+    Transition,
+    decide,
+)
 
 REPO = Path(__file__).parents[2]
 
@@ -50,6 +59,6 @@ def test_nothing_but_a_start_begins_a_recording() -> None:
 
 
 def test_the_diagram_is_the_tables() -> None:
-    from sim.diagram import draw
+    from sim.docs.state_diagram import draw
 
     assert (REPO / "docs" / "states.svg").read_text() == draw()

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from bwv_device.supervision import PATIENCE_NS, Watchdog, notifier, watchdog_ns
+from bwv_device.camera.systemd_watchdog import PATIENCE_NS, Watchdog, notifier, watchdog_ns
 from hal.ports import SECOND_NS
-from sim.loop import AgentLoop, VirtualLoop
+from sim.world.virtual_loop import AgentLoop, VirtualLoop
 
 
 def test_a_real_socket_hears_it(tmp_path: Path) -> None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from bwv_device.wallclock import HonestClock
+from bwv_device.camera.health.wall_clock import HonestClock
 from hal.ports import SECOND_NS
 from hal.simulated.clock import Oscillator, SimulatedClock
-from sim.loop import VirtualLoop
+from sim.world.virtual_loop import VirtualLoop
 
 YEAR_NS = 365 * 86_400 * SECOND_NS
 

@@ -12,15 +12,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from bwv_device.evidence import age, signature, statement
-from bwv_device.evidence.ledger import START, Ledger
-from bwv_device.evidence.seal import CHUNK, NONCE, TAG, Seal
-from bwv_device.messages import COMMAND_PURPOSE
+from bwv_device.camera.vault.ledger_writer import Ledger
+from bwv_device.formats import age, signature, statement
+from bwv_device.formats.age_payload import CHUNK, NONCE, TAG, Seal
+from bwv_device.formats.ledger_lines import START
+from bwv_device.formats.purposes import COMMAND_PURPOSE
 from bwv_device.settings import Recording, Settings
-from hal.simulated.body import SeededEntropy
-from sim.agency import BenchAgency
-from sim.desk import command_key
-from sim.world import World, stub_media
+from hal.simulated.power_dock_and_place import SeededEntropy
+from sim.world.mqtt_operator import command_key
+from sim.world.test_keys import BenchAgency
+from sim.world.world import World, stub_media
 
 HERE = Path(__file__).parent
 

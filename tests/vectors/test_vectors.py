@@ -10,14 +10,15 @@ from pathlib import Path
 import pytest
 from make_vectors import main, plaintext
 
-from bwv_device import command_check, keys
+from bwv_device import keys
+from bwv_device.camera.commands import check
 from bwv_device.errors import SealedFileError
-from bwv_device.evidence import age
-from bwv_device.evidence.ledger import parse_line
-from bwv_device.evidence.seal import Opener
-from bwv_device.evidence.statement import Statement
-from bwv_device.evidence.verify import verify
-from bwv_device.second_verifier import Judge, well_formed
+from bwv_device.formats import age
+from bwv_device.formats.age_payload import Opener
+from bwv_device.formats.ledger_lines import parse_line
+from bwv_device.formats.statement import Statement
+from bwv_device.verification.second_verifier import Judge, well_formed
+from bwv_device.verification.vault_report import verify
 from hal.ports import UtcReading
 
 HERE = Path(__file__).parent
@@ -59,11 +60,11 @@ def test_vectors_expect_failures_too() -> None:
 @pytest.mark.parametrize("case", COMMANDS, ids=[case["name"] for case in COMMANDS])
 def test_commands(case: dict) -> None:
     roots = keys.load_certificates(HERE / "root.pem")
-    outcome = command_check.read(case["payload"].encode(), case["device"], roots)
+    outcome = check.read(case["payload"].encode(), case["device"], roots)
     if isinstance(outcome, Statement):
         now = UtcReading(case["utc_ns"], case["error_ns"], "ntp")
-        outcome = command_check.judge(outcome, case["counter"], now)
-    said = outcome.reason if isinstance(outcome, command_check.Refused) else "done"
+        outcome = check.judge(outcome, case["counter"], now)
+    said = outcome.reason if isinstance(outcome, check.Refused) else "done"
     assert said == case["expect"]
 
 

@@ -9,12 +9,12 @@ import tomllib
 from pathlib import Path
 
 import pytest
-from vault_maker import Hand, MadeVault
+from support.made_vault import Hand, MadeVault
 
-import bwv_device.second_verifier
-from bwv_device.evidence.verify import Report, verify
-from bwv_device.second_verifier import Judge
-from sim.agency import BenchAgency
+import bwv_device.verification.second_verifier
+from bwv_device.verification.second_verifier import Judge
+from bwv_device.verification.vault_report import Report, verify
+from sim.world.test_keys import BenchAgency
 
 CASES = tomllib.loads((Path(__file__).parent / "verdicts.toml").read_text())["case"]
 
@@ -53,7 +53,7 @@ def test_the_list_covers_every_verdict() -> None:
 
 
 def test_the_second_verifier_shares_no_code_and_is_short() -> None:
-    path = Path(bwv_device.second_verifier.__file__)
+    path = Path(bwv_device.verification.second_verifier.__file__)
     text = path.read_text()
     assert len([line for line in text.splitlines() if line.strip()]) < 370  # docs/decisions/0009
     assert not any(
@@ -65,7 +65,7 @@ def test_the_second_verifier_shares_no_code_and_is_short() -> None:
 def test_the_second_verifier_runs_by_itself(made_vault: MadeVault, tmp_path: Path) -> None:
     """Isolated from every installed package of ours, from any folder."""
     alone = tmp_path / "second.py"
-    shutil.copyfile(bwv_device.second_verifier.__file__, alone)
+    shutil.copyfile(bwv_device.verification.second_verifier.__file__, alone)
     done = subprocess.run(
         [sys.executable, str(alone), str(made_vault.path)],
         capture_output=True,

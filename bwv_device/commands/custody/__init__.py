@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from bwv_device.commands.custody.desk import Desk
+from bwv_device.commands.custody.options import Desk
 
 COMMANDS = {
     "audit": "find",

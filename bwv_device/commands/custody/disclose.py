@@ -12,11 +12,12 @@ import click
 from rich.progress import Progress
 
 from bwv_device import keys
-from bwv_device.commands.custody.desk import Desk
-from bwv_device.custody import film
-from bwv_device.custody.disclosure import Advance, Wish, disclose, open_recording
+from bwv_device.commands.custody.options import Desk
+from bwv_device.custody.disclosure import redaction
+from bwv_device.custody.disclosure.package import Advance, disclose, open_recording
+from bwv_device.custody.disclosure.request import Wish
 from bwv_device.errors import KeyFileError
-from bwv_device.evidence import age
+from bwv_device.formats import age
 
 ENCRYPTED = (b"age-encryption.org/", b"-----BEGIN AGE ENCRYPTED FILE-----")
 
@@ -69,7 +70,7 @@ def disclose_command(
         raise click.UsageError("Say to whom it goes and why: --to and --reason.")
     wish = Wish(
         recording, recipient, reason, request, from_s, to_s,
-        film.read_redaction(redact) if redact else None,
+        redaction.read_redaction(redact) if redact else None,
         desk.office.name if confirm else "", only_redacted,
     )  # fmt: skip
     root = Path(desk.settings.agency.root).read_bytes()
@@ -87,9 +88,9 @@ def _propose(desk: Desk, recording: str, identities: list[age.Identity], out: Pa
             desk.office, desk.roots, identities, recording, Path(folder), advance
         )
         seconds = max(1.0, done[0].duration_ms / 1000)
-        found = film.propose(done[0].path, lambda at_s: advance("looking", at_s / seconds))
+        found = redaction.propose(done[0].path, lambda at_s: advance("looking", at_s / seconds))
         found.write(out / "redaction.json")
-        shown = film.contact_sheet(done[0].path, found, out / "contact-sheet.jpg")
+        shown = redaction.contact_sheet(done[0].path, found, out / "contact-sheet.jpg")
     click.echo(f"{len(found.boxes)} boxes proposed, {shown} pictures to look at in {out}.")
     click.echo("Correct redaction.json, then run this with --redact redaction.json --confirm.")
 

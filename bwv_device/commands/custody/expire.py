@@ -8,8 +8,8 @@ from rich.markup import escape
 from rich.progress import track
 from rich.table import Table
 
-from bwv_device.commands.custody.desk import Desk, print_json
-from bwv_device.custody.expiry import ERASE, HIDE, Expiry, plan
+from bwv_device.commands.custody.options import Desk, print_json
+from bwv_device.custody.retention.deletion import ERASE, HIDE, Expiry, plan
 
 COLOURS = {ERASE: "red", HIDE: "yellow"}
 

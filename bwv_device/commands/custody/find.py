@@ -10,11 +10,12 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from bwv_device.commands.custody.desk import Desk, print_json
-from bwv_device.custody import catalogue, holds
-from bwv_device.custody.audit import Life, audit
-from bwv_device.custody.catalogue import Wanted
-from bwv_device.custody.retention import NANOSECOND
+from bwv_device.commands.custody.options import Desk, print_json
+from bwv_device.custody import search
+from bwv_device.custody.recording_history import Life, audit
+from bwv_device.custody.retention import holds
+from bwv_device.custody.retention.retention_dates import NANOSECOND
+from bwv_device.custody.search import Wanted
 from bwv_device.errors import CustodyError
 
 console = Console(highlight=False)
@@ -50,7 +51,7 @@ def list_command(
         desk.parse_ns(from_) if from_ else None, desk.parse_ns(to_) if to_ else None,
         camera, officer, category, marker, held, hidden, limit,
     )  # fmt: skip
-    rows = catalogue.find(desk.office, wanted)
+    rows = search.find(desk.office, wanted)
     if as_json:
         print_json([{**row, "due": desk.office.due(row)._asdict()} for row in rows])
         return
@@ -85,7 +86,7 @@ def show_command(desk: Desk, recording: str, as_json: bool) -> None:
         ),
         "lines": [
             {k: v for k, v in line.items() if k != "certificate"}
-            for line in catalogue.lines_about(desk.office, recording)
+            for line in search.lines_about(desk.office, recording)
         ],
     }
     if as_json:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import click
 
-from bwv_device.commands.custody.desk import Desk
-from bwv_device.custody import catalogue, holds
+from bwv_device.commands.custody.options import Desk
+from bwv_device.custody import search
+from bwv_device.custody.retention import holds
 
 
 @click.command()
@@ -49,7 +50,7 @@ def approve(desk: Desk, hold: int) -> None:
 @click.pass_obj
 def categorize_command(desk: Desk, recording: str, category: str) -> None:
     """Gives RECORDING one of the agency's categories; some are kept for longer."""
-    catalogue.categorize(desk.office, recording, category)
+    search.categorize(desk.office, recording, category)
     click.echo(f"{recording} is {category}.")
 
 
@@ -59,5 +60,5 @@ def categorize_command(desk: Desk, recording: str, category: str) -> None:
 @click.pass_obj
 def review_command(desk: Desk, recording: str, words: str) -> None:
     """Says that somebody looked at RECORDING, and what it shows."""
-    catalogue.review(desk.office, recording, words)
+    search.review(desk.office, recording, words)
     click.echo(f"{recording} is reviewed.")

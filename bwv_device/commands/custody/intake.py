@@ -11,11 +11,11 @@ from pathlib import Path
 
 import click
 
-from bwv_device.commands.custody.desk import Desk, load_role
-from bwv_device.custody.expiry import Expiry
-from bwv_device.custody.intake import Done, Intake, Replica
-from bwv_device.custody.office import Office
-from bwv_device.custody.requests import reminders
+from bwv_device.commands.custody.options import Desk, load_role
+from bwv_device.custody.intake.intake import Done, Intake, Replica
+from bwv_device.custody.public_requests import reminders
+from bwv_device.custody.retention.deletion import Expiry
+from bwv_device.custody.session import Office
 from bwv_device.errors import CustodyError
 from hal.ports import StoreError
 

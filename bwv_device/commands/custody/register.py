@@ -8,9 +8,9 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from bwv_device.commands.custody.desk import Desk, load_role, print_json
+from bwv_device.commands.custody.options import Desk, load_role, print_json
 from bwv_device.config import Loaded, load
-from bwv_device.custody import register
+from bwv_device.custody import camera_register
 from bwv_device.settings import Settings
 
 configuration = click.option(
@@ -44,7 +44,9 @@ def issue(
     an unset clock, a low battery, or while somebody else has it."""
     assigned = load(settings).table if settings else {}
     Loaded(Settings(), "", {}).with_assigned(assigned)
-    version = register.issue(desk.office, load_role(configuration), device, officer, assigned)
+    version = camera_register.issue(
+        desk.office, load_role(configuration), device, officer, assigned
+    )
     click.echo(f"{device} is issued to {officer} (assignment {version}).")
 
 
@@ -54,7 +56,7 @@ def issue(
 @click.pass_obj
 def return_(desk: Desk, device: str, configuration: Path) -> None:
     """Takes DEVICE back."""
-    register.take_back(desk.office, load_role(configuration), device)
+    camera_register.take_back(desk.office, load_role(configuration), device)
     click.echo(f"{device} is returned.")
 
 
@@ -64,7 +66,7 @@ def return_(desk: Desk, device: str, configuration: Path) -> None:
 @click.pass_obj
 def revoke(desk: Desk, device: str, reason: str) -> None:
     """What DEVICE brings from now on goes to quarantine."""
-    register.revoke(desk.office, device, reason)
+    camera_register.revoke(desk.office, device, reason)
     click.echo(f"{device} is revoked.")
 
 

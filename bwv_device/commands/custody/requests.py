@@ -9,8 +9,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from bwv_device.commands.custody.desk import Desk, print_json
-from bwv_device.custody import requests
+from bwv_device.commands.custody.options import Desk, print_json
+from bwv_device.custody import public_requests
 from bwv_device.errors import CustodyError
 
 
@@ -20,7 +20,7 @@ def request_command() -> None:
 
 
 @request_command.command(name="open")
-@click.option("--kind", required=True, type=click.Choice(requests.KINDS))
+@click.option("--kind", required=True, type=click.Choice(public_requests.KINDS))
 @click.option("--letter", required=True, type=click.Path(path_type=Path), help="As it was written.")
 @click.option("--received", required=True, help="The day: 2026-11-22.")
 @click.option("--incident", required=True, help="When it happened: 2026-11-20T21:30.")
@@ -50,7 +50,7 @@ def open_(
     except OSError as error:
         raise CustodyError(f"{letter} can't be read: {error.strerror}.", "Name a file.") from None
     at_ns = desk.parse_ns(incident)
-    asked = requests.Asked(
+    asked = public_requests.Asked(
         kind,
         text,
         letter.name,
@@ -63,7 +63,7 @@ def open_(
         cameras,
         officers,
     )
-    opened = requests.open_request(desk.office, asked, desk.settings.agency.region)
+    opened = public_requests.open_request(desk.office, asked, desk.settings.agency.region)
     click.echo(f"Request {opened.request}: the answer is due on {opened.due}.")
     if not opened.in_time:
         click.echo("It came more than 31 days after the incident: answered from what is kept.")
@@ -78,7 +78,7 @@ def open_(
 def search(desk: Desk, request: str, as_json: bool) -> None:
     """What may show what REQUEST asks for, and which cameras can't have been searched:
     certified."""
-    coverage = requests.search(desk.office, request)
+    coverage = public_requests.search(desk.office, request)
     if as_json:
         print_json(coverage._asdict())
         return
@@ -95,12 +95,12 @@ def search(desk: Desk, request: str, as_json: bool) -> None:
 
 @request_command.command()
 @click.argument("request")
-@click.option("--outcome", required=True, type=click.Choice(requests.OUTCOMES))
+@click.option("--outcome", required=True, type=click.Choice(public_requests.OUTCOMES))
 @click.option("--reason", default="")
 @click.pass_obj
 def close(desk: Desk, request: str, outcome: str, reason: str) -> None:
     """Says how REQUEST was answered."""
-    requests.close_request(desk.office, request, outcome, reason)
+    public_requests.close_request(desk.office, request, outcome, reason)
     click.echo(f"Request {request} is closed: {outcome}.")
 
 
@@ -109,7 +109,7 @@ def close(desk: Desk, request: str, outcome: str, reason: str) -> None:
 @click.pass_obj
 def list_(desk: Desk, as_json: bool) -> None:
     """All requests, with the days on which their answers are due."""
-    rows = requests.all_requests(desk.office.index)
+    rows = public_requests.all_requests(desk.office.index)
     if as_json:
         print_json(rows)
         return
@@ -121,5 +121,5 @@ def list_(desk: Desk, as_json: bool) -> None:
                       "yes" if row["in_time"] else "no", escape(row["place"]),
                       row["outcome"] or "open")  # fmt: skip
     Console(highlight=False).print(table)
-    for sentence in requests.reminders(desk.office, desk.settings.service.reminder_days):
+    for sentence in public_requests.reminders(desk.office, desk.settings.service.reminder_days):
         click.echo(sentence, err=True)

@@ -9,13 +9,14 @@ from pathlib import Path
 import click
 
 from bwv_device import keys
-from bwv_device.custody import policies
+from bwv_device.custody import s3_policies
+from bwv_device.formats.certificates import ROLES
 from hal.host import HostEntropy
 
 
 @click.command()
 @click.argument("name")
-@click.option("--role", required=True, type=click.Choice(keys.ROLES))
+@click.option("--role", required=True, type=click.Choice(ROLES))
 @click.option(
     "--agency",
     required=True,
@@ -33,10 +34,12 @@ def enrol_command(name: str, role: str, agency: Path, out: Path) -> None:
 @click.command()
 @click.argument("bucket")
 @click.option("--device", help="The policy of this camera's key.")
-@click.option("--role", type=click.Choice(policies.ROLES), help="The policy of one of custody's.")
+@click.option(
+    "--role", type=click.Choice(s3_policies.ROLES), help="The policy of one of custody's."
+)
 def policy_command(bucket: str, device: str | None, role: str | None) -> None:
     """Prints the S3 policy of least privilege for a key of BUCKET."""
     if (device is None) == (role is None):
         raise click.UsageError("Give either --device or --role.")
-    policy = policies.camera(bucket, device) if device else policies.role(bucket, role or "")
+    policy = s3_policies.camera(bucket, device) if device else s3_policies.role(bucket, role or "")
     click.echo(json.dumps(policy, indent=2))

@@ -9,8 +9,8 @@ import click
 
 from bwv_device import keys
 from bwv_device.errors import KeyFileError
-from bwv_device.fleet import mosquitto
-from bwv_device.fleet.mosquitto import CAMERA_PORT, DESK_PORT, Ports
+from bwv_device.fleet import mosquitto_config
+from bwv_device.fleet.mosquitto_config import CAMERA_PORT, DESK_PORT, Ports
 from hal.host import HostEntropy
 
 
@@ -68,4 +68,4 @@ def _write(
     root = folder / keys.ROOT
     root.write_bytes((agency_keys / keys.ROOT).read_bytes())
     desk = [keys.load_certificates(path)[0] for path in people]
-    mosquitto.write(folder, root, agency, desk, ports, home_assistant=home_assistant)
+    mosquitto_config.write(folder, root, agency, desk, ports, home_assistant=home_assistant)

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from bwv_device.fleet.mosquitto import DESK_PORT
+from bwv_device.fleet.mosquitto_config import DESK_PORT
 
 
 def broker_options(function: Callable[..., Any]) -> Callable[..., Any]:

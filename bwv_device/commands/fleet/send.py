@@ -44,11 +44,11 @@ def command(
     printed as JSON; exit code 18 where the camera refused.
     """
     from bwv_device import keys
-    from bwv_device.command_check import COUNTER_AHEAD_MS, conform
+    from bwv_device.camera.commands.check import COUNTER_AHEAD_MS, conform
     from bwv_device.errors import BrokerError
-    from bwv_device.fleet.desk import command_statement, load_desk_key
-    from bwv_device.fleet.line import DeskLine
-    from bwv_device.messages import COMMANDS, prefix
+    from bwv_device.fleet.mqtt_client import DeskLine
+    from bwv_device.fleet.sign_command import command_statement, load_desk_key
+    from bwv_device.formats.mqtt_messages import COMMANDS, prefix
 
     if name not in COMMANDS:
         raise click.UsageError(f"There is no command {name!r}; known: {', '.join(COMMANDS)}.")

@@ -54,16 +54,16 @@ def command(
     """
     from bwv_device import keys
     from bwv_device.errors import BrokerError
-    from bwv_device.fleet import table
-    from bwv_device.fleet.line import DeskLine
-    from bwv_device.fleet.records import Records
+    from bwv_device.fleet import watch_table
+    from bwv_device.fleet.kept_heads import Records
+    from bwv_device.fleet.mqtt_client import DeskLine
     from bwv_device.fleet.roster import Roster, Seen
-    from bwv_device.messages import VERSION, level
+    from bwv_device.formats.mqtt_messages import VERSION, level
 
-    if unknown := [word for word in only if word not in table.FILTERS]:
-        raise click.UsageError(f"--only {unknown[0]}: choose of {', '.join(table.FILTERS)}.")
-    if sort not in table.SORTS:
-        raise click.UsageError(f"--sort {sort}: choose of {', '.join(table.SORTS)}.")
+    if unknown := [word for word in only if word not in watch_table.FILTERS]:
+        raise click.UsageError(f"--only {unknown[0]}: choose of {', '.join(watch_table.FILTERS)}.")
+    if sort not in watch_table.SORTS:
+        raise click.UsageError(f"--sort {sort}: choose of {', '.join(watch_table.SORTS)}.")
     roster = Roster(keys.load_certificates(root))
     try:
         records = Records(record) if record else None
@@ -99,12 +99,12 @@ def command(
             return ended.is_set() or (until_s is not None and time.monotonic() > until_s)
 
         def row_of(seen: Seen) -> dict[str, Any]:
-            return table.row(seen, time.time_ns())
+            return watch_table.row(seen, time.time_ns())
 
         if as_json:
             while not over():
-                for seen in table.chosen([row_of(s) for s in take()], only, "device", camera):
-                    click.echo(json.dumps({**seen, "trouble": table.troubles(seen)}))
+                for seen in watch_table.chosen([row_of(s) for s in take()], only, "device", camera):
+                    click.echo(json.dumps({**seen, "trouble": watch_table.troubles(seen)}))
                 sys.stdout.flush()
         else:
             _live(roster, line, take, over, row_of, (only, sort, camera), rows, broker)
@@ -132,7 +132,7 @@ def _live(
     from rich.console import Console
     from rich.live import Live
 
-    from bwv_device.fleet import table
+    from bwv_device.fleet import watch_table
 
     console = Console(highlight=False)
     with Live(console=console, auto_refresh=False, screen=console.is_terminal) as live:
@@ -144,15 +144,15 @@ def _live(
             drawn_s = time.monotonic()
             everyone = [row_of(seen) for seen in roster.cameras.values()]
             only, sort, camera = choice
-            shown = table.chosen(everyone, only, sort, camera)
+            shown = watch_table.chosen(everyone, only, sort, camera)
             recording = sum(bool(one["recording"]) for one in everyone)
-            troubled = sum(bool(table.troubles(one)) for one in everyone)
+            troubled = sum(bool(watch_table.troubles(one)) for one in everyone)
             title = f"{len(everyone)} cameras, {recording} recording, {troubled} with trouble"
             state = "" if line.up.is_set() else f"; the broker is away: {line.reason}"
             lost = f"; {line.dropped} messages dropped here" if line.dropped else ""
             limit = rows or max(5, console.height - 6)
             live.update(
-                table.render(shown, limit, f"{title}   {broker}{state}{lost}"), refresh=True
+                watch_table.render(shown, limit, f"{title}   {broker}{state}{lost}"), refresh=True
             )
 
 

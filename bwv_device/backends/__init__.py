@@ -1,0 +1,1 @@
+"""Opens the hal backends that a configuration asks for: board, loop, broker, evidence store."""

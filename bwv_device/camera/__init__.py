@@ -1,0 +1,1 @@
+"""The camera: the agent and its parts. `agent` puts them together."""

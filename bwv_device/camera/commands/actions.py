@@ -1,0 +1,80 @@
+"""What a command may do to the camera: `dispatch.Hands`, and nothing more."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from bwv_device.camera.commands.assignment import Assignments
+from bwv_device.camera.indicators.lights_and_sounds import Cues
+from bwv_device.camera.loop import Done, Job, Loop, Outcome
+from bwv_device.camera.recording.recorder import Recorder
+from bwv_device.camera.vault.vault_lane import Journal
+from bwv_device.formats.statement import Statement
+from bwv_device.formats.vault_layout import FOOTAGE
+from bwv_device.settings import Policy
+from hal.ports import Board
+
+
+class Reach:
+    """`start` walks the state table as a press does, and says what is not met."""
+
+    def __init__(
+        self,
+        board: Board,
+        loop: Loop,
+        policy: Policy,
+        journal: Journal,
+        recorder: Recorder,
+        cues: Cues,
+        assignments: Assignments,
+    ) -> None:
+        self._board, self._loop, self._policy = board, loop, policy
+        self._journal, self._recorder, self._cues = journal, recorder, cues
+        self._assignments = assignments
+        self.start_recording: Callable[[], list[str]] = list
+        self.last_recording: Callable[[], str] = str
+        self.on_officer: Callable[[], None] = lambda: None
+        self.submit: Callable[[Job, Done], None] = loop.lane("telemetry").submit
+
+    def locate(self, duration_s: int) -> list[str]:
+        """Not in covert mode: whoever ordered that one did not want to be found."""
+        return [] if self._cues.locate(duration_s) else ["the camera is in covert mode"]
+
+    def mark(self) -> list[str]:
+        recording = self._recorder.recording
+        if recording is None:
+            return ["it is not recording"]
+        now_ns = self._loop.now_ns()
+        self._journal.note("marker", marker="remote", recording=recording.id, at_ns=now_ns)
+        return []
+
+    def start(self) -> list[str]:
+        if not self._policy.remote_start:
+            return ["policy forbids starting from afar"]
+        return self.start_recording()
+
+    def hold(self, recording: str, done: Callable[[list[str]], None]) -> None:
+        """Flags footage that is on the camera."""
+        name = recording or self.last_recording()
+        if not name:
+            done(["there is no recording"])
+            return
+        disk = self._board.disk
+
+        def looked(outcome: Outcome) -> None:
+            if outcome.error is not None:
+                done([f"the storage can't be read: {outcome.error}"])
+            elif not any(file.startswith(f"{name}-") for file in outcome.value):
+                done(["there is no such recording on the camera"])
+            else:
+                self._journal.note("flag", recording=name, by="command")
+                done([])
+
+        self.submit(lambda: disk.names(FOOTAGE), looked)
+
+    def assign(self, said: Statement, officer: str) -> list[str]:
+        if self._recorder.recording is not None:
+            return ["a recording is in progress"]
+        self._assignments.issue(said, officer)
+        self.on_officer()
+        return []

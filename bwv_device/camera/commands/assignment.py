@@ -1,0 +1,110 @@
+"""To whom the camera is issued, and with which settings: the agency's newest signed word."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from cryptography import x509
+
+from bwv_device.camera.commands.check import ROLE, conform
+from bwv_device.formats import statement
+from bwv_device.formats.purposes import ASSIGNMENT, COMMAND_PURPOSE
+from bwv_device.formats.statement import Statement, StatementError
+
+
+class Assignments:
+    """The one in force. It lives in the ledger: each boot writes it again, so that the next one
+    need not look far."""
+
+    def __init__(
+        self, device: str, note: Callable[..., None], roots: Sequence[x509.Certificate]
+    ) -> None:
+        self._device, self._note, self._roots = device, note, roots
+        self.version = 0
+        self.officer = ""
+        self._issued: tuple[Statement, str] | None = None
+        self.settings: dict[str, Any] = {}
+        self.on_settings: Callable[[dict[str, Any]], None] = lambda settings: None
+
+    def take(self, said: Statement) -> None:
+        """A newer one, as signed. One that says too little is refused, in the ledger."""
+        fields = said.fields
+        version, officer = fields.get("version"), fields.get("officer")
+        settings = fields.get("settings")
+        well_formed = type(version) is int and isinstance(officer, str) and officer
+        if not well_formed or not isinstance(settings, dict):
+            self._note("fault", part="assignment", reason="it names no version, officer, settings")
+            return
+        if int(str(version)) <= self.version:
+            self._note("fault", part="assignment", reason="it is older than the one in force")
+            return
+        self._adopt(said)
+        self._note("assignment", statement=said.text, certificate=said.certificate)
+
+    def issue(self, said: Statement, officer: str) -> None:
+        """A command says who wears the camera, until the next assignment."""
+        self._issue(said, officer)
+        self._note("officer", statement=said.text, certificate=said.certificate)
+
+    def remember(
+        self, kept: Mapping[str, str] | None, officer: Mapping[str, str] | None = None
+    ) -> None:
+        """What earlier boots wrote, and recovery has written again. Checked: a card can be written
+        by anybody."""
+        issued = self._issued
+        self._remember_assignment(kept)
+        if officer is None:
+            if issued is not None:  # of this process, and not in the ledger that was opened anew
+                self.issue(*issued)
+            return
+        try:
+            said = read_issued(officer, self._device, self._roots)
+        except StatementError as error:
+            self._note("fault", part="assignment", reason=f"the officer in the ledger {error}")
+            return
+        self._issue(said, str(said.fields["arguments"]["officer"]))
+
+    def _remember_assignment(self, kept: Mapping[str, str] | None) -> None:
+        if kept is None:
+            return
+        try:
+            said = read_kept(kept, self._device, self._roots)
+        except StatementError as error:
+            self._note("fault", part="assignment", reason=f"the one in the ledger {error}")
+            return
+        if int(said.fields["version"]) >= self.version:
+            self._adopt(said)
+
+    def _issue(self, said: Statement, officer: str) -> None:
+        self.officer, self._issued = officer, (said, officer)
+
+    def _adopt(self, said: Statement) -> None:
+        self._issued = None
+        self.version = int(said.fields["version"])
+        self.officer = str(said.fields["officer"])
+        self.settings = dict(said.fields["settings"])
+        self.on_settings(self.settings)
+
+
+def read_issued(
+    kept: Mapping[str, str], device: str, roots: Sequence[x509.Certificate]
+) -> Statement:
+    """A command that assigned an officer, as the ledger keeps it. Raises `StatementError`."""
+    text = f"{kept['statement']}\n{kept['certificate']}".encode()
+    said = statement.of_role(text, COMMAND_PURPOSE, (ROLE,), roots)
+    if said.fields.get("device") != device:
+        raise StatementError("is another camera's")
+    arguments = said.fields.get("arguments")
+    if not isinstance(arguments, dict) or conform("assign", arguments) is None:
+        raise StatementError("names no officer")
+    return said
+
+
+def read_kept(kept: Mapping[str, str], device: str, roots: Sequence[x509.Certificate]) -> Statement:
+    """An assignment as the ledger keeps it. Raises `StatementError`."""
+    text = f"{kept['statement']}\n{kept['certificate']}".encode()
+    said = statement.of_role(text, ASSIGNMENT, ("configuration",), roots)
+    if said.fields.get("device") != device:
+        raise StatementError("is another camera's")
+    return said

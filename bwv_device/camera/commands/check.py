@@ -1,0 +1,140 @@
+"""Whether a command may be carried out: signature, addressee, counter, expiry, form (docs/mqtt.md,
+section 5). Pure; whoever owns the broker may send anything."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
+from typing import Any, NamedTuple, get_type_hints
+
+from annotated_types import Interval, Len
+from cryptography import x509
+
+from bwv_device.formats import statement
+from bwv_device.formats.mqtt_messages import COMMANDS, Arguments
+from bwv_device.formats.purposes import COMMAND_PURPOSE
+from bwv_device.formats.statement import Statement, StatementError
+from hal.ports import SECOND_NS, UtcReading
+
+ROLE = "command"
+SIZE_LIMIT = 16_384
+COUNTER_LIMIT = 2**53 - 1
+LIFETIME_S = 86_400
+# A camera that does not know the minute can't say what has expired.
+CLOCK_ERROR_NS = 60 * SECOND_NS
+AHEAD_S = 120
+# Desks count in milliseconds since 1970: none may use counters up.
+COUNTER_AHEAD_MS = 86_400_000
+ID = re.compile(r"[A-Za-z0-9-]{1,64}")
+RECORDING = re.compile(r"(\d{8}-\d{4})?")
+FIELDS = {
+    "device": str,
+    "command": str,
+    "arguments": dict,
+    "counter": int,
+    "issued_s": int,
+    "expires_s": int,
+    "id": str,
+    "purpose": str,
+    "by": str,
+}
+
+
+class Checked(NamedTuple):
+    """A command that may be carried out."""
+
+    name: str
+    arguments: Arguments
+    counter: int
+    id: str
+    said: Statement
+
+
+class Refused(NamedTuple):
+    """Why nothing is done. `counter` and `id` where the word is the agency's own, else 0 and ""."""
+
+    reason: str
+    counter: int = 0
+    id: str = ""
+    command: str = ""
+
+
+def read(data: bytes, device: str, roots: Sequence[x509.Certificate]) -> Statement | Refused:
+    """The agency's word to this camera, if it is that. Slow: three signatures."""
+    if len(data) > SIZE_LIMIT:
+        return Refused("oversized")
+    try:
+        said = statement.parse(data)
+    except StatementError as error:
+        return Refused("forged" if "signed by" in str(error) else "malformed")
+    try:
+        role = statement.role_of(said.chain, roots).role
+    except StatementError:
+        return Refused("forged")
+    if role != ROLE or not roots:
+        return Refused("forged")
+    if said.purpose != COMMAND_PURPOSE or said.fields.get("device") != device:
+        return Refused("foreign")
+    return said
+
+
+def judge(said: Statement, counter: int, now: UtcReading) -> Checked | Refused:
+    """Whether it is to be carried out now; `counter` is the largest that was accepted before."""
+    told = said.fields
+    if {name: type(value) for name, value in told.items()} != FIELDS:
+        return Refused("malformed")
+    if not ID.fullmatch(told["id"]) or not 1 <= told["counter"] <= COUNTER_LIMIT:
+        return Refused("malformed")
+    if told["counter"] <= counter:
+        return Refused("replayed")
+    if now.source != "none" and told["counter"] > _latest_ms(now) + COUNTER_AHEAD_MS:
+        return Refused("ahead")  # it would be the last that this camera ever obeys
+    about = (told["counter"], told["id"], told["command"][:32])
+    if now.source == "none" or now.error_ns > CLOCK_ERROR_NS:
+        return Refused("no clock", *about)
+    if _expired(told["issued_s"], told["expires_s"], now):
+        return Refused("expired", *about)
+    arguments = conform(told["command"], told["arguments"])
+    if arguments is None:
+        return Refused("invalid", *about)
+    return Checked(told["command"], arguments, told["counter"], told["id"], said)
+
+
+def _latest_ms(now: UtcReading) -> int:
+    return (now.utc_ns + now.error_ns) // 1_000_000
+
+
+def _expired(issued_s: int, expires_s: int, now: UtcReading) -> bool:
+    """By the latest time that it can be now; what was issued in the future was never issued."""
+    latest_ns, earliest_ns = now.utc_ns + now.error_ns, now.utc_ns - now.error_ns
+    return (
+        not 0 < expires_s - issued_s <= LIFETIME_S
+        or latest_ns >= expires_s * SECOND_NS
+        or issued_s * SECOND_NS > earliest_ns + AHEAD_S * SECOND_NS
+    )
+
+
+def conform(name: str, table: Mapping[str, Any]) -> Arguments | None:
+    """The command's arguments, where they are exactly what it takes."""
+    kind = COMMANDS.get(name)
+    if kind is None or table.keys() != {field.name for field in fields(kind)}:
+        return None
+    hints = get_type_hints(kind, include_extras=True)
+    if not all(_fits(table[field], hint) for field, hint in hints.items()):
+        return None
+    if not RECORDING.fullmatch(str(table.get("recording", ""))):
+        return None
+    return kind(**table)
+
+
+def _fits(value: Any, hint: Any) -> bool:
+    """One of `messages`' own annotations: a type with an interval or a length."""
+    if type(value) is not hint.__origin__:
+        return False
+    for limit in hint.__metadata__:
+        if isinstance(limit, Interval):
+            return bool(limit.ge <= value <= limit.le)
+        if isinstance(limit, Len):
+            return bool(limit.min_length <= len(value) <= (limit.max_length or len(value)))
+    return False

@@ -1,0 +1,1 @@
+"""What the officer wants: buttons, markers, mute and covert mode."""

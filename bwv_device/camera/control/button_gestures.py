@@ -1,0 +1,173 @@
+"""Edges of two buttons → presses, counted and held. Debounce is here, not in a library.
+
+Starting (two presses) and stopping (a long hold) are different movements, so that no impatient
+finger ends what it wanted to begin.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable
+
+from bwv_device.camera.loop import Loop
+from bwv_device.settings import Buttons, milliseconds, seconds
+from hal.ports import Edge, Timer
+
+STUCK_NS = seconds(60)
+
+
+class Gesture(enum.Enum):
+    """What a person did."""
+
+    RECORD_SINGLE = "record button pressed once"
+    RECORD_DOUBLE = "record button pressed twice"
+    RECORD_HOLD = "record button held"
+    MARKER_SINGLE = "marker button pressed once"
+    MARKER_DOUBLE = "marker button pressed twice"
+    MARKER_TRIPLE = "marker button pressed three times"
+    MARKER_HOLD = "marker button held"
+    BOTH_HOLD = "both buttons held"
+    RECORD_STUCK = "record button stuck"
+    MARKER_STUCK = "marker button stuck"
+
+
+class _Contact:
+    """One button: debounced level, count of presses, hold."""
+
+    def __init__(
+        self,
+        loop: Loop,
+        settings: Buttons,
+        hold_ms: int,
+        counted: dict[int, Gesture],
+        at_once: int,
+        held: tuple[Gesture, Gesture],
+        emit: Callable[[Gesture], None],
+        changed: Callable[[], None],
+    ) -> None:
+        self._loop, self._emit, self._changed = loop, emit, changed
+        self._debounce_ns = milliseconds(settings.debounce_ms)
+        self._window_ns = milliseconds(settings.double_press_ms)
+        self._hold_ns = milliseconds(hold_ms)
+        self._counted, self._at_once, self._held = counted, at_once, held
+        self.pressed = False
+        self._raw = False
+        self._changed_ns: int | None = None
+        self._pressed_ns: int | None = None
+        self._count = 0
+        self._done = False
+        self._timers: list[Timer] = []
+        self._settle: Timer | None = None
+
+    def edge(self, edge: Edge) -> None:
+        self._raw = edge.pressed
+        quiet_ns = self._changed_ns is None or edge.at_ns - self._changed_ns >= self._debounce_ns
+        if quiet_ns:
+            self._accept(edge.at_ns)
+        elif self._settle is None:
+            assert self._changed_ns is not None
+            when_ns = self._changed_ns + self._debounce_ns
+            self._settle = self._loop.call_at(when_ns, self._settled)
+
+    def cancel(self) -> None:
+        """Forgets what was begun: the fingers did something else."""
+        self._clear_timers()
+        self._count, self._done = 0, True
+
+    def _settled(self) -> None:
+        self._settle = None
+        self._accept(self._loop.now_ns())
+
+    def _accept(self, at_ns: int) -> None:
+        if self._raw == self.pressed:
+            return
+        self.pressed, self._changed_ns = self._raw, at_ns
+        self._clear_timers()
+        self._changed()
+        if self.pressed:
+            self._press(at_ns)
+        else:
+            self._release()
+
+    def _press(self, at_ns: int) -> None:
+        again = self._pressed_ns is not None and at_ns - self._pressed_ns <= self._window_ns
+        self._pressed_ns = at_ns
+        if not again:
+            self._count, self._done = 0, False
+        if self._done:
+            return  # an impatient finger goes on after the gesture was taken
+        self._count += 1
+        self._after(self._hold_ns, self._hold)
+        self._after(STUCK_NS, lambda: self._emit(self._held[1]))
+        if self._count == self._at_once:
+            self._done = True
+            self._emit(self._counted[self._count])
+
+    def _release(self) -> None:
+        if self._done or not self._count:
+            return
+        assert self._pressed_ns is not None
+        wait_ns = max(0, self._pressed_ns + self._window_ns - self._loop.now_ns())
+        self._after(wait_ns, self._counted_out)
+
+    def _hold(self) -> None:
+        if self._count == 1:
+            self._done = True
+            self._emit(self._held[0])
+
+    def _counted_out(self) -> None:
+        gesture = self._counted.get(self._count)
+        self._count = 0
+        if gesture:
+            self._emit(gesture)
+
+    def _after(self, wait_ns: int, callback: Callable[[], None]) -> None:
+        self._timers.append(self._loop.call_at(self._loop.now_ns() + wait_ns, callback))
+
+    def _clear_timers(self) -> None:
+        for timer in self._timers:
+            timer.cancel()
+        self._timers.clear()
+
+
+class Gestures:
+    """Both buttons together."""
+
+    def __init__(self, loop: Loop, settings: Buttons, emit: Callable[[Gesture], None]) -> None:
+        self._loop, self._emit = loop, emit
+        self._both_ns = milliseconds(settings.covert_hold_ms)
+        self._both: Timer | None = None
+        self.record = _Contact(
+            loop,
+            settings,
+            settings.stop_hold_ms,
+            {1: Gesture.RECORD_SINGLE, 2: Gesture.RECORD_DOUBLE},
+            2,
+            (Gesture.RECORD_HOLD, Gesture.RECORD_STUCK),
+            emit,
+            self._chord,
+        )
+        self.marker = _Contact(
+            loop,
+            settings,
+            settings.flag_hold_ms,
+            {1: Gesture.MARKER_SINGLE, 2: Gesture.MARKER_DOUBLE, 3: Gesture.MARKER_TRIPLE},
+            3,
+            (Gesture.MARKER_HOLD, Gesture.MARKER_STUCK),
+            emit,
+            self._chord,
+        )
+
+    def _chord(self) -> None:
+        """Both down at once is a gesture of its own, and cancels what each had begun."""
+        if self._both:
+            self._both.cancel()
+            self._both = None
+        if self.record.pressed and self.marker.pressed:
+            self._loop.post(self._cancel_each)
+            when_ns = self._loop.now_ns() + self._both_ns
+            self._both = self._loop.call_at(when_ns, lambda: self._emit(Gesture.BOTH_HOLD))
+
+    def _cancel_each(self) -> None:
+        self.record.cancel()
+        self.marker.cancel()

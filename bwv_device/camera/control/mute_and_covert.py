@@ -1,0 +1,74 @@
+"""Recording without sound, or without lights and sounds: where policy allows it, and signed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from bwv_device.camera.indicators.lights_and_sounds import Cues
+from bwv_device.camera.loop import Loop
+from bwv_device.camera.recording.recorder import Recorder
+from bwv_device.camera.vault.vault_lane import Journal
+from bwv_device.settings import Policy, seconds
+from hal.ports import Timer
+
+
+class Discretion:
+    """`refuse` says no, and writes it down."""
+
+    def __init__(
+        self,
+        loop: Loop,
+        policy: Policy,
+        journal: Journal,
+        recorder: Recorder,
+        cues: Cues,
+        refuse: Callable[[str, str], None],
+    ) -> None:
+        self._loop, self._policy, self._journal = loop, policy, journal
+        self._recorder, self._cues, self._refuse = recorder, cues, refuse
+        self._limit: Timer | None = None
+        self._muted = False
+        self.covert = False
+        self.on_change: Callable[[], None] = lambda: None
+
+    def switch_mute(self) -> None:
+        self._mute(not self._muted, "button")
+
+    def switch_covert(self) -> None:
+        self._go_covert(not self.covert, "button")
+
+    def ended(self) -> None:
+        """A recording is over, and its silence with it."""
+        if self._muted:
+            self._mute(False, "the recording ended")
+
+    def leave(self) -> None:
+        """In the dock, and before the end, nobody hides."""
+        if self.covert:
+            self._go_covert(False, "dock or shutdown")
+
+    def _mute(self, on: bool, reason: str) -> None:
+        if not self._policy.mute:
+            self._refuse("mute", "policy forbids mute")
+            return
+        if on and self._recorder.recording is None:
+            self._refuse("mute", "it is not recording")
+            return
+        self._muted = on
+        self._recorder.mute.switch(on, self._loop.now_ns())
+        self._journal.note("mute", on=on, reason=reason)
+        self._cues.muted(on)
+
+    def _go_covert(self, on: bool, reason: str) -> None:
+        if not self._policy.covert:
+            self._refuse("covert", "policy forbids covert mode")
+            return
+        self.covert = on
+        self._journal.note("covert", on=on, reason=reason)
+        self._cues.covert(on)
+        if self._limit:
+            self._limit.cancel()
+        if on:
+            until_ns = self._loop.now_ns() + seconds(self._policy.covert_limit_min * 60)
+            self._limit = self._loop.call_at(until_ns, lambda: self._go_covert(False, "time limit"))
+        self.on_change()

@@ -1,0 +1,1 @@
+"""Delivery to the evidence store while the camera is docked."""

@@ -1,0 +1,277 @@
+"""Carries out what a docking asks for: the store in the uplink's lane, the vault in the disk's.
+
+A department of its own: what goes wrong here is written down, and the next docking starts anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+from cryptography import x509
+
+from bwv_device.camera.docking.protocol import (
+    ANSWER_LIMIT,
+    Ask,
+    Assign,
+    Clock,
+    Conversation,
+    Digest,
+    Docking,
+    Limits,
+    Plan,
+    Request,
+    Say,
+    Settled,
+    Tell,
+    Upload,
+    Wait,
+    Wipe,
+)
+from bwv_device.camera.loop import Loop, Outcome
+from bwv_device.camera.vault import undelivered
+from bwv_device.camera.vault.undelivered import Inventory
+from bwv_device.camera.vault.vault import footage_path
+from bwv_device.camera.vault.vault_lane import Journal
+from bwv_device.formats import statement
+from bwv_device.formats.purposes import DOCKING
+from bwv_device.formats.statement import Statement
+from bwv_device.formats.upload_body import Bytes, Part
+from bwv_device.settings import Dock, milliseconds, seconds
+from hal.ports import SECOND_NS, Anchor, Board, StoreError, StoreTrouble, UtcReading
+
+# How often a battery that is too low for an upload is looked at again.
+CHARGE_LOOK_NS = 30 * SECOND_NS
+# How long a conversation that met an unexpected error waits before the next one.
+RESTART_NS = 60 * SECOND_NS
+
+
+class Delivery:
+    """Starts a conversation at each docking and ends it at undocking."""
+
+    def __init__(
+        self,
+        board: Board,
+        loop: Loop,
+        journal: Journal,
+        settings: Dock,
+        roots: Sequence[x509.Certificate],
+    ) -> None:
+        self._board, self._loop, self._journal, self._roots = board, loop, journal, roots
+        self._settings = settings
+        self._limits = Limits(
+            greeting_wait_ns=seconds(settings.greeting_wait_s),
+            poll_ns=milliseconds(settings.poll_ms),
+            resend_ns=seconds(settings.resend_s),
+            bandwidth_kbps=settings.bandwidth_kbps,
+            replicas_min=settings.replicas_min,
+            renew_ns=seconds(60 * settings.renew_min),
+        )
+        self._number = 0
+        self._docking: Docking | None = None
+        self._conversation: Conversation | None = None
+        self.assignment = 0
+        self.outcome = ""  # "": not docked; "delivering"; or what the conversation came to
+        self.may_send: Callable[[], bool] = lambda: True
+        self.on_time: Callable[[UtcReading], None] = lambda reading: None
+        self.on_assignment: Callable[[Statement], None] = lambda statement: None
+        self.on_change: Callable[[], None] = lambda: None
+
+    def begin(self) -> None:
+        """The camera is in the dock, and its ledger can be written."""
+        self._leave()
+        nonce = self._board.entropy.token(16).hex()
+        number = self._number
+
+        def docked(outcome: Outcome) -> None:
+            if outcome.error is None:
+                self._journal.on_line("dock", fields, outcome.value)
+                if number == self._number:
+                    self._take_stock(nonce, outcome.value)
+
+        t_ns = self._loop.now_ns()
+        fields = {"docked": True, "nonce": nonce}
+        self._journal.submit(lambda vault: vault.note("dock", t_ns, fields), docked)
+
+    def end(self) -> None:
+        """Undocked, or switched off: what is under way is not waited for."""
+        if self._docking is not None and self.outcome == "delivering":
+            self._tell_outcome("undocked")
+        self._leave()
+        self.outcome = ""
+
+    def _leave(self) -> None:
+        self._number += 1
+        if self._conversation is not None:
+            self._conversation.close()
+        self._conversation = self._docking = None
+
+    # --- stock --------------------------------------------------------------------------------
+
+    def _take_stock(self, nonce: str, anchor: Anchor) -> None:
+        if not self._roots or not self._settings.store:
+            return
+        self._set_outcome("delivering")
+        disk, number = self._board.disk, self._number
+
+        def taken(outcome: Outcome) -> None:
+            if number != self._number:
+                return
+            if outcome.error is not None:
+                self._journal.note("fault", part="delivery", reason=str(outcome.error))
+                self._set_outcome("kept")
+                return
+            self._converse(nonce, anchor, outcome.value)
+
+        self._loop.lane("uplink").submit(lambda: undelivered.take(disk, anchor), taken)
+
+    def _converse(self, nonce: str, anchor: Anchor, stock: Inventory) -> None:
+        identity = self._board.identity
+        fields = {
+            "device": identity.device,
+            "boot": anchor.boot,
+            "nonce": nonce,
+            "anchor": {"number": anchor.number, "digest": anchor.digest},
+            "t": self._loop.now_ns(),
+            "ledgers": [[boot, length] for boot, length in sorted(stock.ledgers.items())],
+            "battery": self._battery(),
+            "time": self._board.clock.utc()._asdict(),
+            "files": [
+                {"segment": f.segment, "length": f.length, "sha256": f.sha256} for f in stock.files
+            ],
+        }
+        said = statement.make(identity, DOCKING, fields)
+        plan = Plan(identity.device, anchor.boot, nonce, anchor, stock, said, self.assignment)
+        self._docking = Docking(plan, self._limits, self._roots, self._loop.now_ns, self._chance)
+        self._conversation = self._docking.run()
+        self._go_on(self._number, None)
+
+    def _battery(self) -> int:
+        """Percent; 0 where nobody can say."""
+        try:
+            return self._board.power.read().percent
+        except OSError:
+            return 0
+
+    def _chance(self, below: int) -> int:
+        return int.from_bytes(self._board.entropy.token(8), "big") % max(1, below)
+
+    # --- requests -----------------------------------------------------------------------------
+
+    def _go_on(self, number: int, answer: Any) -> None:
+        """Until a request takes time. A conversation that was left is not answered."""
+        while number == self._number and self._conversation is not None:
+            try:
+                request = self._conversation.send(answer)
+            except StopIteration as end:
+                if end.value:
+                    self.begin()
+                return
+            except Exception as error:
+                self._begin_anew(error)
+                return
+            if isinstance(request, Tell):
+                self._journal.note(request.kind, **request.fields)
+            elif isinstance(request, Settled):
+                self._tell_outcome(request.outcome)
+                self._set_outcome(request.outcome)
+            elif isinstance(request, Clock):
+                self._clock(request)
+            elif isinstance(request, Assign):
+                self.on_assignment(request.statement)
+            else:
+                self._carry_out(request, partial(self._go_on, number))
+                return
+            answer = None
+
+    def _begin_anew(self, error: Exception) -> None:
+        """A department: what nobody expected here is written down, and must not end the camera."""
+        reason = f"{type(error).__name__}: {error}"
+        self._journal.note("fault", part="dock", reason=reason)
+        self._leave()
+        self._set_outcome("kept")
+        number = self._number
+
+        def again() -> None:
+            if number == self._number:
+                self.begin()
+
+        self._loop.call_at(self._loop.now_ns() + RESTART_NS, again)
+
+    def _carry_out(self, request: Request, answer: Callable[[Any], None]) -> None:
+        uplink, disk = self._board.uplink, self._board.disk
+        if isinstance(request, Wait):
+            when_ns = self._loop.now_ns() + request.duration_ns
+            self._loop.call_at(when_ns, lambda: answer(None))
+        elif isinstance(request, Wipe):
+            receipt, t_ns = request.receipt, self._loop.now_ns()
+            self._journal.submit(
+                lambda vault: vault.wipe(receipt, t_ns), lambda outcome: answer(outcome.error)
+            )
+        elif isinstance(request, Ask):
+            key = request.key
+            self._in_uplink(lambda: uplink.read(key, ANSWER_LIMIT), answer)
+        elif isinstance(request, Say):
+            key, body = request.key, Bytes(request.data)
+            self._in_uplink(lambda: uplink.create(key, body), answer)
+        elif isinstance(request, Digest):
+            where = (request.boot, request.offset, request.length)
+            self._in_uplink(lambda: undelivered.ledger_digest(disk, *where), answer)
+        elif isinstance(request, Upload):
+            self._when_charged(lambda: self._upload(request, answer))
+
+    def _upload(self, request: Upload, answer: Callable[[Any], None]) -> None:
+        uplink, disk = self._board.uplink, self._board.disk
+
+        def job() -> None:
+            path = request.path or footage_path(disk, request.segment)
+            part = Part(disk, path, request.offset, request.length, request.sha256)
+            uplink.create(request.key, part)
+
+        self._in_uplink(job, answer)
+
+    def _in_uplink(self, job: Callable[[], Any], answer: Callable[[Any], None]) -> None:
+        """Answers with the job's value, or with what went wrong as a `StoreError`."""
+
+        def done(outcome: Outcome) -> None:
+            error = outcome.error
+            if error is not None and not isinstance(error, StoreError):
+                error = StoreError(StoreTrouble.REFUSED, str(error))
+            answer(error if error is not None else outcome.value)
+
+        self._loop.lane("uplink").submit(job, done)
+
+    def _when_charged(self, then: Callable[[], None]) -> None:
+        number = self._number
+
+        def look() -> None:
+            if number != self._number:
+                return
+            if self.may_send():
+                then()
+            else:
+                self._loop.call_at(self._loop.now_ns() + CHARGE_LOOK_NS, look)
+
+        look()
+
+    def _clock(self, told: Clock) -> None:
+        """Half of the time between asking and hearing goes into the error."""
+        span_ns = self._loop.now_ns() - told.asked_ns
+        utc_ns, error_ns = told.utc_ns + span_ns // 2, told.error_ns + (span_ns + 1) // 2
+        self.on_time(UtcReading(utc_ns, error_ns, "store"))
+
+    def _tell_outcome(self, outcome: str) -> None:
+        docking = self._docking
+        assert docking is not None
+        self._journal.note(
+            "delivery",
+            outcome=outcome,
+            delivered=docking.delivered,
+            kept=docking.kept,
+            waiting=len(docking.waiting),
+        )
+
+    def _set_outcome(self, outcome: str) -> None:
+        self.outcome = outcome
+        self.on_change()

@@ -1,0 +1,439 @@
+"""The conversation with the evidence store while the camera is docked: a generator of requests.
+
+It has no clock, disk or network of its own; `docking` carries the requests out.
+Undocking in the middle is normal: the conversation is closed, and the next docking starts another.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Sequence
+from typing import Any, NamedTuple
+
+from cryptography import x509
+
+from bwv_device.camera.vault.undelivered import Deliverable, Inventory
+from bwv_device.camera.vault.vault import Receipt
+from bwv_device.formats import statement
+from bwv_device.formats.ledger_lines import ledger_path
+from bwv_device.formats.purposes import ASSIGNMENT, GREETING, RECEIPT, REFUSAL
+from bwv_device.formats.statement import Statement, StatementError
+from bwv_device.verification.receipts import INTAKE
+from hal.ports import SECOND_NS, Anchor, StoreError, StoreTrouble
+
+# Retries: from the first to the longest wait, and up to a half of it more by chance.
+FIRST_WAIT_NS, LONGEST_WAIT_NS = SECOND_NS, 60 * SECOND_NS
+FULL_WAIT_NS = 60 * SECOND_NS
+# How many files without an answer are asked after in one round.
+WINDOW = 16
+# How often an answer that does not hold is read again: it may have been damaged on the way.
+READ_AGAIN = 3
+ANSWER_LIMIT = 64 << 10
+# How often a camera that rests in the dock looks for a new assignment.
+ASSIGNMENT_LOOK_NS = 60 * SECOND_NS
+
+
+class Upload(NamedTuple):
+    """Create an object from a file on the camera. Answer: None, or the `StoreError`."""
+
+    key: str
+    path: str  # "" for a file of footage, whose place is looked up by its name
+    segment: str
+    offset: int
+    length: int
+    sha256: str
+
+
+class Say(NamedTuple):
+    """Create a small object. Answer: None, or the `StoreError`."""
+
+    key: str
+    data: bytes
+
+
+class Ask(NamedTuple):
+    """Read a small object. Answer: its bytes, or the `StoreError`."""
+
+    key: str
+
+
+class Wait(NamedTuple):
+    """Answer: None, when the time is over."""
+
+    duration_ns: int
+
+
+class Tell(NamedTuple):
+    """A ledger line. Answer: None, at once."""
+
+    kind: str
+    fields: dict[str, Any]
+
+
+class Wipe(NamedTuple):
+    """Remove a file against its receipt. Answer: None, or the exception."""
+
+    receipt: Receipt
+
+
+class Clock(NamedTuple):
+    """The store's time, as it was at a moment between two of this camera's. Answer: None."""
+
+    utc_ns: int
+    error_ns: int
+    asked_ns: int
+
+
+class Assign(NamedTuple):
+    """A signed assignment newer than the one in force. Answer: None."""
+
+    statement: Statement
+
+
+class Settled(NamedTuple):
+    """What this docking came to: `complete`, `kept` (something could not be delivered), `denied`
+    or `refused`. Answer: None."""
+
+    outcome: str
+
+
+class Digest(NamedTuple):
+    """SHA-256 of some bytes of a boot's ledger. Answer: hex, or the `OSError`."""
+
+    boot: int
+    offset: int
+    length: int
+
+
+Request = Upload | Say | Ask | Wait | Tell | Wipe | Clock | Assign | Settled | Digest
+Conversation = Generator[Request, Any, bool]
+
+
+class Plan(NamedTuple):
+    """What this docking is about. `statement` is the signed docking object."""
+
+    device: str
+    boot: int
+    nonce: str
+    anchor: Anchor
+    inventory: Inventory
+    statement: bytes
+    assignment: int  # version of the one in force
+
+
+class Limits(NamedTuple):
+    """Settings of the dock."""
+
+    greeting_wait_ns: int = 30 * SECOND_NS
+    poll_ns: int = 2 * SECOND_NS
+    resend_ns: int = 120 * SECOND_NS
+    bandwidth_kbps: int = 0
+    replicas_min: int = 0
+    renew_ns: int = 3600 * SECOND_NS
+
+
+class _DeniedError(Exception):
+    """Nothing goes on this dock."""
+
+
+class _RefusedError(Exception):
+    """The store does not take this camera's docking."""
+
+
+class Docking:
+    """One conversation. `waiting` is what has no receipt yet; the counts are for whoever looks."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        limits: Limits,
+        roots: Sequence[x509.Certificate],
+        now_ns: Callable[[], int],
+        chance: Callable[[int], int],
+    ) -> None:
+        """`chance(n)` draws a number below n."""
+        self._plan, self._limits, self._roots = plan, limits, roots
+        self._now_ns, self._chance = now_ns, chance
+        self.waiting: dict[str, Deliverable] = {}
+        self.delivered = self.kept = 0
+        self._sent_ns: dict[str, int] = {}
+        self._misread: dict[str, int] = {}
+        self._introduced: set[str] = set()
+        self._greeted = False
+        self._outbox = f"outbox/{plan.device}"
+        self._full_told = False
+        self._version = plan.assignment
+
+    def run(self) -> Conversation:
+        """Ends where nothing goes on this dock, or when it is time for a new docking, which tells
+        the store how the camera is."""
+        try:
+            try:
+                outcome = yield from self._converse()
+            except _RefusedError:
+                outcome = "refused"
+            yield Settled(outcome)
+            yield from self._rest()
+        except _DeniedError as error:
+            yield Tell("fault", {"part": "dock", "reason": str(error)})
+            yield Settled("denied")
+            return False
+        return True
+
+    def _rest(self) -> Generator[Request, Any, None]:
+        """All is said: only a new assignment may still come."""
+        until_ns = self._now_ns() + self._limits.renew_ns
+        while self._now_ns() < until_ns:
+            yield Wait(ASSIGNMENT_LOOK_NS)
+            if self._greeted:
+                yield from self._assignment(self._version + 1)
+
+    def _converse(self) -> Generator[Request, Any, str]:
+        plan = self._plan
+        yield from self._say(f"dockings/{plan.device}/{plan.nonce}", plan.statement)
+        yield from self._greet(self._limits.greeting_wait_ns)
+        for file in plan.inventory.files:
+            if (yield from self._deliver(file)):
+                self.waiting[file.segment] = file
+            else:
+                self.kept += 1
+            if not self._greeted:
+                yield from self._greet(0)
+            if self._greeted:
+                yield from self._collect()
+        while self.waiting or not self._greeted:
+            if not self._greeted:
+                yield from self._greet(self._limits.resend_ns)
+                yield from self._say(f"dockings/{plan.device}/{plan.nonce}", plan.statement)
+            else:
+                yield from self._collect()
+            if self.waiting:
+                yield Wait(self._limits.poll_ns + self._chance(self._limits.poll_ns // 2))
+                yield from self._send_again()
+        return "kept" if self.kept or plan.inventory.unsettled else "complete"
+
+    # --- greeting: time, assignment, ledger ----------------------------------------------------
+
+    def _greet(self, patience_ns: int) -> Generator[Request, Any, None]:
+        """Waits so long for the store's greeting, and acts on it."""
+        asked_ns = self._now_ns()
+        key = f"{self._outbox}/greetings/{self._plan.nonce}"
+        while True:
+            answer = yield from self._ask(key)
+            said = self._statement(answer, GREETING) if answer else None
+            if said is not None:
+                yield from self._greeting(said)
+                return
+            yield from self._hear_refusal()
+            if self._now_ns() - asked_ns >= patience_ns:
+                return
+            yield Wait(self._limits.poll_ns)
+
+    def _greeting(self, said: Statement) -> Generator[Request, Any, None]:
+        fields = said.fields
+        ledger = fields.get("ledger")
+        numbers = [fields.get("utc_ns"), fields.get("error_ns"), fields.get("assignment")]
+        numbers += (
+            [ledger.get("boot"), ledger.get("length")] if isinstance(ledger, dict) else [None]
+        )
+        if not all(type(number) is int and number >= 0 for number in numbers):
+            yield from self._doubt("greeting", "its numbers are none")
+            return
+        self._greeted = True
+        utc_ns, error_ns, version, boot, length = (int(n) for n in numbers if n is not None)
+        yield Tell("greeting", {"statement": said.text})
+        yield from self._introduce(said)
+        yield Clock(utc_ns, error_ns, self._started_ns())
+        if version > self._version:
+            yield from self._assignment(version)
+        yield from self._send_ledger(boot, length)
+
+    def _started_ns(self) -> int:
+        """When the docking was written: the greeting answers it."""
+        fields = statement.parse(self._plan.statement).fields
+        return int(fields["t"])
+
+    def _introduce(self, said: Statement) -> Generator[Request, Any, None]:
+        by = str(said.fields["by"])
+        if by not in self._introduced:
+            self._introduced.add(by)
+            yield Tell("custodian", {"certificate": said.certificate})
+
+    def _assignment(self, version: int) -> Generator[Request, Any, None]:
+        answer = yield from self._ask(f"{self._outbox}/assignments/{version:08d}")
+        try:
+            if answer is None:
+                return
+            said = statement.of_role(answer, ASSIGNMENT, ("configuration",), self._roots)
+            self._require(said, version=version)
+        except StatementError as error:
+            yield from self._doubt("assignment", str(error))
+            return
+        self._version = version
+        yield Assign(said)
+
+    def _send_ledger(self, boot: int, length: int) -> Generator[Request, Any, None]:
+        """What the store does not have of this camera's ledger, before the anchor."""
+        plan = self._plan
+        for own, own_length in sorted(plan.inventory.ledgers.items()):
+            offset = length if own == boot else 0
+            if own < boot or own > plan.boot or own_length <= offset:
+                continue
+            digest = yield Digest(own, offset, own_length - offset)
+            if isinstance(digest, Exception):
+                yield Tell("fault", {"part": "delivery", "reason": f"ledger: {digest}"})
+                return
+            key = f"ledgers/{plan.device}/{plan.nonce}/{own:08d}-{offset:012d}"
+            size = own_length - offset
+            yield from self._send(Upload(key, ledger_path(own), "", offset, size, digest))
+
+    # --- footage --------------------------------------------------------------------------------
+
+    def _deliver(self, file: Deliverable) -> Generator[Request, Any, bool]:
+        key = f"footage/{self._plan.device}/{file.segment}/{file.sha256}"
+        began_ns = self._now_ns()
+        sent = yield from self._send(Upload(key, "", file.segment, 0, file.length, file.sha256))
+        self._sent_ns[file.segment] = self._now_ns()
+        if self._limits.bandwidth_kbps:
+            least_ns = file.length * 8 * SECOND_NS // (self._limits.bandwidth_kbps * 1000)
+            if (rest_ns := least_ns - (self._now_ns() - began_ns)) > 0:
+                yield Wait(rest_ns)
+        return bool(sent)
+
+    def _send_again(self) -> Generator[Request, Any, None]:
+        """What was sent long ago and has no answer: the store may have lost it."""
+        for file in list(self.waiting.values()):
+            if self._now_ns() - self._sent_ns[file.segment] >= self._limits.resend_ns:
+                yield from self._say(
+                    f"dockings/{self._plan.device}/{self._plan.nonce}", self._plan.statement
+                )
+                yield from self._send_ledger(0, 0)
+                if not (yield from self._deliver(file)):
+                    self._keep(file.segment)
+
+    def _send(self, upload: Upload) -> Generator[Request, Any, bool]:
+        """Whether it is there now; False where it never will be."""
+        return (yield from self._insist(upload, upload.segment or upload.key))
+
+    def _say(self, key: str, data: bytes) -> Generator[Request, Any, None]:
+        yield from self._insist(Say(key, data), key)
+
+    def _insist(self, request: Upload | Say, what: str) -> Generator[Request, Any, bool]:
+        wait_ns = FIRST_WAIT_NS
+        while True:
+            error = yield request
+            if error is None or error.trouble is StoreTrouble.EXISTS:
+                return True
+            if error.trouble is StoreTrouble.DENIED:
+                raise _DeniedError(str(error))
+            if error.trouble is StoreTrouble.REFUSED:
+                reason = {"part": "delivery", "segment": what, "reason": str(error)}
+                yield Tell("fault", reason)
+                return False
+            if error.trouble is StoreTrouble.FULL:
+                if not self._full_told:
+                    self._full_told = True
+                    yield Tell("fault", {"part": "dock", "reason": f"the store is full: {error}"})
+                yield Wait(FULL_WAIT_NS + self._chance(FULL_WAIT_NS // 2))
+                continue
+            yield Wait(wait_ns + self._chance(wait_ns // 2))
+            wait_ns = min(2 * wait_ns, LONGEST_WAIT_NS)
+
+    # --- answers --------------------------------------------------------------------------------
+
+    def _collect(self) -> Generator[Request, Any, None]:
+        """Asks after the files that were sent longest ago."""
+        nonce = self._plan.nonce
+        for file in list(self.waiting.values())[:WINDOW]:
+            answer = yield from self._ask(f"{self._outbox}/receipts/{nonce}/{file.segment}")
+            if answer is not None:
+                yield from self._receipt(file, answer)
+                continue
+            answer = yield from self._ask(f"{self._outbox}/refusals/{nonce}/{file.segment}")
+            if answer is not None:
+                yield from self._refusal(file, answer)
+        # What has no answer yet comes last in the next round.
+        for name in list(self.waiting)[:WINDOW]:
+            self.waiting[name] = self.waiting.pop(name)
+        yield from self._hear_refusal()
+
+    def _hear_refusal(self) -> Generator[Request, Any, None]:
+        """Of the whole docking: it ends here."""
+        answer = yield from self._ask(f"{self._outbox}/refusals/{self._plan.nonce}/docking")
+        said = self._statement(answer, REFUSAL) if answer else None
+        if said is not None and said.fields.get("segment") == "":
+            yield Tell("refusal", {"segment": "", "statement": said.text})
+            raise _RefusedError
+
+    def _receipt(self, file: Deliverable, answer: bytes) -> Generator[Request, Any, None]:
+        """Checked once more, byte by byte, by the vault that removes the file."""
+        said = self._statement(answer, RECEIPT)
+        try:
+            if said is None:
+                raise StatementError("it does not hold")
+            self._require(
+                said,
+                segment=file.segment,
+                length=file.length,
+                sha256=file.sha256,
+                anchor={"number": self._plan.anchor.number, "digest": self._plan.anchor.digest},
+            )
+            replicas = said.fields.get("replicas")
+            if not isinstance(replicas, list) or len(replicas) < self._limits.replicas_min:
+                raise StatementError("it names too few replicas")
+        except StatementError as error:
+            yield from self._misread_answer(file, str(error))
+            return
+        yield from self._introduce(said)
+        failed = yield Wipe(Receipt(file.segment, file.length, file.sha256, said.text))
+        if failed is None:
+            self.delivered += 1
+            del self.waiting[file.segment]
+            return
+        self._keep(file.segment)
+        reason = {"part": "delivery", "segment": file.segment, "reason": str(failed)}
+        yield Tell("fault", reason)
+
+    def _refusal(self, file: Deliverable, answer: bytes) -> Generator[Request, Any, None]:
+        said = self._statement(answer, REFUSAL)
+        if said is None or said.fields.get("segment") != file.segment:
+            yield from self._misread_answer(file, "a refusal that does not hold")
+            return
+        yield from self._introduce(said)
+        yield Tell("refusal", {"segment": file.segment, "statement": said.text})
+        self._keep(file.segment)
+
+    def _misread_answer(self, file: Deliverable, reason: str) -> Generator[Request, Any, None]:
+        self._misread[file.segment] = self._misread.get(file.segment, 0) + 1
+        if self._misread[file.segment] >= READ_AGAIN:
+            yield from self._doubt("receipt", f"{file.segment}: {reason}")
+            self._keep(file.segment)
+
+    def _keep(self, segment: str) -> None:
+        self.waiting.pop(segment, None)
+        self.kept += 1
+
+    def _doubt(self, part: str, reason: str) -> Generator[Request, Any, None]:
+        yield Tell("fault", {"part": part, "reason": reason})
+
+    def _statement(self, answer: bytes, purpose: str) -> Statement | None:
+        """An answer of intake to this docking of this camera, or None."""
+        try:
+            said = statement.of_role(answer, purpose, (INTAKE,), self._roots)
+            self._require(said, nonce=self._plan.nonce)
+        except StatementError:
+            return None
+        return said
+
+    def _require(self, said: Statement, **values: Any) -> None:
+        for name, value in {"device": self._plan.device, **values}.items():
+            if said.fields.get(name) != value:
+                raise StatementError(f"it names another {name}")
+
+    def _ask(self, key: str) -> Generator[Request, Any, bytes | None]:
+        """None where there is nothing, or nothing can be had just now."""
+        answer: bytes | StoreError = yield Ask(key)
+        if isinstance(answer, StoreError):
+            if answer.trouble is StoreTrouble.DENIED:
+                raise _DeniedError(str(answer))
+            return None
+        return answer

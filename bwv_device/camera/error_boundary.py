@@ -1,0 +1,44 @@
+"""A part of the agent that may fail: its errors are written down and end nothing else.
+
+The evidence path is the opposite: there an unexpected error ends the process (docs/decisions/0002).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from bwv_device.camera.loop import Done, LaneFullError, Loop, Outcome
+
+
+class Department:
+    """`failed` hears what nobody expected."""
+
+    def __init__(self, loop: Loop, lane: str, failed: Callable[[Exception], None]) -> None:
+        self._lane, self._failed = loop.lane(lane), failed
+
+    def run(self, work: Callable[[], None]) -> None:
+        try:
+            work()
+        except Exception as error:
+            self._failed(error)
+
+    def submit(self, job: Callable[[], Any], done: Done) -> None:
+        """In this department's lane; whatever the job raises is its outcome."""
+
+        def contained() -> Any:
+            try:
+                return job()
+            except (OSError, ValueError):
+                raise
+            except Exception as error:
+                raise OSError(f"{type(error).__name__}: {error}") from error
+
+        def finished(outcome: Outcome) -> None:
+            self.run(lambda: done(outcome))
+
+        try:
+            self._lane.submit(contained, finished)
+        except LaneFullError as error:
+            full = OSError(str(error))
+            self.run(lambda: done(Outcome(None, full)))

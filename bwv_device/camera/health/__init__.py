@@ -1,0 +1,1 @@
+"""Battery, free space and wall clock."""

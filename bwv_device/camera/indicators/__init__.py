@@ -1,0 +1,1 @@
+"""Lights, beeper and vibration motor: what they say, and when."""

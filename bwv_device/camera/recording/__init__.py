@@ -1,0 +1,1 @@
+"""From captured units to sealed segments, in the order of the data."""

@@ -1,0 +1,98 @@
+"""One recording in progress, and what the ledger says of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from bwv_device.camera.recording.pre_event_buffer import PreEvent
+from bwv_device.camera.recording.segment import MediaFormat, SealedSegment
+from bwv_device.formats.vault_layout import SegmentName
+from hal.ports import AccessUnit, Track, UtcReading
+
+
+class Request(NamedTuple):
+    """Why a recording starts, and for whom."""
+
+    trigger: str
+    officer: str
+    at_ns: int
+    follows: str = ""
+
+
+@dataclass(slots=True)
+class Recording:
+    """`segment` is None while there is nothing to write into; `until_ns` is where it will end."""
+
+    name: SegmentName
+    request: Request
+    pre_event: PreEvent | None
+    segment: SealedSegment | None = None
+    first_number: int = 1  # of the segment whose `open` line tells how the recording began
+    introduced: bool = False
+    segments: int = 0
+    pending: list[bytes] = field(default_factory=list)
+    in_flight: bool = False
+    until_ns: int | None = None
+    ending: str = ""
+    after: list[AccessUnit] = field(default_factory=list)  # captured behind the end already
+    started_ns: int | None = None
+    end_ns: int = 0
+
+    @property
+    def id(self) -> str:
+        return self.name.recording_id
+
+    def about(self, first_pts_ns: int, reading: UtcReading) -> dict[str, Any]:
+        """What a segment says of itself, inside the seal and in its `open` line."""
+        return {
+            "recording": self.id,
+            "index": self.name.number,
+            "first_pts_ns": first_pts_ns,
+            "time": reading._asdict(),
+        }
+
+    def first_fields(self, media: MediaFormat, *, pre_event_audio: bool) -> dict[str, Any]:
+        """What only the first segment's `open` line says."""
+        fields: dict[str, Any] = {
+            "trigger": self.request.trigger,
+            "officer": self.request.officer,
+            "pressed_ns": self.request.at_ns,
+            "video": media.video._asdict(),
+            "audio": {
+                "sample_rate_hz": media.audio.sample_rate_hz,
+                "bitrate_bps": media.audio.bitrate_bps,
+            },
+        }
+        if self.request.follows:
+            fields["follows"] = self.request.follows
+        if self.pre_event is not None:
+            fields["pre_event"] = {
+                "requested_ms": self.pre_event.requested_ns // 1_000_000,
+                "achieved_ms": self.pre_event.achieved_ns // 1_000_000,
+                "shortfall": self.pre_event.shortfall,
+                "audio": "recorded" if pre_event_audio else "not captured by policy",
+            }
+        return fields
+
+    def close_fields(self) -> dict[str, Any]:
+        start_ns = self.end_ns if self.started_ns is None else self.started_ns
+        return {
+            "recording": self.id,
+            "reason": self.ending,
+            "segments": self.segments,
+            "duration_ms": max(0, self.end_ns - start_ns) // 1_000_000,
+        }
+
+
+def seal_fields(segment: SealedSegment) -> dict[str, Any]:
+    """What a `seal` line says beside length and digest."""
+    return {
+        "chunks": segment.chunks,
+        "plaintext_length": segment.plaintext_length,
+        "plaintext_sha256": segment.plaintext_sha256,
+        "video_units": segment.units[Track.VIDEO],
+        "audio_units": segment.units[Track.AUDIO],
+        "first_pts_ns": segment.start_ns,
+        "end_pts_ns": segment.end_ns,
+    }

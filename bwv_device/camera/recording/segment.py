@@ -1,0 +1,155 @@
+"""One segment: units → fragments → age chunks, with a bound on what may wait unsealed.
+
+No clock, no disk. A chunk that would wait too long for the next fragment is filled up with an
+ISO BMFF `free` box; the file key never leaves this object's seal.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
+
+from bwv_device.formats import canonical_json
+from bwv_device.formats.age_payload import CHUNK, Seal
+from bwv_device.formats.h264 import parameter_sets
+from bwv_device.formats.mp4_writer import (
+    FREE_HEADER,
+    Fragment,
+    FragmentWriter,
+    free_box,
+    init_segment,
+)
+from hal.ports import AccessUnit, AudioFormat, Track, VideoFormat
+
+
+class MediaFormat(NamedTuple):
+    video: VideoFormat
+    audio: AudioFormat
+
+
+class Pace(NamedTuple):
+    """How long bytes may wait: `patience_ns` is what a unit may age before its chunk is filled up,
+    counted to the moment when the next fragment is expected at the latest."""
+
+    fragment_ns: int
+    batch_ns: int
+    patience_ns: int
+
+
+class SealedSegment:
+    """Feed units from a keyframe on; take sealed bytes; `finish` once."""
+
+    def __init__(
+        self,
+        media: MediaFormat,
+        first: AccessUnit,
+        seal: Seal,
+        metadata: Mapping[str, Any],
+        pace: Pace,
+    ) -> None:
+        sets = parameter_sets(first.data)
+        if sets is None:
+            raise ValueError("a segment starts with a keyframe that carries its parameter sets")
+        self.header, self.nonce = seal.header, seal.nonce
+        self.parameter_sets = sets
+        self.start_ns = self.end_ns = first.pts_ns
+        self.plaintext_length = 0
+        self.units = [0, 0]
+        self.video_until_ns = first.pts_ns  # end of the newest picture inside sealed chunks
+        self._seal, self._pace = seal, pace
+        self._digest = hashlib.sha256()
+        self._fragments = FragmentWriter(media.audio.sample_rate_hz, pace.fragment_ns)
+        # About a kilobyte: it waits in the first chunk.
+        self._take(init_segment(media.video, sets, media.audio, canonical_json.encode(metadata)))
+        self._oldest_waiting_ns: int | None = None
+        self._newest_video_ns = first.pts_ns
+
+    @property
+    def chunks(self) -> int:
+        return self._seal.chunks
+
+    @property
+    def plaintext_sha256(self) -> str:
+        return self._digest.hexdigest()
+
+    def feed(self, units: Iterable[AccessUnit]) -> bytes:
+        """Units in order of capture; gives what is sealed by them, often nothing."""
+        sealed = []
+        for unit in units:
+            self.units[unit.track] += 1
+            sealed += [self._add(fragment) for fragment in self._fragments.feed(unit)]
+        return b"".join(sealed)
+
+    def flush(self) -> bytes:
+        """Seals everything that waits; for the moment when no more units come."""
+        sealed = [self._add(fragment) for fragment in self._fragments.flush()]
+        if self._seal.unsealed:
+            sealed.append(self._fill())
+        return b"".join(sealed)
+
+    def finish(self) -> bytes:
+        """The rest, and the final chunk."""
+        sealed = [self._add(fragment, last=True) for fragment in self._fragments.flush()]
+        if not self._seal.unsealed:
+            sealed.append(self._take(free_box(FREE_HEADER)))
+        sealed.append(self._seal.finish())
+        self.video_until_ns = self._newest_video_ns
+        return b"".join(sealed)
+
+    def _add(self, fragment: Fragment, *, last: bool = False) -> bytes:
+        sealed = self._take(fragment.data)
+        self.end_ns = max(self.end_ns, fragment.end_ns)
+        if fragment.video:
+            self._newest_video_ns = fragment.video[-1].end_ns
+        self._note_waiting(fragment)
+        if self._oldest_waiting_ns is not None and not last and self._would_wait_too_long(fragment):
+            sealed += self._fill()
+        return sealed
+
+    def _would_wait_too_long(self, fragment: Fragment) -> bool:
+        assert self._oldest_waiting_ns is not None
+        next_chance_ns = fragment.end_ns + self._pace.fragment_ns + self._pace.batch_ns
+        return next_chance_ns - self._oldest_waiting_ns > self._pace.patience_ns
+
+    def _note_waiting(self, fragment: Fragment) -> None:
+        """Works out from the end which units are not wholly inside sealed chunks."""
+        waiting = self._seal.unsealed
+        if waiting == 0:
+            self._oldest_waiting_ns = None
+            self.video_until_ns = self._newest_video_ns
+            return
+        if waiting > sum(fragment.sizes) or not fragment.video:
+            if waiting <= len(fragment.data) or self._oldest_waiting_ns is None:
+                self._oldest_waiting_ns = fragment.start_ns
+                self._video_sealed_before(fragment)
+            return
+        for unit, size in zip(reversed(fragment.video), reversed(fragment.sizes), strict=True):
+            self._oldest_waiting_ns = self.video_until_ns = unit.pts_ns
+            waiting -= size
+            if waiting <= 0:
+                return
+
+    def _video_sealed_before(self, fragment: Fragment) -> None:
+        if fragment.video:
+            self.video_until_ns = max(self.video_until_ns, fragment.video[0].pts_ns)
+
+    def _fill(self) -> bytes:
+        """Fills the open chunk up. A rest of 1-7 bytes can't hold a box: the next chunk then."""
+        missing = CHUNK - self._seal.unsealed
+        sealed = b""
+        if missing:
+            sealed = self._take(free_box(missing if missing >= FREE_HEADER else missing + CHUNK))
+        sealed += self._seal.flush()
+        self._oldest_waiting_ns = None
+        self.video_until_ns = self._newest_video_ns
+        return sealed
+
+    def _take(self, plaintext: bytes) -> bytes:
+        self._digest.update(plaintext)
+        self.plaintext_length += len(plaintext)
+        return self._seal.feed(plaintext)
+
+
+def starts_segment(unit: AccessUnit) -> bool:
+    return unit.keyframe and unit.track is Track.VIDEO

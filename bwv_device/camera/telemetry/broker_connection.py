@@ -1,0 +1,338 @@
+"""The line to the broker: connects, backs off, drains the outbox in order, and notices when a line
+only seems to live.
+
+At-least-once: a message leaves the outbox when the broker has acknowledged it. Nothing here knows
+what messages mean, and nothing here can hold recording up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from bwv_device.camera.error_boundary import Department
+from bwv_device.camera.loop import Loop, Outcome
+from bwv_device.settings import Mqtt, seconds
+from hal.ports import (
+    SECOND_NS,
+    Entropy,
+    MqttLink,
+    MqttMessage,
+    Outbox,
+    OutboxFill,
+    Outgoing,
+    Timer,
+    Waiting,
+)
+
+# Messages under way at once.
+WINDOW = 16
+# A broker makes some hundred TLS handshakes a second: thousands of cameras that lost it together
+# must spread themselves from the first attempt on.
+SHORTEST_WAIT_NS, FIRST_WAIT_NS, LONGEST_WAIT_NS = SECOND_NS, 8 * SECOND_NS, 300 * SECOND_NS
+# Longer than any backend tries to connect.
+CONNECT_NS = 40 * SECOND_NS
+# A message that so many connections in a row died with is not tried again.
+POISON = 5
+# Messages that wait for the outbox's disk; beyond it the oldest go, and are counted.
+PENDING_LIMIT = 512
+
+
+@dataclass(frozen=True, slots=True)
+class Greeting:
+    """What is said at both ends of a connection, and by the broker where it breaks."""
+
+    birth: Sequence[MqttMessage]
+    offline: MqttMessage
+
+
+NO_GREETING = Greeting((), MqttMessage("", b""))
+
+
+class _Ear:
+    """Hears of one connection, and posts. What comes of an older one is not listened to."""
+
+    def __init__(self, loop: Loop, run: Callable[..., None], line: BrokerLine) -> None:
+        self._loop, self._run, self._line, self._number = loop, run, line, line.session
+
+    def connected(self) -> None:
+        self._post(self._line.connected)
+
+    def acknowledged(self, token: int) -> None:
+        self._post(lambda: self._line.acknowledged(token))
+
+    def refused(self, token: int, reason: str, *, final: bool) -> None:
+        self._post(lambda: self._line.refused(token, reason, final))
+
+    def received(self, topic: str, payload: bytes) -> None:
+        self._post(lambda: self._line.on_received(topic, payload))
+
+    def closed(self, reason: str) -> None:
+        self._post(lambda: self._line.lost(reason))
+
+    def _post(self, callback: Callable[[], None]) -> None:
+        def still() -> None:
+            if self._line.session == self._number:
+                self._run(callback)
+
+        self._loop.post(still)
+
+
+class BrokerLine:
+    """From `start` to `stop`."""
+
+    def __init__(
+        self,
+        link: MqttLink,
+        outbox: Outbox,
+        entropy: Entropy,
+        loop: Loop,
+        department: Department,
+        settings: Mqtt,
+        subscriptions: Sequence[str],
+    ) -> None:
+        self._link, self._outbox, self._entropy, self._loop = link, outbox, entropy, loop
+        self._department = department
+        self._subscriptions = subscriptions
+        self._ack_ns = seconds(settings.ack_timeout_s)
+        self._gap_ns = SECOND_NS // settings.drain_per_s
+        self.greeting: Callable[[int], Greeting] = lambda session: NO_GREETING
+        self.on_received: Callable[[str, bytes], None] = lambda topic, payload: None
+        self.on_trouble: Callable[[str], None] = lambda reason: None
+        self.on_up: Callable[[], None] = lambda: None
+        self.session = 0
+        self.connections = 0
+        self.dropped = 0
+        self.filled = OutboxFill(0, 0, 0)
+        self.up = False
+        self._started = False
+        self._failures = 0
+        self._pending: list[Outgoing] = []
+        self._writing = self._fetching = False
+        self._sent_until = 0
+        self._under_way: dict[int, int] = {}  # row → when it was sent; births are negative
+        self._next_ns = 0
+        self._queue: list[Waiting] = []
+        self._more = True
+        self._carries = False
+        self._deaths: dict[int, int] = {}
+        self._timers: dict[str, Timer] = {}
+
+    # --- life ---------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        if not self._started:
+            self._started = True
+            self._connect()
+
+    def stop(self) -> None:
+        """Says goodbye where there is a line; waits for nothing."""
+        self._started = False
+        self._end(self.greeting(self.session).offline if self.up else None)
+
+    def abandon(self) -> None:
+        """Nothing more comes from this one; another takes its place."""
+        self._started = False
+        for name in list(self._timers):
+            self._cancel(name)
+        self.session = -1
+
+    def put(self, key: str, message: MqttMessage) -> None:
+        """Into the outbox; with a `key`, instead of an older one."""
+        if key:
+            self._pending = [item for item in self._pending if item.key != key]
+        self._pending.append(Outgoing(key, message))
+        if len(self._pending) > PENDING_LIMIT:
+            self._pending.pop(0)
+            self.dropped += 1
+        self._write()
+
+    @property
+    def drained(self) -> bool:
+        """Nothing waits, or nothing can go."""
+        busy = self._pending or self._writing or self._under_way or self.filled.rows
+        return not self.up or not busy
+
+    # --- one connection -----------------------------------------------------------------------
+
+    def _connect(self) -> None:
+        self.session += 1
+        self._sent_until, self._queue, self._more = 0, [], True
+        self._under_way.clear()
+        self._carries = False
+        ear = _Ear(self._loop, self._department.run, self)
+        self._after("connect", CONNECT_NS, lambda: self.lost("the broker does not answer"))
+        self._link.open(self.greeting(self.session).offline, self._subscriptions, ear)
+
+    def connected(self) -> None:
+        self._cancel("connect")
+        self.up = True
+        self.connections += 1
+        self.on_up()
+        self.say_birth()
+        self._after("supervise", self._ack_ns // 2, self._supervise)
+        self._pump()
+
+    def say_birth(self) -> None:
+        if not self.up or any(token < 0 for token in self._under_way):
+            return
+        for number, message in enumerate(self.greeting(self.session).birth, 1):
+            self._send(-number, message)
+
+    def acknowledged(self, token: int) -> None:
+        self._under_way.pop(token, None)
+        self._carries = True
+        if token > 0:
+            self._failures = 0
+            self._deaths.clear()
+            self._forget(token)
+        self._pump()
+
+    def refused(self, token: int, reason: str, final: bool) -> None:
+        """A broker that is full is tried again later; what it will never take is let go."""
+        self.on_trouble(f"the broker refuses a message: {reason}")
+        if not final:
+            self.lost(reason)
+        elif token > 0:
+            self.dropped += 1
+            self.acknowledged(token)
+        else:
+            self._under_way.pop(token, None)
+
+    def lost(self, reason: str) -> None:
+        """Tries again, later and later; a fleet that lost its broker must not come back at once."""
+        self._suspect()
+        self._end(None)
+        self.session += 1  # nothing more is heard of this one
+        if not self._started:
+            return
+        self._failures += 1
+        self.on_trouble(reason)
+        longest_ns = min(LONGEST_WAIT_NS, FIRST_WAIT_NS << min(self._failures - 1, 16))
+        drawn = int.from_bytes(self._entropy.token(4), "big")
+        wait_ns = SHORTEST_WAIT_NS + (longest_ns - SHORTEST_WAIT_NS) * drawn // 2**32
+        self._after("connect", wait_ns, self._connect)
+
+    def _end(self, farewell: MqttMessage | None) -> None:
+        self.up = False
+        for name in list(self._timers):
+            self._cancel(name)
+        self._link.close(farewell)
+
+    def _supervise(self) -> None:
+        """A line may look alive and carry nothing."""
+        oldest_ns = min(self._under_way.values(), default=None)
+        if oldest_ns is not None and self._loop.now_ns() - oldest_ns >= self._ack_ns:
+            self.lost("the broker acknowledges nothing")
+        else:
+            self._after("supervise", self._ack_ns // 2, self._supervise)
+
+    def _suspect(self) -> None:
+        """The oldest message under way, when a connection dies that carried something before: one
+        that the broker can't take would end every connection."""
+        rows = [row for row in self._under_way if row > 0]
+        if not rows or not self._carries:
+            return
+        oldest = min(rows)
+        self._deaths = {oldest: self._deaths.get(oldest, 0) + 1}
+        if self._deaths[oldest] >= POISON:
+            self.dropped += 1
+            self.on_trouble("a message that ended every connection is let go")
+            self._forget(oldest)
+
+    # --- the outbox, in its lane --------------------------------------------------------------
+
+    def _write(self) -> None:
+        if self._writing or not self._pending:
+            return
+        self._writing, items = True, self._pending
+        self._pending = []
+        outbox = self._outbox
+
+        def put() -> OutboxFill:
+            outbox.put(items)
+            return outbox.fill()
+
+        def written(outcome: Outcome) -> None:
+            self._writing = False
+            if outcome.error is not None:
+                self.dropped += sum(not item.key for item in items)
+                self.on_trouble(str(outcome.error))
+            else:
+                self.filled = outcome.value
+                self._more = True
+            self._write()
+            self._pump()
+
+        self._department.submit(put, written)
+
+    def _fetch(self) -> None:
+        self._fetching = True
+        outbox, row, session = self._outbox, self._sent_until, self.session
+
+        def fetched(outcome: Outcome) -> None:
+            self._fetching = False
+            if outcome.error is not None:
+                self.on_trouble(str(outcome.error))
+            elif session == self.session:
+                self._queue = outcome.value
+                self._more = len(self._queue) == WINDOW
+                self._pump()
+            else:
+                self._pump()
+
+        self._department.submit(lambda: outbox.after(row, WINDOW), fetched)
+
+    def _forget(self, row: int) -> None:
+        outbox = self._outbox
+
+        def removed() -> OutboxFill:
+            outbox.remove([row])
+            return outbox.fill()
+
+        def told(outcome: Outcome) -> None:
+            if outcome.error is not None:
+                self.on_trouble(str(outcome.error))
+            else:
+                self.filled = outcome.value
+
+        self._department.submit(removed, told)
+
+    # --- sending ------------------------------------------------------------------------------
+
+    def _pump(self) -> None:
+        """As many as may be under way, no faster than `drain_per_s`."""
+        while self.up and len(self._under_way) < WINDOW:
+            if not self._queue:
+                if self._more and not self._fetching:
+                    self._more = False
+                    self._fetch()
+                return
+            wait_ns = self._next_ns - self._loop.now_ns()
+            if wait_ns > 0:
+                if "pump" not in self._timers:
+                    self._after("pump", wait_ns, self._pump)
+                return
+            row, message = self._queue.pop(0)
+            self._sent_until = row
+            # A short burst is no flood: what is saved up is a window at most.
+            earliest_ns = self._loop.now_ns() - WINDOW * self._gap_ns
+            self._next_ns = max(self._next_ns, earliest_ns) + self._gap_ns
+            self._send(row, message)
+
+    def _send(self, token: int, message: MqttMessage) -> None:
+        self._under_way[token] = self._loop.now_ns()
+        self._link.publish(token, message)
+
+    def _after(self, name: str, wait_ns: int, callback: Callable[[], None]) -> None:
+        self._cancel(name)
+
+        def due() -> None:
+            self._timers.pop(name, None)
+            self._department.run(callback)
+
+        self._timers[name] = self._loop.call_at(self._loop.now_ns() + wait_ns, due)
+
+    def _cancel(self, name: str) -> None:
+        if timer := self._timers.pop(name, None):
+            timer.cancel()

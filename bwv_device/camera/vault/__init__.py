@@ -1,0 +1,1 @@
+"""The camera's storage: footage, ledger, recovery after a power loss."""

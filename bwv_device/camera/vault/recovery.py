@@ -1,0 +1,287 @@
+"""What a boot does before anything else: find the end of the ledger, explain what was open.
+
+Needs no key, changes no segment, and may itself be cut off at any point: the next boot does the
+same again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping, Sequence, Set
+from contextlib import suppress
+from itertools import takewhile
+from typing import Any, NamedTuple
+
+from bwv_device.camera.vault.ledger_writer import Ledger
+from bwv_device.camera.vault.vault import Vault, file_digest
+from bwv_device.errors import VaultError
+from bwv_device.formats import canonical_json
+from bwv_device.formats.ledger_lines import (
+    DIRECTORY,
+    START,
+    SUFFIX,
+    Head,
+    Line,
+    Torn,
+    ledger_path,
+    parse_line,
+    read_chain,
+)
+from bwv_device.formats.vault_layout import FOOTAGE, PART
+from hal.ports import Anchor, Disk, Identity
+
+LAST_BOOT = 99_999_999
+
+# What recovery reads of a line.
+NEEDED: dict[str, dict[str, type]] = {
+    "open": {"segment": str, "recording": str},
+    "sync": {"segment": str, "length": int},
+    "close": {"recording": str},
+    "wipe": {"segment": str},
+    "assignment": {"statement": str, "certificate": str},
+    "officer": {"statement": str, "certificate": str},
+    "command": {"statement": str, "certificate": str},
+}
+OURS = re.compile(r"(\d{8})-\d{4}-\d{4}\.(mp4|jpg)\.age")
+
+
+class OpenSegment(NamedTuple):
+    """A file that the ledger has not closed."""
+
+    name: str
+    recording: str
+    attested_length: int
+
+
+class Found(NamedTuple):
+    """The state of a vault before this boot. `wiped` are files that receipts let the camera forget;
+    `assignment` is the newest, and `officer` the command that named one since; each boot writes
+    them again. `commands` is the largest counter of a command that was accepted."""
+
+    boot: int
+    head: Head
+    torn: list[Torn]
+    open_segments: list[OpenSegment]
+    open_recording: str | None
+    orderly: bool
+    wiped: list[str]
+    assignment: dict[str, str] | None
+    officer: dict[str, str] | None = None
+    commands: int = 0
+
+
+class Recovered(NamedTuple):
+    """What was put in order: (name, length, attested length) per segment."""
+
+    found: Found
+    segments: list[tuple[str, int, int]]
+    anchor: Anchor
+
+
+class OpeningError(OSError):
+    """The disk failed while a vault was opened. What was acknowledged until then is where the next
+    attempt continues."""
+
+    def __init__(self, error: OSError, acknowledged: Head) -> None:
+        super().__init__(error.errno, error.strerror)
+        self.acknowledged = acknowledged
+
+
+def boot_vault(
+    disk: Disk,
+    identity: Identity,
+    key_entropy: bytes,
+    t_ns: int,
+    fields: Mapping[str, Any],
+    cause: str,
+    acknowledged: Head | None = None,
+) -> tuple[Vault, Recovered]:
+    """Opens the vault for a new boot: boot line, `recovered` lines, `recovery` line. `cause` is
+    what ended the last boot, unless that one stopped in order. Lines behind `acknowledged`, which a
+    failed sync left in doubt, count as torn."""
+    found = survey(disk, acknowledged)
+    cause = "start" if found.orderly else cause
+    ledger = Ledger(identity, key_entropy, found.boot + 1, found.head)
+    vault = Vault(disk, ledger)
+    try:
+        anchor, segments = _explain(disk, vault, found, t_ns, fields, cause)
+    except OSError as error:
+        raise OpeningError(error, vault.acknowledged) from error
+    return vault, Recovered(found, segments, anchor)
+
+
+def _explain(
+    disk: Disk, vault: Vault, found: Found, t_ns: int, fields: Mapping[str, Any], cause: str
+) -> tuple[Anchor, list[tuple[str, int, int]]]:
+    torn = {"torn": [torn._asdict() for torn in found.torn]} if found.torn else {}
+    vault.begin(t_ns, {**fields, **torn, "cause": cause})
+    segments = []
+    for segment in found.open_segments:
+        length, digest = _digest(disk, segment.name)
+        line = {"recording": segment.recording, "attested_length": segment.attested_length}
+        line |= {"segment": segment.name, "length": length, "sha256": digest, "cause": cause}
+        vault.note("recovered", t_ns, line)
+        segments.append((segment.name, length, segment.attested_length))
+    _finish_removals(disk, found.wiped)
+    if found.open_recording:
+        vault.note("close", t_ns, {"recording": found.open_recording, "reason": cause})
+    # Before `recovery`: the next boot looks no further back than to that line.
+    for kind, kept in (("assignment", found.assignment), ("officer", found.officer)):
+        if kept is not None:
+            vault.note(kind, t_ns, kept)
+    counter = {"commands": found.commands} if found.commands else {}
+    return vault.note("recovery", t_ns, {"segments": len(segments), **counter}), segments
+
+
+def survey(disk: Disk, acknowledged: Head | None = None) -> Found:
+    """Reads the newest ledger files, back to the last completed recovery. What is read is synced
+    first: the next line must not continue one that a power cut takes away."""
+    boots = sorted(int(n.removesuffix(SUFFIX)) for n in disk.names(DIRECTORY) if _is_ledger(n))
+    if boots and boots[-1] >= LAST_BOOT:
+        raise VaultError("The ledger's boot counter is used up.", "Look at the ledger folder.")
+    if boots:
+        disk.sync(ledger_path(boots[-1]))
+        disk.sync(DIRECTORY)
+    head, torn, lines, first_boot = _read_back(disk, boots, acknowledged)
+    opened: dict[str, OpenSegment] = {}
+    settled: set[str] = set()
+    recording: str | None = None
+    for line in lines:
+        recording = _follow(line, opened, settled, recording)
+    waiting = [opened[name] for name in opened if name not in settled]
+    waiting += _unacknowledged(disk, first_boot, opened.keys() | settled)
+    orderly = not boots or (bool(lines) and lines[-1].kind == "stop" and not torn)
+    wiped = [str(line.fields["segment"]) for line in lines if line.kind == "wipe"]
+    boot = boots[-1] if boots else 0
+    return Found(
+        boot, head, torn, waiting, recording, orderly, wiped, *_assigned(lines), _commands(lines)
+    )
+
+
+def _assigned(lines: Sequence[Line]) -> tuple[dict[str, str] | None, dict[str, str] | None]:
+    """The newest assignment, and the officer that a command named since."""
+    assignment = officer = None
+    for line in lines:
+        if line.kind in ("assignment", "officer"):
+            kept = {name: str(line.fields[name]) for name in NEEDED[line.kind]}
+            if line.kind == "assignment":
+                assignment, officer = kept, None
+            else:
+                officer = kept
+    return assignment, officer
+
+
+def _commands(lines: Sequence[Line]) -> int:
+    """The largest counter of a command. A card can be written by anybody: what can't be read counts
+    for nothing."""
+    largest = 0
+    for line in lines:
+        counter = line.fields.get("commands")
+        if line.kind == "command":
+            with suppress(ValueError):
+                said = canonical_json.decode(line.fields["statement"].rpartition("\t")[0].encode())
+                counter = said.get("counter")
+        if line.kind in ("command", "recovery") and type(counter) is int:
+            largest = max(largest, counter)
+    return largest
+
+
+def _read_back(
+    disk: Disk, boots: list[int], acknowledged: Head | None
+) -> tuple[Head, list[Torn], list[Line], int]:
+    """Lines of the newest files, back to the boot whose recovery was completed, and that boot.
+
+    A boot that was cut off before its first sync leaves a file without any valid line: its bytes
+    are named as torn, like every tail behind the last valid line.
+    """
+    lines: list[Line] = []
+    torn: list[Torn] = []
+    head = START
+    for boot in reversed(boots):
+        data = disk.read(ledger_path(boot))
+        chain = list(takewhile(_followable, read_chain(data, head_before(data))))
+        if acknowledged is not None:
+            chain = [item for item in chain if item[0].number <= acknowledged.number]
+        length = chain[-1][1] if chain else 0
+        if not lines and (length < len(data) or not chain):
+            rest = data[length:]
+            name = ledger_path(boot).rpartition("/")[2]
+            torn.insert(0, Torn(name, len(rest), hashlib.sha256(rest).hexdigest()))
+        if not lines and chain:
+            head = Head(chain[-1][0].number, chain[-1][0].digest)
+        lines = [line for line, _ in chain] + lines
+        if any(line.kind == "recovery" for line, _ in chain):
+            return head, torn, lines, boot
+    return head, torn, lines, 0
+
+
+def _followable(item: tuple[Line, int]) -> bool:
+    """Whether a line says what its kind must; one that does not was not written by us."""
+    fields, needed = item[0].fields, NEEDED.get(item[0].kind, {})
+    return all(type(fields.get(name)) is kind for name, kind in needed.items())
+
+
+def head_before(data: bytes) -> Head:
+    """What the first line of a file says it continues. Whether it does is for the verifier."""
+    try:
+        first = parse_line(data[: data.index(b"\n")])
+    except ValueError:
+        return START
+    return Head(first.number - 1, first.fields["prev"])
+
+
+def _follow(
+    line: Line, opened: dict[str, OpenSegment], settled: set[str], recording: str | None
+) -> str | None:
+    fields, name = line.fields, str(line.fields.get("segment", ""))
+    if line.kind == "open":
+        opened[name] = OpenSegment(name, fields["recording"], 0)
+        return str(fields["recording"])
+    if line.kind == "sync" and name in opened:
+        opened[name] = opened[name]._replace(attested_length=fields["length"])
+    elif line.kind in ("seal", "recovered", "still", "wipe"):
+        settled.add(name)
+    elif line.kind == "close" and fields["recording"] == recording:
+        return None
+    return recording
+
+
+def _finish_removals(disk: Disk, wiped: list[str]) -> None:
+    """What a `wipe` line says is gone, and a power cut brought back."""
+    names = disk.names(FOOTAGE)
+    paths = [n for name in wiped for n in (name, name + PART) if n in names]
+    for path in paths:
+        disk.remove(f"{FOOTAGE}/{path}")
+    if wiped:
+        disk.sync(FOOTAGE)
+
+
+def _unacknowledged(disk: Disk, first_boot: int, known: Set[str]) -> list[OpenSegment]:
+    """Files of the boots in question whose `open` line was lost. Foreign files are left alone: the
+    verifier reports them."""
+    names = dict.fromkeys(name.removesuffix(PART) for name in disk.names(FOOTAGE))
+    return [
+        OpenSegment(name, "", 0)
+        for name in names
+        if name not in known and (ours := OURS.fullmatch(name)) and int(ours[1]) >= first_boot
+    ]
+
+
+def _digest(disk: Disk, name: str) -> tuple[int, str]:
+    path = f"{FOOTAGE}/{name}"
+    if name + PART in disk.names(FOOTAGE):
+        path += PART
+    elif name not in disk.names(FOOTAGE):
+        return 0, hashlib.sha256(b"").hexdigest()
+    # What a line attests must be on the disk. After a failed sync, or where only the process ended,
+    # it may be in the page cache alone.
+    disk.sync(path)
+    disk.sync(FOOTAGE)
+    disk.sync("")
+    return file_digest(disk, path)
+
+
+def _is_ledger(name: str) -> bool:
+    stem = name.removesuffix(SUFFIX)
+    return name.endswith(SUFFIX) and len(stem) == 8 and stem.isascii() and stem.isdecimal()

@@ -1,0 +1,102 @@
+"""What a vault holds that the evidence store has not received: read from its ledger."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from bwv_device.camera.vault.recovery import head_before
+from bwv_device.formats.ledger_lines import DIRECTORY, SUFFIX, Head, Line, ledger_path, read_chain
+from bwv_device.formats.vault_layout import FOOTAGE, PART
+from bwv_device.verification.footage_claims import FILE_NAME, Claim, ClaimError, follow
+from hal.ports import Anchor, Disk
+
+
+class Deliverable(NamedTuple):
+    """A settled file. `urgent`: its recording was flagged as evidence."""
+
+    segment: str
+    length: int
+    sha256: str
+    urgent: bool
+
+
+class Inventory(NamedTuple):
+    """Files in the order in which they are to be delivered, how many can't be yet (they met an
+    error, and the next boot explains them), and how long each boot's ledger file is, the current
+    one up to the anchor."""
+
+    files: list[Deliverable]
+    unsettled: int
+    ledgers: dict[int, int]
+
+
+def take(disk: Disk, anchor: Anchor) -> Inventory:
+    """Reads the ledger files of the boots whose footage is still there, and of later ones, which
+    may have recovered it."""
+    names = {name.removesuffix(PART) for name in disk.names(FOOTAGE)}
+    present = {name for name in names if FILE_NAME.fullmatch(name)}
+    boots = sorted(int(name.removesuffix(SUFFIX)) for name in disk.names(DIRECTORY))
+    oldest = min((int(name[:8]) for name in present), default=anchor.boot)
+    claims: dict[str, Claim] = {}
+    flagged: set[str] = set()
+    ledgers = {boot: disk.size(ledger_path(boot)) for boot in boots}
+    for boot in [boot for boot in boots if boot >= oldest]:
+        for line, end in _lines(disk, boot):
+            _claim(claims, boot, line)
+            if line.kind == "flag":
+                flagged.add(str(line.fields.get("recording")))
+            if line.number == anchor.number:
+                ledgers[boot] = end
+                break
+    settled = [claims[name] for name in sorted(present) if _settled(claims.get(name))]
+    files = [
+        Deliverable(claim.name, claim.length or 0, claim.sha256, claim.recording in flagged)
+        for claim in settled
+    ]
+    # Stable: among equals the oldest, as their names say.
+    files.sort(key=lambda file: not file.urgent)
+    return Inventory(files, len(present) - len(settled), ledgers)
+
+
+def waiting(disk: Disk) -> tuple[int, str]:
+    """How many files wait to be delivered, and the oldest's name, "" for none."""
+    names = {name.removesuffix(PART) for name in disk.names(FOOTAGE)}
+    ours = sorted(name for name in names if FILE_NAME.fullmatch(name))
+    return len(ours), ours[0] if ours else ""
+
+
+def recorded_ns(disk: Disk, name: str) -> int | None:
+    """When a file began, UTC, by the camera's clock then; None where nobody knew."""
+    boot = int(name[:8])
+    if f"{boot:08d}{SUFFIX}" not in disk.names(DIRECTORY):
+        return None
+    for line, _ in _lines(disk, boot):
+        if line.kind == "open" and line.fields.get("segment") == name:
+            time = line.fields.get("time")
+            known = isinstance(time, dict) and time.get("source") != "none"
+            return int(time["utc_ns"]) if known and isinstance(time, dict) else None
+    return None
+
+
+def ledger_digest(disk: Disk, boot: int, offset: int, length: int) -> str:
+    return hashlib.sha256(disk.read(ledger_path(boot), offset, length)).hexdigest()
+
+
+def _lines(disk: Disk, boot: int) -> Iterator[tuple[Line, int]]:
+    data = disk.read(ledger_path(boot))
+    before: Head = head_before(data)
+    return read_chain(data, before)
+
+
+def _claim(claims: dict[str, Claim], boot: int, line: Line) -> None:
+    """A line that says what it may not is for the verifiers; here it claims nothing."""
+    try:
+        follow(claims, boot, line)
+    except ClaimError:
+        return
+
+
+def _settled(claim: Claim | None) -> bool:
+    return claim is not None and bool(claim.settled) and bool(claim.length)

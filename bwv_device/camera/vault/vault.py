@@ -1,0 +1,172 @@
+"""The camera's storage. The commit order is written here, once:
+
+    bytes → sync → rename → sync directory → ledger line → sync
+
+The ledger never speaks of bytes that are not on the disk. A vault lives on the disk lane: its
+methods run one after another and may block.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from bwv_device.camera.vault.ledger_writer import Ledger
+from bwv_device.formats.vault_layout import FOOTAGE, PART, READ_BLOCK
+from hal.ports import Anchor, Disk
+
+
+class LedgerError(OSError):
+    """The ledger can't be written: nothing may be acknowledged until a vault is opened anew."""
+
+
+class SegmentLostError(OSError):
+    """A segment met an error before; nothing may be added to it."""
+
+
+class ReceiptError(ValueError):
+    """A receipt that is not for what the camera has."""
+
+
+class Receipt(NamedTuple):
+    """A store's word for one file, already checked: `statement` is what the ledger keeps."""
+
+    segment: str
+    length: int
+    sha256: str
+    statement: str
+
+
+class _Open:
+    """A file being written: its running digest and length."""
+
+    def __init__(self) -> None:
+        self.digest = hashlib.sha256()
+        self.length = 0
+
+    def took(self, data: bytes) -> None:
+        self.digest.update(data)
+        self.length += len(data)
+
+    def attested(self) -> dict[str, Any]:
+        return {"length": self.length, "sha256": self.digest.hexdigest()}
+
+
+class Vault:
+    """Segments and ledger of one boot, written so that a power cut at any point is harmless."""
+
+    def __init__(self, disk: Disk, ledger: Ledger) -> None:
+        self._disk, self._ledger = disk, ledger
+        self._open: dict[str, _Open] = {}
+        self._broken = False
+        self.acknowledged = ledger.head
+
+    @property
+    def anchor(self) -> Anchor:
+        return self._ledger.anchor
+
+    def begin(self, t_ns: int, fields: Mapping[str, Any]) -> None:
+        """Creates this boot's ledger file with its boot line."""
+        path = self._ledger.path
+        self._disk.create(path)
+        self._disk.append(path, self._ledger.boot_line(t_ns, fields))
+        self._disk.sync(path)
+        self._disk.sync(path.rpartition("/")[0])
+        self._disk.sync("")
+        self.acknowledged = self._ledger.head
+
+    def note(self, kind: str, t_ns: int, fields: Mapping[str, Any]) -> Anchor:
+        """One ledger line, durable when this returns. After one failure all fail: what the disk
+        holds behind the last line is unknown, and no line may follow it."""
+        if self._broken:
+            raise LedgerError("the ledger met an error before")
+        try:
+            self._disk.append(self._ledger.path, self._ledger.line(kind, t_ns, fields))
+            self._disk.sync(self._ledger.path)
+        except OSError as error:
+            self._broken = True
+            raise LedgerError(error.errno, f"ledger: {error.strerror}") from error
+        self.acknowledged = self._ledger.head
+        return self._ledger.anchor
+
+    def open(self, name: str, head: bytes, t_ns: int, fields: Mapping[str, Any]) -> Anchor:
+        """A new segment file with its age header, then the `open` line that repeats it."""
+        path = f"{FOOTAGE}/{name}{PART}"
+        self._disk.create(path)
+        self._disk.append(path, head)
+        self._disk.sync(path)
+        self._disk.sync(FOOTAGE)
+        self._disk.sync("")
+        self._open[name] = _Open()
+        self._open[name].took(head)
+        return self.note("open", t_ns, {"segment": name, **fields})
+
+    def append(self, name: str, data: bytes, t_ns: int, fields: Mapping[str, Any]) -> Anchor:
+        """Sealed chunks; acknowledged by the `sync` line when this returns.
+
+        A failed write or sync is never retried: the segment is lost to writing, and recovery will
+        say how far it reaches.
+        """
+        file = self._write(name, data)
+        self._open[name] = file
+        return self.note("sync", t_ns, {"segment": name, **file.attested(), **fields})
+
+    def seal(self, name: str, data: bytes, t_ns: int, fields: Mapping[str, Any]) -> Anchor:
+        """The last chunks, the final name, and the `seal` line."""
+        file = self._write(name, data)
+        self._disk.rename(f"{FOOTAGE}/{name}{PART}", f"{FOOTAGE}/{name}")
+        self._disk.sync(FOOTAGE)
+        return self.note("seal", t_ns, {"segment": name, **file.attested(), **fields})
+
+    def keep(self, name: str, data: bytes, t_ns: int, fields: Mapping[str, Any]) -> Anchor:
+        """A small sealed file written at once (a still), and its `still` line."""
+        self._disk.create(f"{FOOTAGE}/{name}{PART}")
+        self._open[name] = _Open()
+        file = self._write(name, data)
+        self._disk.rename(f"{FOOTAGE}/{name}{PART}", f"{FOOTAGE}/{name}")
+        self._disk.sync(FOOTAGE)
+        return self.note("still", t_ns, {"segment": name, **file.attested(), **fields})
+
+    def wipe(self, receipt: Receipt, t_ns: int) -> Anchor:
+        """Removes a file that the evidence store holds. The file is read again at this moment:
+        `ReceiptError` unless the receipt speaks of exactly these bytes."""
+        path = footage_path(self._disk, receipt.segment)
+        if self._broken or receipt.segment in self._open:
+            raise LedgerError("nothing is removed while the ledger or the file is in use")
+        if file_digest(self._disk, path) != (receipt.length, receipt.sha256):
+            raise ReceiptError(f"{receipt.segment} is not what the receipt speaks of")
+        said = {"segment": receipt.segment, "statement": receipt.statement}
+        self.note("receipt", t_ns, said)
+        anchor = self.note("wipe", t_ns, {"segment": receipt.segment})
+        self._disk.remove(path)
+        self._disk.sync(FOOTAGE)
+        return anchor
+
+    def _write(self, name: str, data: bytes) -> _Open:
+        path, file = f"{FOOTAGE}/{name}{PART}", self._open.pop(name, None)
+        if file is None:
+            raise SegmentLostError(f"{name} met an error before")
+        self._disk.append(path, data)
+        file.took(data)
+        self._disk.sync(path)
+        return file
+
+
+def footage_path(disk: Disk, name: str) -> str:
+    """Where a file lies: under its final name, or where it was cut off. `FileNotFoundError`."""
+    names = disk.names(FOOTAGE)
+    for candidate in (name, name + PART):
+        if candidate in names:
+            return f"{FOOTAGE}/{candidate}"
+    raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), name)
+
+
+def file_digest(disk: Disk, path: str) -> tuple[int, str]:
+    """Length and SHA-256 of a file, as it can be read now."""
+    size, digest = disk.size(path), hashlib.sha256()
+    for offset in range(0, size, READ_BLOCK):
+        digest.update(disk.read(path, offset, READ_BLOCK))
+    return size, digest.hexdigest()

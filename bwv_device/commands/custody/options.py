@@ -1,0 +1,144 @@
+"""What custody's commands have in common: configuration, store, who acts, and how times are
+said."""
+
+from __future__ import annotations
+
+import datetime
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import click
+from cryptography import x509
+
+from bwv_device import keys
+from bwv_device.backends.evidence_store import open_store
+from bwv_device.config import parse_table, validate
+from bwv_device.custody.retention.retention_dates import NANOSECOND, Retention
+from bwv_device.custody.session import Office
+from bwv_device.custody.settings import CustodySettings
+from bwv_device.errors import ConfigError, CustodyError, KeyFileError
+from hal.host import HostClock
+from hal.keystore import SoftwareIdentity
+from hal.ports import EvidenceStore
+
+DEFAULT = Path("custody.toml")
+
+
+class Desk:
+    """Opened where it is needed."""
+
+    def __init__(self, config: Path | None, key: Path | None) -> None:
+        self._config, self._key = config, key
+
+    @cached_property
+    def settings(self) -> CustodySettings:
+        path = self._config or (DEFAULT if DEFAULT.exists() else None)
+        if path is None:
+            return CustodySettings()
+        try:
+            raw = path.read_bytes()
+        except OSError as error:
+            problem = [(str(path), f"can't be read: {error.strerror}; check the path")]
+            raise ConfigError("The configuration can't be used.", problem) from None
+        return validate(CustodySettings, parse_table(raw, str(path)), str(path))
+
+    @cached_property
+    def zone(self) -> ZoneInfo:
+        try:
+            return ZoneInfo(self.settings.agency.zone)
+        except (ZoneInfoNotFoundError, ValueError, OSError):
+            problem = [("agency.zone", "is no time zone; give one as Europe/London")]
+            raise ConfigError("The configuration can't be used.", problem) from None
+
+    @cached_property
+    def roots(self) -> list[x509.Certificate]:
+        return keys.load_certificates(Path(self.settings.agency.root))
+
+    @cached_property
+    def store(self) -> EvidenceStore:
+        place = self.settings.store
+        return open_store(
+            place.address, Path(place.credentials), place.ca, place.client_certificate
+        )
+
+    @cached_property
+    def replicas(self) -> dict[str, EvidenceStore]:
+        place = self.settings.replica
+        if not place.name:
+            return {}
+        store = open_store(
+            place.address, Path(place.credentials), place.ca, place.client_certificate, {}
+        )
+        return {place.name: store}
+
+    @cached_property
+    def office(self) -> Office:
+        """With the index as new as the store."""
+        rules = self.settings.retention
+        retention = Retention(
+            self.zone, rules.days, rules.hidden_days, rules.late_days, self.settings.categories
+        )
+        index = self.settings.agency.index
+        office = Office(
+            self.store,
+            HostClock(),
+            self.signer,
+            self.roots,
+            retention,
+            Path(index) if index else None,
+        )
+        office.index.catch_up()
+        return office
+
+    @property
+    def signer(self) -> SoftwareIdentity:
+        if self._key is None:
+            raise KeyFileError(
+                "Nobody says who acts.", "Give your role key with --as (bwv custody enrol)."
+            )
+        return load_role(self._key)
+
+    # --- times --------------------------------------------------------------------------------
+
+    def parse_ns(self, text: str) -> int:
+        """ISO 8601; without an offset it is the agency's time."""
+        try:
+            moment = datetime.datetime.fromisoformat(text)
+        except ValueError:
+            raise CustodyError(
+                f"{text!r} is no time.", "Write it as 2026-11-22T21:30 or 2026-11-22T21:30+00:00."
+            ) from None
+        moment = moment if moment.tzinfo else moment.replace(tzinfo=self.zone)
+        return int(moment.timestamp()) * NANOSECOND
+
+    def day(self, text: str) -> datetime.date:
+        try:
+            return datetime.date.fromisoformat(text)
+        except ValueError:
+            raise CustodyError(f"{text!r} is no day.", "Write it as 2026-11-22.") from None
+
+    def said(self, utc_ns: int | None) -> str:
+        if not utc_ns:
+            return "-"
+        moment = datetime.datetime.fromtimestamp(utc_ns // NANOSECOND, self.zone)
+        return f"{moment:%Y-%m-%d %H:%M:%S %Z}"
+
+
+def load_role(path: Path) -> SoftwareIdentity:
+    """A role key. Raises `KeyFileError`."""
+    try:
+        if path.stat().st_mode & 0o077:
+            raise KeyFileError(f"{path} can be read by others than its owner.", f"chmod 600 {path}")
+        return SoftwareIdentity.load(path, path)
+    except (OSError, ValueError, IndexError) as error:
+        raise KeyFileError(
+            f"The role key {path} can't be used: {error}.", "Make one with 'bwv custody enrol'."
+        ) from None
+
+
+def print_json(value: Any) -> None:
+    import json
+
+    click.echo(json.dumps(value, indent=2, default=str))

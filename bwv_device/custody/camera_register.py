@@ -1,0 +1,105 @@
+"""The issue register: each camera is issued to one officer at a time, with a word that the camera
+checks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from bwv_device.custody.session import Office
+from bwv_device.errors import CustodyError
+from bwv_device.formats import statement, store_keys
+from bwv_device.formats.purposes import ASSIGNMENT
+from bwv_device.formats.statement import Signer
+from bwv_device.formats.upload_body import Bytes
+from hal.ports import StoreError, StoreTrouble
+
+UNASSIGNED = "unassigned"
+BATTERY_LEAST = 50
+
+
+def issue(
+    office: Office,
+    configuration: Signer,
+    device: str,
+    officer: str,
+    settings: Mapping[str, Any] | None = None,
+) -> int:
+    """Returns the version of the assignment that the camera picks up at its next docking. Raises
+    `CustodyError` with every reason why not. The same issue again publishes what is missing."""
+    version: list[int] = []
+
+    def decide() -> tuple[str, Mapping[str, Any]] | None:
+        camera = office.index.row("SELECT * FROM cameras WHERE device = ?", device)
+        if camera is not None and camera["officer"] == officer:
+            version[:] = [camera["version"]]
+            return None
+        if problems := refusals(camera, officer):
+            raise CustodyError(f"{device} is not issued: {'; '.join(problems)}.", "")
+        version[:] = [(camera["version"] if camera else 0) + 1]
+        return "issue", {"device": device, "officer": officer, "version": version[0]}
+
+    office.append(decide)
+    _publish(office, configuration, device, version[0], officer, settings or {})
+    return version[0]
+
+
+def refusals(camera: Mapping[str, Any] | None, officer: str) -> list[str]:
+    """Why a camera can't be issued now; a camera that never docked is new."""
+    if not officer or officer == UNASSIGNED:
+        return ["an officer is needed"]
+    if camera is None:
+        return []
+    reasons = {
+        f"it is revoked ({camera['revoked']})": bool(camera["revoked"]),
+        f"it is issued to {camera['officer']}": bool(camera["officer"]),
+        f"{camera['waiting']} files of footage have not arrived": camera["waiting"] > 0,
+        "its clock is not set": camera["clock"] == "none",
+        f"its battery is at {camera['battery']} %": (
+            camera["battery"] is not None and camera["battery"] < BATTERY_LEAST
+        ),
+    }
+    return [reason for reason, there in reasons.items() if there]
+
+
+def take_back(office: Office, configuration: Signer, device: str) -> int:
+    version: list[int] = []
+
+    def decide() -> tuple[str, Mapping[str, Any]]:
+        camera = office.index.row("SELECT * FROM cameras WHERE device = ?", device)
+        if camera is None or not camera["officer"]:
+            raise CustodyError(f"{device} is issued to nobody.", "See 'bwv custody camera list'.")
+        version[:] = [camera["version"] + 1]
+        return "return", {"device": device, "version": version[0], "officer": camera["officer"]}
+
+    office.append(decide)
+    _publish(office, configuration, device, version[0], UNASSIGNED, {})
+    return version[0]
+
+
+def revoke(office: Office, device: str, reason: str) -> None:
+    """What this camera brings from now on goes to quarantine."""
+    office.append(lambda: ("revoke", {"device": device, "reason": reason or "no reason given"}))
+
+
+def _publish(
+    office: Office,
+    configuration: Signer,
+    device: str,
+    version: int,
+    officer: str,
+    settings: Mapping[str, Any],
+) -> None:
+    fields = {
+        "device": device,
+        "version": version,
+        "officer": officer,
+        "settings": dict(settings),
+        "utc_ns": office.now_ns(),
+    }
+    said = statement.make(configuration, ASSIGNMENT, fields)
+    try:
+        office.store.create(store_keys.assignment(device, version), Bytes(said))
+    except StoreError as error:
+        if error.trouble is not StoreTrouble.EXISTS:
+            raise

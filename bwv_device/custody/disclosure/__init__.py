@@ -1,0 +1,1 @@
+"""Packages for a court or for a member of the public."""

@@ -1,0 +1,197 @@
+"""A package for court: the film, the signed chain, and the means to check it without us."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from cryptography import x509
+
+from bwv_device.custody.disclosure import redaction as film
+from bwv_device.custody.disclosure import report as papers
+from bwv_device.custody.disclosure.request import Wish
+from bwv_device.custody.recording_history import Life, audit, custody_chain, write_camera_ledger
+from bwv_device.custody.retention.holds import existing
+from bwv_device.custody.session import Office
+from bwv_device.errors import CustodyError
+from bwv_device.formats import age
+from bwv_device.verification import second_verifier
+from bwv_device.verification.export import Exported, export
+from bwv_device.verification.vault_report import Report, verify
+from hal.ports import Stored
+
+Advance = Callable[[str, float], None]
+
+
+@dataclass(slots=True)
+class Package:
+    """What was made. `digests` are of every file in it."""
+
+    folder: Path
+    films: list[Path] = field(default_factory=list)
+    redacted: list[Path] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    digests: dict[str, str] = field(default_factory=dict)
+
+
+def open_recording(
+    office: Office,
+    roots: Sequence[x509.Certificate],
+    identities: Sequence[age.Identity],
+    recording: str,
+    folder: Path,
+    advance: Advance = lambda what, share: None,
+) -> tuple[Report, list[Exported]]:
+    """Fetches a recording from the store into `folder`/vault, verifies it, and opens it into
+    `folder`/films."""
+    row = existing(office, recording)
+    if row["erased_ns"] is not None:
+        raise CustodyError(f"{recording} was erased.", "See 'bwv custody certificate'.")
+    vault = folder / "vault"
+    (vault / "footage").mkdir(parents=True)
+    write_camera_ledger(office, row["device"], vault)
+    files = office.index.rows(
+        "SELECT * FROM files WHERE recording = ? AND status = 'received' ORDER BY segment",
+        recording,
+    )
+    if not files:
+        raise CustodyError(f"{recording} is still on its camera.", "Wait until it is docked.")
+    for number, file in enumerate(files):
+        advance("fetching", number / len(files))
+        stored = Stored(file["key"], file["length"], file["version"])
+        with (vault / "footage" / file["segment"]).open("xb") as target:
+            for block in office.store.blocks(stored):
+                target.write(block)
+    advance("opening", 0.0)
+    report = verify(vault, roots, recording=row["recording"])
+    done = export(vault, report, identities, folder / "films", row["recording"])
+    return report, done
+
+
+def disclose(
+    office: Office,
+    roots: Sequence[x509.Certificate],
+    root_pem: bytes,
+    identities: Sequence[age.Identity],
+    wish: Wish,
+    out: Path,
+    advance: Advance = lambda what, share: None,
+) -> Package:
+    """Writes the package into `out`, which must be new, and the `disclosed` line. Raises
+    `CustodyError`."""
+    if out.exists() and any(out.iterdir()):
+        raise CustodyError(f"{out} is not empty.", "Name a new folder.")
+    if wish.redaction is not None and not wish.confirmed_by:
+        raise CustodyError(
+            "Nobody has confirmed the redaction.", "Look at the contact sheet, then --confirm."
+        )
+    work = out / ".work"
+    work.mkdir(parents=True)
+    try:
+        report, done = open_recording(office, roots, identities, wish.recording, work, advance)
+        package = Package(out)
+        _films(wish, done, package, advance)
+        life = audit(office, roots, wish.recording)
+        _chain(office, wish, work / "vault", root_pem, package)
+        _papers(office, wish, report, life, package)
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+    package.digests = {
+        str(path.relative_to(out)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(out.rglob("*"))
+        if path.is_file()
+    }
+    listing = "".join(f"{digest}  {name}\n" for name, digest in package.digests.items())
+    (out / "SHA256SUMS").write_text(listing)
+    _write_down(office, wish, package, hashlib.sha256(listing.encode()).hexdigest())
+    return package
+
+
+def _films(wish: Wish, done: list[Exported], package: Package, advance: Advance) -> None:
+    cutting = wish.from_s is not None or wish.to_s is not None
+    for item in done:
+        path = package.folder / item.path.name
+        if cutting:
+            path = path.with_suffix(".excerpt.mp4")
+            end_s = item.duration_ms / 1000
+            made = film.cut(item.path, wish.from_s or 0.0, wish.to_s or end_s, path)
+            package.notes.append(
+                f"{path.name}: {made.from_s:.2f} s to {made.to_s:.2f} s of {item.path.name}, "
+                "cut on keyframes, pictures copied without encoding"
+            )
+        else:
+            shutil.copyfile(item.path, path)
+            package.notes.append(f"{path.name}: every picture as the camera encoded it")
+        if wish.redaction is not None:
+            covered = path.with_suffix(".redacted.mp4")
+            seconds = max(1.0, item.duration_ms / 1000)
+            count = film.redact(
+                path,
+                _shifted(wish.redaction, made.from_s if cutting else 0.0),
+                covered,
+                lambda at_s, seconds=seconds: advance("redacting", at_s / seconds),
+            )
+            package.redacted.append(covered)
+            package.notes.append(
+                f"{covered.name}: {count} pictures, encoded anew, "
+                f"{len(wish.redaction.boxes)} boxes covered ({wish.redaction.method}), "
+                f"{len(wish.redaction.mute)} spans muted, "
+                f"confirmed by {wish.confirmed_by}; no digest of the original covers it"
+            )
+        if not wish.only_redacted:
+            for still in item.path.parent.glob("*.jpg"):
+                shutil.copyfile(still, package.folder / still.name)
+        if wish.redaction is not None and wish.only_redacted:
+            path.unlink()
+        else:
+            package.films.append(path)
+            shutil.copyfile(
+                item.path.with_suffix(".json"), package.folder / f"{item.path.stem}.json"
+            )
+
+
+def _shifted(redaction: film.Redaction, by_s: float) -> film.Redaction:
+    """Times of a whole film, as an excerpt of it counts them."""
+    boxes = [
+        film.Box(b.from_s - by_s, b.to_s - by_s, b.x, b.y, b.width, b.height)
+        for b in redaction.boxes
+    ]
+    mute = [(start - by_s, stop - by_s) for start, stop in redaction.mute]
+    return film.Redaction(redaction.method, boxes, mute)
+
+
+def _chain(office: Office, wish: Wish, vault: Path, root_pem: bytes, package: Package) -> None:
+    """What proves it: the sealed originals with the camera's ledger, and custody's ledger."""
+    proof = package.folder / "proof"
+    proof.mkdir()
+    (proof / "custody.ledger").write_bytes(custody_chain(office))
+    (proof / "agency-root.pem").write_bytes(root_pem)
+    shutil.copyfile(str(second_verifier.__file__), proof / "verify.py")
+    if not wish.only_redacted:
+        shutil.copytree(vault, proof / "vault")
+
+
+def _papers(office: Office, wish: Wish, report: Report, life: Life, package: Package) -> None:
+    said = papers.content(office, wish, report, life, package.notes)
+    (package.folder / "report.html").write_text(papers.html(said))
+    (package.folder / "report.pdf").write_bytes(papers.pdf(said))
+    (package.folder / "report.json").write_text(json.dumps(said, indent=2, default=str) + "\n")
+
+
+def _write_down(office: Office, wish: Wish, package: Package, digest: str) -> None:
+    fields: dict[str, Any] = {
+        "recording": wish.recording,
+        "recipient": wish.recipient,
+        "reason": wish.reason,
+        "request": wish.request,
+        "files": package.digests,
+        "sums": digest,
+        "redacted": wish.redaction is not None,
+        "confirmed_by": wish.confirmed_by,
+    }
+    office.append(lambda: ("disclosed", fields))

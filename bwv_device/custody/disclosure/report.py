@@ -1,0 +1,156 @@
+"""The report of a disclosure: the same words as HTML and as PDF, for somebody who knows no bits."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from fpdf import FPDF
+from jinja2 import Environment, PackageLoader, select_autoescape
+
+from bwv_device.custody.session import Office
+from bwv_device.verification.vault_report import Report, Status
+
+if TYPE_CHECKING:
+    from bwv_device.custody.disclosure.request import Wish
+    from bwv_device.custody.recording_history import Life
+
+FONTS = (
+    Path("/usr/share/fonts/truetype/dejavu"),
+    Path("/usr/share/fonts/TTF"),
+    Path("/usr/local/share/fonts"),
+)
+VERDICTS = {
+    Status.SEALED: "complete, exactly as the camera finished it",
+    Status.DELIVERED: "complete, exactly as the camera finished it",
+    Status.RECOVERED: "cut off by a loss of power; everything up to there is the camera's",
+    Status.OPEN: "its end was attested by nobody",
+    Status.MISSING: "missing",
+    Status.UNKNOWN: "the camera's ledger does not know it",
+    Status.BAD: "altered or damaged",
+}
+Said = dict[str, Any]
+
+
+def content(office: Office, wish: Wish, report: Report, life: Life, notes: Sequence[str]) -> Said:
+    """Everything that the papers say."""
+    row = office.index.row("SELECT * FROM recordings WHERE id = ?", wish.recording)
+    assert row is not None
+    moment = office.retention.moment
+    problems = [*report.problems, *[p for p in life.problems if p not in report.problems]]
+    good = report.ok and not problems
+    error_s = row["error_ns"] / 1e9
+    return {
+        "recording": wish.recording,
+        "camera": row["device"],
+        "officer": row["officer"] or "not recorded",
+        "began": f"{moment(row['start_ns']):%d %B %Y, %H:%M:%S %Z}",
+        "ended": f"{moment(row['end_ns']):%d %B %Y, %H:%M:%S %Z}",
+        "certainty": f"± {error_s:.1f} s" if error_s < 86_400 else "the camera's clock was not set",
+        "category": row["category"],
+        "made": f"{moment(office.now_ns()):%d %B %Y, %H:%M:%S %Z}",
+        "by": f"{office.name} ({office.role})",
+        "recipient": wish.recipient,
+        "reason": wish.reason,
+        "request": wish.request,
+        "good": good,
+        "verdict": "Nothing was changed, removed or added between the camera and this package."
+        if good
+        else "The recording does not verify. What follows says what is wrong.",
+        "problems": problems,
+        "segments": [
+            {"name": v.name, "bytes": v.length, "says": VERDICTS[v.status], "detail": v.detail}
+            for v in report.segments
+        ],
+        "notes": list(notes),
+        "life": [
+            {
+                "when": f"{moment(step.utc_ns):%Y-%m-%d %H:%M:%S %Z}",
+                "ledger": step.ledger,
+                "number": step.number,
+                "what": step.what,
+                "who": step.who,
+                "detail": _detail(step.fields),
+            }
+            for step in life.steps
+        ],
+    }
+
+
+def _detail(fields: Mapping[str, Any]) -> str:
+    wanted = ("segment", "reason", "case", "marker", "trigger", "officer", "category", "words",
+              "rule", "recipient", "request", "outcome")  # fmt: skip
+    return ", ".join(f"{k}: {fields[k]}" for k in wanted if fields.get(k) not in (None, ""))
+
+
+def html(said: Said) -> str:
+    environment = Environment(
+        loader=PackageLoader("bwv_device.custody.disclosure", "."),
+        autoescape=select_autoescape(default=True),
+    )
+    return environment.get_template("report.html.jinja").render(said=said)
+
+
+def pdf(said: Said) -> bytes:
+    """In DejaVu where the system has it; else characters beyond Latin-1 are shown as "?"."""
+    paper = FPDF()
+    paper.set_title(f"Disclosure of {said['recording']}")
+    encode = _fonts(paper)
+    paper.set_auto_page_break(auto=True, margin=18)
+    paper.add_page()
+
+    def line(text: str, size: int = 10, style: str = "", space: float = 5) -> None:
+        paper.set_font(paper.font_family, style, size)
+        paper.multi_cell(0, space, encode(text), new_x="LMARGIN", new_y="NEXT")
+
+    def rows(headings: Sequence[str], content: Sequence[Sequence[str]], widths: Any) -> None:
+        paper.set_font(paper.font_family, "", 8)
+        with paper.table(col_widths=widths, line_height=4.5, text_align="LEFT") as table:
+            for cells in (headings, *content):
+                table.row([encode(str(cell)) for cell in cells])
+        paper.ln(3)
+
+    line(f"Disclosure of {said['recording']}", 16, "B", 9)
+    line(said["verdict"], 11, "B", 6)
+    for problem in said["problems"]:
+        line(f"- {problem}", 9)
+    paper.ln(2)
+    facts = ("camera", "officer", "began", "ended", "certainty", "category", "recipient", "reason",
+             "request", "made", "by")  # fmt: skip
+    rows(("fact", ""), [(name, said[name] or "-") for name in facts], (35, 145))
+    line("What is in this package", 12, "B", 7)
+    for note in said["notes"]:
+        line(f"- {note}", 9)
+    paper.ln(2)
+    line("The files as the camera sealed them", 12, "B", 7)
+    segments = [(s["name"], f"{s['bytes']:,}", s["says"]) for s in said["segments"]]
+    rows(("file", "bytes", "verdict"), segments, (62, 25, 93))
+    line("What happened to it, line by line", 12, "B", 7)
+    steps = [(s["when"], f"{s['ledger']} {s['number']}", s["what"], s["who"], s["detail"])
+             for s in said["life"]]  # fmt: skip
+    rows(("when", "line", "what", "who", ""), steps, (38, 24, 28, 36, 54))
+    line("How to check this without us", 12, "B", 7)
+    line(CHECKS, 9)
+    return bytes(paper.output())
+
+
+CHECKS = (
+    "SHA256SUMS lists the digest of every file here. proof/verify.py is a program of one file that "
+    "needs only Python's cryptography package: it reads proof/vault with the agency's public root "
+    "certificate, and says whether any line or byte differs from what the camera signed. Each line "
+    "of proof/custody.ledger carries a number, the digest of the line before it, and the signature "
+    "of the person or service that wrote it."
+)
+
+
+def _fonts(paper: FPDF) -> Any:
+    for folder in FONTS:
+        regular, bold = folder / "DejaVuSans.ttf", folder / "DejaVuSans-Bold.ttf"
+        if regular.exists() and bold.exists():
+            paper.add_font("DejaVu", "", str(regular))
+            paper.add_font("DejaVu", "B", str(bold))
+            paper.set_font("DejaVu", size=10)
+            return lambda text: text
+    paper.set_font("helvetica", size=10)
+    return lambda text: text.encode("latin-1", "replace").decode("latin-1")

@@ -1,0 +1,22 @@
+"""What is asked for in a disclosure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from bwv_device.custody.disclosure import redaction as film
+
+
+@dataclass(slots=True)
+class Wish:
+    """What is asked for. `redaction` is what a person has confirmed."""
+
+    recording: str
+    recipient: str
+    reason: str
+    request: str = ""
+    from_s: float | None = None
+    to_s: float | None = None
+    redaction: film.Redaction | None = None
+    confirmed_by: str = ""
+    only_redacted: bool = False

@@ -1,0 +1,1 @@
+"""Taking in what cameras deliver: verified, re-read, receipted."""

@@ -1,0 +1,341 @@
+"""What a camera's ledger says, judged with public keys: continuity, claims, and each recording's
+times."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from cryptography import x509
+
+from bwv_device.custody.ledger.index import Index
+from bwv_device.custody.session import Office
+from bwv_device.formats import store_keys
+from bwv_device.formats.ledger_lines import Head, Line, ledger_path
+from bwv_device.verification.footage_claims import Claim
+from bwv_device.verification.ledger_chain import LedgerWalk, Walked
+from bwv_device.verification.signed_heads import recorded
+from bwv_device.verification.vault_report import parse_anchor_fields
+from hal.ports import Anchor, EvidenceStore
+
+# A device's clock that nobody set may be wrong by anything.
+UNKNOWN_NS = 1 << 60
+
+
+class Piece(NamedTuple):
+    boot: int
+    offset: int
+    length: int
+    key: str
+
+
+class Pieces:
+    """What the store has of a camera's ledger: pieces that were accepted, and those of this
+    docking."""
+
+    def __init__(self, index: Index, store: EvidenceStore, device: str, nonce: str) -> None:
+        self._store = store
+        camera = index.row("SELECT * FROM cameras WHERE device = ?", device)
+        self.number = camera["number"] if camera else 0
+        self.start = Head(camera["start_number"], camera["start_digest"]) if camera else None
+        self.first_boot = camera["boot"] if camera else 0
+        rows = index.rows(
+            "SELECT * FROM pieces WHERE device = ? AND boot >= ?", device, self.first_boot
+        )
+        self._old = [Piece(r["boot"], r["offset"], r["length"], r["key"]) for r in rows]
+        self.new = list(self._arrived(device, nonce))
+
+    def _arrived(self, device: str, nonce: str) -> list[Piece]:
+        found = []
+        for stored in self._store.entries(store_keys.ledger_pieces(device, nonce)):
+            boot, _, offset = stored.key.rpartition("/")[2].partition("-")
+            if boot.isdecimal() and offset.isdecimal():
+                found.append(Piece(int(boot), int(offset), stored.length, stored.key))
+        return found
+
+    def lengths(self) -> dict[int, int]:
+        """How far each boot's file is covered from its start."""
+        covered: dict[int, int] = {}
+        for piece in sorted([*self._old, *self.new]):
+            if piece.offset <= covered.get(piece.boot, 0):
+                end = piece.offset + piece.length
+                covered[piece.boot] = max(covered.get(piece.boot, 0), end)
+        return covered
+
+    def complete(self, ledgers: list[list[int]]) -> bool:
+        """Whether everything that the docking names, from the newest known boot on, is here."""
+        covered = self.lengths()
+        return all(
+            covered.get(boot, 0) >= length for boot, length in ledgers if boot >= self.first_boot
+        )
+
+    def write(self, vault: Path, ledgers: list[list[int]]) -> None:
+        """The ledger files from the newest known boot on, as the camera has them."""
+        (vault / "ledger").mkdir()
+        for boot, length in ledgers:
+            if boot < self.first_boot:
+                continue
+            data = bytearray()
+            for piece in sorted(p for p in [*self._old, *self.new] if p.boot == boot):
+                if piece.offset <= len(data) < piece.offset + piece.length:
+                    content = self._store.read(piece.key, piece.length)
+                    data += content[len(data) - piece.offset :]
+            (vault / ledger_path(boot)).write_bytes(bytes(data[:length]))
+
+
+@dataclass(slots=True)
+class Judged:
+    """What the walk came to; `fields` are those of the custody's `docking` line."""
+
+    problems: list[str]
+    judged_from: int
+    fields: dict[str, Any] = field(default_factory=dict)
+
+
+def judge(
+    docking: dict[str, Any],
+    pieces: Pieces,
+    office: Office,
+    roots: Sequence[x509.Certificate],
+    heads: Path | None = None,
+) -> Judged:
+    """Holds the ledger that came with a docking against everything known of this camera, also of
+    what it said over MQTT (`heads`)."""
+    device = docking["device"]
+    anchor = parse_anchor_fields(device, docking["boot"], docking["anchor"])
+    older = _anchors(office, device)
+    try:
+        older += _said_over_mqtt(docking, pieces, heads, roots)
+    except ValueError as error:
+        return Judged([str(error)], pieces.number)
+    stories = Stories()
+    report = Walked(device=device, claims=_known_claims(office.index, device, pieces.first_boot))
+    with tempfile.TemporaryDirectory() as folder:
+        pieces.write(Path(folder), docking["ledgers"])
+        walk = LedgerWalk(
+            Path(folder), roots, [anchor, *older], report,
+            pieces.start or Head(0, "0" * 64), pieces.number,
+        )  # fmt: skip
+        walk.seen = stories.hear
+        walk.run()
+    problems = list(report.problems)
+    if report.head is not None and report.head.number != anchor.number:
+        problems.append("the ledger does not end at the docking's anchor")
+    if anchor.number < pieces.number or anchor.boot < pieces.first_boot:
+        problems.append("the camera is behind what it showed before: rolled back, or a copy")
+    if problems:
+        return Judged(problems, pieces.number)
+    start = report.boot_heads.get(anchor.boot, Head(0, ""))
+    files, recordings = _listed(docking, report, stories, office)
+    lengths = dict(docking["ledgers"])
+    fields = {
+        "anchor": {"boot": anchor.boot, "number": anchor.number, "digest": anchor.digest},
+        "start": {"number": start.number, "digest": start.digest},
+        "length": lengths.get(anchor.boot, 0),
+        "pieces": [piece._asdict() for piece in pieces.new],
+        "files": files,
+        "recordings": recordings,
+        "clock": str(docking["time"].get("source", "")),
+        "battery": docking["battery"],
+    }
+    if stories.flags:
+        fields["flagged"] = list(stories.flags)
+    return Judged([], pieces.number, fields)
+
+
+def _anchors(office: Office, device: str) -> list[Anchor]:
+    """The newest head that this camera showed before."""
+    camera = office.index.row("SELECT * FROM cameras WHERE device = ?", device)
+    if camera is None or not camera["number"]:
+        return []
+    return [Anchor(device, camera["boot"], camera["number"], camera["digest"])]
+
+
+def _said_over_mqtt(
+    docking: dict[str, Any], pieces: Pieces, heads: Path | None, roots: Sequence[x509.Certificate]
+) -> list[Anchor]:
+    """The newest head that a watch heard, where this docking must hold it. What the camera said
+    after this docking can't be judged yet: the next one is held against it. Raises `ValueError`
+    where it is behind what it said."""
+    said = recorded(heads, docking["device"], roots) if heads else None
+    if said is None or said.anchor.number < pieces.number:
+        return []
+    time = docking["time"]
+    docked_ms, error_ms = time["utc_ns"] // 1_000_000, time["error_ns"] // 1_000_000
+    anchor = said.anchor
+    if said.utc_ms + said.error_ms > docked_ms - error_ms and anchor.boot >= docking["boot"]:
+        return []  # said later, or it can't be told: the next docking is held against it
+    if anchor.boot > docking["boot"]:
+        raise ValueError(
+            f"the camera is behind what it said over MQTT (boot {anchor.boot}, line "
+            f"{anchor.number}): rolled back, or a copy"
+        )
+    if anchor.boot == docking["boot"] and anchor.number > docking["anchor"]["number"]:
+        return []
+    return [anchor]
+
+
+def _known_claims(index: Index, device: str, first_boot: int) -> dict[str, Claim]:
+    """Files of boots before the first that is walked: judged when they were announced."""
+    return {
+        row["segment"]: Claim(
+            row["segment"],
+            row["recording"].partition("/")[2],
+            length=row["length"],
+            sha256=row["sha256"],
+            settled="sealed",
+        )
+        for row in index.rows("SELECT * FROM files WHERE device = ?", device)
+        if int(row["segment"][:8]) < first_boot
+    }
+
+
+# --- recordings ----------------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class Story:
+    """What the ledger tells of a recording."""
+
+    boot: int
+    officer: str = ""
+    trigger: str = ""
+    first_ns: int | None = None
+    last_ns: int = 0
+    flagged: bool = False
+    markers: list[tuple[str, int]] = field(default_factory=list)
+
+
+class Reading(NamedTuple):
+    """Wall clock and monotonic time, at once: the truth is within ± error."""
+
+    t_ns: int
+    utc_ns: int
+    error_ns: int
+
+
+class Stories:
+    """Listens to the walk."""
+
+    def __init__(self) -> None:
+        self.recordings: dict[str, Story] = {}
+        self.readings: dict[int, list[Reading]] = {}
+        self.of_segment: dict[str, str] = {}
+        self.flags: dict[str, None] = {}
+
+    def hear(self, boot: int, line: Line) -> None:
+        fields, kind = line.fields, line.kind
+        at_ns = fields.get("first_pts_ns", fields["t"]) if kind == "open" else fields["t"]
+        if isinstance(fields.get("time"), dict):
+            self._reading(boot, at_ns, fields["time"])
+        name = fields.get("recording")
+        if kind == "open" and isinstance(name, str):
+            self.of_segment[str(fields["segment"])] = name
+            story = self.recordings.setdefault(name, Story(boot))
+            story.officer = story.officer or str(fields.get("officer", ""))
+            story.trigger = story.trigger or str(fields.get("trigger", ""))
+            story.first_ns = at_ns if story.first_ns is None else story.first_ns
+            story.last_ns = max(story.last_ns, at_ns)
+        elif kind in ("sync", "seal"):
+            story_name = self.of_segment.get(str(fields.get("segment")))
+            ended = fields.get("end_pts_ns", fields.get("video_until_ns"))
+            if story_name and type(ended) is int:
+                self.recordings[story_name].last_ns = max(
+                    self.recordings[story_name].last_ns, ended
+                )
+        elif isinstance(name, str) and name in self.recordings:
+            self._told(kind, name, fields)
+        elif isinstance(name, str) and kind == "flag":  # told of one that came before
+            self.flags[name] = None
+
+    def _told(self, kind: str, name: str, fields: dict[str, Any]) -> None:
+        if kind == "flag":
+            self.recordings[name].flagged = True
+        elif kind == "marker" and type(fields.get("at_ns")) is int:
+            self.recordings[name].markers.append((str(fields.get("marker")), fields["at_ns"]))
+        elif kind == "still":
+            self.of_segment[str(fields.get("segment"))] = name
+            self.recordings[name].markers.append(("snapshot", int(fields.get("pts_ns", 0))))
+
+    def _reading(self, boot: int, at_ns: int, time: dict[str, Any]) -> None:
+        utc_ns, error_ns = time.get("utc_ns"), time.get("error_ns")
+        if type(utc_ns) is int and type(error_ns) is int and type(at_ns) is int:
+            self.readings.setdefault(boot, []).append(Reading(at_ns, utc_ns, error_ns))
+
+
+def _listed(
+    docking: dict[str, Any], report: Walked, stories: Stories, office: Office
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """The files that the docking announces and the ledger claims, and their recordings."""
+    files, names = [], dict[str, None]()
+    for file in docking["files"]:
+        claim = report.claims.get(file["segment"])
+        if claim is None or not claim.settled or claim.wiped:
+            continue
+        if (claim.length, claim.sha256) != (file["length"], file["sha256"]):
+            continue
+        recording = claim.recording or file["segment"][:13]
+        names[recording] = None
+        files.append({**{k: file[k] for k in ("segment", "length", "sha256")},
+                      "recording": recording})  # fmt: skip
+    now_ns = office.now_ns()
+    recordings = [
+        _times(name, stories, docking, now_ns) for name in names if name in stories.recordings
+    ]
+    known = {r["recording"] for r in recordings}
+    for name in names:
+        row = office.index.row(
+            "SELECT 1 FROM recordings WHERE id = ?", f"{docking['device']}/{name}"
+        )
+        if name not in known and row is None:  # its `open` line was lost in a power cut
+            recordings.append(_unknown(name, docking, now_ns))
+    return files, recordings
+
+
+def _times(name: str, stories: Stories, docking: dict[str, Any], now_ns: int) -> dict[str, Any]:
+    """When it began and ended, by the best reading of its boot; and the latest possible end, which
+    no reading moves behind the moment when the store heard of it."""
+    story = stories.recordings[name]
+    first_ns = story.first_ns or 0
+    readings = list(stories.readings.get(story.boot, []))
+    bound_ns = now_ns
+    if story.boot == docking["boot"]:
+        time = docking["time"]
+        readings.append(Reading(docking["t"], time["utc_ns"], time["error_ns"]))
+        bound_ns = now_ns - max(0, docking["t"] - story.last_ns)
+    best = min(readings, key=lambda r: r.error_ns, default=Reading(0, 0, UNKNOWN_NS))
+    end_ns = best.utc_ns + story.last_ns - best.t_ns
+    error_ns = min(best.error_ns, UNKNOWN_NS)
+    if error_ns > 86_400 * 10**9:  # nobody knew: the bound is all there is
+        end_ns, error_ns = bound_ns, UNKNOWN_NS
+    return {
+        "recording": name,
+        "officer": story.officer,
+        "trigger": story.trigger,
+        "start_ns": end_ns - (story.last_ns - first_ns),
+        "end_ns": end_ns,
+        "error_ns": error_ns,
+        "latest_ns": min(end_ns + error_ns, bound_ns),
+        "flagged": story.flagged,
+        "markers": [
+            {"marker": marker, "at_ns": end_ns - (story.last_ns - at_ns)}
+            for marker, at_ns in story.markers
+        ],
+    }
+
+
+def _unknown(name: str, docking: dict[str, Any], now_ns: int) -> dict[str, Any]:
+    return {
+        "recording": name,
+        "officer": "",
+        "trigger": "",
+        "start_ns": now_ns,
+        "end_ns": now_ns,
+        "error_ns": UNKNOWN_NS,
+        "latest_ns": now_ns,
+        "flagged": False,
+        "markers": [],
+    }

@@ -1,0 +1,1 @@
+"""Custody's own ledger, and the index that is built from it."""

@@ -1,0 +1,281 @@
+"""What each kind of custody line changes in the index, and what it may not say."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+from typing import Any
+
+from bwv_device.custody.ledger.ledger import CustodyLine
+
+
+class EffectError(ValueError):
+    """A line that contradicts what stands before it."""
+
+
+def apply(db: sqlite3.Connection, line: CustodyLine) -> None:
+    EFFECTS[line.kind](db, line, line.fields)
+
+
+Effect = Callable[[sqlite3.Connection, CustodyLine, dict[str, Any]], None]
+
+
+def _docking(db: sqlite3.Connection, line: CustodyLine, fields: dict[str, Any]) -> None:
+    device, nonce, refused = fields["device"], fields["nonce"], fields.get("refused", "")
+    db.execute("INSERT INTO dockings VALUES (?, ?, ?, ?)", (nonce, device, line.number, refused))
+    if refused:
+        return
+    db.execute("INSERT OR IGNORE INTO cameras (device) VALUES (?)", (device,))
+    anchor, start = fields["anchor"], fields["start"]
+    db.execute(
+        "UPDATE cameras SET boot = ?, number = ?, digest = ?, start_number = ?, start_digest = ?, "
+        "length = ?, docked_ns = ?, clock = ?, battery = ?, waiting = ? WHERE device = ? AND "
+        "number <= ?",
+        (anchor["boot"], anchor["number"], anchor["digest"], start["number"], start["digest"],
+         fields["length"], line.utc_ns, fields["clock"], fields["battery"], len(fields["files"]),
+         device, anchor["number"]),
+    )  # fmt: skip
+    for piece in fields["pieces"]:
+        db.execute(
+            "INSERT OR IGNORE INTO pieces VALUES (?, ?, ?, ?, ?)",
+            (device, piece["boot"], piece["offset"], piece["length"], piece["key"]),
+        )
+    for recording in fields["recordings"]:
+        _recording(db, line, device, recording)
+    for recording in fields.get("flagged", []):
+        name = f"{device}/{recording}"
+        db.execute("UPDATE recordings SET flagged = 1 WHERE id = ?", (name,))
+    for file in fields["files"]:
+        db.execute(
+            "INSERT OR IGNORE INTO files VALUES (?, ?, ?, ?, ?, '', '', 'expected', '', ?)",
+            (device, file["segment"], f"{device}/{file['recording']}", file["length"],
+             file["sha256"], line.number),
+        )  # fmt: skip
+
+
+def _recording(
+    db: sqlite3.Connection, line: CustodyLine, device: str, fields: dict[str, Any]
+) -> None:
+    name = f"{device}/{fields['recording']}"
+    db.execute(
+        "INSERT OR IGNORE INTO recordings (id, device, recording, officer, trigger_, start_ns, "
+        "end_ns, error_ns, latest_ns, flagged, docking) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (name, device, fields["recording"], fields["officer"], fields["trigger"],
+         fields["start_ns"], fields["end_ns"], fields["error_ns"], fields["latest_ns"],
+         int(fields["flagged"]), line.number),
+    )  # fmt: skip
+    if fields["flagged"]:
+        db.execute("UPDATE recordings SET flagged = 1 WHERE id = ?", (name,))
+    db.execute("DELETE FROM markers WHERE recording = ?", (name,))
+    for marker in fields["markers"]:
+        values = (name, marker["marker"], marker["at_ns"])
+        db.execute("INSERT INTO markers VALUES (?, ?, ?)", values)
+
+
+def _intake(db: sqlite3.Connection, line: CustodyLine, fields: dict[str, Any]) -> None:
+    device = fields["device"]
+    for file in fields["files"]:
+        changed = db.execute(
+            "UPDATE files SET key = ?, version = ?, status = 'received', replicas = ?, n = ? "
+            "WHERE device = ? AND segment = ? AND sha256 = ? AND status = 'expected'",
+            (file["key"], file["version"], ",".join(file["replicas"]), line.number, device,
+             file["segment"], file["sha256"]),
+        )  # fmt: skip
+        if changed.rowcount != 1:
+            raise EffectError(f"{file['segment']} was not expected, or received before")
+        db.execute(
+            "UPDATE recordings SET received_ns = ?, late = ? WHERE id = "
+            "(SELECT recording FROM files WHERE device = ? AND segment = ?)",
+            (line.utc_ns, int(file["late"]), device, file["segment"]),
+        )
+    db.execute(
+        "UPDATE cameras SET waiting = (SELECT count(*) FROM files WHERE device = ? AND status = "
+        "'expected') WHERE device = ?",
+        (device, device),
+    )
+
+
+def _quarantine(db: sqlite3.Connection, line: CustodyLine, fields: dict[str, Any]) -> None:
+    db.execute(
+        "INSERT INTO quarantine VALUES (?, ?, ?, ?, ?, ?)",
+        (line.number, fields["device"], fields["segment"], fields["reason"], fields["key"],
+         fields["review_ns"]),
+    )  # fmt: skip
+
+
+def _hold(db: sqlite3.Connection, line: CustodyLine, fields: dict[str, Any]) -> None:
+    recording = _existing(db, fields["recording"])
+    if recording["erased_ns"] is not None or recording["erasing"]:
+        raise EffectError("it is erased")
+    db.execute(
+        "INSERT INTO holds (n, recording, reason, case_, request) VALUES (?, ?, ?, ?, ?)",
+        (line.number, fields["recording"], fields["reason"], fields.get("case", ""),
+         fields.get("request", "")),
+    )  # fmt: skip
+    # Held is restored: what is held must be seen.
+    if recording["hidden_ns"] is not None:
+        db.execute(
+            "UPDATE recordings SET hidden_ns = NULL, unhide = 1 WHERE id = ?",
+            (fields["recording"],),
+        )
+
+
+def _release_proposed(db: sqlite3.Connection, line: CustodyLine, fields: dict[str, Any]) -> None:
+    changed = db.execute(
+        "UPDATE holds SET proposed = ?, proposer = ? WHERE n = ? AND released IS NULL",
+        (line.number, _name(db, line.by), fields["hold"]),
+    )
+    if changed.rowcount != 1:
+        raise EffectError(f"there is no hold {fields['hold']}")
+
+
+def _release_approved(db: sqlite3.Connection, line: CustodyLine, fields: dict[str, Any]) -> None:
+    hold = db.execute("SELECT * FROM holds WHERE n = ?", (fields["hold"],)).fetchone()
+    if hold is None or hold["released"] is not None or hold["proposed"] is None:
+        raise EffectError(f"nobody proposed to release hold {fields['hold']}")
+    if hold["proposer"] == _name(db, line.by):
+        raise EffectError("who proposes a release can't approve it")
+    db.execute("UPDATE holds SET released = ? WHERE n = ?", (line.number, fields["hold"]))
+
+
+def _category(db: sqlite3.Connection, line: CustodyLine, fields: dict[str, Any]) -> None:
+    _existing(db, fields["recording"])
+    db.execute(
+        "UPDATE recordings SET category = ? WHERE id = ?", (fields["category"], fields["recording"])
+    )
+
+
+def _review(db: sqlite3.Connection, line: CustodyLine, fields: dict[str, Any]) -> None:
+    _existing(db, fields["recording"])
+    db.execute("UPDATE recordings SET reviewed = 1 WHERE id = ?", (fields["recording"],))
+
+
+def _issue(db: sqlite3.Connection, line: CustodyLine, fields: dict[str, Any]) -> None:
+    db.execute("INSERT OR IGNORE INTO cameras (device) VALUES (?)", (fields["device"],))
+    camera = db.execute("SELECT * FROM cameras WHERE device = ?", (fields["device"],)).fetchone()
+    if camera["officer"] or camera["revoked"]:
+        raise EffectError("the camera is issued already, or revoked")
+    if fields["version"] <= camera["version"]:
+        raise EffectError("an assignment's version grows")
+    db.execute(
+        "UPDATE cameras SET officer = ?, version = ? WHERE device = ?",
+        (fields["officer"], fields["version"], fields["device"]),
+    )
+
+
+def _return(db: sqlite3.Connection, line: CustodyLine, fields: dict[str, Any]) -> None:
+    changed = db.execute(
+        "UPDATE cameras SET officer = '', version = ? WHERE device = ? AND officer != ''",
+        (fields["version"], fields["device"]),
+    )
+    if changed.rowcount != 1:
+        raise EffectError("the camera is issued to nobody")
+
+
+def _revoke(db: sqlite3.Connection, line: CustodyLine, fields: dict[str, Any]) -> None:
+    db.execute("INSERT OR IGNORE INTO cameras (device) VALUES (?)", (fields["device"],))
+    values = (fields["reason"], fields["device"])
+    db.execute("UPDATE cameras SET revoked = ? WHERE device = ?", values)
+
+
+def _hidden(db: sqlite3.Connection, line: CustodyLine, fields: dict[str, Any]) -> None:
+    for name in fields["recordings"]:
+        _unheld(db, name)
+        db.execute("UPDATE recordings SET hidden_ns = ? WHERE id = ?", (line.utc_ns, name))
+
+
+def _restored(db: sqlite3.Connection, line: CustodyLine, fields: dict[str, Any]) -> None:
+    recording = _existing(db, fields["recording"])
+    if recording["erasing"] or recording["erased_ns"] is not None:
+        raise EffectError("it is erased")
+    db.execute(
+        "UPDATE recordings SET hidden_ns = NULL, unhide = 0 WHERE id = ?", (fields["recording"],)
+    )
+
+
+def _erasing(db: sqlite3.Connection, line: CustodyLine, fields: dict[str, Any]) -> None:
+    """From here on nothing can hold it any more: the decision is made before the first byte
+    goes."""
+    _unheld(db, fields["recording"])
+    if _existing(db, fields["recording"])["erasing"]:
+        raise EffectError("it is being erased already")
+    db.execute("UPDATE recordings SET erasing = ? WHERE id = ?", (line.number, fields["recording"]))
+
+
+def _erased(db: sqlite3.Connection, line: CustodyLine, fields: dict[str, Any]) -> None:
+    recording = _existing(db, fields["recording"])
+    if not recording["erasing"] or recording["erased_ns"] is not None:
+        raise EffectError("nobody decided to erase it, or it is erased")
+    db.execute(
+        "UPDATE recordings SET erased_ns = ? WHERE id = ?", (line.utc_ns, fields["recording"])
+    )
+
+
+def _request(db: sqlite3.Connection, line: CustodyLine, fields: dict[str, Any]) -> None:
+    db.execute(
+        "INSERT INTO requests (id, n, kind, received, due, from_ns, to_ns, incident_ns, in_time, "
+        "place, description, devices, officers, letter) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, "
+        "?, ?, ?)",
+        (fields["request"], line.number, fields["type"], fields["received"], fields["due"],
+         fields["from_ns"], fields["to_ns"], fields["incident_ns"], int(fields["in_time"]),
+         fields["place"], fields["description"], ",".join(fields["devices"]),
+         ",".join(fields["officers"]), fields["letter"]),
+    )  # fmt: skip
+
+
+def _request_closed(db: sqlite3.Connection, line: CustodyLine, fields: dict[str, Any]) -> None:
+    changed = db.execute(
+        "UPDATE requests SET closed = ?, outcome = ? WHERE id = ? AND closed IS NULL",
+        (line.number, fields["outcome"], fields["request"]),
+    )
+    if changed.rowcount != 1:
+        raise EffectError(f"there is no open request {fields['request']}")
+
+
+def _told(db: sqlite3.Connection, line: CustodyLine, fields: dict[str, Any]) -> None:
+    """Something that happened; it changes nothing."""
+
+
+def _existing(db: sqlite3.Connection, name: str) -> dict[str, Any]:
+    row: dict[str, Any] | None = db.execute(
+        "SELECT * FROM recordings WHERE id = ?", (name,)
+    ).fetchone()
+    if row is None:
+        raise EffectError(f"there is no recording {name}")
+    return row
+
+
+def _unheld(db: sqlite3.Connection, name: str) -> None:
+    _existing(db, name)
+    held = "SELECT 1 FROM holds WHERE recording = ? AND released IS NULL"
+    if db.execute(held, (name,)).fetchone() is not None:
+        raise EffectError(f"{name} is held")
+
+
+def _name(db: sqlite3.Connection, fingerprint: str) -> str:
+    found = "SELECT name FROM signers WHERE fingerprint = ?"
+    return str(db.execute(found, (fingerprint,)).fetchone()["name"])
+
+
+EFFECTS: dict[str, Effect] = {
+    "docking": _docking,
+    "intake": _intake,
+    "quarantine": _quarantine,
+    "hold": _hold,
+    "release-proposed": _release_proposed,
+    "release-approved": _release_approved,
+    "category": _category,
+    "review": _review,
+    "issue": _issue,
+    "return": _return,
+    "revoke": _revoke,
+    "hidden": _hidden,
+    "restored": _restored,
+    "erasing": _erasing,
+    "erased": _erased,
+    "request": _request,
+    "request-closed": _request_closed,
+    "search": _told,
+    "disclosed": _told,
+    "reminder": _told,
+}

@@ -1,0 +1,264 @@
+"""Requests from the public: three separate clocks, holds at once, and what "nothing found" rests
+on.
+
+A subject access request has one calendar month (UK GDPR, article 12(3), counted as the Information
+Commissioner's Office does: to the corresponding day of the next month, or its last; a day that is
+no working day moves to the next one). A freedom of information request has twenty working days
+(FOIA 2000, section 10). Whether it places a hold is decided by a third: 31 days from the incident
+to the request.
+"""
+
+from __future__ import annotations
+
+import calendar
+import datetime
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import holidays
+
+from bwv_device.custody.ledger.index import Index
+from bwv_device.custody.retention.retention_dates import NANOSECOND
+from bwv_device.custody.session import Office
+from bwv_device.errors import CustodyError
+from bwv_device.formats import store_keys
+from bwv_device.formats.upload_body import Bytes
+
+SUBJECT_ACCESS, FREEDOM_OF_INFORMATION = "subject-access", "freedom-of-information"
+KINDS = (SUBJECT_ACCESS, FREEDOM_OF_INFORMATION)
+FOI_WORKING_DAYS = 20
+HOLD_DAYS = 31
+OUTCOMES = ("disclosed", "partly-disclosed", "refused", "not-found", "withdrawn")
+
+
+class Asked(NamedTuple):
+    """What somebody wrote. The times are of the footage that is meant; `received` is the day on
+    which the letter came."""
+
+    kind: str
+    letter: bytes
+    letter_name: str
+    received: datetime.date
+    incident_ns: int
+    from_ns: int
+    to_ns: int
+    place: str
+    description: str
+    devices: tuple[str, ...] = ()
+    officers: tuple[str, ...] = ()
+
+
+class Opened(NamedTuple):
+    request: str
+    due: datetime.date
+    in_time: bool
+    held: list[str]
+
+
+def due_date(kind: str, received: datetime.date, region: str = "ENG") -> datetime.date:
+    """When the answer is due. `region` is one of the UK's as `holidays` names them."""
+    if kind == SUBJECT_ACCESS:
+        return _working_day_from(_a_month_later(received), region)
+    due = received
+    for _ in range(FOI_WORKING_DAYS):
+        due = _working_day_from(due + datetime.timedelta(1), region)
+    return due
+
+
+def _a_month_later(day: datetime.date) -> datetime.date:
+    year, month = divmod(day.year * 12 + day.month, 12)
+    last = calendar.monthrange(year, month + 1)[1]
+    return day.replace(year=year, month=month + 1, day=min(day.day, last))
+
+
+def _working_day_from(day: datetime.date, region: str) -> datetime.date:
+    free = holidays.country_holidays("GB", subdiv=region)
+    while day.weekday() >= 5 or day in free:
+        day += datetime.timedelta(1)
+    return day
+
+
+def open_request(office: Office, asked: Asked, region: str = "ENG") -> Opened:
+    """Files the letter, writes the request down, and holds what matches. Raises `CustodyError`."""
+    _check(office, asked)
+    incident = office.retention.day(asked.incident_ns)
+    in_time = asked.received <= incident + datetime.timedelta(HOLD_DAYS)
+    due = due_date(asked.kind, asked.received, region)
+    number: list[str] = []
+
+    def decide() -> tuple[str, Mapping[str, Any]]:
+        count = office.index.row("SELECT count(*) AS n FROM requests")
+        name = f"{asked.received.year}-{(count['n'] if count else 0) + 1:05d}"
+        number[:] = [name]
+        body = Bytes(asked.letter)
+        return "request", {
+            "request": name,
+            "type": asked.kind,
+            "received": asked.received.isoformat(),
+            "due": due.isoformat(),
+            "in_time": in_time,
+            "incident_ns": asked.incident_ns,
+            "from_ns": asked.from_ns,
+            "to_ns": asked.to_ns,
+            "place": asked.place,
+            "description": asked.description,
+            "devices": list(asked.devices),
+            "officers": list(asked.officers),
+            "letter": f"{asked.letter_name} {body.sha256}",
+        }
+
+    office.append(decide)
+    name = number[0]
+    office.store.create(store_keys.letter(name, asked.letter_name), Bytes(asked.letter))
+    held = [
+        recording
+        for recording in candidates(office.index, name)
+        if in_time and office.hold(recording, f"request {name}", request=name)
+    ]
+    return Opened(name, due, in_time, held)
+
+
+def _check(office: Office, asked: Asked) -> None:
+    today = office.retention.day(office.now_ns())
+    problems = {
+        f"{asked.kind!r} is no kind of request": asked.kind not in KINDS,
+        "the letter is empty": not asked.letter,
+        "the letter's name is no file name": not re.fullmatch(r"\w[\w.-]{0,99}", asked.letter_name),
+        "the footage's time ends before it begins": asked.from_ns > asked.to_ns,
+        "the incident lies after the request": office.retention.day(asked.incident_ns)
+        > asked.received,
+        "the request was received in the future": asked.received > today,
+    }
+    for problem, there in problems.items():
+        if there:
+            raise CustodyError(f"The request can't be opened: {problem}.", "Correct it.")
+
+
+def candidates(index: Index, request: str) -> list[str]:
+    """Recordings that may show what is asked for: their time may overlap, and camera and officer
+    are among those named, where any are. Erased ones are not among them."""
+    index.catch_up()
+    row = index.row("SELECT * FROM requests WHERE id = ?", request)
+    if row is None:
+        raise CustodyError(f"There is no request {request!r}.", "See 'bwv custody request list'.")
+    found = index.rows(
+        "SELECT id, device, officer FROM recordings WHERE erasing IS NULL AND latest_ns >= ? AND "
+        "(start_ns - error_ns <= ? OR error_ns > ?) ORDER BY start_ns",
+        row["from_ns"], row["to_ns"], 86_400 * NANOSECOND,
+    )  # fmt: skip
+    return [r["id"] for r in found if _meant(row, r)]
+
+
+def matching(index: Index, recording: str) -> list[str]:
+    """Open requests, received in time, that ask for a recording: it is held for each."""
+    row = index.row("SELECT * FROM recordings WHERE id = ?", recording)
+    if row is None:
+        return []
+    found = index.rows(
+        "SELECT * FROM requests WHERE closed IS NULL AND in_time = 1 AND from_ns <= ?",
+        row["latest_ns"],
+    )
+    unsure = row["error_ns"] > 86_400 * NANOSECOND
+    earliest_ns = row["start_ns"] - row["error_ns"]
+    return [r["id"] for r in found if _meant(r, row) and (unsure or earliest_ns <= r["to_ns"])]
+
+
+def _meant(request: Mapping[str, Any], recording: Mapping[str, Any]) -> bool:
+    devices = [d for d in request["devices"].split(",") if d]
+    officers = [o for o in request["officers"].split(",") if o]
+    return (not devices or recording["device"] in devices) and (
+        not officers or recording["officer"] in officers
+    )
+
+
+def close_request(office: Office, request: str, outcome: str, reason: str) -> None:
+    """The answer was given. Holds stay until two people release them."""
+    if outcome not in OUTCOMES:
+        raise CustodyError(f"{outcome!r} is no outcome.", f"Choose one of {', '.join(OUTCOMES)}.")
+
+    def decide() -> tuple[str, Mapping[str, Any]]:
+        row = office.index.row("SELECT closed FROM requests WHERE id = ?", request)
+        if row is None or row["closed"]:
+            raise CustodyError(
+                f"There is no open request {request!r}.", "See 'bwv custody request list'."
+            )
+        return "request-closed", {"request": request, "outcome": outcome, "reason": reason}
+
+    office.append(decide)
+
+
+def reminders(office: Office, days: int = 5) -> list[str]:
+    """Sentences about open requests whose answer is due soon, or late."""
+    office.index.catch_up()
+    today = office.retention.day(office.now_ns())
+    said = []
+    for row in office.index.rows("SELECT * FROM requests WHERE closed IS NULL ORDER BY due"):
+        left = (datetime.date.fromisoformat(row["due"]) - today).days
+        if left < 0:
+            said.append(f"request {row['id']} was due on {row['due']}, {-left} days ago")
+        elif left <= days:
+            said.append(f"request {row['id']} is due on {row['due']}, in {left} days")
+    return said
+
+
+class Coverage(NamedTuple):
+    """What a search looked at, and what it can't have seen."""
+
+    request: str
+    found: list[str]
+    searched: list[str]
+    not_docked: list[str]
+    erased: int
+
+
+def search(office: Office, request: str) -> Coverage:
+    """Looks, and writes down where: a certificate that "nothing found" can be held against. Cameras
+    that have not docked since the time asked for may still hold it."""
+    found = candidates(office.index, request)
+    row = office.index.row("SELECT * FROM requests WHERE id = ?", request)
+    assert row is not None
+    named = [d for d in row["devices"].split(",") if d]
+    cameras = {r["device"]: r["docked_ns"] for r in office.index.rows("SELECT * FROM cameras")}
+    meant = named or sorted(cameras)
+    not_docked = [d for d in meant if (cameras.get(d) or 0) <= row["to_ns"] or _awaits(office, d)]
+    erased = office.index.row(
+        "SELECT count(*) AS n FROM recordings WHERE erasing IS NOT NULL AND latest_ns >= ? "
+        "AND start_ns - error_ns <= ?",
+        row["from_ns"], row["to_ns"],
+    )  # fmt: skip
+    coverage = Coverage(
+        request,
+        found,
+        [d for d in meant if d not in not_docked],
+        not_docked,
+        erased["n"] if erased else 0,
+    )
+    office.append(
+        lambda: (
+            "search",
+            {
+                "request": request,
+                "from_ns": row["from_ns"],
+                "to_ns": row["to_ns"],
+                "searched": coverage.searched,
+                "not_docked": coverage.not_docked,
+                "found": coverage.found,
+                "erased": coverage.erased,
+            },
+        )
+    )
+    return coverage
+
+
+def _awaits(office: Office, device: str) -> bool:
+    """Whether a camera announced footage that has not come yet."""
+    row = office.index.row(
+        "SELECT 1 FROM files WHERE device = ? AND status = 'expected' LIMIT 1", device
+    )
+    return row is not None
+
+
+def all_requests(index: Index) -> Sequence[Mapping[str, Any]]:
+    index.catch_up()
+    return index.rows("SELECT * FROM requests ORDER BY n")

@@ -1,0 +1,119 @@
+"""The life of a recording, from the press of the button to its end, and whether the chain holds."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from cryptography import x509
+
+from bwv_device.custody.retention.holds import existing
+from bwv_device.custody.search import lines_about
+from bwv_device.custody.session import Office
+from bwv_device.formats import store_keys
+from bwv_device.formats.ledger_lines import Line, ledger_path
+from bwv_device.verification.ledger_chain import LedgerWalk, Walked
+from hal.ports import Anchor
+
+SHOWN = {
+    "open", "seal", "recovered", "still", "close", "marker", "flag", "mute", "covert",
+    "public-informed", "gap", "receipt", "wipe", "refused",
+}  # fmt: skip
+
+
+class Step(NamedTuple):
+    """One line, of the camera's ledger or of custody's."""
+
+    ledger: str
+    number: int
+    utc_ns: int
+    who: str
+    what: str
+    fields: Mapping[str, Any]
+
+
+@dataclass(slots=True)
+class Life:
+    """`problems` are breaks of a chain; none means that it is proven unbroken."""
+
+    recording: str
+    steps: list[Step] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+
+
+def audit(office: Office, roots: Sequence[x509.Certificate], recording: str) -> Life:
+    """Reads both ledgers from the store, from their first line on."""
+    row = existing(office, recording)
+    life = Life(recording)
+    _camera(office, roots, row, life)
+    for line in lines_about(office, recording):
+        fields = {k: v for k, v in line.items() if k not in ("certificate", "prev", "by", "n")}
+        who = f"{line['name']} ({line['role']})"
+        step = Step("custody", line["n"], line["utc_ns"], who, line["kind"], fields)
+        life.steps.append(step)
+    problems = office.index.rows("SELECT * FROM problems ORDER BY n")
+    life.problems += [f"custody line {p['n']}: {p['problem']}" for p in problems]
+    life.steps.sort(key=lambda step: step.utc_ns)
+    return life
+
+
+def _camera(
+    office: Office, roots: Sequence[x509.Certificate], row: Mapping[str, Any], life: Life
+) -> None:
+    """The camera's own lines, put on the calendar by the times that intake found."""
+    heard: list[tuple[int, Line]] = []
+    report = Walked()
+    with tempfile.TemporaryDirectory() as folder:
+        write_camera_ledger(office, row["device"], Path(folder))
+        anchors = [
+            Anchor(row["device"], a["boot"], a["number"], a["digest"])
+            for line in office.index.lines("kind = 'docking'")
+            if line["device"] == row["device"] and (a := line.get("anchor"))
+        ]
+        walk = LedgerWalk(Path(folder), roots, anchors, report)
+        walk.seen = lambda boot, line: heard.append((boot, line))
+        walk.run()
+    life.problems += [f"camera: {problem}" for problem in report.problems]
+    name, own_boot = str(row["recording"]), int(row["recording"][:8])
+    ends = [
+        line.fields["end_pts_ns"]
+        for boot, line in heard
+        if boot == own_boot and line.kind == "seal" and line.fields["segment"].startswith(name)
+    ]
+    last_ns = max(ends, default=None)
+    for boot, line in heard:
+        if line.kind in SHOWN and _about(line.fields, name):
+            known = boot == own_boot and last_ns is not None
+            utc_ns = row["end_ns"] - last_ns + line.fields["t"] if known else row["received_ns"]
+            fields = {k: v for k, v in line.fields.items() if k not in HIDDEN_FIELDS}
+            step = Step("camera", line.number, utc_ns or 0, row["device"], line.kind, fields)
+            life.steps.append(step)
+
+
+HIDDEN_FIELDS = ("header", "nonce", "prev", "statement", "n", "kind")
+
+
+def _about(fields: Mapping[str, Any], name: str) -> bool:
+    return fields.get("recording") == name or str(fields.get("segment", "")).startswith(name)
+
+
+def write_camera_ledger(office: Office, device: str, vault: Path) -> None:
+    """All that the store has of a camera's ledger, as files of a vault."""
+    (vault / "ledger").mkdir(parents=True, exist_ok=True)
+    pieces = "SELECT * FROM pieces WHERE device = ? ORDER BY boot, offset"
+    files: dict[int, bytearray] = {}
+    for piece in office.index.rows(pieces, device):
+        data = files.setdefault(piece["boot"], bytearray())
+        if piece["offset"] <= len(data) < piece["offset"] + piece["length"]:
+            data += office.store.read(piece["key"], piece["length"])[len(data) - piece["offset"] :]
+    for boot, data in files.items():
+        (vault / ledger_path(boot)).write_bytes(bytes(data))
+
+
+def custody_chain(office: Office) -> bytes:
+    """The custody ledger as text, a line each: what goes into a disclosure."""
+    entries = office.store.entries(store_keys.LINES)
+    return b"".join(office.store.read(stored.key, stored.length) for stored in entries)

@@ -1,0 +1,1 @@
+"""How long recordings stay: dates, holds, deletion."""

@@ -1,0 +1,209 @@
+"""Deletion by day 31: hidden first, erased when due, each with a signed line, and never what is
+held.
+
+The decision stands in the ledger before the first byte goes (`erasing`); the certificate (`erased`)
+follows the last. What was interrupted in between is finished by the next run.
+"""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, NamedTuple
+
+from bwv_device.custody.retention.retention_dates import NANOSECOND
+from bwv_device.custody.session import Office
+from bwv_device.errors import CustodyError
+from hal.ports import EvidenceStore, Stored, StoreError, StoreTrouble
+
+HIDE, ERASE, KEEP = "hide", "erase", "keep"
+# A run may erase so many at least, and so many times what is usual, before it asks.
+BULK_LEAST, BULK_FACTOR, USUAL_DAYS = 200, 3, 28
+
+
+class Decision(NamedTuple):
+    recording: str
+    action: str
+    why: str
+
+
+@dataclass(slots=True)
+class Run:
+    """What a run did. `denied` are recordings that a store protects against us."""
+
+    hidden: list[str] = field(default_factory=list)
+    erased: list[str] = field(default_factory=list)
+    restored: list[str] = field(default_factory=list)
+    denied: list[str] = field(default_factory=list)
+
+
+def plan(office: Office) -> Iterator[Decision]:
+    """What would go now, and why everything else stays."""
+    index = office.index
+    index.catch_up()
+    today = office.retention.day(office.now_ns())
+    held: dict[str, list[str]] = {}
+    for row in index.rows("SELECT * FROM holds WHERE released IS NULL ORDER BY n"):
+        said = row["reason"] + (f" ({row['case_']})" if row["case_"] else "")
+        held.setdefault(row["recording"], []).append(said)
+    for row in index.rows("SELECT * FROM recordings WHERE erased_ns IS NULL ORDER BY latest_ns"):
+        yield _decide(office, row, held.get(row["id"], []), today)
+
+
+def _decide(
+    office: Office, row: Mapping[str, Any], held: Sequence[str], today: datetime.date
+) -> Decision:
+    name, due = str(row["id"]), office.due(row)
+    if row["erasing"]:
+        return Decision(name, ERASE, f"decided before: {due.rule}")
+    if held:
+        return Decision(name, KEEP, f"held: {'; '.join(held)}")
+    if row["received_ns"] is None:
+        return Decision(name, KEEP, "it is still on the camera")
+    if today >= due.erased:
+        return Decision(name, ERASE, due.rule)
+    if today >= due.hidden and row["hidden_ns"] is None:
+        return Decision(name, HIDE, f"erased on {due.erased}: {due.rule}")
+    if row["hidden_ns"] is not None:
+        return Decision(name, KEEP, f"hidden until {due.erased}: {due.rule}")
+    return Decision(name, KEEP, f"hidden on {due.hidden}, erased on {due.erased}: {due.rule}")
+
+
+class Expiry:
+    """Carries a plan out, in the evidence store and in its replicas."""
+
+    def __init__(self, office: Office, replicas: Sequence[EvidenceStore] = ()) -> None:
+        self._office = office
+        self._stores = [office.store, *replicas]
+
+    def run(self, confirmed: int = 0) -> Run:
+        """Raises `CustodyError` where far more than usual would go and `confirmed` is not that
+        number."""
+        done = Run()
+        self._restore(done)
+        decisions = list(plan(self._office))
+        erasing = [d for d in decisions if d.action == ERASE]
+        self._guard(len(erasing), confirmed)
+        hiding = [d for d in decisions if d.action == HIDE]
+        for at in range(0, len(hiding), 100):
+            self._hide(hiding[at : at + 100], done)
+        for decision in erasing:
+            self._erase(decision, done)
+        return done
+
+    def _guard(self, count: int, confirmed: int) -> None:
+        since_ns = self._office.now_ns() - USUAL_DAYS * 86_400 * NANOSECOND
+        row = self._office.index.row(
+            "SELECT count(*) AS n FROM recordings WHERE erased_ns >= ?", since_ns
+        )
+        usual = (row["n"] if row else 0) // USUAL_DAYS
+        limit = max(BULK_LEAST, BULK_FACTOR * usual)
+        if count > limit and confirmed != count:
+            raise CustodyError(
+                f"This run would erase {count} recordings; about {usual} a day are usual.",
+                f"Look at 'bwv custody expire --dry-run'; if it is right, run it with "
+                f"--confirm {count}.",
+            )
+
+    # --- hiding -------------------------------------------------------------------------------
+
+    def _hide(self, decisions: list[Decision], done: Run) -> None:
+        names: list[str] = []
+
+        def decide() -> tuple[str, Mapping[str, Any]] | None:
+            now = {d.recording for d in plan(self._office) if d.action == HIDE}
+            names[:] = [d.recording for d in decisions if d.recording in now]
+            rules = {d.recording: d.why for d in decisions if d.recording in now}
+            return ("hidden", {"recordings": names, "rules": rules}) if names else None
+
+        self._office.append(decide)
+        for name in names:
+            self._each_object(name, "hide", done)
+        done.hidden += names
+
+    def _restore(self, done: Run) -> None:
+        """What was held while it was hidden is seen again."""
+        self._office.index.catch_up()
+        for row in self._office.index.rows("SELECT id FROM recordings WHERE unhide = 1"):
+            self._each_object(row["id"], "unhide", done)
+            said = {"recording": row["id"]}
+            self._office.append(partial(_say, "restored", said))
+            done.restored.append(row["id"])
+
+    # --- erasing ------------------------------------------------------------------------------
+
+    def _erase(self, decision: Decision, done: Run) -> None:
+        name = decision.recording
+        if not self._decided(decision):
+            return  # held meanwhile
+        files = self._files(name)
+        if not self._each_object(name, "erase", done):
+            return
+        row = self._office.index.row("SELECT * FROM recordings WHERE id = ?", name)
+        assert row is not None
+        retention = self._office.retention
+        ended = retention.day(row["latest_ns"])
+        certificate = {
+            "recording": name,
+            "rule": decision.why,
+            "ended": ended.isoformat(),
+            "age_days": (retention.day(self._office.now_ns()) - ended).days,
+            "holds": [],
+            "hidden_ns": row["hidden_ns"] or 0,
+            "files": files,
+            "stores": len(self._stores),
+        }
+        self._office.append(lambda: ("erased", certificate))
+        done.erased.append(name)
+
+    def _decided(self, decision: Decision) -> bool:
+        """Writes the decision down, if it still is one."""
+
+        def decide() -> tuple[str, Mapping[str, Any]] | None:
+            name = decision.recording
+            row = self._office.index.row("SELECT * FROM recordings WHERE id = ?", name)
+            held = self._office.index.row(
+                "SELECT 1 FROM holds WHERE recording = ? AND released IS NULL", name
+            )
+            if row is None or row["erasing"] or held is not None:
+                return None
+            return "erasing", {"recording": name, "rule": decision.why}
+
+        self._office.append(decide)
+        row = self._office.index.row(
+            "SELECT erasing FROM recordings WHERE id = ?", decision.recording
+        )
+        return row is not None and bool(row["erasing"])
+
+    def _files(self, name: str) -> list[dict[str, Any]]:
+        return self._office.index.rows(
+            "SELECT segment, length, sha256, key FROM files WHERE recording = ? AND status = "
+            "'received' ORDER BY segment", name
+        )  # fmt: skip
+
+    def _each_object(self, name: str, verb: str, done: Run) -> bool:
+        """In every store. False, and told, where one protects an object: the next run tries
+        again."""
+        for file in self._files(name):
+            for store in self._stores:
+                try:
+                    getattr(store, verb)(file["key"])
+                except StoreError as error:
+                    if error.trouble is not StoreTrouble.DENIED:
+                        raise
+                    done.denied.append(f"{name}: {error}")
+                    return False
+        return True
+
+
+def _say(kind: str, fields: Mapping[str, Any]) -> tuple[str, Mapping[str, Any]]:
+    return kind, fields
+
+
+def stored_files(office: Office, recording: str) -> list[Stored]:
+    """Where a recording's files are, as intake took them in."""
+    files = "SELECT * FROM files WHERE recording = ? AND status = 'received' ORDER BY segment"
+    rows = office.index.rows(files, recording)
+    return [Stored(row["key"], row["length"], row["version"]) for row in rows]

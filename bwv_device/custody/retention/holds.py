@@ -1,0 +1,86 @@
+"""Reasons not to delete: placed by one person, released by two."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from bwv_device.custody.retention.deletion import stored_files
+from bwv_device.custody.session import Office
+from bwv_device.errors import CustodyError
+from hal.ports import StoreError, StoreTrouble
+
+
+def place(office: Office, recording: str, reason: str, case: str = "") -> bool:
+    """Also restores what was hidden. False where the same hold is there already. Whether the store
+    itself protects the bytes beyond that depends on whose credentials these are."""
+    if not reason:
+        raise CustodyError("A hold needs a reason.", "Give one with --reason.")
+    existing(office, recording)
+    placed = office.hold(recording, reason, case=case)
+    protect(office, recording, on=True)
+    return placed
+
+
+def protect(office: Office, recording: str, *, on: bool) -> bool:
+    """A legal hold of the store. False where it has none, or these credentials may not."""
+    try:
+        kept = [office.store.hold(file, on) for file in stored_files(office, recording)]
+    except StoreError as error:
+        if error.trouble is StoreTrouble.DENIED:
+            return False
+        raise
+    return all(kept)
+
+
+def propose_release(office: Office, hold: int, reason: str) -> None:
+    """The first of two."""
+
+    def decide() -> tuple[str, Mapping[str, Any]]:
+        row = office.index.row("SELECT * FROM holds WHERE n = ?", hold)
+        if row is None or row["released"]:
+            raise CustodyError(f"There is no hold {hold}.", "See 'bwv custody show'.")
+        return "release-proposed", {
+            "hold": hold,
+            "recording": row["recording"],
+            "reason": reason,
+        }
+
+    office.append(decide)
+
+
+def approve_release(office: Office, hold: int) -> None:
+    """The second, who must be somebody else."""
+
+    def decide() -> tuple[str, Mapping[str, Any]]:
+        row = office.index.row("SELECT * FROM holds WHERE n = ?", hold)
+        if row is None or row["released"] or not row["proposed"]:
+            raise CustodyError(
+                f"Nobody proposed to release hold {hold}.", "See 'bwv custody show'."
+            )
+        if row["proposer"] == office.name:
+            raise CustodyError(
+                f"{office.name} proposed the release of hold {hold}.",
+                "Somebody else must approve it.",
+            )
+        return "release-approved", {"hold": hold, "recording": row["recording"]}
+
+    line = office.append(decide)
+    recording = str(line.fields["recording"]) if line else ""
+    if recording and not active(office, recording):
+        protect(office, recording, on=False)
+
+
+def active(office: Office, recording: str) -> Sequence[Mapping[str, Any]]:
+    office.index.catch_up()
+    held = "SELECT * FROM holds WHERE recording = ? AND released IS NULL ORDER BY n"
+    return office.index.rows(held, recording)
+
+
+def existing(office: Office, recording: str) -> Mapping[str, Any]:
+    """The recording's row. Raises `CustodyError`."""
+    office.index.catch_up()
+    row = office.index.row("SELECT * FROM recordings WHERE id = ?", recording)
+    if row is None:
+        raise CustodyError(f"There is no recording {recording!r}.", "See 'bwv custody list'.")
+    return row

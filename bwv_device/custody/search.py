@@ -1,0 +1,90 @@
+"""Finding recordings, and what people say of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from bwv_device.custody.retention.holds import existing
+from bwv_device.custody.session import Office
+from bwv_device.errors import CustodyError
+
+
+class Wanted(NamedTuple):
+    """All that is set must hold. Times in nanoseconds UTC; a recording is found where it may
+    overlap them, its clock's error included."""
+
+    from_ns: int | None = None
+    to_ns: int | None = None
+    device: str = ""
+    officer: str = ""
+    category: str = ""
+    marker: str = ""
+    held: bool | None = None
+    hidden: bool | None = None
+    limit: int = 1000
+
+
+def find(office: Office, wanted: Wanted) -> list[dict[str, Any]]:
+    """Rows of the index, the newest last."""
+    office.index.catch_up()
+    conditions, values = ["erased_ns IS NULL"], list[Any]()
+
+    def where(condition: str, *more: Any) -> None:
+        conditions.append(condition)
+        values.extend(more)
+
+    if wanted.from_ns is not None:
+        where("latest_ns >= ?", wanted.from_ns)
+    if wanted.to_ns is not None:
+        where("start_ns - min(error_ns, 86400000000000) <= ?", wanted.to_ns)
+    for column in ("device", "officer", "category"):
+        if value := getattr(wanted, column):
+            where(f"{column} = ?", value)
+    if wanted.marker:
+        where("id IN (SELECT recording FROM markers WHERE marker = ?)", wanted.marker)
+    if wanted.held is not None:
+        held = "id IN (SELECT recording FROM holds WHERE released IS NULL)"
+        where(held if wanted.held else f"NOT {held}")
+    if wanted.hidden is not None:
+        where("hidden_ns IS NOT NULL" if wanted.hidden else "hidden_ns IS NULL")
+    sql = (
+        f"SELECT * FROM recordings WHERE {' AND '.join(conditions)} "  # noqa: S608  no outside text
+        "ORDER BY start_ns DESC LIMIT ?"
+    )
+    return office.index.rows(sql, *values, wanted.limit)[::-1]
+
+
+def categorize(office: Office, recording: str, category: str) -> None:
+    """One of the agency's categories; it may lengthen the time that footage is kept."""
+    known = {"unreviewed", *office.retention.categories}
+    if category not in known:
+        raise CustodyError(
+            f"There is no category {category!r}.", f"Choose one of {', '.join(sorted(known))}."
+        )
+    existing(office, recording)
+    said = {"recording": recording, "category": category}
+    office.append(lambda: ("category", said))
+
+
+def review(office: Office, recording: str, words: str) -> None:
+    """Somebody looked at it, and says what it is."""
+    existing(office, recording)
+    office.append(lambda: ("review", {"recording": recording, "words": words}))
+
+
+def lines_about(office: Office, recording: str) -> Sequence[Mapping[str, Any]]:
+    """Every custody line that speaks of a recording, in order."""
+    row = existing(office, recording)
+    numbers = [row["docking"]]
+    numbers += [
+        r["n"] for r in office.index.rows("SELECT n FROM files WHERE recording = ?", recording)
+    ]
+    wanted = {n for n in numbers if n is not None}
+    told = [
+        line
+        for line in office.index.lines("json LIKE ?", f'%"{recording}"%')
+        if line["n"] not in wanted
+    ]
+    told += [line for n in sorted(wanted) for line in office.index.lines("n = ?", n)]
+    return sorted(told, key=lambda line: int(line["n"]))

@@ -1,0 +1,89 @@
+"""A custody's desk: one store, its ledger and index, and whoever signs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from cryptography import x509
+
+from bwv_device.custody.ledger.index import Index
+from bwv_device.custody.ledger.ledger import CustodyLedger, CustodyLine
+from bwv_device.custody.retention.retention_dates import NANOSECOND, Due, Retention
+from bwv_device.formats import statement
+from bwv_device.formats.statement import Signer
+from hal.ports import Clock, EvidenceStore, Stored
+
+Decide = Callable[[], tuple[str, Mapping[str, Any]] | None]
+
+
+class Office:
+    """What every custody action needs. `signer` is the person's or the service's role."""
+
+    def __init__(
+        self,
+        store: EvidenceStore,
+        clock: Clock,
+        signer: Signer,
+        roots: Sequence[x509.Certificate],
+        retention: Retention,
+        index_path: Path | None = None,
+    ) -> None:
+        self.store, self.signer, self.retention = store, signer, retention
+        self.clock = clock
+        self._ledger = CustodyLedger(store, clock)
+        own = x509.load_pem_x509_certificates(signer.certificate_pem)
+        self.name, self.role = statement.role_of(own)
+        self.index = Index(self._ledger, roots, index_path)
+
+    def now_ns(self) -> int:
+        return self.clock.utc().utc_ns
+
+    def append(self, decide: Decide) -> CustodyLine | None:
+        """One line, decided on everything that was written before it."""
+        line = self._ledger.append(self.signer, self.index.catch_up, self.index.knows, decide)
+        self.index.catch_up()
+        return line
+
+    def due(self, recording: Mapping[str, Any]) -> Due:
+        """When a recording, a row of the index, goes."""
+        return self.retention.due(
+            recording["latest_ns"], recording["received_ns"], recording["category"]
+        )
+
+    def hold(self, recording: str, reason: str, *, case: str = "", request: str = "") -> bool:
+        """A reason not to delete. False where the same is there already."""
+
+        def decide() -> tuple[str, Mapping[str, Any]] | None:
+            same = self.index.row(
+                "SELECT 1 FROM holds WHERE recording = ? AND reason = ? AND case_ = ? "
+                "AND request = ? AND (released IS NULL OR request != '')",
+                recording, reason, case, request,
+            )  # fmt: skip
+            gone = self.index.row(
+                "SELECT 1 FROM recordings WHERE id = ? AND erasing IS NOT NULL", recording
+            )
+            if same is not None or gone is not None:
+                return None
+            return "hold", {
+                "recording": recording,
+                "reason": reason,
+                "case": case,
+                "request": request,
+            }
+
+        return self.append(decide) is not None
+
+    def protect(self, stored: Stored, device: str, segment: str) -> bool:
+        """The store's own lock until the day when the file goes. False where it has none."""
+        row = self.index.row(
+            "SELECT recordings.* FROM recordings JOIN files ON files.recording = recordings.id "
+            "WHERE files.device = ? AND segment = ?", device, segment
+        )  # fmt: skip
+        if row is None:
+            return False
+        until_utc_s = self.retention.start_utc_s(self.due(row).erased)
+        if until_utc_s * NANOSECOND <= self.now_ns():
+            return False
+        return self.store.retain(stored, until_utc_s)

@@ -1,0 +1,73 @@
+"""Heads that left their cameras, kept in a folder: what custody's intake holds a ledger against.
+
+One file a camera, `<device>.json`, with the signed head and the certificate; whoever has the root
+can check it again. Proof of a fork is kept beside it, and is never overwritten.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from bwv_device.fleet.roster import NAME, Seen
+from hal.ports import SECOND_NS
+
+EVERY_NS = 60 * SECOND_NS
+
+
+class Records:
+    """The newest head of each camera; written now and then, and when a camera leaves."""
+
+    def __init__(self, folder: Path, every_ns: int = EVERY_NS) -> None:
+        self._folder, self._every_ns = folder, every_ns
+        folder.mkdir(parents=True, exist_ok=True)
+        self._written: dict[str, tuple[int, int]] = {}  # device → number, when
+
+    def keep(self, seen: Seen, now_ns: int) -> None:
+        if not seen.head or not NAME.fullmatch(seen.device):
+            return
+        number, at_ns = self._written.get(seen.device, (0, -self._every_ns))
+        due = now_ns - at_ns >= self._every_ns or seen.online is False
+        if seen.head["number"] <= number or not due:
+            return
+        self._written[seen.device] = (seen.head["number"], now_ns)
+        self._write(
+            f"{seen.device}.json",
+            {
+                "head": seen.head,
+                "certificate": seen.certificate,
+            },
+        )
+
+    def keep_fork(self, seen: Seen) -> None:
+        name = f"{seen.device}.forked.json"
+        if seen.fork and NAME.fullmatch(seen.device) and not (self._folder / name).exists():
+            self._write(name, {**seen.fork._asdict(), "certificate": seen.certificate})
+
+    def all(self) -> Iterator[dict[str, Any]]:
+        """What an earlier watch kept. A file that can't be read is no reason not to watch."""
+        for path in sorted(self._folder.glob("*.json")):
+            if path.name.endswith(".forked.json"):
+                continue
+            try:
+                kept = json.loads(path.read_bytes())
+                head, certificate = dict(kept["head"]), str(kept["certificate"])
+            except (OSError, ValueError, KeyError, TypeError):
+                continue
+            yield {"head": head, "certificate": certificate}
+
+    def _write(self, name: str, content: dict[str, Any]) -> None:
+        path, new = self._folder / name, self._folder / f".{name}.new"
+        with new.open("w") as file:
+            json.dump(content, file, indent=1)
+            file.flush()
+            os.fsync(file.fileno())
+        new.replace(path)
+        directory = os.open(self._folder, os.O_RDONLY)
+        try:
+            os.fsync(directory)
+        finally:
+            os.close(directory)

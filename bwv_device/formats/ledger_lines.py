@@ -1,0 +1,103 @@
+"""The camera's signed diary: lines, their chain, and reading them back (docs/format.md, 3).
+
+A line is canonical JSON, a tab, and the signature of this boot's key over the JSON. It carries
+its number and the SHA-256 of the line before it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from bwv_device.formats import canonical_json
+from bwv_device.formats.purposes import BOOT_KEY
+
+GENESIS = "0" * 64
+DIRECTORY = "ledger"
+SUFFIX = ".ledger"
+RESERVED = frozenset({"n", "prev", "t", "kind"})
+SIGNATURE = re.compile(rb"[0-9a-f]{128}")
+
+
+class Line(NamedTuple):
+    """A line as read: its fields, what was signed, the signature, and its digest."""
+
+    fields: dict[str, Any]
+    signed: bytes
+    signature: bytes
+    digest: str
+
+    @property
+    def number(self) -> int:
+        return int(self.fields["n"])
+
+    @property
+    def kind(self) -> str:
+        return str(self.fields["kind"])
+
+
+class Head(NamedTuple):
+    """The end of a chain: the next line has number + 1 and names this digest."""
+
+    number: int
+    digest: str
+
+
+START = Head(0, GENESIS)
+
+
+class Torn(NamedTuple):
+    """Bytes behind the last valid line of an older ledger file, as found at boot."""
+
+    file: str
+    length: int
+    sha256: str
+
+
+def boot_statement(device: str, boot: int, boot_key: str, head: Head) -> bytes:
+    """What the device key signs to certify a boot key."""
+    return canonical_json.encode(
+        {
+            "purpose": BOOT_KEY,
+            "device": device,
+            "boot": boot,
+            "boot_key": boot_key,
+            "prev": head.digest,
+            "n": head.number + 1,
+        }
+    )
+
+
+def ledger_path(boot: int) -> str:
+    return f"{DIRECTORY}/{boot:08d}{SUFFIX}"
+
+
+def parse_line(raw: bytes) -> Line:
+    """A line without its newline. Raises `ValueError` unless it is canonical throughout."""
+    signed, tab, tail = raw.rpartition(b"\t")
+    if not tab or not SIGNATURE.fullmatch(tail):
+        raise ValueError("no signature of 128 lower-case hex digits behind a tab")
+    fields = canonical_json.decode(signed)
+    for name, kind in (("n", int), ("prev", str), ("t", int), ("kind", str)):
+        if type(fields.get(name)) is not kind:
+            raise ValueError(f"the field {name!r} is missing or of a wrong type")
+    return Line(fields, signed, bytes.fromhex(tail.decode()), hashlib.sha256(raw).hexdigest())
+
+
+def read_chain(data: bytes, head: Head) -> Iterator[tuple[Line, int]]:
+    """Lines that continue `head`, each with the offset behind it; ends at the first that does not.
+
+    Checks form and chain, not signatures: this is how a camera finds its place after a power cut.
+    """
+    position = 0
+    while (end := data.find(b"\n", position)) >= 0:
+        try:
+            line = parse_line(data[position:end])
+        except ValueError:
+            return
+        if (line.number, line.fields["prev"]) != (head.number + 1, head.digest):
+            return
+        head, position = Head(line.number, line.digest), end + 1
+        yield line, position

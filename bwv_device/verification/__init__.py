@@ -1,0 +1,1 @@
+"""What anybody with public keys can judge: ledgers, footage, receipts, whole vaults."""

@@ -1,0 +1,292 @@
+"""Opens a vault with an identity and writes playable MP4s, one per recording.
+
+Samples are copied bit by bit; only times are shifted from the segment's start to the recording's.
+A segment that was cut off gives every sample that is wholly there. Beside each MP4 lies a sidecar
+that says what was verified.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import struct
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, BinaryIO, NamedTuple
+
+from bwv_device.errors import SealedFileError, VaultError
+from bwv_device.formats import age
+from bwv_device.formats.age_payload import Opener
+from bwv_device.formats.mp4_reader import Box, InitSegment, Run, fragments, read_init, runs, units
+from bwv_device.formats.mp4_writer import VIDEO_TIMESCALE, FragmentWriter
+from bwv_device.formats.vault_layout import FOOTAGE, PART
+from bwv_device.verification.footage_claims import Claim
+from bwv_device.verification.vault_report import Report, Status, Verdict
+from hal.ports import SECOND_NS, AccessUnit, Track
+
+# What a file may come to that is sealed to somebody else, damaged, or made to harm.
+UNREADABLE = (SealedFileError, ValueError, KeyError, IndexError, struct.error)
+
+MFHD_SEQUENCE_AT = 8 + 8 + 4  # moof header, mfhd header, version and flags
+NEVER_NS = 1 << 62
+
+
+class Exported(NamedTuple):
+    """One MP4, and how many pictures and sound frames went into it."""
+
+    path: Path
+    recording: str
+    video_units: int
+    audio_units: int
+    duration_ms: int
+    statuses: list[str]
+
+
+def export(
+    vault: Path,
+    report: Report,
+    identities: Sequence[age.Identity],
+    out: Path,
+    recording: str | None = None,
+) -> list[Exported]:
+    """Every recording of a verified vault, or one. A file that does not open is named in the
+    sidecar and left out; raises `SealedFileError` when nothing opens at all."""
+    out.mkdir(parents=True, exist_ok=True)
+    names = sorted({v.recording for v in report.segments if v.recording})
+    if recording is not None and recording not in names:
+        known = ", ".join(names) or "none"
+        raise VaultError(f"There is no recording {recording}.", f"The vault has: {known}.")
+    done: list[Exported] = []
+    unread: list[tuple[str, Exception]] = []
+    for name in names if recording is None else [recording]:
+        verdicts = [v for v in report.segments if v.recording == name]
+        joiner = _Joiner(vault, report, identities, out, name)
+        done += joiner.run(verdicts)
+        unread += joiner.unread
+    if unread and not done:
+        raise unread[0][1]
+    return done
+
+
+class _Joiner:
+    """Joins the segments of one recording. A change of format starts another file."""
+
+    def __init__(
+        self,
+        vault: Path,
+        report: Report,
+        identities: Sequence[age.Identity],
+        out: Path,
+        recording: str,
+    ) -> None:
+        self._vault, self._report, self._identities = vault, report, identities
+        self._out, self._recording = out, recording
+        self._done: list[Exported] = []
+        self._film: _Film | None = None
+        self.unread: list[tuple[str, Exception]] = []
+
+    def run(self, verdicts: list[Verdict]) -> list[Exported]:
+        for verdict in verdicts:
+            if verdict.status is Status.MISSING or not verdict.length:
+                continue
+            try:
+                self._still(verdict) if ".jpg." in verdict.name else self._segment(verdict)
+            except UNREADABLE as error:
+                self.unread.append((verdict.name, error))
+        self._close()
+        return self._done
+
+    def _segment(self, verdict: Verdict) -> None:
+        data = self._open(verdict.name)
+        if len(data) < SHORTEST:
+            return  # cut off before its first picture
+        init = read_init(data)
+        if self._film is None or init.data != self._film.init.data:
+            self._close()
+            part = f".{len(self._done) + 1}" if self._done else ""
+            self._film = _Film(self._out / f"{self._recording}{part}.mp4", init)
+        self._film.verified.append(_verified(verdict, self._report.claims[verdict.name], data))
+        self._film.add(data, init)
+
+    def _open(self, name: str) -> bytes:
+        path = self._vault / FOOTAGE / name
+        if not path.exists():
+            path = path.with_name(name + PART)
+        with path.open("rb") as file:
+            return b"".join(Opener(file, self._identities).whole_chunks())
+
+    def _close(self) -> None:
+        if self._film is None:
+            return
+        film, self._film = self._film, None
+        film.close()
+        done = Exported(
+            film.path,
+            self._recording,
+            film.counts[Track.VIDEO],
+            film.counts[Track.AUDIO],
+            film.duration_ns // 1_000_000,
+            [str(row["status"]) for row in film.verified],
+        )
+        self._sidecar(film, done)
+        self._done.append(done)
+
+    def _sidecar(self, film: _Film, done: Exported) -> None:
+        head = self._report.head
+        content = {
+            "recording": self._recording,
+            "device": self._report.device,
+            "ledger_verified": self._report.ok,
+            # None: nobody gave a root to check against.
+            "certificate_leads_to_agency_root": self._report.ok if self._report.rooted else None,
+            "ledger_head": head._asdict() if head else None,
+            "start": film.init.metadata["time"],
+            "video_units": done.video_units,
+            "audio_units": done.audio_units,
+            "sha256": film.sha256,
+            "segments": film.verified,
+            "not_exported": [{"name": name, "reason": str(why)} for name, why in self.unread],
+        }
+        path = film.path.with_suffix(".json")
+        with path.with_suffix(".json.part").open("wb") as file:
+            file.write(json.dumps(content, indent=2).encode())
+            _finish(file, path)
+
+    def _still(self, verdict: Verdict) -> None:
+        if verdict.status is not Status.SEALED:
+            return
+        path = self._out / verdict.name.removesuffix(".age")
+        with path.with_suffix(".jpg.part").open("wb") as file:
+            file.write(self._open(verdict.name))
+            _finish(file, path)
+
+
+class _Film:
+    """One MP4 being written. Times count from its first segment's first picture."""
+
+    def __init__(self, path: Path, init: InitSegment) -> None:
+        self.path, self.init = path, init
+        self.counts = {Track.VIDEO: 0, Track.AUDIO: 0}
+        self.verified: list[dict[str, Any]] = []
+        self._file = path.with_suffix(".mp4.part").open("wb")
+        self._origin_ns = int(init.metadata["first_pts_ns"])
+        # The middle of the newest sample of each track: real samples come a little early or late,
+        # so where one ends says nothing about the next; a sample written twice begins before this.
+        self._middle_ns = {Track.VIDEO: -1, Track.AUDIO: -1}
+        self._end_ns = 0
+        self._sequence = 0
+        self._digest = hashlib.sha256()
+        self._write(init.data)
+
+    @property
+    def duration_ns(self) -> int:
+        return self._end_ns
+
+    def add(self, data: bytes, init: InitSegment) -> None:
+        """A segment's plaintext, whole or cut off."""
+        start_ns = int(init.metadata["first_pts_ns"]) - self._origin_ns
+        for moof, mdat in fragments(data):
+            described = runs(data, moof)
+            if mdat.whole and self._continues(described, start_ns):
+                self._copy(data, moof, mdat, described, start_ns)
+            else:
+                self._rebuild(units(data, moof, mdat, self.init.audio_rate_hz), start_ns)
+
+    def close(self) -> None:
+        _finish(self._file, self.path)
+
+    @property
+    def sha256(self) -> str:
+        return self._digest.hexdigest()
+
+    def _write(self, data: bytes | bytearray | memoryview) -> None:
+        self._digest.update(data)
+        self._file.write(data)
+
+    def _continues(self, described: list[Run], start_ns: int) -> bool:
+        """Whether nothing of a fragment was written before, out of an earlier segment."""
+        return all(
+            self._time_ns(run, run.decode_time, start_ns) > self._middle_ns[run.track]
+            for run in described
+        )
+
+    def _copy(self, data: bytes, moof: Box, mdat: Box, described: list[Run], start_ns: int) -> None:
+        """A whole fragment, with its sequence number and decode times set anew."""
+        patched = bytearray(data[moof.start : moof.end])
+        self._sequence += 1
+        struct.pack_into(">I", patched, MFHD_SEQUENCE_AT, self._sequence)
+        for run in described:
+            time = run.decode_time + _ticks(start_ns, self._rate(run.track))
+            struct.pack_into(">Q", patched, run.tfdt_at - moof.start, time)
+            end = run.decode_time + sum(run.durations)
+            self._wrote(
+                run.track,
+                self._time_ns(run, end - run.durations[-1], start_ns),
+                self._time_ns(run, end, start_ns),
+            )
+            self.counts[run.track] += len(run.sizes)
+        self._write(patched)
+        self._write(memoryview(data)[mdat.start : mdat.end])
+
+    def _rebuild(self, whole: list[AccessUnit], start_ns: int) -> None:
+        """The samples that are there and were not written before, as a fragment of their own."""
+        writer = FragmentWriter(self.init.audio_rate_hz, NEVER_NS, origin_ns=0)
+        writer.sequence = self._sequence
+        for unit in whole:
+            moved = unit._replace(pts_ns=unit.pts_ns + start_ns)
+            if moved.pts_ns <= self._middle_ns[moved.track]:
+                continue
+            for fragment in writer.feed(moved):
+                self._write(fragment.data)
+            self._wrote(moved.track, moved.pts_ns, moved.end_ns)
+            self.counts[moved.track] += 1
+        for fragment in writer.flush():
+            self._write(fragment.data)
+        self._sequence = writer.sequence
+
+    def _wrote(self, track: Track, pts_ns: int, end_ns: int) -> None:
+        """The newest sample of a track."""
+        self._middle_ns[track] = (pts_ns + end_ns) // 2
+        self._end_ns = max(self._end_ns, end_ns)
+
+    def _time_ns(self, run: Run, ticks: int, start_ns: int) -> int:
+        return start_ns + ticks * SECOND_NS // self._rate(run.track)
+
+    def _rate(self, track: Track) -> int:
+        return VIDEO_TIMESCALE if track is Track.VIDEO else self.init.audio_rate_hz
+
+
+# Below this there is not even a whole chunk: nothing that could hold a picture.
+SHORTEST = 1024
+
+
+def _verified(verdict: Verdict, claim: Claim, plaintext: bytes) -> dict[str, Any]:
+    """What the sidecar says of one segment."""
+    row: dict[str, Any] = {
+        "name": verdict.name,
+        "status": verdict.status.value,
+        "detail": verdict.detail,
+        "sealed_sha256": claim.sha256,
+    }
+    if claim.plaintext_sha256:
+        digest = hashlib.sha256(plaintext).hexdigest()
+        row["plaintext_matches_ledger"] = digest == claim.plaintext_sha256
+    return row
+
+
+def _ticks(time_ns: int, rate: int) -> int:
+    return (time_ns * rate + SECOND_NS // 2) // SECOND_NS
+
+
+def _finish(file: BinaryIO, path: Path) -> None:
+    """Sync, rename, sync the folder: a file under its final name is whole."""
+    file.flush()
+    os.fsync(file.fileno())
+    file.close()
+    os.replace(file.name, path)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)

@@ -1,0 +1,244 @@
+"""Walks a vault's ledger: form, chain, signatures, torn ends, and what is claimed of each file."""
+
+from __future__ import annotations
+
+import hashlib
+import stat
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from bwv_device.formats import signature
+from bwv_device.formats.certificates import UNREADABLE_CERTIFICATE, chain_leads_to
+from bwv_device.formats.ledger_lines import (
+    DIRECTORY,
+    START,
+    SUFFIX,
+    Head,
+    Line,
+    boot_statement,
+    parse_line,
+)
+from bwv_device.verification.footage_claims import Claim, ClaimError, follow
+from bwv_device.verification.receipts import Deliveries
+from hal.ports import Anchor
+
+# What an altered certificate or key can make its parsers raise.
+UNREADABLE = (KeyError, AttributeError, *UNREADABLE_CERTIFICATE)
+
+
+@dataclass(slots=True)
+class Walked:
+    """What a walk over the ledger found. `problems` are signs of change or loss; `remarks` are what
+    a power cut leaves behind. `boot_heads` are where each boot's file begins."""
+
+    device: str = ""
+    boots: int = 0
+    lines: int = 0
+    head: Anchor | None = None
+    rooted: bool = False
+    closed: bool = False
+    problems: list[str] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
+    claims: dict[str, Claim] = field(default_factory=dict)
+    boot_heads: dict[int, Head] = field(default_factory=dict)
+
+
+class LedgerWalk:
+    """Walks the chain over all ledger files of a vault, or over the newest ones from `start` on:
+    then `report` brings the device and the claims of what came before."""
+
+    def __init__(
+        self,
+        vault: Path,
+        roots: Sequence[x509.Certificate],
+        anchors: Sequence[Anchor],
+        report: Walked,
+        start: Head = START,
+        judged: int = 0,
+    ) -> None:
+        """`judged` is the number of the last line that was judged before: of it and what stands
+        before it only the chain counts."""
+        self._folder, self._roots, self._report = vault / DIRECTORY, roots, report
+        self._anchors = anchors
+        self._head: Head = start
+        self._judged = judged
+        self._boot = 0
+        self._key: ec.EllipticCurvePublicKey | None = None
+        self._torn: list[dict[str, Any]] = []
+        self._last: Line | None = None
+        self._deliveries = Deliveries(roots)
+        self.seen: Callable[[int, Line], None] = lambda boot, line: None
+        self._passed: dict[int, str] = {}
+        self._names: list[str] = []
+
+    def run(self) -> None:
+        report = self._report
+        report.rooted = bool(self._roots)
+        for path in sorted(self._folder.iterdir()):
+            if _boot_number(path.name) is None or not is_plain_file(path):
+                report.problems.append(f"{DIRECTORY}/{path.name} is no ledger file")
+            else:
+                self._names.append(path.name)
+        for name in self._names:
+            self._read_file(name, int(name.removesuffix(SUFFIX)))
+        if self._torn:
+            report.remarks += [
+                f"{torn['file']}: {torn['length']} bytes at the end are torn or altered"
+                for torn in self._torn
+            ]
+        report.closed = not self._torn and self._last is not None and self._last.kind == "stop"
+        if not report.closed:
+            report.remarks.append("the ledger was not closed in order")
+        if self._last is None:
+            report.problems.append("the ledger holds no valid line")
+        else:
+            head = self._head
+            report.head = Anchor(report.device, self._boot, head.number, head.digest)
+        self._check_anchors()
+
+    def _read_file(self, name: str, boot: int) -> None:
+        data = (self._folder / name).read_bytes()
+        torn = self._named_torn(name, data)
+        whole = data[: len(data) - torn["length"]] if torn else data
+        position = 0
+        while (end := whole.find(b"\n", position)) >= 0:
+            try:
+                line = parse_line(whole[position:end])
+            except ValueError:
+                break
+            if (line.number, line.fields["prev"]) != (self._head.number + 1, self._head.digest):
+                self._report.problems.append(
+                    f"{name}: line {line.number} does not continue line {self._head.number}"
+                )
+                return
+            self._take(name, boot, line, first=position == 0)
+            position = end + 1
+        if torn and position == len(whole):
+            self._torn.append(torn)
+        elif position < len(data) or position == 0:
+            rest = data[position:]
+            digest = hashlib.sha256(rest).hexdigest()
+            self._torn.append({"file": name, "length": len(rest), "sha256": digest})
+
+    def _named_torn(self, name: str, data: bytes) -> dict[str, Any] | None:
+        """What the next boot says is torn at the end of this file, if that is what stands there. A
+        failed sync may leave one whole line in doubt, never more. The naming line is checked when
+        the walk gets to it."""
+        later = (_first_line(self._folder / other) for other in self._names if other > name)
+        named = next((fields for fields in later if fields), {}).get("torn")
+        for torn in named if isinstance(named, list) else []:
+            if not isinstance(torn, dict) or torn.get("file") != name:
+                continue
+            length = torn.get("length")
+            if type(length) is not int or not 0 < length <= len(data):
+                return None
+            rest = data[len(data) - length :]
+            same = hashlib.sha256(rest).hexdigest() == torn.get("sha256")
+            return torn if same and rest.count(b"\n") <= 1 else None
+        return None
+
+    def _take(self, name: str, boot: int, line: Line, *, first: bool) -> None:
+        report = self._report
+        if (line.kind == "boot") != first:
+            self._problem(f"{name}: line {line.number} is a boot line out of place", line)
+        if first:
+            self._boot_line(name, boot, line)
+        if self._key is None or not signature.verifies(self._key, line.signature, line.signed):
+            self._problem(f"{name}: the signature of line {line.number} does not hold", line)
+        try:
+            follow(report.claims, boot, line)
+            self._deliveries.follow(report.device, line, report.claims, self._passed)
+        except ClaimError as error:
+            self._problem(f"{name}: line {line.number} {error}", line)
+        self._head, self._last = Head(line.number, line.digest), line
+        self._passed[line.number] = line.digest
+        report.lines += 1
+        self.seen(boot, line)
+
+    def _problem(self, text: str, line: Line) -> None:
+        if line.number > self._judged:
+            self._report.problems.append(text)
+
+    def _boot_line(self, name: str, boot: int, line: Line) -> None:
+        """The boot key is certified by the device key, the device by the agency."""
+        report, fields = self._report, line.fields
+        report.boots += 1
+        report.boot_heads[boot] = self._head
+        self._deliveries = Deliveries(self._roots)
+        self._boot, self._key = boot, None
+        problem = self._certify(boot, line)
+        if problem:
+            self._problem(f"{name}: {problem}", line)
+        if fields.get("torn", []) != self._torn:
+            self._problem(f"{name}: what it found torn at boot is not what stands there now", line)
+        elif self._torn:
+            report.remarks += [
+                f"{torn['file']}: {torn['length']} torn bytes, named at the next boot"
+                for torn in self._torn
+            ]
+        self._torn = []
+
+    def _certify(self, boot: int, line: Line) -> str:
+        fields, report = line.fields, self._report
+        try:
+            chain = x509.load_pem_x509_certificates(fields["certificate"].encode())
+            device_key = chain[0].public_key()
+            name = chain[0].subject.get_attributes_for_oid(NameOID.COMMON_NAME)[0].value
+            point = bytes.fromhex(fields["boot_key"])
+            boot_key = signature.public_key(point)
+            certified = bytes.fromhex(fields["device_signature"])
+        except UNREADABLE:
+            return "the boot line's keys can't be read"
+        if fields.get("boot") != boot:
+            return f"the boot counter is {fields.get('boot')}"
+        if fields.get("device") != name or report.device not in ("", name):
+            return "the device is not the one that the certificate names"
+        report.device = str(name)
+        statement = boot_statement(str(name), boot, point.hex(), self._head)
+        if not isinstance(device_key, ec.EllipticCurvePublicKey) or not signature.verifies(
+            device_key, certified, statement
+        ):
+            return "the device key did not certify this boot key"
+        self._key = boot_key
+        if self._roots and not any(chain_leads_to(chain, root) for root in self._roots):
+            return (
+                "the device certificate does not lead to the root given: another agency's camera, "
+                "a forged vault, or the wrong root file"
+            )
+        return ""
+
+    def _check_anchors(self) -> None:
+        for anchor in self._anchors:
+            if anchor.device != self._report.device:
+                self._report.problems.append(f"the anchor is of the device {anchor.device!r}")
+            elif self._passed.get(anchor.number) != anchor.digest:
+                self._report.problems.append(
+                    f"the ledger does not contain line {anchor.number} of the anchor: its end was "
+                    "cut off, or it is another ledger"
+                )
+
+
+def is_plain_file(path: Path) -> bool:
+    """No link, folder, pipe or device: those have no bytes of their own, or no end."""
+    return stat.S_ISREG(path.lstat().st_mode)
+
+
+def _first_line(path: Path) -> dict[str, Any]:
+    """The fields of a file's first line; nothing where there is none."""
+    with path.open("rb") as file:
+        try:
+            return parse_line(file.readline().rstrip(b"\n")).fields
+        except ValueError:
+            return {}
+
+
+def _boot_number(name: str) -> int | None:
+    stem = name.removesuffix(SUFFIX)
+    ours = name.endswith(SUFFIX) and len(stem) == 8 and stem.isascii() and stem.isdecimal()
+    return int(stem) if ours else None

@@ -1,0 +1,61 @@
+"""Ledger heads that left their camera: whether the camera signed them, and reading kept ones."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from bwv_device.formats import signature, statement
+from bwv_device.formats.certificates import UNREADABLE_CERTIFICATE, chain_leads_to
+from bwv_device.formats.mqtt_messages import head_statement
+from bwv_device.formats.statement import StatementError
+from hal.ports import Anchor
+
+
+class Recorded(NamedTuple):
+    """An anchor with the time at which the camera said it, by its own clock."""
+
+    anchor: Anchor
+    utc_ms: int
+    error_ms: int
+
+
+def recorded(folder: Path, device: str, roots: Sequence[x509.Certificate]) -> Recorded | None:
+    """The head that a watch kept of a camera. None where there is none; `ValueError` where what is
+    kept is not the camera's own word."""
+    try:
+        kept = json.loads((folder / f"{device}.json").read_bytes())
+    except FileNotFoundError:
+        return None
+    try:
+        head = kept["head"]
+        chain = statement.chain_of(kept["certificate"].encode())
+        key = chain[0].public_key()
+        times = (int(head["utc_ms"]), int(head["error_ms"]))
+    except (StatementError, *UNREADABLE_CERTIFICATE, KeyError, AttributeError) as error:
+        raise ValueError(f"the recorded head of {device} can't be read") from error
+    of_agency = any(chain_leads_to(chain, root) for root in roots)
+    if (
+        not of_agency
+        or not isinstance(key, ec.EllipticCurvePublicKey)
+        or head.get("device") != device
+        or not is_signed(key, head)
+    ):
+        raise ValueError(f"the recorded head of {device} is not signed by that camera")
+    return Recorded(Anchor(*(head[name] for name in Anchor._fields)), *times)
+
+
+def is_signed(key: ec.EllipticCurvePublicKey, head: dict[str, Any]) -> bool:
+    """Whether the device key said that its ledger ends here."""
+    try:
+        anchor = Anchor(*(head[name] for name in Anchor._fields))
+        said = bytes.fromhex(head["signature"])
+        statement = head_statement(anchor, head["utc_ms"], head["error_ms"])
+        return len(said) == 64 and signature.verifies(key, said, statement)
+    except (KeyError, TypeError, ValueError):
+        return False

@@ -1,0 +1,207 @@
+"""Judges a vault with public keys only. Nothing of the agent is trusted here but the formats.
+
+Walks every ledger file, line by line, then holds every file of footage against what the ledger
+says of it.
+"""
+
+from __future__ import annotations
+
+import enum
+import hashlib
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from cryptography import x509
+
+from bwv_device.errors import VaultError
+from bwv_device.formats.ledger_lines import DIRECTORY
+from bwv_device.formats.vault_layout import FOOTAGE, PART
+from bwv_device.verification.footage_claims import FILE_NAME, Claim
+from bwv_device.verification.ledger_chain import LedgerWalk, Walked, is_plain_file
+from hal.ports import Anchor
+
+BLOCK = 1 << 20
+
+
+class Status(enum.Enum):
+    """What can be said of one file of footage."""
+
+    SEALED = "sealed"
+    RECOVERED = "recovered"
+    DELIVERED = "delivered"
+    OPEN = "unattested tail"
+    MISSING = "missing"
+    UNKNOWN = "not in the ledger"
+    BAD = "bad"
+
+
+GOOD = (Status.SEALED, Status.RECOVERED, Status.DELIVERED)
+
+
+class Verdict(NamedTuple):
+    name: str
+    recording: str
+    status: Status
+    length: int
+    attested_length: int
+    detail: str
+
+
+@dataclass(slots=True)
+class Report(Walked):
+    """The ledger's walk, and a verdict for each file."""
+
+    segments: list[Verdict] = field(default_factory=list)
+
+    @property
+    def ok(self) -> bool:
+        """No sign that anything was changed or lost."""
+        return not self.problems and all(v.status in (*GOOD, Status.OPEN) for v in self.segments)
+
+    @property
+    def complete(self) -> bool:
+        """Beyond that: closed in order, nothing waits for a recovery."""
+        return self.ok and self.closed and all(v.status in GOOD for v in self.segments)
+
+    def as_dict(self) -> dict[str, Any]:
+        return {
+            "ok": self.ok,
+            "complete": self.complete,
+            "rooted": self.rooted,
+            "device": self.device,
+            "boots": self.boots,
+            "lines": self.lines,
+            "head": self.head._asdict() if self.head else None,
+            "problems": self.problems,
+            "remarks": self.remarks,
+            "segments": [{**v._asdict(), "status": v.status.value} for v in self.segments],
+        }
+
+
+def verify(
+    vault: Path,
+    roots: Sequence[x509.Certificate] = (),
+    anchors: Iterable[Anchor] = (),
+    recording: str = "",
+) -> Report:
+    """Reads everything under `vault`, or of its footage only one recording's: what is disclosed is
+    not the whole card. Raises `VaultError` only where there is no vault at all."""
+    if not (vault / DIRECTORY).is_dir():
+        raise VaultError(f"{vault} is no vault: it has no {DIRECTORY} folder.", "Name the vault.")
+    report = Report()
+    LedgerWalk(vault, roots, list(anchors), report).run()
+    if recording:
+        own = {n: c for n, c in report.claims.items() if n.startswith(f"{recording}-")}
+        report.claims = own
+    _check_footage(vault, report)
+    return report
+
+
+# --- footage -----------------------------------------------------------------------------------
+
+
+def _check_footage(vault: Path, report: Report) -> None:
+    folder = vault / FOOTAGE
+    strangers = [p.name for p in vault.iterdir() if p.name not in (DIRECTORY, FOOTAGE)]
+    report.problems += [f"{name!r} does not belong into a vault" for name in sorted(strangers)]
+    present: dict[str, Path] = {}
+    if folder.is_symlink():
+        report.problems.append(f"{FOOTAGE} is a link")
+    elif folder.is_dir():
+        present = {path.name: path for path in sorted(folder.iterdir())}
+    for name in [name for name, path in present.items() if not is_plain_file(path)]:
+        del present[name]
+        report.problems.append(f"{name!r} is no plain file")
+    for name, claim in report.claims.items():
+        report.segments.append(_judge(claim, _take_file(present, name, claim)))
+    for name, path in present.items():
+        report.segments.append(_unclaimed(name, path, report))
+    report.segments.sort(key=lambda verdict: verdict.name)
+
+
+def _unclaimed(name: str, path: Path, report: Report) -> Verdict:
+    """A file that the last boot began, but could not acknowledge, waits for the next boot."""
+    length, own = path.stat().st_size, FILE_NAME.fullmatch(name.removesuffix(PART))
+    last_boot = report.head.boot if report.head else 0
+    if name.endswith(PART) and own and int(own[1]) == last_boot:
+        return Verdict(name, "", Status.OPEN, length, 0, "begun, and never acknowledged")
+    return Verdict(name, "", Status.UNKNOWN, length, 0, "no ledger line speaks of it")
+
+
+def _take_file(present: dict[str, Path], name: str, claim: Claim) -> Path | None:
+    """The file of a claim. Only a sealed one must have its final name."""
+    candidates = [name] if claim.settled == "sealed" else [name + PART, name]
+    for candidate in candidates:
+        if candidate in present:
+            return present.pop(candidate)
+    return None
+
+
+def _judge(claim: Claim, path: Path | None) -> Verdict:
+    def verdict(status: Status, length: int, detail: str = "") -> Verdict:
+        return Verdict(claim.name, claim.recording, status, length, claim.attested_length, detail)
+
+    if path is None:
+        if claim.wiped:
+            return verdict(Status.DELIVERED, 0, "removed against the store's receipt")
+        # A file of which nothing was ever acknowledged may be gone after a power cut.
+        if claim.settled == "recovered" and claim.length == 0:
+            return verdict(Status.RECOVERED, 0, "nothing of it was stored")
+        return verdict(Status.MISSING, 0, "the ledger speaks of it, the file is not there")
+    length = path.stat().st_size
+    attested, whole, head = _digests(path, claim)
+    if head != claim.head:
+        return verdict(Status.BAD, length, "its header is not the one in the ledger")
+    if claim.attested_length and attested != claim.attested_sha256:
+        return verdict(Status.BAD, length, "what was acknowledged is not what stands there")
+    if claim.length is None:
+        tail = length - claim.attested_length
+        return verdict(Status.OPEN, length, f"{tail} bytes behind the last acknowledged one")
+    if (length, whole) != (claim.length, claim.sha256):
+        return verdict(Status.BAD, length, "length or digest differ from the ledger")
+    if claim.wiped:
+        return verdict(Status.DELIVERED, length, "the next boot removes it")
+    if claim.settled == "sealed":
+        return verdict(Status.SEALED, length)
+    tail = length - claim.attested_length
+    return verdict(Status.RECOVERED, length, f"{tail} bytes were found at the boot after")
+
+
+def _digests(path: Path, claim: Claim) -> tuple[str, str, bytes]:
+    """SHA-256 of the attested part, of the whole file, and the bytes where the header stands."""
+    with path.open("rb") as file:
+        head = file.read(len(claim.head))
+        file.seek(0)
+        if claim.settled == "sealed":
+            whole = hashlib.file_digest(file, "sha256").hexdigest()
+            return claim.attested_sha256, whole, head
+        digest, left = hashlib.sha256(), claim.attested_length
+        while left and (block := file.read(min(BLOCK, left))):
+            digest.update(block)
+            left -= len(block)
+        attested = digest.hexdigest()
+        while block := file.read(BLOCK):
+            digest.update(block)
+        return attested, digest.hexdigest(), head
+
+
+def parse_anchor_fields(device: str, boot: int, fields: dict[str, Any]) -> Anchor:
+    """The anchor of a statement, whose fields were checked."""
+    return Anchor(device, boot, int(fields["number"]), str(fields.get("digest")))
+
+
+def parse_anchor(text: str) -> Anchor:
+    """An anchor as JSON, alone or as the `ledger_head` of a status message."""
+    try:
+        value = json.loads(text)
+        value = value.get("ledger_head", value)
+        return Anchor(
+            str(value["device"]), int(value["boot"]), int(value["number"]), str(value["digest"])
+        )
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise VaultError(
+            "This is no ledger head.", "Give JSON with device, boot, number and digest."
+        ) from None

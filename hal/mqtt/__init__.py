@@ -1,0 +1,1 @@
+"""The connection to a broker (paho) and the outbox on disk (SQLite)."""

@@ -1,0 +1,1 @@
+"""Lights, beeper, vibration motor and buttons on gpiozero devices."""

@@ -1,0 +1,1 @@
+"""The pins of a Raspberry Pi, in a process of their own."""

@@ -1,0 +1,1 @@
+"""`bwv demo`: one shift and the weeks after it, with a page as the result."""

@@ -1,0 +1,1 @@
+"""Generators of diagrams and pages in docs/."""

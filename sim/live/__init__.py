@@ -1,0 +1,1 @@
+"""A simulated camera to play with in the terminal."""

@@ -1,0 +1,221 @@
+"""What the oracle judges: the vault as it was left, in the world's time, and the episodes in which
+somebody had told the camera to record."""
+
+from __future__ import annotations
+
+import io
+import struct
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from bwv_device.camera.state_table import Event, State
+from bwv_device.errors import SealedFileError
+from bwv_device.formats import age
+from bwv_device.formats.age_payload import Opener
+from bwv_device.formats.ledger_lines import parse_line
+from bwv_device.formats.mp4_reader import fragments, units
+from hal.ports import SECOND_NS, Track
+from hal.simulated.capture import StubVideo
+from hal.simulated.store import MemoryStore
+from sim.world.observations import Life, Witness
+from sim.world.test_keys import BenchAgency
+from sim.world.world import World
+
+AUDIO_RATE_HZ = 48_000
+IN_RECORDING = (State.RECORDING, State.POST_EVENT)
+# How long a disk that was in trouble may need until all that waited is durable: the last sync that
+# was begun may take ten seconds.
+RECOVERED_NS = 12 * SECOND_NS
+STORAGE_TROUBLE = (
+    "io-error", "no-space", "short-write", "read-only", "slow-sync", "storage-full", "lying-sync",
+)  # fmt: skip
+UNREADABLE = (SealedFileError, ValueError, KeyError, IndexError, struct.error)
+
+
+class Finding(NamedTuple):
+    """A promise that was broken."""
+
+    promise: str
+    at_ns: int
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.at_ns / SECOND_NS:10.3f} s  {self.promise}: {self.text}"
+
+
+class Episode(NamedTuple):
+    """From a press that was obeyed to the end, in the world's time."""
+
+    life: Life
+    start_ns: int
+    end_ns: int
+    orderly: bool
+
+
+class Said(NamedTuple):
+    """A ledger line, and when the world heard it."""
+
+    life: Life
+    at_ns: int
+    fields: dict[str, Any]
+
+    def world_ns(self, name: str) -> int:
+        return int(self.fields[name]) + self.life.origin_ns
+
+    def when_ns(self) -> int:
+        """When it was noted: a line that waited says so."""
+        return (
+            self.world_ns("delayed_since_ns") if "delayed_since_ns" in self.fields else self.at_ns
+        )
+
+
+class Picture(NamedTuple):
+    """A picture of a segment: when it claims to have been taken, and its content."""
+
+    number: int
+    at_ns: int
+    data: bytes
+
+
+class Piece(NamedTuple):
+    """What a segment holds. `sounds_ns` are the times of its sound frames."""
+
+    name: str
+    recording: str
+    pictures: list[Picture]
+    sounds_ns: list[int]
+
+
+@dataclass(slots=True)
+class Record:
+    """Everything, once."""
+
+    world: World
+    witness: Witness
+    lines: list[Said]
+    pieces: list[Piece]
+    episodes: list[Episode]
+
+    def of_kind(self, kind: str) -> Iterator[Said]:
+        return (said for said in self.lines if said.fields["kind"] == kind)
+
+    def intervals(self, kind: str) -> list[tuple[int, int]]:
+        """From each line of this kind that says `on` to the one that ends it, or to the end of that
+        life."""
+        found: list[tuple[int, int]] = []
+        for life in self.witness.lives:
+            since_ns = -1
+            for said in self.of_kind(kind):
+                if said.life is not life:
+                    continue
+                if said.fields["on"] and since_ns < 0:
+                    since_ns = said.when_ns()
+                elif not said.fields["on"] and since_ns >= 0:
+                    found.append((since_ns, said.when_ns()))
+                    since_ns = -1
+            if since_ns >= 0:
+                found.append((since_ns, life.ended_ns))
+        return found
+
+    def stored_until_ns(self, life: Life) -> int:
+        """Before this everything must be durable when the life ends: the loss bound, and further
+        back where the disk was in trouble."""
+        bound_ns = self.world.settings.recording.loss_bound_ms * 1_000_000
+        until_ns = life.ended_ns - bound_ns
+        troubles = self.witness.troubled(*STORAGE_TROUBLE)
+        for trouble in sorted(troubles, key=lambda t: t.to_ns, reverse=True):
+            if trouble.from_ns <= life.ended_ns and trouble.to_ns + RECOVERED_NS >= until_ns:
+                until_ns = min(until_ns, trouble.from_ns - bound_ns)
+        return until_ns
+
+    def in_trouble(self, names: Sequence[str], at_ns: int, grace_ns: int = RECOVERED_NS) -> bool:
+        """Whether one of these faults was there, or just over."""
+        return any(
+            trouble.from_ns <= at_ns <= trouble.to_ns + grace_ns
+            for trouble in self.witness.troubled(*names)
+        )
+
+
+def read_record(world: World, witness: Witness, agency: BenchAgency, vault: Path) -> Record:
+    lines = list(_lines(witness, vault))
+    return Record(
+        world,
+        witness,
+        lines,
+        list(_pieces(lines, agency, vault, world.uplink.store)),
+        _episodes(world, witness),
+    )
+
+
+def _lines(witness: Witness, vault: Path) -> Iterator[Said]:
+    for life in witness.lives:
+        for name in life.ledgers:
+            path = vault / "ledger" / name
+            for raw in path.read_bytes().split(b"\n") if path.exists() else []:
+                try:
+                    fields = parse_line(raw).fields
+                except ValueError:
+                    continue
+                yield Said(life, fields["t"] + life.origin_ns, fields)
+
+
+def _pieces(
+    lines: list[Said], agency: BenchAgency, vault: Path, store: MemoryStore
+) -> Iterator[Piece]:
+    for said in lines:
+        if said.fields["kind"] != "open":
+            continue
+        name = said.fields["segment"]
+        for sealed in _sealed(vault, store, f"footage/{agency.device.device}/{name}/"):
+            plain = _opened(sealed, agency.identities)
+            pictures, sounds = _units(plain, said.world_ns("first_pts_ns"))
+            yield Piece(name, said.fields["recording"], pictures, sounds)
+
+
+def _sealed(vault: Path, store: MemoryStore, key: str) -> Iterator[bytes]:
+    """A file as it is on the camera, or where it was delivered to."""
+    name = key.split("/")[2]
+    here = [vault / "footage" / name, vault / "footage" / f"{name}.part"]
+    found = [path.read_bytes() for path in here if path.exists()]
+    yield from found or [data for k, data in store.objects.items() if k.startswith(key)]
+
+
+def _opened(sealed: bytes, identities: Sequence[age.Identity]) -> bytes:
+    try:
+        return b"".join(Opener(io.BytesIO(sealed), identities).whole_chunks())
+    except UNREADABLE:
+        return b""
+
+
+def _units(plain: bytes, start_ns: int) -> tuple[list[Picture], list[int]]:
+    pictures, sounds = [], []
+    try:
+        for moof, mdat in fragments(plain):
+            for unit in units(plain, moof, mdat, AUDIO_RATE_HZ):
+                at_ns = start_ns + unit.pts_ns
+                if unit.track is Track.AUDIO:
+                    sounds.append(at_ns)
+                else:
+                    pictures.append(Picture(StubVideo.number_of(unit.data), at_ns, unit.data))
+    except UNREADABLE:
+        pass  # what could be read counts
+    return pictures, sounds
+
+
+def _episodes(world: World, witness: Witness) -> list[Episode]:
+    episodes: list[Episode] = []
+    for life in witness.lives:
+        start_ns: int | None = None
+        for transition in world.transitions:
+            if not life.started_ns <= transition.at_ns <= life.ended_ns:
+                continue
+            if transition.event is Event.START and transition.before is State.READY:
+                start_ns = transition.at_ns
+            elif start_ns is not None and transition.after not in IN_RECORDING:
+                episodes.append(Episode(life, start_ns, transition.at_ns, orderly=True))
+                start_ns = None
+        if start_ns is not None:
+            episodes.append(Episode(life, start_ns, life.ended_ns, orderly=False))
+    return episodes

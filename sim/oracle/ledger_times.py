@@ -1,0 +1,118 @@
+"""The ledger's times: they never go back, and every wall clock reading contains the truth."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from bwv_device.camera.state_table import Event
+from hal.ports import SECOND_NS
+from sim.oracle.evidence import Finding, Record, Said
+
+CAPTURE_TROUBLE = (
+    "camera-stall", "missing-keyframe", "malformed-units", "wrong-times", "parameter-sets-only",
+    "dropped-pictures",
+)  # fmt: skip
+
+
+def diary_findings(record: Record) -> list[Finding]:
+    return [
+        *_times(record),
+        *_readings(record),
+        *_presses(record),
+        *_states(record),
+        *_segments(record),
+        *_post_event(record),
+    ]
+
+
+def _times(record: Record) -> Iterator[Finding]:
+    last: Said | None = None
+    for said in record.lines:
+        if last and said.life is last.life and said.at_ns < last.at_ns:
+            yield Finding("times", said.at_ns, f"line {said.fields['n']} goes back in time")
+            return
+        if not said.life.started_ns <= said.at_ns <= said.life.ended_ns:
+            text = f"line {said.fields['n']} claims a time at which the camera was off"
+            yield Finding("times", said.at_ns, text)
+            return
+        last = said
+
+
+def _readings(record: Record) -> Iterator[Finding]:
+    """Each `time` is the wall clock at the moment that its line speaks of."""
+    epoch_utc_ns = record.world.clock.epoch_utc_ns
+    for said in record.lines:
+        reading = said.fields.get("time")
+        if reading is None:
+            continue
+        moment = next(
+            (name for name in ("first_pts_ns", "delayed_since_ns") if name in said.fields), "t"
+        )
+        truth_ns = epoch_utc_ns + said.world_ns(moment)
+        off_ns = abs(reading["utc_ns"] - truth_ns)
+        if off_ns > reading["error_ns"]:
+            claim = f"{reading['source']} ± {reading['error_ns'] / SECOND_NS:.3f} s"
+            off = f"{off_ns / SECOND_NS:.3f} s off"
+            text = f"line {said.fields['n']} says {claim} and is {off}"
+            yield Finding("clock error", said.at_ns, text)
+            return
+
+
+def _presses(record: Record) -> Iterator[Finding]:
+    """Every recording that was begun by a press names a press that was obeyed."""
+    starts = [episode.start_ns for episode in record.episodes]
+    for said in record.of_kind("open"):
+        if "pressed_ns" in said.fields and said.world_ns("pressed_ns") not in starts:
+            text = f"{said.fields['recording']} names a press that nobody made"
+            yield Finding("told to record", said.at_ns, text)
+        if (
+            "officer" in said.fields
+            and said.fields["officer"] != record.world.settings.device.officer
+        ):
+            text = f"{said.fields['recording']} names the officer {said.fields['officer']!r}"
+            yield Finding("told to record", said.at_ns, text)
+
+
+def _states(record: Record) -> Iterator[Finding]:
+    """Where a camera was switched off in order, its state lines are its transitions."""
+    for life in record.witness.lives:
+        if life.how != "switched off":
+            continue
+        shown = [
+            (t.before.value, t.after.value)
+            for t in record.world.transitions
+            if life.started_ns <= t.at_ns <= life.ended_ns
+        ]
+        said = [
+            (line.fields["from"], line.fields["to"])
+            for line in record.of_kind("state")
+            if line.life is life
+        ]
+        if shown != said:
+            text = f"{len(shown)} transitions and {len(said)} state lines, or others"
+            yield Finding("every interval explained", life.started_ns, text)
+
+
+def _segments(record: Record) -> Iterator[Finding]:
+    """A segment is cut at the first keyframe past its length."""
+    length_ns = (record.world.settings.recording.segment_s + 3) * SECOND_NS
+    for piece in record.pieces:
+        if len(piece.pictures) > 1:
+            long_ns = piece.pictures[-1].at_ns - piece.pictures[0].at_ns
+            near = record.in_trouble(CAPTURE_TROUBLE, piece.pictures[-1].at_ns, 20 * SECOND_NS)
+            if long_ns > length_ns and not near:
+                text = f"{piece.name} is {long_ns / SECOND_NS:.1f} s long"
+                yield Finding("segments", piece.pictures[0].at_ns, text)
+                return
+
+
+def _post_event(record: Record) -> Iterator[Finding]:
+    lingers_ns = record.world.settings.recording.post_event_s * SECOND_NS
+    stopped_ns = None
+    for transition in record.world.transitions:
+        if transition.event is Event.STOP:
+            stopped_ns = transition.at_ns
+        over = transition.event is Event.POST_EVENT_OVER and stopped_ns is not None
+        if over and stopped_ns is not None and transition.at_ns - stopped_ns < lingers_ns:
+            yield Finding("post-event", stopped_ns, "the recording ended too early")
+            return

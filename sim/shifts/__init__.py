@@ -1,0 +1,1 @@
+"""Shifts drawn from a seed, one or many, and their replay."""

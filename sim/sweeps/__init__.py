@@ -1,0 +1,1 @@
+"""Systematic campaigns: a power cut or a flipped bit at every place."""

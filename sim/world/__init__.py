@@ -1,0 +1,1 @@
+"""The simulated world: virtual time, a camera, an officer, an agency, what they do."""

@@ -1,0 +1,98 @@
+"""A custody beside a simulated camera: workers that look at the store now and then, in virtual
+time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+from bwv_device.custody.intake.intake import Done, Intake, Replica
+from bwv_device.custody.retention.retention_dates import Retention
+from bwv_device.custody.session import Office
+from bwv_device.keys import role_files
+from hal.keystore import SoftwareIdentity
+from hal.ports import SECOND_NS, Clock, EvidenceStore, UtcReading
+from hal.simulated.power_dock_and_place import SeededEntropy
+from hal.simulated.store import MemoryStore
+from sim.world.test_keys import FOUNDED, BenchAgency
+from sim.world.virtual_loop import VirtualLoop
+from sim.world.world import EPOCH_UTC_NS, World
+
+LONDON = ZoneInfo("Europe/London")
+
+
+class BenchClock:
+    """The right time, as a server has it."""
+
+    def __init__(self, loop: VirtualLoop, ahead_ns: int = 0) -> None:
+        self._loop, self.ahead_ns = loop, ahead_ns
+
+    def monotonic_ns(self) -> int:
+        return self._loop.now_ns()
+
+    def utc(self) -> UtcReading:
+        return UtcReading(EPOCH_UTC_NS + self._loop.now_ns() + self.ahead_ns, 0, "ntp")
+
+
+def role(agency: BenchAgency, name: str, role_name: str) -> SoftwareIdentity:
+    """A person or a service of the bench's agency; the same for the same name."""
+    entropy = SeededEntropy(f"role {name} {role_name}")
+    (pem,) = role_files(agency.files, name, role_name, entropy, FOUNDED).values()
+    return SoftwareIdentity(pem, pem)
+
+
+def office(
+    agency: BenchAgency, store: EvidenceStore, clock: Clock, name: str, role_name: str
+) -> Office:
+    """A desk of the bench's custody."""
+    retention = Retention(LONDON, categories={"evidence": 365})
+    return Office(store, clock, role(agency, name, role_name), [agency.root], retention)
+
+
+class BenchCustody:
+    """Intake workers in a world. They look every `every_ns`, one after another."""
+
+    def __init__(
+        self,
+        world: World,
+        agency: BenchAgency,
+        workers: int = 1,
+        every_ns: int = SECOND_NS,
+        replicas: Sequence[Replica] = (),
+        heads: Path | None = None,
+    ) -> None:
+        self.world, self.agency, self._every_ns = world, agency, every_ns
+        self.store: MemoryStore = world.uplink.store
+        self.clock = BenchClock(world.loop)
+        self.store.now_utc_s = lambda: self.clock.utc().utc_ns // SECOND_NS
+        self.workers = [
+            Intake(
+                office(agency, self.store, self.clock, f"intake {n}", "intake"),
+                [agency.root],
+                f"worker-{n}",
+                replicas,
+                heads=heads,
+            )
+            for n in range(workers)
+        ]
+        self.done: list[Done] = []
+        self.working = True
+
+    def start(self) -> None:
+        self.world.loop.call_at(self.world.loop.now_ns() + self._every_ns, self._look)
+
+    def look(self) -> None:
+        """All workers, once."""
+        for worker in self.workers:
+            done = worker.once()
+            if done.something or done.refused:
+                self.done.append(done)
+
+    def _look(self) -> None:
+        if self.working:
+            self.look()
+        self.world.loop.call_at(self.world.loop.now_ns() + self._every_ns, self._look)
+
+    def desk(self, name: str, role_name: str) -> Office:
+        return office(self.agency, self.store, self.clock, name, role_name)

@@ -1,0 +1,162 @@
+"""What the world saw of a camera: everything the oracle may know, and nothing from inside."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from hal.ports import SECOND_NS, AccessUnit, Track
+from hal.simulated.disk import Operation
+from hal.simulated.panel import OUTPUTS, Shown
+from hal.simulated.power_dock_and_place import MARKER
+from sim.world.world import World
+
+
+class Trouble(NamedTuple):
+    """A fault that was there from one time to another."""
+
+    name: str
+    from_ns: int
+    to_ns: int
+
+
+@dataclass(slots=True)
+class Life:
+    """One agent from its start to its end. Numbers are those that the pictures carry."""
+
+    started_ns: int
+    origin_ns: int
+    ended_ns: int = -1
+    how: str = ""
+    captured: list[list[int]] = field(default_factory=list)  # [first, last] of runs without a hole
+    handed: list[list[int]] = field(default_factory=list)  # the same of what came to the agent
+    spoiled: list[int] = field(default_factory=list)  # captured, and not handed over as they were
+    keyframes: list[int] = field(default_factory=list)  # handed over as they were
+    ledgers: list[str] = field(default_factory=list)
+
+
+class Witness:
+    """Hears devices, disk and panel of a world. Must be there before the first boot."""
+
+    def __init__(self, world: World) -> None:
+        self._world, self._fps = world, world.media.video.format.fps
+        self.lives: list[Life] = []
+        self.troubles: list[Trouble] = []
+        self.footage_synced_ns: list[int] = []
+        self.in_clear: list[str] = []
+        self.removed: list[str] = []  # and the evidence store does not hold it
+        self.overfull: list[str] = []
+        self._grown = False
+        self._tail: dict[str, bytes] = {}
+        world.disk.observe = self._disk_did
+        world.prepare = self._before_start
+
+    @property
+    def life(self) -> Life:
+        return self.lives[-1]
+
+    def ended(self, how: str) -> None:
+        """The agent is gone."""
+        if self.lives and self.life.ended_ns < 0:
+            self.life.ended_ns, self.life.how = self._world.loop.now_ns(), how
+
+    def troubled(self, *names: str) -> list[Trouble]:
+        return [trouble for trouble in self.troubles if trouble.name in names]
+
+    def shown(self, output: str) -> list[Shown]:
+        """Everything an output showed, over all boots."""
+        assert output in OUTPUTS
+        now = self._world.panel.history[output] if self._world.panel else []
+        return [*self._world.shown.get(output, []), *now]
+
+    def look(self) -> None:
+        """Once in a while: whether every queue keeps to its limit."""
+        agent = self._world.agent
+        if agent is None:
+            return
+        settings = self._world.settings.recording
+        second = self._world.media.video.format.bitrate_bps // 8 * 5 // 4
+        limit = (settings.queue_limit_mib << 20) + second * (settings.pre_event_s + 3)
+        sizes = {
+            "footage waiting for the disk": (agent.recorder.undurable_bytes, limit),
+            "pre-event buffer": (
+                agent.recorder.prebuffer_bytes,
+                (settings.pre_event_limit_mib << 20) + second,
+            ),
+        }
+        self.overfull += [
+            f"{what}: {size} bytes, limit {limit}"
+            for what, (size, limit) in sizes.items()
+            if size > limit
+        ]
+
+    # --- inside -------------------------------------------------------------------------------
+
+    def _before_start(self, world: World) -> None:
+        self.lives.append(Life(world.loop.now_ns(), world.time.origin_ns))
+        assert world.camera
+        world.camera.witness = self._camera_gave
+
+    def _camera_gave(self, captured: list[AccessUnit], handed: list[AccessUnit]) -> None:
+        life = self.life
+        first = self._number(captured[0])
+        last = first + len(captured) - 1
+        _extend(life.captured, first, last)
+        if handed:
+            _extend(life.handed, first, last)
+        if handed is captured:
+            life.keyframes += [n for n, unit in enumerate(captured, first) if unit.keyframe]
+            return
+        whole = {id(unit) for unit in handed}
+        for number, unit in enumerate(captured, first):
+            if id(unit) not in whole:
+                life.spoiled.append(number)
+            elif unit.keyframe:
+                life.keyframes.append(number)
+
+    def _number(self, unit: AccessUnit) -> int:
+        assert unit.track is Track.VIDEO
+        pts_ns = unit.pts_ns + self.life.origin_ns
+        return (pts_ns * self._fps + SECOND_NS // 2) // SECOND_NS
+
+    def _disk_did(self, operation: Operation, data: bytes) -> None:
+        path = operation.path
+        if operation.verb == "append":
+            self._look_for_marker(path, data)
+            self._grown = self._grown or path.startswith("footage/")
+        elif operation.verb == "sync" and path.startswith("footage/") and self._grown:
+            self._grown = False
+            self.footage_synced_ns.append(self._world.loop.now_ns())
+        elif operation.verb == "remove":
+            self._removed(path)
+        elif operation.verb == "create" and path.startswith("ledger/"):
+            name = path.rpartition("/")[2]
+            for life in self.lives:
+                if name in life.ledgers:  # a power cut took that one away again
+                    life.ledgers.remove(name)
+            self.life.ledgers.append(name)
+
+    def _removed(self, path: str) -> None:
+        """At this moment the evidence store must hold the same bytes."""
+        content = self._world.disk.read(path)
+        name = path.rpartition("/")[2].removesuffix(".part")
+        digest = hashlib.sha256(content).hexdigest()
+        key = f"footage/{self._world.identity.device}/{name}/{digest}"
+        if self._world.uplink.store.objects.get(key) != content:
+            self.removed.append(path)
+
+    def _look_for_marker(self, path: str, data: bytes) -> None:
+        """Also where it stands across two writes."""
+        around = self._tail.get(path, b"") + data
+        if MARKER in around:
+            self.in_clear.append(path)
+        self._tail[path] = around[-len(MARKER) :]
+
+
+def _extend(runs: list[list[int]], first: int, last: int) -> None:
+    """One run more, or the last one longer."""
+    if runs and runs[-1][1] == first - 1:
+        runs[-1][1] = last
+    else:
+        runs.append([first, last])
