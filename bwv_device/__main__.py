@@ -2,63 +2,56 @@
 
 from __future__ import annotations
 
-import importlib
+import errno
+import os
 import sys
 from importlib.metadata import entry_points
+from pathlib import Path
 
 import click
 
 from bwv_device import __version__
+from bwv_device.commands.lazy_group import Lazy, LazyGroup
 from bwv_device.errors import BwvError, EvidenceStoreError
+from bwv_device.output_place import output_error
 from hal.ports import StoreError
 
 COMMANDS = {
-    "check": "bwv_device.commands.check",
-    "cues": "bwv_device.commands.cues",
-    "custody": "bwv_device.commands.custody",
-    "config": "bwv_device.commands.config",
-    "export": "bwv_device.commands.export",
-    "fleet": "bwv_device.commands.fleet",
-    "keygen": "bwv_device.commands.keygen",
-    "ledger": "bwv_device.commands.ledger",
-    "pins-safe": "bwv_device.commands.pins_safe",
-    "provision": "bwv_device.commands.provision",
-    "run": "bwv_device.commands.run",
-    "verify": "bwv_device.commands.verify",
+    "check": Lazy("bwv_device.commands.check:command", "Field-test a rig: camera, light, beeper."),
+    "config": Lazy("bwv_device.commands.config:command", "Check a configuration file."),
+    "cues": Lazy("bwv_device.commands.cues:command", "Find the camera's beeps in a film."),
+    "custody": Lazy("bwv_device.commands.custody:command", "Run and use the evidence store."),
+    "export": Lazy("bwv_device.commands.export:command", "Decrypt a vault into MP4 films."),
+    "fleet": Lazy("bwv_device.commands.fleet:command", "Watch and command cameras over MQTT."),
+    "keygen": Lazy("bwv_device.commands.keygen:command", "Make an agency's keys."),
+    "ledger": Lazy("bwv_device.commands.ledger:command", "Print a camera's ledger in words."),
+    "pins-safe": Lazy(
+        "bwv_device.commands.pins_safe:command", "Switch all outputs of a panel off."
+    ),
+    "provision": Lazy("bwv_device.commands.provision:command", "Make a camera's key."),
+    "run": Lazy("bwv_device.commands.run:command", "Run the camera."),
+    "verify": Lazy("bwv_device.commands.verify:command", "Check a vault with public keys only."),
 }
 
-# Packages may add subcommands: the bench brings `demo`.
+# Other packages may add commands: the simulator adds `demo`.
 PLUGINS = "bwv.commands"
+PLUGIN_HELP = {"demo": "Play a simulated shift, with a page as the result."}
 
 
-class Commands(click.Group):
-    """Finds subcommands without importing them."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return sorted({*COMMANDS, *(point.name for point in entry_points(group=PLUGINS))})
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name in COMMANDS:
-            command: click.Command = importlib.import_module(COMMANDS[cmd_name]).command
-            return command
-        for point in entry_points(group=PLUGINS, name=cmd_name):
-            plugin: click.Command = point.load()
-            return plugin
-        return None
+def _all() -> dict[str, Lazy]:
+    plugins = {
+        point.name: Lazy(point.value, PLUGIN_HELP.get(point.name, f"From {point.value}."))
+        for point in entry_points(group=PLUGINS)
+    }
+    return {**COMMANDS, **plugins}
 
 
-@click.command(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.command(cls=LazyGroup, lazy=_all(), context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="bwv")
 def bwv() -> None:
     """A body-worn video camera that a court, an officer and the person filmed can trust.
 
-    Exit codes: 0 done; 1 unexpected; 2 wrong usage; 3 configuration; 4 clip; 5 key; 6 vault;
-    7 certificate; 8 a part of the installation is missing; 9 a sealed file does not open;
-    10 verification found a change or a loss; 11 verified, but not closed in order; 12 verified,
-    but no agency root was given; 13 custody may not or can't do that; 14 the evidence store
-    can't be used; 15 run stopped in order to begin anew with assigned settings; 16 the field
-    test found something bad; 17 the MQTT broker can't be used, or the camera does not answer;
-    18 a camera refused a command; 19 a forked ledger was seen.
+    Commands and exit codes are explained in docs/commands.md.
 
     Tab completion: eval "$(_BWV_COMPLETE=bash_source bwv)" in .bashrc (zsh_source, fish_source).
     """
@@ -77,6 +70,12 @@ def main() -> None:
     except BwvError as error:
         click.echo(f"bwv: {error}", err=True)
         sys.exit(error.exit_code)
+    except OSError as error:
+        if not error.filename and error.errno != errno.ENOSPC:
+            raise  # not about a file: a bug, whose traceback is wanted
+        failed_at = output_error(Path(os.fsdecode(error.filename or "The output")), error)
+        click.echo(f"bwv: {failed_at}", err=True)
+        sys.exit(failed_at.exit_code)
 
 
 if __name__ == "__main__":

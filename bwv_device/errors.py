@@ -1,13 +1,12 @@
-"""Errors a user meets: one clear sentence, a remedy, and a documented exit code (README)."""
+"""Errors a user meets: one sentence, a remedy, and an exit code (docs/commands.md)."""
 
 from __future__ import annotations
 
 
 class BwvError(Exception):
-    """Something the user can act on. `retry` says whether the same call may go through later."""
+    """Something the user can act on."""
 
     exit_code = 1
-    retry = False
 
     def __init__(self, message: str, remedy: str = "") -> None:
         super().__init__(message)
@@ -78,11 +77,15 @@ class EvidenceStoreError(BwvError):
     """An evidence store that can't be used."""
 
     exit_code = 14
-    retry = True
 
 
 class BrokerError(BwvError):
     """An MQTT broker, or a camera behind it, that can't be used."""
 
     exit_code = 17
-    retry = True
+
+
+class OutputError(BwvError):
+    """A place for results that can't be written."""
+
+    exit_code = 20

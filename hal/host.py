@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import errno
+import fcntl
 import os
+import re
 import shutil
 import time
 from pathlib import Path
@@ -58,6 +61,66 @@ class HostVitals:
         with contextlib.suppress(OSError):
             found["load_permille"] = round(1000 * os.getloadavg()[0])
         return found
+
+
+# File systems that forget everything at a power loss. An overlay keeps what is written in its upper
+# layer, which raspi-config's read-only root puts into memory.
+VOLATILE = ("tmpfs", "ramfs", "overlay", "aufs")
+
+
+def filesystem(path: Path, mounts: str | None = None) -> str:
+    """The type of the file system that holds `path`; "" if unknown. `mounts` is the content of
+    /proc/self/mountinfo (proc(5))."""
+    try:
+        text = Path("/proc/self/mountinfo").read_text() if mounts is None else mounts
+    except OSError:
+        return ""
+    there, found, longest = str(path.resolve()), "", -1
+    for line in text.splitlines():
+        left, _, right = line.partition(" - ")
+        fields = left.split()
+        if len(fields) < 5 or not right:
+            continue
+        # The kernel writes blanks, tabs and backslashes of a path as octal escapes.
+        point = re.sub(r"\\([0-7]{3})", lambda code: chr(int(code[1], 8)), fields[4])
+        inside = point in ("/", there) or there.startswith(f"{point}/")
+        if inside and len(point) >= longest:  # a later mount hides an earlier one
+            found, longest = right.split()[0], len(point)
+    return found
+
+
+class InUseError(OSError):
+    """Another process holds the folder; `pid` is 0 if it is not known."""
+
+    def __init__(self, path: Path, pid: int) -> None:
+        super().__init__(errno.EBUSY, "in use", str(path))
+        self.pid = pid
+
+
+def lock_folder(folder: Path) -> int:
+    """An exclusive lock (flock(2)) on a folder, held until the descriptor returned is closed or the
+    process ends. Leaves no file behind. Raises `InUseError`, or `OSError`."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        inode = os.fstat(descriptor).st_ino
+        os.close(descriptor)
+        raise InUseError(folder, _lock_holder(inode)) from None
+    except OSError:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+def _lock_holder(inode: int) -> int:
+    """Who holds a lock, by /proc/locks; 0 if it does not say."""
+    with contextlib.suppress(OSError, ValueError, IndexError):
+        for line in Path("/proc/locks").read_text().splitlines():
+            words = line.split()
+            if words[1] == "FLOCK" and words[5].rpartition(":")[2] == str(inode):
+                return int(words[4])
+    return 0
 
 
 class HostDisk:

@@ -2,31 +2,28 @@
 
 from __future__ import annotations
 
-import importlib
 import sys
 
 import click
 
 from bwv_device import __version__
+from bwv_device.commands.lazy_group import Lazy, LazyGroup
 from bwv_device.errors import BwvError
 
-COMMANDS = ("campaign", "faults", "fleet", "live", "run", "scenario")
+COMMANDS = {
+    "campaign": "Play many drawn shifts; repeat those that fail.",
+    "faults": "List every fault by its name.",
+    "fleet": "Run many cameras at a real broker.",
+    "live": "Play with a camera in the terminal.",
+    "run": "Play one drawn shift and judge it.",
+    "scenario": "Play shifts written in sentences.",
+}
+LAZY = {
+    name: Lazy(f"sim.commands.{name}:command", short_help) for name, short_help in COMMANDS.items()
+}
 
 
-class Commands(click.Group):
-    """Loads a subcommand only when it is called."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in COMMANDS:
-            return None
-        command: click.Command = importlib.import_module(f"sim.commands.{cmd_name}").command
-        return command
-
-
-@click.command(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.command(cls=LazyGroup, lazy=LAZY, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="bwv-sim")
 def bwv_sim() -> None:
     """The simulated world around the real agent, in virtual time.

@@ -134,7 +134,7 @@ class Agent:
         self.recorder.on_keyframe = self._marking.keyframe
         self._discretion.on_change = self._show
         if self.telemetry:
-            self.journal.on_line = self.telemetry.noted
+            self.journal.observe(self.telemetry)
             self._reach.submit = self.telemetry.submit
         self._reach.start_recording = lambda: self.handle(Event.START, "command")
         self._reach.last_recording = lambda: self._marking.last_recording

@@ -48,14 +48,20 @@ class Fingers:
 
     def _read(self) -> None:
         for line in sys.stdin:
-            word = line.strip()
+            word = line.strip().lower()
             if word in self._presses:
                 self._scheduler.post(partial(self._press, *self._presses[word]))
             elif word in ("dock", "undock") and self._dock is not None:
                 self._scheduler.post(partial(self._dock, word == "dock"))
             elif word:
-                known = [*self._presses, *(["dock", "undock"] if self._dock else [])]
-                print(f"unknown word {word!r}; known: {', '.join(known)}", file=sys.stderr)
+                known = ", ".join([*self._presses, *(["dock", "undock"] if self._dock else [])])
+                asked = word in ("help", "?")
+                print(
+                    f"Buttons: {known}."
+                    if asked
+                    else f"There is no button {word!r}. Buttons: {known}.",
+                    file=sys.stderr,
+                )
 
     def _press(self, button: str, times: int, held_ms: int) -> None:
         now_ns = self._scheduler.now_ns()

@@ -22,15 +22,27 @@ from bwv_device.camera.commands.assignment import read_kept
 from bwv_device.camera.state_table import Event, State
 from bwv_device.camera.systemd_watchdog import Watchdog, notifier, watchdog_ns
 from bwv_device.camera.vault.recovery import survey
+from bwv_device.commands.parameters import PositiveSeconds
+from bwv_device.commands.run_display import RunDisplay
 from bwv_device.config import Loaded, load
-from bwv_device.errors import ConfigError, KeyFileError, MissingPartError
+from bwv_device.errors import ConfigError, KeyFileError, MissingPartError, VaultError
 from bwv_device.formats.statement import StatementError
+from bwv_device.output_place import reason
 from bwv_device.settings import Dock, Settings
-from hal.host import HostClock, HostDisk, HostEntropy
+from hal.host import (
+    VOLATILE,
+    HostClock,
+    HostDisk,
+    HostEntropy,
+    InUseError,
+    filesystem,
+    lock_folder,
+)
 from hal.keystore import SoftwareIdentity
 from hal.ports import Board, HardwareError
 
 BOARDS = "bwv.boards"
+SIMULATED = "sim"
 # The exit code that asks the supervisor for a new start.
 RESTART = 15
 
@@ -38,16 +50,21 @@ RESTART = 15
 @click.command()
 @click.option("--config", "config_file", type=click.Path(path_type=Path), help="Default: built in.")
 @click.option("--board", help="Which hardware; overrides the configuration.")
-@click.option("--seconds", type=float, help="Stop in order after so long.")
-def command(config_file: Path | None, board: str | None, seconds: float | None) -> None:
+@click.option("--seconds", type=PositiveSeconds(), help="Stop in order after so long.")
+@click.option("--trial", is_flag=True, help="Allow a vault that a power loss erases.")
+def command(
+    config_file: Path | None, board: str | None, seconds: float | None, trial: bool
+) -> None:
     """Runs the camera until it is told to stop (SIGINT, SIGTERM).
 
     The simulated board reads its buttons from standard input, a word a line: record (pressed
     twice), stop (held), mark, snapshot, flag, dock, undock.
     """
     loaded = load(config_file) if config_file else Loaded(Settings(), "", {})
-    vault = HostDisk(Path(loaded.settings.device.vault))
+    chosen = board or loaded.settings.device.board
+    vault = open_vault(loaded.settings, trial=trial or chosen == SIMULATED)
     settings = _as_assigned(loaded, vault)
+    _first_run(settings)
     recipients = keys.load_recipients(Path(settings.sealing.recipients))
     if {recipient.kind for recipient in recipients} != {settings.sealing.recipient_type}:
         raise KeyFileError(
@@ -60,23 +77,33 @@ def command(config_file: Path | None, board: str | None, seconds: float | None) 
     hardware = _at_the_dock(hardware, settings.dock)
     asked = settings.dock.store or settings.mqtt.broker
     roots = keys.load_certificates(Path(settings.dock.root)) if asked else []
+    display = RunDisplay(click.echo, lambda: HostClock().utc().utc_ns)
     with vault, _at_the_broker(hardware, settings) as hardware:
         loop = RealLoop(HostClock())
-        agent = Agent(hardware, loop, settings, recipients, loaded.sha256, roots)
+        board_shown = display.board(hardware)
+        agent = Agent(board_shown, loop, settings, recipients, loaded.sha256, roots)
+        agent.journal.observe(display)
         restart = _Restart(loaded, settings, agent)
-        _run(agent, loop, panel_loop, restart, seconds)
+        click.echo(_welcome(chosen, settings), err=True)
+        _run(agent, loop, panel_loop, restart, seconds, display)
+    click.echo(display.summary(Path(settings.device.vault), Path(settings.dock.root)), err=True)
     if restart.wanted:
         sys.exit(RESTART)
 
 
 def _run(
-    agent: Agent, loop: RealLoop, panel_loop: RealLoop, restart: _Restart, seconds: float | None
+    agent: Agent,
+    loop: RealLoop,
+    panel_loop: RealLoop,
+    restart: _Restart,
+    seconds: float | None,
+    display: RunDisplay,
 ) -> None:
     """Until the agent has stopped in order."""
     notify = notifier()
 
     def tell(before: State, event: Event, after: State) -> None:
-        click.echo(f"{loop.now_ns() / 1e9:12.3f}  {before.value} → {after.value}  ({event.value})")
+        display.transition(before, event, after)
         ready = "READY=1\n" if before is State.STARTING else ""
         notify(f"{ready}STATUS={after.value}")
 
@@ -90,13 +117,59 @@ def _run(
         signal.signal(number, lambda *_: loop.post(agent.stop))
     # The panel has a thread of its own: a hung agent must not keep the light alive.
     threading.Thread(target=_run_panel, args=(panel_loop, loop), name="panel", daemon=True).start()
-    click.echo("The camera starts; Ctrl-C ends it in order.", err=True)
     loop.post(agent.start)
     if seconds is not None:
         loop.call_at(loop.now_ns() + int(seconds * 1e9), agent.stop)
     loop.run()
     notify("STOPPING=1")
     panel_loop.stop()
+
+
+def _first_run(settings: Settings) -> None:
+    """Without any key the remedy is not a path to check, but two commands."""
+    needed = (settings.sealing.recipients, settings.device.key, settings.device.certificate)
+    if any(Path(path).exists() for path in needed):
+        return
+    folder = Path(settings.device.key).parent
+    raise KeyFileError(
+        f"There are no keys in {folder} yet.",
+        "Make them: 'bwv keygen agency', then "
+        f"'bwv provision cam-1 --agency agency --out {folder}'.",
+    )
+
+
+def open_vault(settings: Settings, *, trial: bool) -> HostDisk:
+    """The vault's folder, locked until this process ends: two cameras that write one ledger would
+    fork it. Raises `VaultError` if it is in use, can't be written, or is on a file system that a
+    power loss erases and this is no trial."""
+    folder = Path(settings.device.vault)
+    try:
+        disk = HostDisk(folder)
+        lock_folder(folder)
+    except InUseError as error:
+        process = f"process {error.pid}" if error.pid else "another process"
+        raise VaultError(
+            f"The vault {folder} is in use by {process}.", "Stop that one, or set device.vault."
+        ) from None
+    except OSError as error:
+        raise VaultError(
+            f"The vault {folder} can't be used: {reason(error)}.",
+            "Set device.vault to a folder that can be written.",
+        ) from None
+    kind = filesystem(folder)
+    if kind in VOLATILE and not trial:
+        raise VaultError(
+            f"The vault {folder} is on {kind}: a power loss would erase all footage.",
+            "Mount a disk there (docs/pi.md: overlayroot=tmpfs:recurse=0), or give --trial.",
+        )
+    return disk
+
+
+def _welcome(board: str, settings: Settings) -> str:
+    text = f"The camera starts; Ctrl-C ends it in order. Vault: {settings.device.vault}"
+    if board == SIMULATED or settings.panel.factory == "mock":
+        text += "\nType a button and press Enter: record, stop, mark, snapshot, flag, dock, undock."
+    return text
 
 
 class _Restart:

@@ -12,15 +12,17 @@ import numpy as np
 
 from bwv_device.field_test.findings import Finding, judged
 from bwv_device.settings import Settings
+from hal.host import VOLATILE, filesystem
 
 NAME = ".bwv-check"
 
 
 class StorageTest(NamedTuple):
-    """Milliseconds of each write and its sync; free bytes."""
+    """Milliseconds of each write and its sync; free bytes; the type of the file system."""
 
     latencies_ms: list[float]
     free_bytes: int
+    filesystem: str = ""
 
     def percentile_ms(self, percent: float) -> float:
         return float(np.percentile(self.latencies_ms, percent)) if self.latencies_ms else 0.0
@@ -48,7 +50,7 @@ def measure(
         os.close(file)
         path.unlink(missing_ok=True)
     free = os.statvfs(folder)
-    return StorageTest(latencies_ms, free.f_bavail * free.f_frsize)
+    return StorageTest(latencies_ms, free.f_bavail * free.f_frsize, filesystem(folder))
 
 
 def fragment_bytes(settings: Settings) -> int:
@@ -68,7 +70,17 @@ def judge(test: StorageTest, settings: Settings) -> list[Finding]:
     reserve = settings.storage.reserve_mib << 20
     hours = max(0, test.free_bytes - reserve) / (kbps * 125) / 3600
     lost_s = longest / 1000 + settings.recording.loss_bound_ms / 1000
+    volatile = test.filesystem in VOLATILE
     return [
+        judged(
+            "storage",
+            "footage survives a power loss",
+            f"no: the vault is on {test.filesystem}" if volatile else test.filesystem or "unknown",
+            good=not volatile,
+            poor=not volatile,
+            remedy="Mount a disk at the vault; with a read-only root: overlayroot=tmpfs:recurse=0 "
+            "(docs/pi.md).",
+        ),
         judged(
             "storage",
             f"{fragment_bytes(settings) // 1024} KiB written and synced",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import NamedTuple
 
 FOOTAGE = "footage"
@@ -11,6 +12,9 @@ PART = ".part"
 
 
 READ_BLOCK = 1 << 20
+
+_NAME = re.compile(r"([0-9]{8})-([0-9]{4})-([0-9]{4})(\.(?:mp4|jpg)\.age)")
+_RECORDING = re.compile(r"[0-9]{8}-[0-9]{4}")
 
 
 class SegmentName(NamedTuple):
@@ -25,5 +29,22 @@ class SegmentName(NamedTuple):
     def recording_id(self) -> str:
         return f"{self.boot:08d}-{self.recording:04d}"
 
+    @classmethod
+    def parse(cls, name: str) -> SegmentName | None:
+        """The parts of a file's name; None if it is not a name of ours (docs/format.md, 2).
+
+        ASCII digits only: every reader of a vault must agree on what is footage.
+        """
+        found = _NAME.fullmatch(name)
+        if found is None:
+            return None
+        boot, recording, number, suffix = found.groups()
+        return cls(int(boot), int(recording), int(number), suffix)
+
     def __str__(self) -> str:
         return f"{self.recording_id}-{self.number:04d}{self.suffix}"
+
+
+def is_recording_id(text: str) -> bool:
+    """Whether `text` has the form of `SegmentName.recording_id`."""
+    return _RECORDING.fullmatch(text) is not None

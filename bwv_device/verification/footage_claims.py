@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bwv_device.formats.ledger_lines import Line
-
-FILE_NAME = re.compile(r"([0-9]{8})-[0-9]{4}-[0-9]{4}\.(mp4|jpg)\.age")
+from bwv_device.formats.vault_layout import SegmentName, is_recording_id
 
 
 @dataclass(slots=True)
@@ -39,11 +38,11 @@ def follow(claims: dict[str, Claim], boot: int, line: Line) -> None:
     fields, kind = line.fields, line.kind
     if kind not in _CLAIMS:
         return
-    named = FILE_NAME.fullmatch(_text(fields, "segment"))
+    named = SegmentName.parse(_text(fields, "segment"))
     if named is None:
         raise ClaimError("names no file of a vault")
-    name, own = named[0], int(named[1]) == boot
-    if own is (kind == "recovered") or int(named[1]) > boot:
+    name, own = str(named), named.boot == boot
+    if own is (kind == "recovered") or named.boot > boot:
         raise ClaimError(f"speaks of {name}, which is not this boot's to speak of")
     claim = claims.get(name)
     if kind in ("open", "still") and claim is not None:
@@ -122,6 +121,6 @@ def _digest(fields: dict[str, Any], name: str) -> str:
 
 def _recording(fields: dict[str, Any]) -> str:
     value = _text(fields, "recording")
-    if not re.fullmatch(r"([0-9]{8}-[0-9]{4})?", value):
+    if value and not is_recording_id(value):
         raise ClaimError("names no recording")
     return value

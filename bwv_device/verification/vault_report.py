@@ -18,8 +18,8 @@ from cryptography import x509
 
 from bwv_device.errors import VaultError
 from bwv_device.formats.ledger_lines import DIRECTORY
-from bwv_device.formats.vault_layout import FOOTAGE, PART
-from bwv_device.verification.footage_claims import FILE_NAME, Claim
+from bwv_device.formats.vault_layout import FOOTAGE, PART, SegmentName
+from bwv_device.verification.footage_claims import Claim
 from bwv_device.verification.ledger_chain import LedgerWalk, Walked, is_plain_file
 from hal.ports import Anchor
 
@@ -124,9 +124,9 @@ def _check_footage(vault: Path, report: Report) -> None:
 
 def _unclaimed(name: str, path: Path, report: Report) -> Verdict:
     """A file that the last boot began, but could not acknowledge, waits for the next boot."""
-    length, own = path.stat().st_size, FILE_NAME.fullmatch(name.removesuffix(PART))
+    length, own = path.stat().st_size, SegmentName.parse(name.removesuffix(PART))
     last_boot = report.head.boot if report.head else 0
-    if name.endswith(PART) and own and int(own[1]) == last_boot:
+    if name.endswith(PART) and own and own.boot == last_boot:
         return Verdict(name, "", Status.OPEN, length, 0, "begun, and never acknowledged")
     return Verdict(name, "", Status.UNKNOWN, length, 0, "no ledger line speaks of it")
 

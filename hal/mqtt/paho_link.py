@@ -9,6 +9,7 @@ links only put orders into its queue.
 from __future__ import annotations
 
 import contextlib
+import os
 import selectors
 import socket
 import ssl
@@ -16,7 +17,7 @@ import threading
 import time
 import traceback
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -35,6 +36,8 @@ ORDER_LIMIT = 4096
 # Messages either way that are under way at most.
 QUEUE_LIMIT = 256
 HANDSHAKE_S = 10.0
+# How long a goodbye may take, and how long the broker may take to hang up after it.
+LINGER_S = 1.0
 CHECK_S = 1.0
 # MQTT 5, 3.4.2.1: what may go better later. All else is final.
 TRANSIENT = {0x80, 0x83, 0x91, 0x97}
@@ -287,12 +290,13 @@ class _Connection:
             return
         with contextlib.suppress(OSError, ValueError):
             if client.is_connected() and (farewell is not None or not self._has_will):
-                if farewell is not None:
-                    client.publish(farewell.topic, farewell.payload, 1, farewell.retain)
-                client.disconnect()
-                until_s = time.monotonic() + 1.0
-                while client.want_write() and time.monotonic() < until_s:
-                    client.loop_write()
+                with _lingering(self._socket):
+                    if farewell is not None:
+                        client.publish(farewell.topic, farewell.payload, 1, farewell.retain)
+                    client.disconnect()
+                    until_s = time.monotonic() + LINGER_S
+                    while client.want_write() and time.monotonic() < until_s:
+                        client.loop_write()
         self._thread.forget(self, self._socket)
         if self._socket is not None:
             with contextlib.suppress(OSError):
@@ -372,6 +376,27 @@ class _Connection:
 
     def _on_disconnect(self, _c: Any, _d: Any, _flags: Any, reason: Any, _more: Any) -> None:
         self._thread.order(lambda: self._lost(str(reason)), always=True)
+
+
+@contextlib.contextmanager
+def _lingering(sock: Any) -> Iterator[None]:
+    """Keeps the TCP connection until the broker has hung up.
+
+    paho closes its socket right behind DISCONNECT. If anything from the broker is unread then, the
+    kernel answers with a reset: the broker's next write fails (the acknowledgement of the
+    farewell), and it sends the will although DISCONNECT was already on its way.
+    """
+    kept = socket.socket(fileno=os.dup(sock.fileno()))
+    try:
+        yield
+        kept.shutdown(socket.SHUT_WR)
+        until_s = time.monotonic() + LINGER_S
+        while (left_s := until_s - time.monotonic()) > 0:
+            kept.settimeout(left_s)
+            if not kept.recv(4096):
+                break
+    finally:
+        kept.close()
 
 
 def _properties(message: MqttMessage) -> Properties | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime
 import math
+import signal
 from collections.abc import Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from fractions import Fraction
@@ -33,6 +34,11 @@ PEOPLE = (
 )
 
 
+def _leave_ctrl_c_to_the_parent() -> None:
+    """A terminal sends SIGINT to the whole group; the parent ends its workers in order."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
 class Scene:
     """`hal.simulated.capture.VideoSource`, with workers that encode ahead."""
 
@@ -42,7 +48,9 @@ class Scene:
         self.format = VideoFormat(width, height, fps, bitrate_bps, "libx264 ultrafast")
         self._epoch_utc_ns = epoch_utc_ns
         # Spawned: a fork of a process with threads may inherit a lock that nobody releases.
-        self._pool = ProcessPoolExecutor(2, mp_context=get_context("spawn"))
+        self._pool = ProcessPoolExecutor(
+            2, get_context("spawn"), initializer=_leave_ctrl_c_to_the_parent
+        )
         self._coming: dict[int, Future[list[bytes]]] = {}
 
     def keyframe(self, number: int) -> None:

@@ -49,7 +49,7 @@ SETTINGS = replace(Settings(), recording=Recording(pre_event_s=1, segment_s=10))
 SHIFT = """
 import sys
 sys.path.insert(0, sys.argv[1])
-from bench import digest, make_camera
+from support.camera_bench import digest, make_camera
 from sim.world.test_keys import BenchAgency
 it = make_camera(BenchAgency(), recording={"pre_event_s": 5}, seed="42")
 it.run(seconds=8)

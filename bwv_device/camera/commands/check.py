@@ -15,6 +15,7 @@ from bwv_device.formats import statement
 from bwv_device.formats.mqtt_messages import COMMANDS, Arguments
 from bwv_device.formats.purposes import COMMAND_PURPOSE
 from bwv_device.formats.statement import Statement, StatementError
+from bwv_device.formats.vault_layout import is_recording_id
 from hal.ports import SECOND_NS, UtcReading
 
 ROLE = "command"
@@ -27,7 +28,6 @@ AHEAD_S = 120
 # Desks count in milliseconds since 1970: none may use counters up.
 COUNTER_AHEAD_MS = 86_400_000
 ID = re.compile(r"[A-Za-z0-9-]{1,64}")
-RECORDING = re.compile(r"(\d{8}-\d{4})?")
 FIELDS = {
     "device": str,
     "command": str,
@@ -123,7 +123,8 @@ def conform(name: str, table: Mapping[str, Any]) -> Arguments | None:
     hints = get_type_hints(kind, include_extras=True)
     if not all(_fits(table[field], hint) for field, hint in hints.items()):
         return None
-    if not RECORDING.fullmatch(str(table.get("recording", ""))):
+    recording = str(table.get("recording", ""))
+    if recording and not is_recording_id(recording):
         return None
     return kind(**table)
 

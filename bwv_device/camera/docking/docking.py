@@ -86,7 +86,7 @@ class Delivery:
 
         def docked(outcome: Outcome) -> None:
             if outcome.error is None:
-                self._journal.on_line("dock", fields, outcome.value)
+                self._journal.tell("dock", fields, outcome.value)
                 if number == self._number:
                     self._take_stock(nonce, outcome.value)
 

@@ -7,7 +7,6 @@ same again.
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Mapping, Sequence, Set
 from contextlib import suppress
 from itertools import takewhile
@@ -28,7 +27,7 @@ from bwv_device.formats.ledger_lines import (
     parse_line,
     read_chain,
 )
-from bwv_device.formats.vault_layout import FOOTAGE, PART
+from bwv_device.formats.vault_layout import FOOTAGE, PART, SegmentName
 from hal.ports import Anchor, Disk, Identity
 
 LAST_BOOT = 99_999_999
@@ -43,7 +42,6 @@ NEEDED: dict[str, dict[str, type]] = {
     "officer": {"statement": str, "certificate": str},
     "command": {"statement": str, "certificate": str},
 }
-OURS = re.compile(r"(\d{8})-\d{4}-\d{4}\.(mp4|jpg)\.age")
 
 
 class OpenSegment(NamedTuple):
@@ -264,7 +262,7 @@ def _unacknowledged(disk: Disk, first_boot: int, known: Set[str]) -> list[OpenSe
     return [
         OpenSegment(name, "", 0)
         for name in names
-        if name not in known and (ours := OURS.fullmatch(name)) and int(ours[1]) >= first_boot
+        if name not in known and (ours := SegmentName.parse(name)) and ours.boot >= first_boot
     ]
 
 

@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 from bwv_device.camera.vault.recovery import head_before
 from bwv_device.formats.ledger_lines import DIRECTORY, SUFFIX, Head, Line, ledger_path, read_chain
-from bwv_device.formats.vault_layout import FOOTAGE, PART
-from bwv_device.verification.footage_claims import FILE_NAME, Claim, ClaimError, follow
+from bwv_device.formats.vault_layout import FOOTAGE, PART, SegmentName
+from bwv_device.verification.footage_claims import Claim, ClaimError, follow
 from hal.ports import Anchor, Disk
 
 
@@ -36,7 +36,7 @@ def take(disk: Disk, anchor: Anchor) -> Inventory:
     """Reads the ledger files of the boots whose footage is still there, and of later ones, which
     may have recovered it."""
     names = {name.removesuffix(PART) for name in disk.names(FOOTAGE)}
-    present = {name for name in names if FILE_NAME.fullmatch(name)}
+    present = {name for name in names if SegmentName.parse(name)}
     boots = sorted(int(name.removesuffix(SUFFIX)) for name in disk.names(DIRECTORY))
     oldest = min((int(name[:8]) for name in present), default=anchor.boot)
     claims: dict[str, Claim] = {}
@@ -63,7 +63,7 @@ def take(disk: Disk, anchor: Anchor) -> Inventory:
 def waiting(disk: Disk) -> tuple[int, str]:
     """How many files wait to be delivered, and the oldest's name, "" for none."""
     names = {name.removesuffix(PART) for name in disk.names(FOOTAGE)}
-    ours = sorted(name for name in names if FILE_NAME.fullmatch(name))
+    ours = sorted(name for name in names if SegmentName.parse(name))
     return len(ours), ours[0] if ours else ""
 
 

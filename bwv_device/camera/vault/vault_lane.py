@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from bwv_device.camera.loop import Done, Lane, Loop, Outcome
 from bwv_device.camera.vault.recovery import OpeningError, Recovered, boot_vault
@@ -25,6 +25,14 @@ class Note(NamedTuple):
     fields: dict[str, Any]
 
 
+class LineObserver(Protocol):
+    """Whoever wants to know of ledger lines."""
+
+    def noted(self, kind: str, fields: dict[str, Any], at: Anchor) -> None:
+        """A line is durable; `at` is the ledger's head behind it."""
+        ...
+
+
 class Journal:
     """Everything that is written goes through here, in order."""
 
@@ -40,7 +48,16 @@ class Journal:
         self.anchor: Anchor | None = None
         self.on_open: Callable[[Recovered], None] = lambda recovered: None
         self.on_fault: Callable[[Exception], None] = lambda error: None
-        self.on_line: Callable[[str, dict[str, Any], Anchor], None] = lambda kind, fields, at: None
+        self._observers: list[LineObserver] = []
+
+    def observe(self, observer: LineObserver) -> None:
+        """`observer` is told of each line once it is durable, on the loop."""
+        self._observers.append(observer)
+
+    def tell(self, kind: str, fields: dict[str, Any], at: Anchor) -> None:
+        """Tells the observers of a line that is durable."""
+        for observer in self._observers:
+            observer.noted(kind, fields, at)
 
     @property
     def usable(self) -> bool:
@@ -119,7 +136,7 @@ class Journal:
             self._broken(vault, outcome.error)
             return
         self.anchor = outcome.value
-        self.on_line(note.kind, note.fields, outcome.value)
+        self.tell(note.kind, note.fields, outcome.value)
         if note.kind == "stop":
             self._stopped()
 

@@ -2,50 +2,39 @@
 
 from __future__ import annotations
 
-import importlib
 from pathlib import Path
 
 import click
 
-from bwv_device.commands.custody.options import Desk
+from bwv_device.commands.lazy_group import Lazy, LazyGroup
 
 COMMANDS = {
-    "audit": "find",
-    "camera": "register",
-    "categorize": "holds",
-    "certificate": "find",
-    "disclose": "disclose",
-    "enrol": "roles",
-    "expire": "expire",
-    "hold": "holds",
-    "index": "find",
-    "intake": "intake",
-    "list": "find",
-    "policy": "roles",
-    "quarantine": "find",
-    "release": "holds",
-    "request": "requests",
-    "review": "holds",
-    "serve": "intake",
-    "show": "find",
+    "audit": ("find", "Tell a recording's whole life, and check its chain."),
+    "camera": ("register", "Issue, take back or revoke cameras."),
+    "categorize": ("holds", "Give a recording a category."),
+    "certificate": ("find", "Show the certificate of a deletion."),
+    "disclose": ("disclose", "Make a package for a court or a requester."),
+    "enrol": ("roles", "Make a person's or a service's role key."),
+    "expire": ("expire", "Hide and delete what is due."),
+    "hold": ("holds", "Keep a recording until two people release it."),
+    "index": ("find", "Rebuild the index from the store."),
+    "intake": ("intake", "Take in what cameras delivered, once."),
+    "list": ("find", "Find recordings."),
+    "policy": ("roles", "Print the least S3 rights of a key."),
+    "quarantine": ("find", "List what intake did not accept, and why."),
+    "release": ("holds", "Release a hold: propose, then approve."),
+    "request": ("requests", "Requests from the public."),
+    "review": ("holds", "Record that somebody watched a recording."),
+    "serve": ("intake", "Run intake and deletion as a service."),
+    "show": ("find", "Show everything about one recording."),
+}
+LAZY = {
+    name: Lazy(f"bwv_device.commands.custody.{module}:{name}_command", short_help)
+    for name, (module, short_help) in COMMANDS.items()
 }
 
 
-class Group(click.Group):
-    """Finds subcommands without importing them."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return sorted(COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in COMMANDS:
-            return None
-        module = importlib.import_module(f"bwv_device.commands.custody.{COMMANDS[cmd_name]}")
-        found: click.Command = getattr(module, f"{cmd_name}_command")
-        return found
-
-
-@click.command(name="custody", cls=Group)
+@click.command(name="custody", cls=LazyGroup, lazy=LAZY)
 @click.option(
     "--config",
     type=click.Path(path_type=Path),
@@ -64,4 +53,6 @@ def command(context: click.Context, config: Path | None, key: Path | None) -> No
 
     Exit codes as of bwv; 13: custody may not or can't do that; 14: the store can't be used.
     """
+    from bwv_device.commands.custody.options import Desk
+
     context.obj = Desk(config, key)

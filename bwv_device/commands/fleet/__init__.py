@@ -2,29 +2,23 @@
 
 from __future__ import annotations
 
-import importlib
-
 import click
 
-COMMANDS = ("broker", "schema", "send", "watch")
+from bwv_device.commands.lazy_group import Lazy, LazyGroup
+
+COMMANDS = {
+    "broker": "Write a mosquitto configuration for a fleet.",
+    "schema": "Print the AsyncAPI document of all messages.",
+    "send": "Send a signed command to one camera.",
+    "watch": "Watch all cameras in a live table.",
+}
+LAZY = {
+    name: Lazy(f"bwv_device.commands.fleet.{name}:command", short_help)
+    for name, short_help in COMMANDS.items()
+}
 
 
-class Group(click.Group):
-    """Finds subcommands without importing them."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in COMMANDS:
-            return None
-        found: click.Command = importlib.import_module(
-            f"bwv_device.commands.fleet.{cmd_name}"
-        ).command
-        return found
-
-
-@click.command(name="fleet", cls=Group)
+@click.command(name="fleet", cls=LazyGroup, lazy=LAZY)
 def command() -> None:
     """Watches cameras over MQTT, and tells them what a desk may (docs/mqtt.md).
 

@@ -25,6 +25,7 @@ from hal.rpi.capture import encoder_probe, exposure_limits, overlay
 from hal.rpi.capture.camera import Asked
 from hal.rpi.capture.child_output import Outlet, listen, own_pipe
 from hal.rpi.capture.impairment import ViewWatch
+from hal.rpi.capture.keyframe_request import request_keyframe
 from hal.rpi.capture.pipe_messages import Kind, Message
 from hal.rpi.capture.software_encoder import SoftwareEncoder
 
@@ -173,7 +174,7 @@ def capture(asked: Asked, outlet: Outlet, view: View, keyframe: threading.Event)
     while True:
         keyframe.wait()
         keyframe.clear()
-        encoder.force_key_frame()
+        request_keyframe(encoder)
 
 
 def main() -> None:
