@@ -13,7 +13,7 @@ import click
 from bwv_device import __version__
 from bwv_device.commands.lazy_group import Lazy, LazyGroup
 from bwv_device.errors import BwvError, EvidenceStoreError
-from bwv_device.output_place import output_error
+from bwv_device.files import output_error
 from hal.ports import StoreError
 
 COMMANDS = {

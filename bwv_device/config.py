@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, TypeVar
 from pydantic import TypeAdapter, ValidationError
 
 from bwv_device.errors import ConfigError
+from bwv_device.files import read_small
 from bwv_device.settings import Settings
 
 T = TypeVar("T")
@@ -50,7 +51,7 @@ class Loaded(NamedTuple):
 def load(path: Path) -> Loaded:
     """Raises `ConfigError` with every problem of the file."""
     try:
-        raw = path.read_bytes()
+        raw = read_small(path)
     except OSError as error:
         problem = [(str(path), f"can't be read: {error.strerror}; check the path")]
         raise ConfigError("The configuration can't be used.", problem) from None

@@ -26,6 +26,7 @@ from cryptography.hazmat.primitives.serialization import (
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from bwv_device.errors import CertificateError, KeyFileError
+from bwv_device.files import read_small
 from bwv_device.formats import age, signature
 from bwv_device.formats.certificates import ROLES, ROLES_UNIT, UNREADABLE_CERTIFICATE
 from hal.ports import Entropy
@@ -316,7 +317,7 @@ def _key_lines(content: bytes, where: str) -> list[str]:
 
 def _read(path: Path) -> bytes:
     try:
-        return path.read_bytes()
+        return read_small(path)
     except OSError as error:
         raise KeyFileError(
             f"{path} can't be read: {error.strerror}.", "Check the path and its permissions."

@@ -119,6 +119,7 @@ class Agent:
         self._stalled = False
         self._fault = False
         self._said_last = False
+        self._double_started = False
         self._timers: dict[str, Timer] = {}
 
     # --- life ---------------------------------------------------------------------------------
@@ -271,7 +272,9 @@ class Agent:
         if self.state is State.STOPPED:
             return
         if gesture is Gesture.RECORD_DOUBLE:
-            self.handle(Event.START)
+            self._double_started = not self.handle(Event.START)
+        elif gesture is Gesture.RECORD_DOUBLE_HELD:
+            self._held_on()
         elif gesture is Gesture.RECORD_HOLD:
             self.handle(Event.STOP)
         elif gesture in (Gesture.RECORD_SINGLE, Gesture.MARKER_SINGLE):
@@ -286,6 +289,12 @@ class Agent:
             self._discretion.switch_covert()
         else:
             self.journal.note("fault", part="button", reason=gesture.value)
+
+    def _held_on(self) -> None:
+        """A short press and a long hold right behind it: an officer in a hurry stops like that. A
+        press that has just started a recording never stops it."""
+        if not self._double_started:
+            self.handle(Event.STOP)
 
     def _trigger(self, edge: Edge) -> None:
         """A holster that is opened, say: it starts, and never stops."""

@@ -26,8 +26,8 @@ from bwv_device.commands.parameters import PositiveSeconds
 from bwv_device.commands.run_display import RunDisplay
 from bwv_device.config import Loaded, load
 from bwv_device.errors import ConfigError, KeyFileError, MissingPartError, VaultError
+from bwv_device.files import reason
 from bwv_device.formats.statement import StatementError
-from bwv_device.output_place import reason
 from bwv_device.settings import Dock, Settings
 from hal.host import (
     VOLATILE,

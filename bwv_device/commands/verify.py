@@ -10,9 +10,11 @@ import click
 
 from bwv_device import keys
 from bwv_device.errors import VaultError
-from bwv_device.verification.vault_report import Report, Status, parse_anchor, verify
+from bwv_device.files import read_small
+from bwv_device.verification.signed_heads import parse_head
+from bwv_device.verification.vault_report import Report, Status, verify
 
-CHANGED, NOT_CLOSED, NO_ROOT = 10, 11, 12
+CHANGED, NOT_CLOSED, NO_ROOT, OTHER_ROOT = 10, 11, 12, 21
 COLOURS = {Status.SEALED: "green", Status.RECOVERED: "yellow", Status.OPEN: "yellow"}
 
 
@@ -29,18 +31,21 @@ COLOURS = {Status.SEALED: "green", Status.RECOVERED: "yellow", Status.OPEN: "yel
     "--anchor",
     "anchors",
     multiple=True,
-    help="A ledger head kept elsewhere, as JSON or a file that holds it: shows a cut end.",
+    help="A ledger head that left the camera (MQTT state, or a file of fleet watch --record): "
+    "shows whether the end was cut off.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
 def command(vault: Path, roots: tuple[Path, ...], anchors: tuple[str, ...], as_json: bool) -> None:
     """Checks every line and every byte of VAULT. Needs no secret.
 
     Exit code 0: nothing was changed or lost, and the agency vouches for the camera. 10: something
-    was. 11: nothing was, but the camera did not stop in order (the next boot explains it). 12: as
-    0, but without --root nobody vouches for the camera.
+    was changed or lost. 11: nothing was, but the camera did not stop in order (its next boot
+    explains it). 12: as 0, but no --root was given, so nobody vouches for the camera. 21: the
+    vault is consistent, but the camera is not of the agency whose root was given.
     """
     certificates = [c for path in roots for c in keys.load_certificates(path)]
-    report = verify(vault, certificates, [parse_anchor(_text(anchor)) for anchor in anchors])
+    heads = [parse_head(_text(anchor)) for anchor in anchors]
+    report = verify(vault, certificates, heads=heads)
     if as_json:
         click.echo(json.dumps(report.as_dict(), indent=2))
     else:
@@ -50,7 +55,7 @@ def command(vault: Path, roots: tuple[Path, ...], anchors: tuple[str, ...], as_j
 
 def exit_code(report: Report) -> int:
     if not report.ok:
-        return CHANGED
+        return OTHER_ROOT if report.only_root_differs else CHANGED
     if not report.complete:
         return NOT_CLOSED
     return 0 if report.rooted else NO_ROOT
@@ -60,10 +65,10 @@ def _text(anchor: str) -> str:
     if anchor.lstrip().startswith("{"):
         return anchor
     try:
-        return Path(anchor).read_text()
+        return read_small(Path(anchor)).decode()
     except (OSError, UnicodeDecodeError) as error:
         raise VaultError(
-            f"The anchor {anchor} can't be read: {error}.", "Give a file, or JSON."
+            f"The ledger head {anchor} can't be read: {error}.", "Give a file, or JSON."
         ) from None
 
 
@@ -96,6 +101,8 @@ def _sentence(report: Report) -> str:
     code = exit_code(report)
     return {
         0: "[green]Verified: nothing was changed, removed or added.[/]",
+        OTHER_ROOT: "[red]The camera is not of the agency of this root file: it is the wrong "
+        "file, another agency's camera, or a forged vault. The vault is consistent in itself.[/]",
         CHANGED: "[red]Not verified: something was changed, removed or added.[/]",
         NOT_CLOSED: "[yellow]Nothing was changed, but the camera did not stop in order; what was "
         "open is attested up to its last acknowledged byte.[/]",

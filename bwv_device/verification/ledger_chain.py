@@ -32,6 +32,12 @@ from hal.ports import Anchor
 UNREADABLE = (KeyError, AttributeError, *UNREADABLE_CERTIFICATE)
 
 
+UNROOTED = (
+    "the device certificate does not lead to the root given: another agency's camera, "
+    "a forged vault, or the wrong root file"
+)
+
+
 @dataclass(slots=True)
 class Walked:
     """What a walk over the ledger found. `problems` are signs of change or loss; `remarks` are what
@@ -74,6 +80,7 @@ class LedgerWalk:
         self._last: Line | None = None
         self._deliveries = Deliveries(roots)
         self.seen: Callable[[int, Line], None] = lambda boot, line: None
+        self.device_keys: list[ec.EllipticCurvePublicKey] = []
         self._passed: dict[int, str] = {}
         self._names: list[str] = []
 
@@ -206,11 +213,10 @@ class LedgerWalk:
         ):
             return "the device key did not certify this boot key"
         self._key = boot_key
+        if device_key not in self.device_keys:
+            self.device_keys.append(device_key)
         if self._roots and not any(chain_leads_to(chain, root) for root in self._roots):
-            return (
-                "the device certificate does not lead to the root given: another agency's camera, "
-                "a forged vault, or the wrong root file"
-            )
+            return UNROOTED
         return ""
 
     def _check_anchors(self) -> None:

@@ -61,6 +61,7 @@ class Judge:
         self.loose_bytes: list[Fields] = []
         self.previous, self.number, self.last_kind, self.last_boot = "0" * 64, 0, "", 0
         self.device: str | None = None
+        self.device_keys: list[Any] = []
         self.only = ""
         self.docked, self.custodians, self.received = "", dict[str, Any](), set[str]()
 
@@ -82,10 +83,12 @@ class Judge:
         if self.last_kind != "stop":
             self.loose.append("the last line is not 'stop'")
         self.judge_footage()
-        for anchor in self.anchors:
-            same = self.by_number.get(anchor["number"]) == anchor["digest"]
-            if anchor["device"] != self.device or not same:
-                self.complaints.append("the anchor is not in this ledger")
+        for head in self.anchors:
+            same = self.by_number.get(head["number"]) == head["digest"]
+            if head["device"] != self.device or not same:
+                self.complaints.append("the ledger head is not in this ledger")
+            if "signature" in head and not any(head_signed(key, head) for key in self.device_keys):
+                self.complaints.append("the ledger head is not signed by this camera")
         return "changed" if self.complaints else "open" if self.loose else "whole"
 
     # --- ledger -------------------------------------------------------------------------------
@@ -155,6 +158,7 @@ class Judge:
         if self.roots and not any(leads_to(chain, root) for root in self.roots):
             self.complaints.append(f"{name}: the certificate leads to no root given")
         self.device = str(common)
+        self.device_keys.append(chain[0].public_key())
         return key
 
     def follow(self, boot: int, fields: Fields) -> None:
@@ -387,6 +391,30 @@ def unit(certificate: x509.Certificate) -> str:
     return str(names[0].value) if names else ""
 
 
+def head_signed(key: Any, head: Fields) -> bool:
+    """Whether the device key signed this head (docs/format.md, 3.7)."""
+    names = ("device", "boot", "number", "digest", "utc_ms", "error_ms")
+    try:
+        said = {"purpose": "bwv head v1", **{name: head[name] for name in names}}
+        return signature_holds(key, head["signature"].encode(), canonical(said))
+    except (*MALFORMED, *UNPROVEN):
+        return False
+
+
+def head_of(text: str) -> Fields:
+    """A ledger head: alone, in an MQTT state message, or in a file that a watch kept."""
+    try:
+        value = json.loads(
+            text if text.lstrip().startswith("{") else pathlib.Path(text).read_text()
+        )
+        value = value["head"] if isinstance(value.get("head"), dict) else value
+        if type(value["number"]) is int and isinstance(value["device"], str) and value["digest"]:
+            return dict(value)
+    except (OSError, RecursionError, *MALFORMED):
+        pass
+    sys.exit("--anchor needs a ledger head: JSON with device, boot, number and digest, or its file")
+
+
 def sha256(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
@@ -400,7 +428,7 @@ def main() -> None:
     options = parser.parse_args()
     pems = [pathlib.Path(path).read_bytes() for path in options.root]
     roots = [root for pem in pems for root in x509.load_pem_x509_certificates(pem)]
-    judge = Judge(options.vault, roots, [json.loads(text) for text in options.anchor])
+    judge = Judge(options.vault, roots, [head_of(text) for text in options.anchor])
     judge.only = options.only
     word = judge.judge()
     for name in sorted(judge.verdicts):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -10,11 +11,43 @@ from typing import Any, NamedTuple
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from bwv_device.errors import VaultError
 from bwv_device.formats import signature, statement
 from bwv_device.formats.certificates import UNREADABLE_CERTIFICATE, chain_leads_to
 from bwv_device.formats.mqtt_messages import head_statement
 from bwv_device.formats.statement import StatementError
 from hal.ports import Anchor
+
+
+class LedgerHead(NamedTuple):
+    """A ledger head as it left a camera; `signed` is what the device key signed, if it did."""
+
+    anchor: Anchor
+    signed: dict[str, Any] | None = None
+
+
+def parse_head(text: str) -> LedgerHead:
+    """A ledger head in each form in which it leaves a camera: an MQTT `state` message, a file that
+    `bwv fleet watch --record` wrote, or the head alone. Raises `VaultError`."""
+    try:
+        value = json.loads(text)
+        for name in ("head", "ledger_head"):
+            if isinstance(value, dict) and isinstance(value.get(name), dict):
+                value = value[name]
+        device, digest = value["device"], value["digest"]
+        boot, number = value["boot"], value["number"]
+        if (
+            type(boot) is not int or type(number) is not int or not isinstance(device, str)
+            or not re.fullmatch("[0-9a-f]{64}", digest)
+        ):  # fmt: skip
+            raise ValueError
+    except (ValueError, KeyError, TypeError, RecursionError):
+        raise VaultError(
+            "This is not a ledger head.",
+            "Give an MQTT 'state' message, a file of 'bwv fleet watch --record', or JSON with "
+            "device, boot, number and digest.",
+        ) from None
+    return LedgerHead(Anchor(device, boot, number, digest), value if "signature" in value else None)
 
 
 class Recorded(NamedTuple):

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import enum
 import hashlib
-import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,7 +19,8 @@ from bwv_device.errors import VaultError
 from bwv_device.formats.ledger_lines import DIRECTORY
 from bwv_device.formats.vault_layout import FOOTAGE, PART, SegmentName
 from bwv_device.verification.footage_claims import Claim
-from bwv_device.verification.ledger_chain import LedgerWalk, Walked, is_plain_file
+from bwv_device.verification.ledger_chain import UNROOTED, LedgerWalk, Walked, is_plain_file
+from bwv_device.verification.signed_heads import LedgerHead, is_signed
 from hal.ports import Anchor
 
 BLOCK = 1 << 20
@@ -62,6 +62,15 @@ class Report(Walked):
         return not self.problems and all(v.status in (*GOOD, Status.OPEN) for v in self.segments)
 
     @property
+    def only_root_differs(self) -> bool:
+        """The one thing wrong is that the camera is not certified by the root given."""
+        return (
+            bool(self.problems)
+            and all(problem.endswith(UNROOTED) for problem in self.problems)
+            and all(v.status in (*GOOD, Status.OPEN) for v in self.segments)
+        )
+
+    @property
     def complete(self) -> bool:
         """Beyond that: closed in order, nothing waits for a recovery."""
         return self.ok and self.closed and all(v.status in GOOD for v in self.segments)
@@ -86,13 +95,18 @@ def verify(
     roots: Sequence[x509.Certificate] = (),
     anchors: Iterable[Anchor] = (),
     recording: str = "",
+    heads: Sequence[LedgerHead] = (),
 ) -> Report:
     """Reads everything under `vault`, or of its footage only one recording's: what is disclosed is
     not the whole card. Raises `VaultError` only where there is no vault at all."""
     if not (vault / DIRECTORY).is_dir():
         raise VaultError(f"{vault} is no vault: it has no {DIRECTORY} folder.", "Name the vault.")
     report = Report()
-    LedgerWalk(vault, roots, list(anchors), report).run()
+    walk = LedgerWalk(vault, roots, [*anchors, *(head.anchor for head in heads)], report)
+    walk.run()
+    for head in heads:
+        if head.signed is not None and not any(is_signed(k, head.signed) for k in walk.device_keys):
+            report.problems.append("the ledger head given is not signed by this camera")
     if recording:
         own = {n: c for n, c in report.claims.items() if n.startswith(f"{recording}-")}
         report.claims = own
@@ -191,17 +205,3 @@ def _digests(path: Path, claim: Claim) -> tuple[str, str, bytes]:
 def parse_anchor_fields(device: str, boot: int, fields: dict[str, Any]) -> Anchor:
     """The anchor of a statement, whose fields were checked."""
     return Anchor(device, boot, int(fields["number"]), str(fields.get("digest")))
-
-
-def parse_anchor(text: str) -> Anchor:
-    """An anchor as JSON, alone or as the `ledger_head` of a status message."""
-    try:
-        value = json.loads(text)
-        value = value.get("ledger_head", value)
-        return Anchor(
-            str(value["device"]), int(value["boot"]), int(value["number"]), str(value["digest"])
-        )
-    except (ValueError, KeyError, TypeError, AttributeError):
-        raise VaultError(
-            "This is no ledger head.", "Give JSON with device, boot, number and digest."
-        ) from None

@@ -33,7 +33,8 @@ from bwv_device.formats.ledger_lines import parse_line
 from bwv_device.formats.mp4_reader import fragments, read_init, units
 from bwv_device.formats.statement import Statement
 from bwv_device.verification.second_verifier import Judge
-from bwv_device.verification.vault_report import parse_anchor, verify
+from bwv_device.verification.signed_heads import parse_head
+from bwv_device.verification.vault_report import verify
 from hal.host import HostClock
 from hal.mqtt.paho_link import _Client as Client
 from hal.ports import Track, UtcReading
@@ -140,7 +141,7 @@ def fuzz_h264(data: bytes) -> None:
 
 def fuzz_anchor(data: bytes) -> None:
     with contextlib.suppress(VaultError):
-        parse_anchor(data.decode("utf-8", "replace"))
+        parse_head(data.decode("utf-8", "replace"))
 
 
 def fuzz_statement(data: bytes) -> None:

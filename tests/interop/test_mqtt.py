@@ -239,6 +239,44 @@ class Hostile:
 
 
 CONNACK = bytes([0x20, 3, 0, 0, 0])
+
+
+class Busy:
+    """A broker that writes whenever it reads, as one does that acknowledges: what it reads after
+    its first failing write, it has not read."""
+
+    def __init__(self) -> None:
+        self._server = socket.create_server((HOST, 0))
+        self.port = self._server.getsockname()[1]
+        self.heard = b""
+        self.over = threading.Event()
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def _serve(self) -> None:
+        connection, _ = self._server.accept()
+        with connection, contextlib.suppress(OSError):
+            connection.recv(65_536)
+            connection.sendall(CONNACK)
+            while data := connection.recv(1):  # as slowly as a loaded machine
+                self.heard += data
+                connection.sendall(bytes([0xD0, 0]) * 500)  # PINGRESP: the camera need not read it
+        self.over.set()
+
+
+def test_a_farewell_is_read_by_a_broker_that_is_still_writing() -> None:
+    """Without lingering, closing the socket with something unread in it resets the connection:
+    the broker's next write fails, and DISCONNECT behind the farewell is never read."""
+    busy, thread, ear = Busy(), MqttThread(), Ear()
+    link = PahoLink(thread, Broker(HOST, busy.port, "cam-x", keepalive_s=60), None)
+    link.open(WILL, (), ear)
+    ear.wait("connected")
+    link.close(MqttMessage(WILL.topic, b"farewell " * 20, retain=True))
+    thread.close(patience_s=20)
+    assert busy.over.wait(20)
+    assert b"farewell" in busy.heard
+    assert busy.heard.endswith(bytes([0xE0, 0])), "DISCONNECT was lost"
+
+
 HOSTILE = {
     "an HTTP server": b"HTTP/1.1 400 Bad Request\r\n\r\n",
     "a packet of 256 MB": CONNACK + bytes([0x30, 0xFF, 0xFF, 0xFF, 0x7F]),

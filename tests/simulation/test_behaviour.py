@@ -537,3 +537,16 @@ def test_a_hot_board_is_told_once_until_it_has_cooled(camera: Make) -> None:
         it.run(seconds=11)
     told = [fault["reason"] for fault in it.ledger("fault") if fault["part"] == "board"]
     assert told == ["hot: 81 C", "hot no longer", "hot: 81 C"]
+
+
+def test_a_long_hold_right_behind_a_short_press_stops(camera: Callable[..., Camera]) -> None:
+    """An officer in a hurry. The same movement on a camera that is ready starts, and never stops
+    what it has just started."""
+    it = camera(recording={"pre_event_s": 0, "post_event_s": 0})
+    it.run(seconds=2)
+    for expected in ("recording", "ready"):
+        it.press("record")
+        it.run(seconds=0.2)
+        it.press("record", held_ms=4000)
+        it.run(seconds=2)
+        assert it.state() == expected

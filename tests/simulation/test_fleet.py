@@ -8,14 +8,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 from support.camera_bench import Camera, make_camera
 from support.signed_commands import TOPIC, fields, person, signed
 
+from bwv_device.commands.verify import command as verify_command
+from bwv_device.errors import VaultError
 from bwv_device.fleet import roster as rosters
 from bwv_device.fleet import watch_table
 from bwv_device.fleet.kept_heads import Records
 from bwv_device.fleet.roster import CONSISTENT, FORKED, UNSIGNED, Roster, Seen
-from bwv_device.verification.signed_heads import recorded
+from bwv_device.keys import load_certificates
+from bwv_device.verification.second_verifier import Judge, head_of
+from bwv_device.verification.signed_heads import parse_head, recorded
 from hal.ports import SECOND_NS
 from hal.simulated.disk import TEARS, SimulatedDisk
 from sim.world.custody_workers import BenchCustody
@@ -470,3 +475,69 @@ def test_invented_cameras_cost_little(it: Camera) -> None:
         said = {"boot": 1, "number": number, "kind": "x"}
         watch.roster.feed("bwv/v1/a/nobody/event", json.dumps(said).encode(), 0)
     assert len(watch.roster.cameras["nobody"].digests) <= rosters.UNVERIFIED
+
+
+# --- heads that left the camera, given to the verifiers ------------------------------------------
+
+
+def judged(vault: Path, root: Path, head: str) -> tuple[int, str, str]:
+    """Exit code and words of `bwv verify --anchor`, and the second verifier's word."""
+    done = CliRunner().invoke(verify_command, [str(vault), "--root", str(root), "--anchor", head])
+    second = Judge(vault, load_certificates(root), [head_of(head)])
+    return done.exit_code, done.output, second.judge()
+
+
+def test_every_form_in_which_a_head_leaves_a_camera_is_taken(it: Camera, tmp_path: Path) -> None:
+    watch = Watch(it)
+    record(it)
+    Records(tmp_path / "heads", every_ns=0).keep(watch.seen, it.loop.now_ns())
+    state = [m.payload.decode() for m in it.broker.messages if m.topic.endswith("/state")][-1]
+    kept = tmp_path / "heads" / "bench-camera-1.json"
+    it.shut_down()
+    vault, root = tmp_path / "vault", tmp_path / "root.pem"
+    it.disk.dump(vault)
+    root.write_bytes(it.agency.files["agency-root.pem"])
+    head = json.loads(state)["head"]
+    plain = json.dumps({name: head[name] for name in ("device", "boot", "number", "digest")})
+    for given in (state, str(kept), json.dumps(head), plain):
+        assert judged(vault, root, given)[0::2] == (0, "whole")
+
+    forged = {**head, "utc_ms": head["utc_ms"] + 1}
+    code, words, second = judged(vault, root, json.dumps({"head": forged}))
+    assert (code, second) == (10, "changed")
+    assert "not signed by this camera" in words
+
+    (ledger,) = (vault / "ledger").iterdir()
+    lines = ledger.read_bytes().splitlines(keepends=True)
+    ledger.write_bytes(b"".join(lines[: head["number"] - 1]))
+    for given in (state, str(kept), plain):
+        code, words, second = judged(vault, root, given)
+        assert (code, second) == (10, "changed")
+        assert "its end was" in words
+
+
+@pytest.mark.parametrize(
+    "text", ["{}", '{"head": 1}', '{"device": "a", "boot": 1, "number": 1e400, "digest": ""}',
+             '{"a":' * 100_000, '{"number": ' + "9" * 5000 + "}", "{"],
+)  # fmt: skip
+def test_what_is_not_a_head_is_one_sentence(text: str, tmp_path: Path) -> None:
+    with pytest.raises(VaultError, match="not a ledger head"):
+        parse_head(text)
+    with pytest.raises(SystemExit, match="needs a ledger head"):
+        head_of(text)
+
+
+def test_a_wrong_root_file_has_a_verdict_of_its_own(it: Camera, tmp_path: Path) -> None:
+    record(it)
+    it.shut_down()
+    it.disk.dump(tmp_path / "vault")
+    other = tmp_path / "other.pem"
+    other.write_bytes(BenchAgency("another").files["agency-root.pem"])
+    done = CliRunner().invoke(verify_command, [str(tmp_path / "vault"), "--root", str(other)])
+    assert done.exit_code == 21
+    assert "not of the agency of this root file" in done.output
+    assert "was changed" not in done.output
+    (sealed,) = (tmp_path / "vault" / "footage").iterdir()
+    sealed.write_bytes(b"x" + sealed.read_bytes()[1:])
+    done = CliRunner().invoke(verify_command, [str(tmp_path / "vault"), "--root", str(other)])
+    assert done.exit_code == 10

@@ -169,8 +169,16 @@ def judge(milliseconds: list[float], free: int = 100 << 30, **video: Any) -> lis
 )
 def test_cards(milliseconds: list[float], speed: str, loss: str) -> None:
     found = judge(milliseconds)
-    assert found[0].status is Status[speed]
+    assert found[1].status is Status[speed]
     assert status(found, "what a power cut may cost here") is Status[loss]
+
+
+@pytest.mark.parametrize(
+    ("kind", "wanted"), [("ext4", "GOOD"), ("overlay", "BAD"), ("tmpfs", "BAD")]
+)
+def test_a_vault_that_a_power_loss_erases_is_bad(kind: str, wanted: str) -> None:
+    found = storage.judge(storage.StorageTest([20.0] * 200, 1 << 36, kind), Settings())
+    assert status(found, "footage survives a power loss") is Status[wanted]
 
 
 @pytest.mark.parametrize(("gib", "wanted"), [(100, "GOOD"), (1.4, "POOR"), (0.3, "BAD")])

@@ -35,8 +35,8 @@ def gestures(script: str) -> list[Gesture]:
         ("R@0 r@80 R@200 r@280 R@400 r@480 R@600 r@680", [Gesture.RECORD_DOUBLE]),
         ("R@0 r@3100", [Gesture.RECORD_HOLD]),
         ("R@0 r@2900", [Gesture.RECORD_SINGLE]),
-        # The second of two presses held long started, and must not stop.
-        ("R@0 r@100 R@300 r@4000", [Gesture.RECORD_DOUBLE]),
+        # Whether the second of two presses, held long, stops is for the agent: not what it started.
+        ("R@0 r@100 R@300 r@4000", [Gesture.RECORD_DOUBLE, Gesture.RECORD_DOUBLE_HELD]),
         ("M@0 m@100", [Gesture.MARKER_SINGLE]),
         ("M@0 m@100 M@300 m@400", [Gesture.MARKER_DOUBLE]),
         ("M@0 m@100 M@300 m@400 M@600 m@700", [Gesture.MARKER_TRIPLE]),

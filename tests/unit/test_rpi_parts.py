@@ -10,7 +10,8 @@ import pytest
 
 from hal.ports import Edge, Fix, HardwareError
 from hal.rpi.board import choose_encoder
-from hal.rpi.capture import encoder_probe, exposure_limits
+from hal.rpi.capture import encoder_probe, exposure_limits, keyframe_request
+from hal.rpi.capture.keyframe_request import request_keyframe
 from hal.rpi.dock import ContactDock
 from hal.rpi.location import parse_fix
 from hal.rpi.panel.panel_process import RemoteButton
@@ -156,3 +157,50 @@ def test_a_contact_that_bounces_is_told_once() -> None:
 )  # fmt: skip
 def test_reports_of_gpsd(report: dict, fix: Fix | None) -> None:
     assert parse_fix(report) == fix
+
+
+# --- keyframes -----------------------------------------------------------------------------------
+
+
+class OldEncoder:
+    """As picamera2 0.3.31 in bookworm: no method, a V4L2 device."""
+
+    def __init__(self, path: Path) -> None:
+        self.vd = path.open("wb")
+
+
+class BrokenEncoder:
+    def force_key_frame(self) -> None:
+        raise RuntimeError("a library's own trouble")
+
+
+class NewEncoder:
+    asked = 0
+
+    def force_key_frame(self) -> None:
+        self.asked += 1
+
+
+def test_a_keyframe_is_asked_for_where_there_is_a_method() -> None:
+    encoder = NewEncoder()
+    assert request_keyframe(encoder)
+    assert encoder.asked == 1
+
+
+def test_an_encoder_without_the_method_is_asked_through_the_kernel(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A plain file answers ENOTTY: nothing was asked for, and nothing ends."""
+    assert not request_keyframe(OldEncoder(tmp_path / "video11"))
+    asked = []
+    monkeypatch.setattr(
+        keyframe_request.fcntl, "ioctl", lambda device, number, data: asked.append((number, data))
+    )
+    assert request_keyframe(OldEncoder(tmp_path / "video11"))
+    # videodev2.h on a 32 and 64 bit kernel alike: _IOWR('V', 28, 8 bytes), control 0x9909e5 = 1.
+    assert asked == [(0xC008561C, bytes.fromhex("e509990001000000"))]
+
+
+def test_whatever_an_encoder_does_the_camera_goes_on() -> None:
+    assert not request_keyframe(BrokenEncoder())
+    assert not request_keyframe(object())

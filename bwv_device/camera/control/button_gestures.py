@@ -22,6 +22,7 @@ class Gesture(enum.Enum):
     RECORD_SINGLE = "record button pressed once"
     RECORD_DOUBLE = "record button pressed twice"
     RECORD_HOLD = "record button held"
+    RECORD_DOUBLE_HELD = "record button pressed twice, and held the second time"
     MARKER_SINGLE = "marker button pressed once"
     MARKER_DOUBLE = "marker button pressed twice"
     MARKER_TRIPLE = "marker button pressed three times"
@@ -44,12 +45,14 @@ class _Contact:
         held: tuple[Gesture, Gesture],
         emit: Callable[[Gesture], None],
         changed: Callable[[], None],
+        held_on: Gesture | None = None,
     ) -> None:
         self._loop, self._emit, self._changed = loop, emit, changed
         self._debounce_ns = milliseconds(settings.debounce_ms)
         self._window_ns = milliseconds(settings.double_press_ms)
         self._hold_ns = milliseconds(hold_ms)
         self._counted, self._at_once, self._held = counted, at_once, held
+        self._held_on = held_on
         self.pressed = False
         self._raw = False
         self._changed_ns: int | None = None
@@ -114,6 +117,8 @@ class _Contact:
         if self._count == 1:
             self._done = True
             self._emit(self._held[0])
+        elif self._count == self._at_once and self._held_on is not None:
+            self._emit(self._held_on)
 
     def _counted_out(self) -> None:
         gesture = self._counted.get(self._count)
@@ -146,6 +151,7 @@ class Gestures:
             (Gesture.RECORD_HOLD, Gesture.RECORD_STUCK),
             emit,
             self._chord,
+            Gesture.RECORD_DOUBLE_HELD,
         )
         self.marker = _Contact(
             loop,

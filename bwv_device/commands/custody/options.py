@@ -19,6 +19,7 @@ from bwv_device.custody.retention.retention_dates import NANOSECOND, Retention
 from bwv_device.custody.session import Office
 from bwv_device.custody.settings import CustodySettings
 from bwv_device.errors import ConfigError, CustodyError, KeyFileError
+from bwv_device.files import read_small
 from hal.host import HostClock
 from hal.keystore import SoftwareIdentity
 from hal.ports import EvidenceStore
@@ -38,7 +39,7 @@ class Desk:
         if path is None:
             return CustodySettings()
         try:
-            raw = path.read_bytes()
+            raw = read_small(path)
         except OSError as error:
             problem = [(str(path), f"can't be read: {error.strerror}; check the path")]
             raise ConfigError("The configuration can't be used.", problem) from None

@@ -1,13 +1,26 @@
-"""Places where results go: tried before long work begins, so that nothing is lost at its end."""
+"""Files of the command line: small ones that are read, and places where results go."""
 
 from __future__ import annotations
 
+import errno
 import tempfile
 from pathlib import Path
 
 from bwv_device.errors import OutputError
 
+# Keys, certificates, ledger heads and configurations are small by nature.
+LIMIT = 4 << 20
 REMEDY = "Name another place, or make room there."
+
+
+def read_small(path: Path, limit: int = LIMIT) -> bytes:
+    """The content of a file, or of a pipe, of at most `limit` bytes. Raises `OSError` if it is
+    larger: a path that names an endless device or a film must not fill the memory."""
+    with path.open("rb") as file:
+        data = file.read(limit + 1)
+    if len(data) > limit:
+        raise OSError(errno.EFBIG, f"it is larger than {limit >> 20} MiB", str(path))
+    return data
 
 
 def writable_folder(folder: Path) -> Path:
