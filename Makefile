@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
 
-.PHONY: demo demo-s3 test coverage lint types check campaign bench ci fleet rig-virtual rig rig-hardware arm64 pi lock diagram golden clean
+.PHONY: installers demo demo-s3 test coverage lint types check campaign bench ci fleet rig-virtual rig rig-hardware arm64 pi lock diagram golden clean
 
 demo: $(STAMP)
 	$(BIN)/bwv demo $(DEMO)
@@ -39,9 +39,13 @@ types: $(STAMP)
 	$(BIN)/mypy
 
 # What a change is held to beyond `make test`: sampled campaigns, a few minutes.
-ci: $(STAMP) rig-virtual
+ci: $(STAMP) installers rig-virtual
 	sh scripts/install-tools campaign
 	BWV_TOOLS=$(CURDIR)/.cache/tools $(BIN)/python -m benchmarks.campaign --sampled
+
+# The lock with the oldest and the newest pip, with uv, and on each Python that is found.
+installers:
+	sh scripts/check-installers .cache/installers
 
 # Whole agents at a real mosquitto, with TLS; make fleet FLEET="--devices 1000 --restart-at 30".
 FLEET ?= --devices 100 --seconds 60
@@ -80,9 +84,14 @@ bench: $(STAMP)
 	sh scripts/install-tools bench
 	BWV_TOOLS=$(CURDIR)/.cache/tools $(BIN)/python -m benchmarks
 
+# What is installed: the development environment, a Pi's, and picamera2 for the virtual rig.
+COMPILE := uv pip compile --universal --generate-hashes --no-header --no-annotate --no-emit-index-url
 lock:
-	uv pip compile --universal --generate-hashes --no-header --no-annotate --no-emit-index-url \
-	  --python-version 3.11 --extra sim --group dev --output-file requirements.lock pyproject.toml
+	$(COMPILE) --python-version 3.11 --extra sim --group dev --output-file requirements.lock pyproject.toml
+	$(COMPILE) --python-version 3.11 --extra rpi --extra s3 --extra check --group build \
+	  --no-emit-package pyaudio --no-emit-package lgpio --output-file requirements-rig.lock pyproject.toml
+	$(COMPILE) --python-version 3.13 --no-deps --output-file tests/rig/virtual/requirements.lock \
+	  tests/rig/virtual/requirements.in
 
 diagram: $(STAMP)
 	$(BIN)/python -m sim.docs.state_diagram docs/states.svg
