@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
 
-.PHONY: installers demo demo-s3 test coverage lint types check campaign bench ci fleet rig-virtual rig rig-hardware arm64 pi lock diagram golden clean
+.PHONY: installers readme demo demo-s3 test coverage lint types check campaign bench ci fleet rig-virtual rig rig-hardware arm64 pi lock diagram golden clean
 
 demo: $(STAMP)
 	$(BIN)/bwv demo $(DEMO)
@@ -39,9 +39,14 @@ types: $(STAMP)
 	$(BIN)/mypy
 
 # What a change is held to beyond `make test`: sampled campaigns, a few minutes.
-ci: $(STAMP) installers rig-virtual
+ci: $(STAMP) installers readme rig-virtual
 	sh scripts/install-tools campaign
 	BWV_TOOLS=$(CURDIR)/.cache/tools $(BIN)/python -m benchmarks.campaign --sampled
+
+# The README's blocks, in order, in a fresh home.
+readme: $(STAMP)
+	sh scripts/install-tools
+	$(BIN)/pytest -q -m readme tests/e2e/test_readme.py
 
 # The lock with the oldest and the newest pip, with uv, and on each Python that is found.
 installers:
