@@ -69,7 +69,7 @@ def parse_table(raw: bytes, name: str) -> dict[str, Any]:
     try:
         return tomllib.loads(raw.decode())
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        problem = [(name, f"is no valid TOML: {error}")]
+        problem = [(name, f"is not valid TOML: {error}")]
         raise ConfigError("The configuration can't be used.", problem) from None
 
 

@@ -6,9 +6,11 @@ Who holds which key: docs/keys.md.
 from __future__ import annotations
 
 import datetime
+import hashlib
 import ipaddress
 import os
 import re
+import unicodedata
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -39,6 +41,8 @@ BROKER_KEY, BROKER = "broker-key.pem", "broker.pem"
 ROLES_CA_KEY, ROLES_CA = "roles-ca-key.pem", "roles-ca.pem"
 
 
+# X.520, ub-common-name.
+NAME_LIMIT = 64
 YEAR = datetime.timedelta(days=365)
 
 
@@ -98,7 +102,7 @@ def device_files(
     """A camera's key files by name, from its agency's."""
     if not re.fullmatch(r"[A-Za-z0-9._-]{1,64}", device):
         raise KeyFileError(
-            f"{device!r} is no name for a camera.", "Use 1-64 letters, digits, dots and dashes."
+            f"Invalid camera name {device!r}.", "Use 1-64 letters, digits, dots and dashes."
         )
     issuer = Issuer(
         parse_private_key(agency[CA_KEY], CA_KEY), parse_certificates(agency[CA], CA)[0]
@@ -127,9 +131,8 @@ def role_files(
 ) -> dict[str, bytes]:
     """One file `<name>.<role>-key.pem`: the private key, the certificate, its issuer's."""
     if role not in ROLES:
-        raise KeyFileError(f"{role!r} is no role.", f"Choose one of {', '.join(ROLES)}.")
-    if not re.fullmatch(r"[A-Za-z0-9 ._@-]{1,64}", name):
-        raise KeyFileError(f"{name!r} is no name.", "Use 1-64 letters, digits, spaces, . _ @ -.")
+        raise KeyFileError(f"Unknown role {role!r}.", f"Choose one of {', '.join(ROLES)}.")
+    name = _persons_name(name)
     issuer = Issuer(
         parse_private_key(agency[ROLES_CA_KEY], ROLES_CA_KEY),
         parse_certificates(agency[ROLES_CA], ROLES_CA)[0],
@@ -137,7 +140,29 @@ def role_files(
     key = signature.private_key(entropy.token(48))
     certificate = _certificate(name, key, issuer, now, 2 * YEAR, None, entropy, unit=role)
     pem = certificate.public_bytes(Encoding.PEM) + agency[ROLES_CA]
-    return {f"{name.replace(' ', '-')}.{role}-key.pem": _private_pem(key) + pem}
+    return {f"{file_stem(name)}.{role}-key.pem": _private_pem(key) + pem}
+
+
+def _persons_name(name: str) -> str:
+    """A name as people write it, in one Unicode form. It is data; no file is named by it."""
+    name = unicodedata.normalize("NFC", name).strip()
+    allowed = all(c in " '.,_@-" or unicodedata.category(c)[0] in "LMN" for c in name)
+    if not allowed or not 1 <= len(name) <= NAME_LIMIT:
+        raise KeyFileError(
+            f"Invalid name {name!r}.",
+            "Use 1-64 letters of any script, digits, spaces, ' . , _ @ -.",
+        )
+    return name
+
+
+def file_stem(name: str) -> str:
+    """A file name for a person: ASCII letters where there are any. Another name never gives the
+    same one: what was left out is told apart by a digest."""
+    plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
+    stem = re.sub(r"[^A-Za-z0-9._@-]+", "-", plain).strip("-.")
+    if stem == name.replace(" ", "-"):
+        return stem
+    return "-".join(filter(None, (stem, hashlib.sha256(name.encode()).hexdigest()[:8])))
 
 
 def make_broker(
@@ -159,7 +184,7 @@ def broker_files(
         except ValueError:
             if not re.fullmatch(r"[A-Za-z0-9.-]{1,253}", host):
                 raise KeyFileError(
-                    f"{host!r} is no host name.", "Give a DNS name or an IP address."
+                    f"Invalid host name {host!r}.", "Give a DNS name or an IP address."
                 ) from None
             names.append(x509.DNSName(host))
     if not names:
@@ -260,9 +285,11 @@ def parse_private_key(pem: bytes, where: str) -> ec.EllipticCurvePrivateKey:
     try:
         key = load_pem_private_key(pem, password=None)
     except (ValueError, TypeError, UnsupportedAlgorithm):
-        raise KeyFileError(f"{where} is no private key.", "Give an unencrypted PEM file.") from None
+        raise KeyFileError(
+            f"{where} is not a private key.", "Give an unencrypted PEM file."
+        ) from None
     if not isinstance(key, ec.EllipticCurvePrivateKey) or key.curve.name != "secp256r1":
-        raise KeyFileError(f"{where} is no P-256 key.", "Make keys with 'bwv keygen'.")
+        raise KeyFileError(f"{where} is not a P-256 key.", "Make keys with 'bwv keygen'.")
     return key
 
 
@@ -275,7 +302,7 @@ def parse_certificates(pem: bytes, where: str) -> list[x509.Certificate]:
         return x509.load_pem_x509_certificates(pem)
     except UNREADABLE_CERTIFICATE:
         raise CertificateError(
-            f"{where} holds no certificate that can be read.", "Give a PEM file."
+            f"{where} has no readable certificate.", "Give a PEM file."
         ) from None
 
 
@@ -291,7 +318,7 @@ def parse_recipients(content: bytes, where: str) -> list[age.X25519Recipient | a
     """Every recipient of a file in age's format: one a line, # for comments."""
     recipients = [age.parse_recipient(line) for line in _key_lines(content, where)]
     if not recipients:
-        raise KeyFileError(f"{where} names no recipient.", "Make one with 'bwv keygen'.")
+        raise KeyFileError(f"{where} has no recipient.", "Make one with 'bwv keygen'.")
     if len({recipient.kind for recipient in recipients}) > 1:
         raise KeyFileError(f"{where} mixes recipient types.", "Keep to one type.")
     return recipients
@@ -301,7 +328,7 @@ def parse_identities(content: bytes, where: str) -> list[age.X25519Identity | ag
     """Every identity of a file in age's format."""
     identities = [age.parse_identity(line) for line in _key_lines(content, where)]
     if not identities:
-        raise KeyFileError(f"{where} holds no identity.", "Give agency-identity.txt.")
+        raise KeyFileError(f"{where} has no identity.", "Give agency-identity.txt.")
     return identities
 
 
@@ -310,7 +337,7 @@ def _key_lines(content: bytes, where: str) -> list[str]:
         lines = content.decode("ascii").splitlines()
     except UnicodeDecodeError:
         raise KeyFileError(
-            f"{where} is no text file with age keys.", "Give the right file."
+            f"{where} is not a text file with age keys.", "Give the right file."
         ) from None
     return [line for line in lines if line and not line.startswith("#")]
 

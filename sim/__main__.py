@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import sys
+from pathlib import Path
 
 import click
 
 from bwv_device import __version__
 from bwv_device.commands.lazy_group import Lazy, LazyGroup
 from bwv_device.errors import BwvError
+from bwv_device.files import output_error
 
 COMMANDS = {
     "campaign": "Play many drawn shifts; repeat those that fail.",
@@ -40,6 +43,12 @@ def main() -> None:
     except BwvError as error:
         click.echo(f"bwv-sim: {error}", err=True)
         sys.exit(error.exit_code)
+    except OSError as error:
+        if not error.filename:
+            raise
+        failed_at = output_error(Path(os.fsdecode(error.filename)), error)
+        click.echo(f"bwv-sim: {failed_at}", err=True)
+        sys.exit(failed_at.exit_code)
 
 
 if __name__ == "__main__":

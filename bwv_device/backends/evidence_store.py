@@ -37,7 +37,7 @@ def open_store(
     bucket = parts.path.strip("/")
     if parts.scheme not in ("https", "http") or not parts.hostname or not bucket or "/" in bucket:
         raise EvidenceStoreError(
-            f"{address!r} is no address of a store.",
+            f"Invalid store address {address!r}.",
             "Give a directory, or https://host:port/bucket.",
         )
     if parts.scheme == "http" and parts.hostname not in LOCAL:

@@ -19,8 +19,10 @@ from rich.table import Table
 from bwv_device import keys
 from bwv_device.backends.realtime_loop import RealLoop
 from bwv_device.commands.run import open_hardware
+from bwv_device.commands.tables import print_table
 from bwv_device.config import Loaded, load
 from bwv_device.errors import BwvError, MissingPartError
+from bwv_device.files import writable_folder
 from bwv_device.settings import Settings
 from hal.host import HostClock, HostDisk
 from hal.ports import Board, Edge
@@ -65,6 +67,8 @@ def command(
         raise MissingPartError(
             f"The field test needs {error.name}.", "pip install 'bwv-device[check]'"
         ) from None
+    if out is not None:
+        writable_folder(out)
     loaded = load(config_file) if config_file else Loaded(Settings(), "", {})
     settings = loaded.settings
     vault = Path(settings.device.vault)
@@ -181,4 +185,4 @@ def _show(console: Console, rows: list[dict[str, Any]]) -> None:
         table.add_row(row["part"], row["what"], f"[{colour}]{row['status']}[/]", row["measured"])
         if row["remedy"]:
             table.add_row("", "", "", f"[{colour}]→ {row['remedy']}[/]")
-    console.print(table)
+    print_table(table, console)

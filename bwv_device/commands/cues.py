@@ -11,6 +11,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
+from bwv_device.commands.tables import print_table
 from bwv_device.errors import MissingPartError
 
 
@@ -122,7 +123,7 @@ def _show(result: dict[str, Any]) -> None:
             level = f"{row['level_dbfs']:.0f} dBFS"
             table.add_row(f"{row['at_s']:.2f} s", row["signal"], level, since)
             before = row["at_s"]
-        console.print(table)
+        print_table(table, console)
         console.print(f"A tone of {result['tone_hz']:.0f} Hz.", end=" ")
     console.print(
         f"Of {result['length_s']:.1f} s, the longest without a beep are "

@@ -77,6 +77,8 @@ def _show(report: Report) -> None:
     from rich.markup import escape
     from rich.table import Table
 
+    from bwv_device.commands.tables import print_table
+
     table = Table(box=None, pad_edge=False)
     for column in ("file", "status", "bytes", "remark"):
         table.add_column(column, justify="right" if column == "bytes" else "left")
@@ -85,7 +87,7 @@ def _show(report: Report) -> None:
         status = f"[{colour}]{verdict.status.value}[/]"
         table.add_row(escape(verdict.name), status, f"{verdict.length:,}", escape(verdict.detail))
     console = Console(highlight=False)
-    console.print(table)
+    print_table(table, console)
     for problem in report.problems:
         console.print(f"[red]problem[/]  {escape(problem)}")
     for remark in report.remarks:

@@ -122,9 +122,11 @@ def open_request(office: Office, asked: Asked, region: str = "ENG") -> Opened:
 def _check(office: Office, asked: Asked) -> None:
     today = office.retention.day(office.now_ns())
     problems = {
-        f"{asked.kind!r} is no kind of request": asked.kind not in KINDS,
+        f"unknown kind of request {asked.kind!r}": asked.kind not in KINDS,
         "the letter is empty": not asked.letter,
-        "the letter's name is no file name": not re.fullmatch(r"\w[\w.-]{0,99}", asked.letter_name),
+        "the letter's name can't be a file name": not re.fullmatch(
+            r"\w[\w.-]{0,99}", asked.letter_name
+        ),
         "the footage's time ends before it begins": asked.from_ns > asked.to_ns,
         "the incident lies after the request": office.retention.day(asked.incident_ns)
         > asked.received,
@@ -175,7 +177,7 @@ def _meant(request: Mapping[str, Any], recording: Mapping[str, Any]) -> bool:
 def close_request(office: Office, request: str, outcome: str, reason: str) -> None:
     """The answer was given. Holds stay until two people release them."""
     if outcome not in OUTCOMES:
-        raise CustodyError(f"{outcome!r} is no outcome.", f"Choose one of {', '.join(OUTCOMES)}.")
+        raise CustodyError(f"Unknown outcome {outcome!r}.", f"Choose one of {', '.join(OUTCOMES)}.")
 
     def decide() -> tuple[str, Mapping[str, Any]]:
         row = office.index.row("SELECT closed FROM requests WHERE id = ?", request)

@@ -9,6 +9,9 @@ from bwv_device.custody.retention.holds import existing
 from bwv_device.custody.session import Office
 from bwv_device.errors import CustodyError
 
+# What an officer can mark (docs/format.md, 3.5).
+MARKERS = ("informed", "moment", "snapshot")
+
 
 class Wanted(NamedTuple):
     """All that is set must hold. Times in nanoseconds UTC; a recording is found where it may
@@ -26,8 +29,26 @@ class Wanted(NamedTuple):
 
 
 def find(office: Office, wanted: Wanted) -> list[dict[str, Any]]:
-    """Rows of the index, the newest last."""
+    """Rows of the index, the newest last. Raises `CustodyError` for values that nothing can have: a
+    typing error must not look like "nothing found"."""
+    conditions, values = _conditions(office, wanted)
+    sql = (
+        f"SELECT * FROM recordings WHERE {conditions} "  # noqa: S608  no outside text
+        "ORDER BY start_ns DESC LIMIT ?"
+    )
+    return office.index.rows(sql, *values, wanted.limit)[::-1]
+
+
+def count(office: Office, wanted: Wanted) -> int:
+    """How many there are, whatever the limit."""
+    conditions, values = _conditions(office, wanted)
+    row = office.index.row(f"SELECT count(*) AS n FROM recordings WHERE {conditions}", *values)  # noqa: S608
+    return int(row["n"]) if row else 0
+
+
+def _conditions(office: Office, wanted: Wanted) -> tuple[str, list[Any]]:
     office.index.catch_up()
+    _refuse_unknown(office, wanted)
     conditions, values = ["erased_ns IS NULL"], list[Any]()
 
     def where(condition: str, *more: Any) -> None:
@@ -48,20 +69,34 @@ def find(office: Office, wanted: Wanted) -> list[dict[str, Any]]:
         where(held if wanted.held else f"NOT {held}")
     if wanted.hidden is not None:
         where("hidden_ns IS NOT NULL" if wanted.hidden else "hidden_ns IS NULL")
-    sql = (
-        f"SELECT * FROM recordings WHERE {' AND '.join(conditions)} "  # noqa: S608  no outside text
-        "ORDER BY start_ns DESC LIMIT ?"
-    )
-    return office.index.rows(sql, *values, wanted.limit)[::-1]
+    return " AND ".join(conditions), values
+
+
+def _refuse_unknown(office: Office, wanted: Wanted) -> None:
+    if wanted.from_ns is not None and wanted.to_ns is not None and wanted.from_ns > wanted.to_ns:
+        raise CustodyError("--from is later than --to.", "Exchange them.")
+    if wanted.category:
+        known_category(office, wanted.category)
+    if wanted.marker and wanted.marker not in MARKERS:
+        raise CustodyError(f"Unknown marker {wanted.marker!r}.", f"Use {', '.join(MARKERS)}.")
+    known = [row["device"] for row in office.index.rows("SELECT DISTINCT device FROM recordings")]
+    if wanted.device and known and wanted.device not in known:
+        raise CustodyError(
+            f"No recording is of a camera {wanted.device!r}.", f"There are {', '.join(known[:20])}."
+        )
+
+
+def known_category(office: Office, category: str) -> None:
+    known = {"unreviewed", *office.retention.categories}
+    if category not in known:
+        raise CustodyError(
+            f"Unknown category {category!r}.", f"Choose one of {', '.join(sorted(known))}."
+        )
 
 
 def categorize(office: Office, recording: str, category: str) -> None:
     """One of the agency's categories; it may lengthen the time that footage is kept."""
-    known = {"unreviewed", *office.retention.categories}
-    if category not in known:
-        raise CustodyError(
-            f"There is no category {category!r}.", f"Choose one of {', '.join(sorted(known))}."
-        )
+    known_category(office, category)
     existing(office, recording)
     said = {"recording": recording, "category": category}
     office.append(lambda: ("category", said))
@@ -70,6 +105,8 @@ def categorize(office: Office, recording: str, category: str) -> None:
 def review(office: Office, recording: str, words: str) -> None:
     """Somebody looked at it, and says what it is."""
     existing(office, recording)
+    if not words.strip():
+        raise CustodyError("A review without words says nothing.", "Say what the recording shows.")
     office.append(lambda: ("review", {"recording": recording, "words": words}))
 
 

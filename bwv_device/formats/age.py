@@ -193,7 +193,7 @@ def parse_recipient(text: str) -> X25519Recipient | HybridRecipient:
         return X25519Recipient(data)
     if text == text.lower() and (prefix, len(data)) == ("age1pq", MLKEM_PUBLIC_LENGTH + 32):
         return HybridRecipient(data)
-    raise KeyFileError("This is no age recipient.", "It starts with age1 or age1pq1.")
+    raise KeyFileError("This is not an age recipient.", "It starts with age1 or age1pq1.")
 
 
 def parse_identity(text: str) -> X25519Identity | HybridIdentity:
@@ -204,7 +204,7 @@ def parse_identity(text: str) -> X25519Identity | HybridIdentity:
             return X25519Identity(data)
         if prefix == "age-secret-key-pq-":
             return HybridIdentity(data)
-    raise KeyFileError("This is no age identity.", "It starts with AGE-SECRET-KEY-.")
+    raise KeyFileError("This is not an age identity.", "It starts with AGE-SECRET-KEY-.")
 
 
 def _decode_key(text: str, what: str) -> tuple[str, bytes]:

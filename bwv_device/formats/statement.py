@@ -66,7 +66,7 @@ def parse(data: bytes) -> Statement:
     `role_of` and `Statement.fields` to say. Raises `StatementError`."""
     text, newline, pem = data.partition(b"\n")
     if len(data) > SIZE_LIMIT or not newline:
-        raise StatementError("is no signed statement")
+        raise StatementError("is not a signed statement")
     chain = chain_of(pem)
     return Statement(check(text, chain), text.decode("ascii"), pem.decode("ascii"), chain)
 
@@ -75,12 +75,12 @@ def check(text: bytes, chain: Sequence[x509.Certificate]) -> dict[str, Any]:
     """The fields of `json TAB signature`, if the first of `chain` signed it."""
     match = TEXT.fullmatch(text)
     if match is None:
-        raise StatementError("is no signed statement")
+        raise StatementError("is not a signed statement")
     try:
         fields = canonical_json.decode(match[1])
         key = chain[0].public_key()
     except (*UNREADABLE_CERTIFICATE,):
-        raise StatementError("is no signed statement") from None
+        raise StatementError("is not a signed statement") from None
     if fields.get("by") != fingerprint(chain[0]):
         raise StatementError("names another certificate than it brings")
     signed_by = bytes.fromhex(match[2].decode())

@@ -89,7 +89,7 @@ class LedgerWalk:
         report.rooted = bool(self._roots)
         for path in sorted(self._folder.iterdir()):
             if _boot_number(path.name) is None or not is_plain_file(path):
-                report.problems.append(f"{DIRECTORY}/{path.name} is no ledger file")
+                report.problems.append(f"{DIRECTORY}/{path.name} is not a ledger file")
             else:
                 self._names.append(path.name)
         for name in self._names:
@@ -103,7 +103,7 @@ class LedgerWalk:
         if not report.closed:
             report.remarks.append("the ledger was not closed in order")
         if self._last is None:
-            report.problems.append("the ledger holds no valid line")
+            report.problems.append("the ledger has no valid line")
         else:
             head = self._head
             report.head = Anchor(report.device, self._boot, head.number, head.digest)

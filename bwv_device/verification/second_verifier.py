@@ -182,7 +182,7 @@ class Judge:
         for field in REQUIRED[kind].split():
             value, form = fields.get(field), FORMS.get(field)
             if form is None and (type(value) is not int or value < 0):
-                return f"{field} is no number"
+                return f"{field} is not a number"
             if form and (not isinstance(value, str) or not form.fullmatch(value)):
                 return f"{field} has a wrong form"
         name = fields["segment"]
@@ -250,7 +250,7 @@ class Judge:
         folder = self.vault / "footage"
         there = {path.name: path for path in folder.iterdir()} if folder.is_dir() else {}
         odd = [name for name, path in there.items() if not plain(path) or folder.is_symlink()]
-        self.complaints += [f"{name} is no plain file" for name in odd]
+        self.complaints += [f"{name} is not a plain file" for name in odd]
         there = {name: path for name, path in there.items() if name not in odd}
         for name, file in self.files.items():
             if not name.startswith(self.only):

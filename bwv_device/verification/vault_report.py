@@ -100,7 +100,9 @@ def verify(
     """Reads everything under `vault`, or of its footage only one recording's: what is disclosed is
     not the whole card. Raises `VaultError` only where there is no vault at all."""
     if not (vault / DIRECTORY).is_dir():
-        raise VaultError(f"{vault} is no vault: it has no {DIRECTORY} folder.", "Name the vault.")
+        raise VaultError(
+            f"{vault} is not a vault: it has no {DIRECTORY} folder.", "Name the vault."
+        )
     report = Report()
     walk = LedgerWalk(vault, roots, [*anchors, *(head.anchor for head in heads)], report)
     walk.run()
@@ -128,7 +130,7 @@ def _check_footage(vault: Path, report: Report) -> None:
         present = {path.name: path for path in sorted(folder.iterdir())}
     for name in [name for name, path in present.items() if not is_plain_file(path)]:
         del present[name]
-        report.problems.append(f"{name!r} is no plain file")
+        report.problems.append(f"{name!r} is not a plain file")
     for name, claim in report.claims.items():
         report.segments.append(_judge(claim, _take_file(present, name, claim)))
     for name, path in present.items():

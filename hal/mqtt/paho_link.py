@@ -63,7 +63,7 @@ def tls_context(ca: Path, certificate: Path, key: Path) -> ssl.SSLContext:
         context.load_verify_locations(ca)
     except (OSError, ssl.SSLError) as error:
         raise HardwareError(
-            f"{ca} holds no certificate to know the broker by: {error}.", "Set mqtt.ca."
+            f"{ca} has no certificate to check the broker with: {error}.", "Set mqtt.ca."
         ) from None
     try:
         context.load_cert_chain(certificate, key)

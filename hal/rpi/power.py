@@ -123,7 +123,7 @@ def _number(path: Path) -> int:
     try:
         return int(text)
     except ValueError:
-        raise OSError(f"{path} says {text[:40]!r}, which is no number") from None
+        raise OSError(f"{path} says {text[:40]!r}, which is not a number") from None
 
 
 def _optional(path: Path) -> int | None:

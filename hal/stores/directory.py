@@ -122,7 +122,7 @@ class DirectoryStore:
 
     def _path(self, key: str) -> Path:
         if not KEY.fullmatch(key):
-            raise StoreError(StoreTrouble.REFUSED, f"{key!r} is no key")
+            raise StoreError(StoreTrouble.REFUSED, f"invalid key {key!r}")
         return self._root / key
 
     def _hidden(self, key: str) -> Path:

@@ -10,6 +10,7 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from bwv_device.files import writable_folder
 from sim.commands.options import command_for, of_a_shift
 from sim.commands.run import BROKEN
 from sim.shifts import campaign
@@ -34,7 +35,7 @@ class Seeds(click.ParamType[range]):
         except ValueError:
             seeds = range(0)
         if not seeds or seeds[0] < 0:
-            self.fail(f"{value!r} is no range of seeds such as 0:1000", param, ctx)
+            self.fail(f"{value!r} is not a range of seeds such as 0:1000", param, ctx)
         return seeds
 
 
@@ -56,6 +57,9 @@ def command(
     until_failure: bool,
 ) -> None:
     """Plays many drawn shifts; for each that fails prints the command that repeats it."""
+    for place in (junit, summary):
+        if place is not None:
+            writable_folder(place.parent)
     console = Console(soft_wrap=True, highlight=False)
     results: list[campaign.Result] = []
     bar = Progress(

@@ -36,7 +36,7 @@ class Hours(click.ParamType[int]):
         try:
             seconds = round(float(value) * 3600)
         except ValueError:
-            self.fail(f"{value!r} is no number of hours", param, ctx)
+            self.fail(f"{value!r} is not a number of hours", param, ctx)
         if not SHORTEST_S <= seconds <= 1000 * 3600:
             self.fail("a shift lasts from two minutes (0.0334) to 1000 hours", param, ctx)
         return seconds

@@ -21,6 +21,7 @@ from bwv_device import keys
 from bwv_device.commands.verify import exit_code
 from bwv_device.custody import s3_policies
 from bwv_device.errors import VaultError
+from bwv_device.files import writable_folder
 from bwv_device.formats import age
 from bwv_device.settings import Dock, Sealing, Settings
 from bwv_device.verification.export import Exported
@@ -146,10 +147,11 @@ def _scene(settings: Settings, clip: Path | None) -> Scene | Clip:
 
 def _prepare(out: Path) -> None:
     """An older demo's folder is replaced; anything else is left alone."""
-    if out.exists() and any(out.iterdir()):
+    writable_folder(out)
+    if any(out.iterdir()):
         if not (out / MARK).exists():
             raise VaultError(
-                f"{out} is no folder of an earlier demo, so it is left alone.",
+                f"{out} is not the folder of an earlier demo, so it is left alone.",
                 "Name another with --out.",
             )
         for name in MADE:

@@ -66,7 +66,7 @@ def _seconds(path: Path, video: VideoFormat) -> Iterator[list[Image]]:
         if count >= LONGEST_S * video.fps:
             return
     if last is None:
-        raise ClipError(f"{path} holds no picture that decodes.", "Give another file.")
+        raise ClipError(f"{path} has no picture that decodes.", "Give another file.")
     if second or not count:
         yield second + [last] * (video.fps - len(second))
 
@@ -104,7 +104,7 @@ def _open(path: Path) -> av.container.InputContainer:
     except (av.FFmpegError, OSError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise ClipError(
-            f"{path} is no video that can be read: {reason}.", "Give a file that plays."
+            f"{path} is not a readable video: {reason}.", "Give a file that plays."
         ) from None
 
 

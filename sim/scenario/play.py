@@ -44,16 +44,18 @@ class Failure(NamedTuple):
 def load(path: Path) -> Scenario:
     """Raises `ScenarioError` with a sentence that says what to change."""
     try:
-        return parse(path.read_bytes())
+        return parse(path.read_bytes(), str(path))
     except OSError as error:
         raise ScenarioError(f"{path} can't be read: {error.strerror}.", "Name the file.") from None
 
 
-def parse(data: bytes) -> Scenario:
+def parse(data: bytes, where: str = "The scenario") -> Scenario:
     try:
         content = tomllib.loads(data.decode())
     except (ValueError, RecursionError) as error:
-        raise ScenarioError(f"This is no TOML: {error}.", "See docs/scenarios.md.") from None
+        raise ScenarioError(
+            f"{where} is not valid TOML: {error}.", "See docs/scenarios.md."
+        ) from None
     unknown = [key for key in content if key not in KNOWN_KEYS]
     if unknown:
         raise ScenarioError(f"Unknown key {unknown[0]!r}.", f"Known: {', '.join(KNOWN_KEYS)}.")

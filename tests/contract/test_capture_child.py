@@ -119,7 +119,7 @@ def test_units_come_with_the_time_of_their_capture(made: Made) -> None:
         ("outlet.say(Kind.FAILED, reason='the camera is gone')", "the camera is gone"),
         ("outlet.say(Kind.KEYFRAME)", "a child does not say KEYFRAME"),
         ("outlet.say(Kind.LOST, track=9, units=1, reason='x')", "a loss is of another track"),
-        ("outlet.say(Kind.IMPAIRED, what=None, present=True)", "what is no text"),
+        ("outlet.say(Kind.IMPAIRED, what=None, present=True)", "what is not text"),
     ],
 )
 def test_after_any_trouble_the_next_process_follows(made: Made, trouble: str, reason: str) -> None:

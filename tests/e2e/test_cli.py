@@ -191,8 +191,8 @@ def test_export_without_the_right_key_is_one_sentence(vault: Path, tmp_path: Pat
 @pytest.mark.parametrize(
     ("words", "code", "sentence"),
     [
-        (["verify", "nowhere"], 6, "is no vault"),
-        (["ledger", "nowhere"], 6, "is no vault"),
+        (["verify", "nowhere"], 6, "is not a vault"),
+        (["ledger", "nowhere"], 6, "is not a vault"),
         (["verify", "{vault}", "--root", "nothing.pem"], 5, "can't be read"),
         (["verify", "{vault}", "--root", "{vault}/ledger/00000001.ledger"], 7, "no certificate"),
         (["verify", "{vault}", "--anchor", "{{}}"], 6, "no ledger head"),

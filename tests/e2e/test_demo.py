@@ -173,14 +173,14 @@ def unreadable(path: Path) -> None:
 @pytest.mark.parametrize(
     ("make", "sentence"),
     [
-        (no_video, "is no video that can be read"),
+        (no_video, "is not a readable video"),
         (only_sound, "has no video track"),
-        (truncated, "is no video that can be read"),
+        (truncated, "is not a readable video"),
         (cut_in_the_stream, "truncated|damaged"),
-        (empty, "is no video that can be read"),
+        (empty, "is not a readable video"),
         (lambda path: None, "is not there"),
-        (lambda path: path.mkdir(), "is no video that can be read"),
-        (unreadable, "is no video that can be read: Too many levels of symbolic links"),
+        (lambda path: path.mkdir(), "is not a readable video"),
+        (unreadable, "is not a readable video: Too many levels of symbolic links"),
     ],
     ids=["text", "sound only", "no index", "cut stream", "empty", "absent", "folder", "unreadable"],
 )

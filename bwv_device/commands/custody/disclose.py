@@ -17,6 +17,7 @@ from bwv_device.custody.disclosure import redaction
 from bwv_device.custody.disclosure.package import Advance, disclose, open_recording
 from bwv_device.custody.disclosure.request import Wish
 from bwv_device.errors import KeyFileError
+from bwv_device.files import writable_folder
 from bwv_device.formats import age
 
 ENCRYPTED = (b"age-encryption.org/", b"-----BEGIN AGE ENCRYPTED FILE-----")
@@ -63,6 +64,7 @@ def disclose_command(
     """Decrypts RECORDING into a package: film, signed chain, a report that a lawyer can read, and a
     small verifier. Faces are proposed automatically, and some are missed: a person confirms."""
     identities = load_identities(identity)
+    writable_folder(out.parent if not propose else out)
     if propose:
         _propose(desk, recording, identities, out)
         return

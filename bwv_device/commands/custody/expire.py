@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import click
-from rich.console import Console
 from rich.markup import escape
 from rich.progress import track
 from rich.table import Table
 
 from bwv_device.commands.custody.options import Desk, print_json
+from bwv_device.commands.tables import print_table
 from bwv_device.custody.retention.deletion import ERASE, HIDE, Expiry, plan
 
 COLOURS = {ERASE: "red", HIDE: "yellow"}
@@ -33,7 +33,7 @@ def expire_command(desk: Desk, dry_run: bool, confirm: int, as_json: bool) -> No
             colour = COLOURS.get(decision.action, "green")
             table.add_row(decision.recording, f"[{colour}]{decision.action}[/]",
                           escape(decision.why))  # fmt: skip
-        Console(highlight=False).print(table)
+        print_table(table)
         return
     done = Expiry(desk.office, list(desk.replicas.values())).run(confirm)
     if as_json:

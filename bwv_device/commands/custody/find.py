@@ -11,6 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from bwv_device.commands.custody.options import Desk, print_json
+from bwv_device.commands.tables import print_table
 from bwv_device.custody import search
 from bwv_device.custody.recording_history import Life, audit
 from bwv_device.custody.retention import holds
@@ -27,10 +28,11 @@ console = Console(highlight=False)
 @click.option("--camera", default="")
 @click.option("--officer", default="")
 @click.option("--category", default="")
-@click.option("--marker", default="", help="informed, moment or snapshot.")
+@click.option("--marker", default="", type=click.Choice(["", *search.MARKERS]), show_choices=False,
+              help="informed, moment or snapshot.")  # fmt: skip
 @click.option("--held/--not-held", default=None)
 @click.option("--hidden/--not-hidden", default=None)
-@click.option("--limit", default=1000, show_default=True)
+@click.option("--limit", default=1000, show_default=True, type=click.IntRange(1))
 @click.option("--json", "as_json", is_flag=True)
 @click.pass_obj
 def list_command(
@@ -54,6 +56,8 @@ def list_command(
     rows = search.find(desk.office, wanted)
     if as_json:
         print_json([{**row, "due": desk.office.due(row)._asdict()} for row in rows])
+        if (total := search.count(desk.office, wanted)) > len(rows):
+            click.echo(_counted(rows, total), err=True)
         return
     table = _table("recording", "began", "seconds", "officer", "category", "state", "goes on")
     for row in rows:
@@ -64,10 +68,10 @@ def list_command(
             escape(row["officer"] or "-"),
             row["category"],
             _state(desk, row),
-            str(desk.office.due(row).erased),
+            "held" if holds.active(desk.office, row["id"]) else str(desk.office.due(row).erased),
         )
-    console.print(table)
-    click.echo(f"{len(rows)} recordings", err=True)
+    print_table(table, console)
+    click.echo(_counted(rows, search.count(desk.office, wanted)), err=True)
 
 
 @click.command()
@@ -94,8 +98,10 @@ def show_command(desk: Desk, recording: str, as_json: bool) -> None:
         return
     due = desk.office.due(row)
     console.print(f"[bold]{escape(recording)}[/]  {_sure(desk, row)}, officer {row['officer']}")
-    console.print(f"{row['category']}, {_state(desk, row)}; hidden on {due.hidden}, erased on "
-                  f"{due.erased} ({due.rule})")  # fmt: skip
+    dates = f"hidden on {due.hidden}, erased on {due.erased} ({due.rule})"
+    if holds.active(desk.office, recording):
+        dates = f"not erased while it is held; without the hold {dates}"
+    console.print(f"{row['category']}, {_state(desk, row)}; {dates}")
     for file in said["files"]:
         console.print(f"  {file['segment']}  {file['length']:,} bytes  {file['status']}")
     for hold in said["holds"]:
@@ -151,7 +157,7 @@ def quarantine_command(desk: Desk, as_json: bool) -> None:
     for row in rows:
         table.add_row(row["device"], row["segment"] or "(docking)", escape(row["reason"]),
                       desk.said(row["review_ns"]))  # fmt: skip
-    console.print(table)
+    print_table(table, console)
 
 
 @click.command()
@@ -185,6 +191,13 @@ TOLD = (
     "segment", "reason", "case", "rule", "marker", "trigger", "officer", "category", "words",
     "length", "age_days", "request", "outcome", "hold",
 )  # fmt: skip
+
+
+def _counted(rows: list[dict[str, Any]], total: int) -> str:
+    """How many are shown; a list that was cut short must not look complete."""
+    if total > len(rows):
+        return f"{len(rows)} of {total} recordings: the newest. More with --limit {total}."
+    return f"{total} recordings"
 
 
 def _table(*columns: str) -> Table:

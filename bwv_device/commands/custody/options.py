@@ -50,7 +50,7 @@ class Desk:
         try:
             return ZoneInfo(self.settings.agency.zone)
         except (ZoneInfoNotFoundError, ValueError, OSError):
-            problem = [("agency.zone", "is no time zone; give one as Europe/London")]
+            problem = [("agency.zone", "unknown time zone; write it as Europe/London")]
             raise ConfigError("The configuration can't be used.", problem) from None
 
     @cached_property
@@ -97,7 +97,7 @@ class Desk:
     def signer(self) -> SoftwareIdentity:
         if self._key is None:
             raise KeyFileError(
-                "Nobody says who acts.", "Give your role key with --as (bwv custody enrol)."
+                "No role key given.", "Use --as FILE or set BWV_CUSTODY_KEY (bwv custody enrol)."
             )
         return load_role(self._key)
 
@@ -109,7 +109,7 @@ class Desk:
             moment = datetime.datetime.fromisoformat(text)
         except ValueError:
             raise CustodyError(
-                f"{text!r} is no time.", "Write it as 2026-11-22T21:30 or 2026-11-22T21:30+00:00."
+                f"Invalid time {text!r}.", "Write it as 2026-11-22T21:30 or 2026-11-22T21:30+00:00."
             ) from None
         moment = moment if moment.tzinfo else moment.replace(tzinfo=self.zone)
         return int(moment.timestamp()) * NANOSECOND
@@ -118,7 +118,7 @@ class Desk:
         try:
             return datetime.date.fromisoformat(text)
         except ValueError:
-            raise CustodyError(f"{text!r} is no day.", "Write it as 2026-11-22.") from None
+            raise CustodyError(f"Invalid day {text!r}.", "Write it as 2026-11-22.") from None
 
     def said(self, utc_ns: int | None) -> str:
         if not utc_ns:

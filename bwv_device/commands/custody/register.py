@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import click
-from rich.console import Console
 from rich.table import Table
 
 from bwv_device.commands.custody.options import Desk, load_role, print_json
+from bwv_device.commands.tables import print_table
 from bwv_device.config import Loaded, load
 from bwv_device.custody import camera_register
 from bwv_device.settings import Settings
@@ -87,4 +87,4 @@ def list_(desk: Desk, as_json: bool) -> None:
         state = "revoked" if row["revoked"] else f"{row['waiting']} files to come"
         table.add_row(row["device"], row["officer"] or "-", desk.said(row["docked_ns"]), battery,
                       row["clock"] or "-", f"line {row['number']}", state)  # fmt: skip
-    Console(highlight=False).print(table)
+    print_table(table)

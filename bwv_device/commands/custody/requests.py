@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import click
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from bwv_device.commands.custody.options import Desk, print_json
+from bwv_device.commands.tables import print_table
 from bwv_device.custody import public_requests
 from bwv_device.errors import CustodyError
 
@@ -120,6 +120,6 @@ def list_(desk: Desk, as_json: bool) -> None:
         table.add_row(row["id"], row["kind"], row["received"], row["due"],
                       "yes" if row["in_time"] else "no", escape(row["place"]),
                       row["outcome"] or "open")  # fmt: skip
-    Console(highlight=False).print(table)
+    print_table(table)
     for sentence in public_requests.reminders(desk.office, desk.settings.service.reminder_days):
         click.echo(sentence, err=True)

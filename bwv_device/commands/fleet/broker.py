@@ -6,11 +6,14 @@ import datetime
 from pathlib import Path
 
 import click
+from cryptography import x509
+from cryptography.x509.oid import NameOID
 
 from bwv_device import keys
 from bwv_device.errors import KeyFileError
 from bwv_device.fleet import mosquitto_config
 from bwv_device.fleet.mosquitto_config import CAMERA_PORT, DESK_PORT, Ports
+from bwv_device.formats.certificates import ROLES
 from hal.host import HostEntropy
 
 
@@ -50,6 +53,9 @@ def command(
             f"{error.filename or folder} can't be used: {error.strerror}.",
             "Check the path and its permissions.",
         ) from None
+    if not people:
+        click.echo("Nobody may watch or command yet: run it again with --desk ROLE-KEY.", err=True)
+    click.echo(f"sudo chown -R mosquitto {folder.absolute()}")
     click.echo(f"mosquitto -c {folder.absolute() / 'mosquitto.conf'}")
 
 
@@ -67,5 +73,17 @@ def _write(
         keys.make_broker(agency_keys, folder, hosts, HostEntropy(), now)
     root = folder / keys.ROOT
     root.write_bytes((agency_keys / keys.ROOT).read_bytes())
-    desk = [keys.load_certificates(path)[0] for path in people]
+    desk = [_person(path) for path in people]
     mosquitto_config.write(folder, root, agency, desk, ports, home_assistant=home_assistant)
+
+
+def _person(path: Path) -> x509.Certificate:
+    """The certificate of a person or service. A camera's would get the rights of a person."""
+    certificate = keys.load_certificates(path)[0]
+    units = certificate.subject.get_attributes_for_oid(NameOID.ORGANIZATIONAL_UNIT_NAME)
+    if not any(unit.value in ROLES for unit in units):
+        raise KeyFileError(
+            f"{path} is not the key of a person or service.",
+            "Give a role key of 'bwv custody enrol' with --desk.",
+        )
+    return certificate

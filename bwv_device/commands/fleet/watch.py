@@ -49,8 +49,8 @@ def command(
     """Shows every camera of the agency: state, battery, storage, what is not delivered, clock, when
     it was last seen, and whether the heads of its ledger are consistent or FORKED.
 
-    What --record keeps, custody's intake checks ledgers against (anchors in custody.toml). Exit
-    code 19 where a fork was seen.
+    Custody's intake checks ledgers against what --record keeps (`heads` in custody.toml). Exit code
+    19: a forked ledger was seen.
     """
     from bwv_device import keys
     from bwv_device.errors import BrokerError

@@ -72,7 +72,7 @@ def read_redaction(path: Path) -> Redaction:
         return Redaction(table.get("method", "pixelate"), boxes, mute)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise CustodyError(
-            f"{path} is no redaction that can be used: {error}.",
+            f"{path} is not a usable redaction: {error}.",
             "Start from the one that --propose writes.",
         ) from None
 

@@ -120,7 +120,7 @@ class Intake:
             return "the camera's certificate does not lead to the agency"
         try:
             statement.role_of(said.chain, self._roots)
-            return "a person's certificate is no camera's"
+            return "the certificate is a person's, not a camera's"
         except StatementError:
             pass
         camera = self.office.index.row("SELECT * FROM cameras WHERE device = ?", device)

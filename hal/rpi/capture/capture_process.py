@@ -317,12 +317,12 @@ def _reap(process: subprocess.Popen[bytes], *, kill: bool) -> None:
 def _whole(fields: Mapping[str, Any], name: str) -> int:
     value = fields.get(name)
     if type(value) is not int or not 0 <= value < 1 << 31:
-        raise WireError(f"{name} is no count")
+        raise WireError(f"{name} is not a count")
     return value
 
 
 def _text(fields: Mapping[str, Any], name: str) -> str:
     value = fields.get(name)
     if not isinstance(value, str) or not 0 < len(value) <= 200:
-        raise WireError(f"{name} is no text")
+        raise WireError(f"{name} is not text")
     return value
