@@ -533,7 +533,7 @@ class Vitals(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Board:
-    """Everything a camera is made of. Chosen in one place, `bwv_device.__main__`."""
+    """Everything a camera is made of. An entry point `bwv.boards` makes it, by its name."""
 
     clock: Clock
     entropy: Entropy

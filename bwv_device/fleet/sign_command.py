@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
-from bwv_device.errors import KeyFileError
 from bwv_device.formats import statement
 from bwv_device.formats.purposes import COMMAND_PURPOSE
 from bwv_device.formats.statement import Signer
-from hal.keystore import SoftwareIdentity
 
 
 def command_statement(
@@ -36,15 +33,3 @@ def command_statement(
         "expires_s": now_s + expires_s,
     }
     return statement.make(signer, COMMAND_PURPOSE, fields)
-
-
-def load_desk_key(path: Path) -> SoftwareIdentity:
-    """A role key, which only its owner may read. Raises `KeyFileError`."""
-    if path.stat().st_mode & 0o077:
-        raise KeyFileError(f"{path} can be read by others than its owner.", f"chmod 600 {path}")
-    try:
-        return SoftwareIdentity.load(path, path)
-    except (OSError, ValueError, IndexError) as error:
-        raise KeyFileError(
-            f"The role key {path} can't be used: {error}.", "Make one with 'bwv custody enrol'."
-        ) from None

@@ -26,6 +26,10 @@ def ledger_pieces(device: str, nonce: str) -> str:
     return f"ledgers/{device}/{nonce}/"
 
 
+def ledger_piece(device: str, nonce: str, boot: int, offset: int) -> str:
+    return f"{ledger_pieces(device, nonce)}{boot:08d}-{offset:012d}"
+
+
 def footage(device: str, segment: str, sha256: str) -> str:
     return f"footage/{device}/{segment}/{sha256}"
 

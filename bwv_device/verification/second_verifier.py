@@ -392,7 +392,7 @@ def unit(certificate: x509.Certificate) -> str:
 
 
 def head_signed(key: Any, head: Fields) -> bool:
-    """Whether the device key signed this head (docs/format.md, 3.7)."""
+    """Whether the device key signed this head (docs/mqtt.md, 3)."""
     names = ("device", "boot", "number", "digest", "utc_ms", "error_ms")
     try:
         said = {"purpose": "bwv head v1", **{name: head[name] for name in names}}

@@ -8,7 +8,7 @@ import hashlib
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-from hal.ports import Body, Stored, StoreError, StoreTrouble, Uplink
+from hal.ports import Body, Stored, StoreError, StoreTrouble
 
 BLOCK = 1 << 20
 
@@ -177,19 +177,6 @@ class SimulatedUplink:
         device_and_kind = "/".join(key.split("/")[:3])
         others = [k for k in self.store.objects if k.startswith(device_and_kind) and k != key]
         return others[0] if others else key
-
-
-class ClearLine:
-    """A line without trouble to any store, also to a real one."""
-
-    def __init__(self, store: Uplink) -> None:
-        self._store = store
-
-    def create(self, key: str, body: Body) -> None:
-        self._store.create(key, body)
-
-    def read(self, key: str, limit: int) -> bytes:
-        return self._store.read(key, limit)
 
 
 def _flipped(data: bytes) -> bytes:

@@ -8,7 +8,6 @@ from itertools import pairwise
 from hal.ports import SECOND_NS
 from sim.oracle.evidence import STORAGE_TROUBLE, Episode, Finding, Piece, Record
 
-ROUNDING_NS = 1_000_000
 EDGE_NS = 60_000_000
 HOLE_NS = 400_000_000
 MICROPHONE = ("microphone-unplugged", "microphone-overflow", "microphone-late", "camera-stops-late")

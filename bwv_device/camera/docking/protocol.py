@@ -13,7 +13,7 @@ from cryptography import x509
 
 from bwv_device.camera.vault.undelivered import Deliverable, Inventory
 from bwv_device.camera.vault.vault import Receipt
-from bwv_device.formats import statement
+from bwv_device.formats import statement, store_keys
 from bwv_device.formats.ledger_lines import ledger_path
 from bwv_device.formats.purposes import ASSIGNMENT, GREETING, RECEIPT, REFUSAL
 from bwv_device.formats.statement import Statement, StatementError
@@ -159,7 +159,6 @@ class Docking:
         self._misread: dict[str, int] = {}
         self._introduced: set[str] = set()
         self._greeted = False
-        self._outbox = f"outbox/{plan.device}"
         self._full_told = False
         self._version = plan.assignment
 
@@ -189,7 +188,7 @@ class Docking:
 
     def _converse(self) -> Generator[Request, Any, str]:
         plan = self._plan
-        yield from self._say(f"dockings/{plan.device}/{plan.nonce}", plan.statement)
+        yield from self._say(store_keys.docking(plan.device, plan.nonce), plan.statement)
         yield from self._greet(self._limits.greeting_wait_ns)
         for file in plan.inventory.files:
             if (yield from self._deliver(file)):
@@ -203,7 +202,7 @@ class Docking:
         while self.waiting or not self._greeted:
             if not self._greeted:
                 yield from self._greet(self._limits.resend_ns)
-                yield from self._say(f"dockings/{plan.device}/{plan.nonce}", plan.statement)
+                yield from self._say(store_keys.docking(plan.device, plan.nonce), plan.statement)
             else:
                 yield from self._collect()
             if self.waiting:
@@ -216,7 +215,7 @@ class Docking:
     def _greet(self, patience_ns: int) -> Generator[Request, Any, None]:
         """Waits so long for the store's greeting, and acts on it."""
         asked_ns = self._now_ns()
-        key = f"{self._outbox}/greetings/{self._plan.nonce}"
+        key = store_keys.greeting(self._plan.device, self._plan.nonce)
         while True:
             answer = yield from self._ask(key)
             said = self._statement(answer, GREETING) if answer else None
@@ -259,7 +258,7 @@ class Docking:
             yield Tell("custodian", {"certificate": said.certificate})
 
     def _assignment(self, version: int) -> Generator[Request, Any, None]:
-        answer = yield from self._ask(f"{self._outbox}/assignments/{version:08d}")
+        answer = yield from self._ask(store_keys.assignment(self._plan.device, version))
         try:
             if answer is None:
                 return
@@ -282,14 +281,14 @@ class Docking:
             if isinstance(digest, Exception):
                 yield Tell("fault", {"part": "delivery", "reason": f"ledger: {digest}"})
                 return
-            key = f"ledgers/{plan.device}/{plan.nonce}/{own:08d}-{offset:012d}"
+            key = store_keys.ledger_piece(plan.device, plan.nonce, own, offset)
             size = own_length - offset
             yield from self._send(Upload(key, ledger_path(own), "", offset, size, digest))
 
     # --- footage --------------------------------------------------------------------------------
 
     def _deliver(self, file: Deliverable) -> Generator[Request, Any, bool]:
-        key = f"footage/{self._plan.device}/{file.segment}/{file.sha256}"
+        key = store_keys.footage(self._plan.device, file.segment, file.sha256)
         began_ns = self._now_ns()
         sent = yield from self._send(Upload(key, "", file.segment, 0, file.length, file.sha256))
         self._sent_ns[file.segment] = self._now_ns()
@@ -304,7 +303,7 @@ class Docking:
         for file in list(self.waiting.values()):
             if self._now_ns() - self._sent_ns[file.segment] >= self._limits.resend_ns:
                 yield from self._say(
-                    f"dockings/{self._plan.device}/{self._plan.nonce}", self._plan.statement
+                    store_keys.docking(self._plan.device, self._plan.nonce), self._plan.statement
                 )
                 yield from self._send_ledger(0, 0)
                 if not (yield from self._deliver(file)):
@@ -344,11 +343,15 @@ class Docking:
         """Asks after the files that were sent longest ago."""
         nonce = self._plan.nonce
         for file in list(self.waiting.values())[:WINDOW]:
-            answer = yield from self._ask(f"{self._outbox}/receipts/{nonce}/{file.segment}")
+            answer = yield from self._ask(
+                store_keys.receipt(self._plan.device, nonce, file.segment)
+            )
             if answer is not None:
                 yield from self._receipt(file, answer)
                 continue
-            answer = yield from self._ask(f"{self._outbox}/refusals/{nonce}/{file.segment}")
+            answer = yield from self._ask(
+                store_keys.refusal(self._plan.device, nonce, file.segment)
+            )
             if answer is not None:
                 yield from self._refusal(file, answer)
         # What has no answer yet comes last in the next round.
@@ -358,7 +361,7 @@ class Docking:
 
     def _hear_refusal(self) -> Generator[Request, Any, None]:
         """Of the whole docking: it ends here."""
-        answer = yield from self._ask(f"{self._outbox}/refusals/{self._plan.nonce}/docking")
+        answer = yield from self._ask(store_keys.refusal(self._plan.device, self._plan.nonce, ""))
         said = self._statement(answer, REFUSAL) if answer else None
         if said is not None and said.fields.get("segment") == "":
             yield Tell("refusal", {"segment": "", "statement": said.text})

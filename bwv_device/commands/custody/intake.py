@@ -11,7 +11,8 @@ from pathlib import Path
 
 import click
 
-from bwv_device.commands.custody.options import Desk, load_role
+from bwv_device.commands.custody.options import Desk
+from bwv_device.commands.role_key import load_role_key
 from bwv_device.custody.intake.intake import Done, Intake, Replica
 from bwv_device.custody.public_requests import reminders
 from bwv_device.custody.retention.deletion import Expiry
@@ -50,7 +51,11 @@ def serve_command(desk: Desk, retention_as: Path) -> None:
     """Runs intake, retention and reminders by itself, so that deletion really is automatic."""
     worker, service = make_worker(desk, desk.office), desk.settings.service
     retention = Office(
-        desk.store, desk.office.clock, load_role(retention_as), desk.roots, desk.office.retention
+        desk.store,
+        desk.office.clock,
+        load_role_key(retention_as),
+        desk.roots,
+        desk.office.retention,
     )
     expiry = Expiry(retention, list(desk.replicas.values()))
     stopped, due_s, told = _until_stopped(), 0.0, set[str]()

@@ -14,6 +14,7 @@ from cryptography import x509
 
 from bwv_device import keys
 from bwv_device.backends.evidence_store import open_store
+from bwv_device.commands.role_key import load_role_key
 from bwv_device.config import parse_table, validate
 from bwv_device.custody.retention.retention_dates import NANOSECOND, Retention
 from bwv_device.custody.session import Office
@@ -99,7 +100,7 @@ class Desk:
             raise KeyFileError(
                 "No role key given.", "Use --as FILE or set BWV_CUSTODY_KEY (bwv custody enrol)."
             )
-        return load_role(self._key)
+        return load_role_key(self._key)
 
     # --- times --------------------------------------------------------------------------------
 
@@ -125,18 +126,6 @@ class Desk:
             return "-"
         moment = datetime.datetime.fromtimestamp(utc_ns // NANOSECOND, self.zone)
         return f"{moment:%Y-%m-%d %H:%M:%S %Z}"
-
-
-def load_role(path: Path) -> SoftwareIdentity:
-    """A role key. Raises `KeyFileError`."""
-    try:
-        if path.stat().st_mode & 0o077:
-            raise KeyFileError(f"{path} can be read by others than its owner.", f"chmod 600 {path}")
-        return SoftwareIdentity.load(path, path)
-    except (OSError, ValueError, IndexError) as error:
-        raise KeyFileError(
-            f"The role key {path} can't be used: {error}.", "Make one with 'bwv custody enrol'."
-        ) from None
 
 
 def print_json(value: Any) -> None:

@@ -7,7 +7,8 @@ from pathlib import Path
 import click
 from rich.table import Table
 
-from bwv_device.commands.custody.options import Desk, load_role, print_json
+from bwv_device.commands.custody.options import Desk, print_json
+from bwv_device.commands.role_key import load_role_key
 from bwv_device.commands.tables import print_table
 from bwv_device.config import Loaded, load
 from bwv_device.custody import camera_register
@@ -45,7 +46,7 @@ def issue(
     assigned = load(settings).table if settings else {}
     Loaded(Settings(), "", {}).with_assigned(assigned)
     version = camera_register.issue(
-        desk.office, load_role(configuration), device, officer, assigned
+        desk.office, load_role_key(configuration), device, officer, assigned
     )
     click.echo(f"{device} is issued to {officer} (assignment {version}).")
 
@@ -56,7 +57,7 @@ def issue(
 @click.pass_obj
 def return_(desk: Desk, device: str, configuration: Path) -> None:
     """Takes DEVICE back."""
-    camera_register.take_back(desk.office, load_role(configuration), device)
+    camera_register.take_back(desk.office, load_role_key(configuration), device)
     click.echo(f"{device} is returned.")
 
 

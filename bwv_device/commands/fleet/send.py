@@ -13,6 +13,7 @@ from typing import Any
 import click
 
 from bwv_device.commands.fleet.options import address, broker_options
+from bwv_device.commands.role_key import load_role_key
 
 REFUSED_EXIT = 18
 
@@ -47,7 +48,7 @@ def command(
     from bwv_device.camera.commands.check import COUNTER_AHEAD_MS, conform
     from bwv_device.errors import BrokerError
     from bwv_device.fleet.mqtt_client import DeskLine
-    from bwv_device.fleet.sign_command import command_statement, load_desk_key
+    from bwv_device.fleet.sign_command import command_statement
     from bwv_device.formats.mqtt_messages import COMMANDS, prefix
 
     if name not in COMMANDS:
@@ -55,7 +56,7 @@ def command(
     table = _table(name, arguments)
     if conform(name, table) is None:
         raise click.UsageError(f"{name} takes {_takes(COMMANDS[name])}.")
-    signer, host = load_desk_key(key), address(broker)
+    signer, host = load_role_key(key), address(broker)
     keys.load_certificates(root)
     topics, id_ = prefix(agency, device), secrets.token_hex(8)
     listens = [f"{topics}/state", f"{topics}/reply", f"{topics}/presence"]

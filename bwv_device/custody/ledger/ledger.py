@@ -8,7 +8,6 @@ race reads what was written meanwhile, decides again, and takes the next number.
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
@@ -145,16 +144,6 @@ def parse(raw: bytes) -> CustodyLine:
         raise _broken("a line lacks a field")
     digest = hashlib.sha256(raw.removesuffix(b"\n")).hexdigest()
     return CustodyLine(fields, signed, bytes.fromhex(tail.decode()), digest)
-
-
-def text_of(line: CustodyLine) -> str:
-    """For people: the fields, without what only machines need."""
-    shown = {
-        name: value
-        for name, value in line.fields.items()
-        if name not in RESERVED and name != "statement"
-    }
-    return json.dumps(shown, sort_keys=True, ensure_ascii=False)
 
 
 START = Head(0, GENESIS)

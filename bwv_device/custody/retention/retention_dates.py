@@ -13,7 +13,6 @@ from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 NANOSECOND = 1_000_000_000
-UNREVIEWED = "unreviewed"
 
 
 class Due(NamedTuple):
