@@ -108,6 +108,25 @@ class Opener:
         except SealedFileError:
             return
 
+    def pieces(self) -> Iterator[bytes]:
+        """What opens, in pieces of chunks that follow each other. A damaged chunk costs itself, as
+        each is sealed on its own. The first piece is empty if the first chunk does not open.
+        Nothing here says that the file is whole: that is for the ledger's digests."""
+        counter, piece = 0, list[bytes]()
+        sealed = self._source.read(CHUNK + TAG)
+        while sealed:
+            following = self._source.read(CHUNK + TAG)
+            try:
+                piece.append(self._open(counter, sealed, is_last=not following))
+            except SealedFileError:
+                if piece or not counter:
+                    yield b"".join(piece)
+                    piece = []
+            counter += 1
+            sealed = following
+        if piece or not counter:
+            yield b"".join(piece)
+
     def _open(self, counter: int, sealed: bytes, *, is_last: bool) -> bytes:
         nonce = counter.to_bytes(11, "big")
         for end in [FINAL, MORE] if is_last else [MORE, FINAL]:

@@ -83,6 +83,22 @@ def fragments(data: bytes) -> Iterator[tuple[Box, Box]]:
             moof = None
 
 
+def next_fragment(data: bytes) -> int | None:
+    """Where the first whole fragment begins in data that may begin anywhere; None if there is
+    none."""
+    at = data.find(b"moof", 4)
+    while at >= 0:
+        start = at - 4
+        try:
+            moof, mdat = next(fragments(data[start:]))
+            if not moof.start and mdat.start == moof.end and runs(data[start:], moof):
+                return start
+        except (StopIteration, ValueError, KeyError, struct.error):
+            pass
+        at = data.find(b"moof", at + 1)
+    return None
+
+
 def runs(data: bytes, moof: Box) -> list[Run]:
     """What a moof says of its samples. Raises `ValueError` or `struct.error` on nonsense."""
     trafs = [box for box in boxes(data, moof.start + BOX_HEADER, moof.end) if box.kind == b"traf"]

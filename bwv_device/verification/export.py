@@ -18,18 +18,26 @@ from typing import Any, BinaryIO, NamedTuple
 from bwv_device.errors import SealedFileError, VaultError
 from bwv_device.formats import age
 from bwv_device.formats.age_payload import Opener
-from bwv_device.formats.mp4_reader import Box, InitSegment, Run, fragments, read_init, runs, units
-from bwv_device.formats.mp4_writer import VIDEO_TIMESCALE, FragmentWriter
-from bwv_device.formats.vault_layout import FOOTAGE, PART
+from bwv_device.formats.mp4_film import Chunk, Sample, TrackTables, film_head
+from bwv_device.formats.mp4_reader import (
+    BOX_HEADER,
+    Box,
+    InitSegment,
+    Run,
+    fragments,
+    next_fragment,
+    read_init,
+    runs,
+    units,
+)
+from bwv_device.formats.mp4_writer import AUDIO_TRACK, VIDEO_TIMESCALE, VIDEO_TRACK
+from bwv_device.formats.vault_layout import FOOTAGE, PART, READ_BLOCK
 from bwv_device.verification.footage_claims import Claim
 from bwv_device.verification.vault_report import Report, Status, Verdict
 from hal.ports import SECOND_NS, AccessUnit, Track
 
 # What a file may come to that is sealed to somebody else, damaged, or made to harm.
 UNREADABLE = (SealedFileError, ValueError, KeyError, IndexError, struct.error)
-
-MFHD_SEQUENCE_AT = 8 + 8 + 4  # moof header, mfhd header, version and flags
-NEVER_NS = 1 << 62
 
 
 class Exported(NamedTuple):
@@ -85,36 +93,47 @@ class _Joiner:
         self._done: list[Exported] = []
         self._film: _Film | None = None
         self.unread: list[tuple[str, Exception]] = []
+        self.left_out: list[tuple[str, str]] = []
 
     def run(self, verdicts: list[Verdict]) -> list[Exported]:
         for verdict in verdicts:
-            if verdict.status is Status.MISSING or not verdict.length:
+            if reason := _absent(verdict):
+                self.left_out.append((verdict.name, reason))
                 continue
             try:
                 self._still(verdict) if ".jpg." in verdict.name else self._segment(verdict)
             except UNREADABLE as error:
                 self.unread.append((verdict.name, error))
+                self.left_out.append((verdict.name, str(error)))
         self._close()
         return self._done
 
     def _segment(self, verdict: Verdict) -> None:
-        data = self._open(verdict.name)
+        data, *behind = pieces = self._open(verdict.name)
         if len(data) < SHORTEST:
-            return  # cut off before its first picture
+            self.left_out.append((verdict.name, "cut off before its first picture"))
+            return
         init = read_init(data)
         if self._film is None or init.data != self._film.init.data:
             self._close()
             part = f".{len(self._done) + 1}" if self._done else ""
             self._film = _Film(self._out / f"{self._recording}{part}.mp4", init)
-        self._film.verified.append(_verified(verdict, self._report.claims[verdict.name], data))
+        whole, claim = b"".join(pieces), self._report.claims[verdict.name]
+        if short := _shorter(claim, whole, damaged=len(behind)):
+            self.left_out.append((verdict.name, short))
+        self._film.verified.append(_verified(verdict, claim, whole))
         self._film.add(data, init)
+        for piece in behind:
+            if (at := next_fragment(piece)) is not None:
+                self._film.add(piece[at:], init)
 
-    def _open(self, name: str) -> bytes:
+    def _open(self, name: str) -> list[bytes]:
+        """The plaintext, in pieces: one, or several where chunks between them do not open."""
         path = self._vault / FOOTAGE / name
         if not path.exists():
             path = path.with_name(name + PART)
         with path.open("rb") as file:
-            return b"".join(Opener(file, self._identities).whole_chunks())
+            return list(Opener(file, self._identities).pieces())
 
     def _close(self) -> None:
         if self._film is None:
@@ -146,7 +165,7 @@ class _Joiner:
             "audio_units": done.audio_units,
             "sha256": film.sha256,
             "segments": film.verified,
-            "not_exported": [{"name": name, "reason": str(why)} for name, why in self.unread],
+            "not_exported": [{"name": name, "reason": why} for name, why in self.left_out],
         }
         path = film.path.with_suffix(".json")
         with path.with_suffix(".json.part").open("wb") as file:
@@ -155,29 +174,34 @@ class _Joiner:
 
     def _still(self, verdict: Verdict) -> None:
         if verdict.status is not Status.SEALED:
+            self.left_out.append((verdict.name, verdict.status.value))
             return
         path = self._out / verdict.name.removesuffix(".age")
         with path.with_suffix(".jpg.part").open("wb") as file:
-            file.write(self._open(verdict.name))
+            file.write(b"".join(self._open(verdict.name)))
             _finish(file, path)
 
 
 class _Film:
-    """One MP4 being written. Times count from its first segment's first picture."""
+    """One MP4 being written. Times count from its first segment's first picture. Samples go to a
+    file of their own first: the tables that stand before them are known at the end."""
 
     def __init__(self, path: Path, init: InitSegment) -> None:
         self.path, self.init = path, init
         self.counts = {Track.VIDEO: 0, Track.AUDIO: 0}
         self.verified: list[dict[str, Any]] = []
-        self._file = path.with_suffix(".mp4.part").open("wb")
+        self.sha256 = ""
+        self._media = path.with_suffix(".samples.part").open("w+b")
+        self._length = 0
         self._origin_ns = int(init.metadata["first_pts_ns"])
+        self._tables = {
+            Track.VIDEO: TrackTables(VIDEO_TRACK, VIDEO_TIMESCALE, []),
+            Track.AUDIO: TrackTables(AUDIO_TRACK, init.audio_rate_hz, []),
+        }
         # The middle of the newest sample of each track: real samples come a little early or late,
         # so where one ends says nothing about the next; a sample written twice begins before this.
         self._middle_ns = {Track.VIDEO: -1, Track.AUDIO: -1}
         self._end_ns = 0
-        self._sequence = 0
-        self._digest = hashlib.sha256()
-        self._write(init.data)
 
     @property
     def duration_ns(self) -> int:
@@ -189,20 +213,24 @@ class _Film:
         for moof, mdat in fragments(data):
             described = runs(data, moof)
             if mdat.whole and self._continues(described, start_ns):
-                self._copy(data, moof, mdat, described, start_ns)
+                self._copy(data, mdat, described, start_ns)
             else:
                 self._rebuild(units(data, moof, mdat, self.init.audio_rate_hz), start_ns)
 
     def close(self) -> None:
-        _finish(self._file, self.path)
-
-    @property
-    def sha256(self) -> str:
-        return self._digest.hexdigest()
-
-    def _write(self, data: bytes | bytearray | memoryview) -> None:
-        self._digest.update(data)
-        self._file.write(data)
+        """Tables, then samples, under the final name."""
+        head = film_head(self.init.data, list(self._tables.values()), self._length)
+        digest = hashlib.sha256(head)
+        self._media.seek(0)
+        with self.path.with_suffix(".mp4.part").open("wb") as file:
+            file.write(head)
+            while block := self._media.read(READ_BLOCK):
+                digest.update(block)
+                file.write(block)
+            self._media.close()
+            Path(self._media.name).unlink()
+            _finish(file, self.path)
+        self.sha256 = digest.hexdigest()
 
     def _continues(self, described: list[Run], start_ns: int) -> bool:
         """Whether nothing of a fragment was written before, out of an earlier segment."""
@@ -211,14 +239,19 @@ class _Film:
             for run in described
         )
 
-    def _copy(self, data: bytes, moof: Box, mdat: Box, described: list[Run], start_ns: int) -> None:
-        """A whole fragment, with its sequence number and decode times set anew."""
-        patched = bytearray(data[moof.start : moof.end])
-        self._sequence += 1
-        struct.pack_into(">I", patched, MFHD_SEQUENCE_AT, self._sequence)
+    def _copy(self, data: bytes, mdat: Box, described: list[Run], start_ns: int) -> None:
+        """A whole fragment: its samples in one piece."""
+        media_at = mdat.start + BOX_HEADER
         for run in described:
             time = run.decode_time + _ticks(start_ns, self._rate(run.track))
-            struct.pack_into(">Q", patched, run.tfdt_at - moof.start, time)
+            samples = []
+            for lasts, size, key in zip(run.durations, run.sizes, run.keyframes, strict=True):
+                samples.append(Sample(time, time + lasts, size, key))
+                time += lasts
+            if not samples:
+                continue
+            chunk = Chunk(self._length + run.offset - media_at, samples)
+            self._tables[run.track].chunks.append(chunk)
             end = run.decode_time + sum(run.durations)
             self._wrote(
                 run.track,
@@ -226,24 +259,25 @@ class _Film:
                 self._time_ns(run, end, start_ns),
             )
             self.counts[run.track] += len(run.sizes)
-        self._write(patched)
-        self._write(memoryview(data)[mdat.start : mdat.end])
+        self._write(memoryview(data)[media_at : mdat.end])
 
     def _rebuild(self, whole: list[AccessUnit], start_ns: int) -> None:
-        """The samples that are there and were not written before, as a fragment of their own."""
-        writer = FragmentWriter(self.init.audio_rate_hz, NEVER_NS, origin_ns=0)
-        writer.sequence = self._sequence
+        """The samples that are there and were not written before, one by one."""
         for unit in whole:
             moved = unit._replace(pts_ns=unit.pts_ns + start_ns)
             if moved.pts_ns <= self._middle_ns[moved.track]:
                 continue
-            for fragment in writer.feed(moved):
-                self._write(fragment.data)
+            rate = self._rate(moved.track)
+            time, end = _ticks(moved.pts_ns, rate), _ticks(moved.end_ns, rate)
+            sample = Sample(time, end, len(moved.data), moved.keyframe)
+            self._tables[moved.track].chunks.append(Chunk(self._length, [sample]))
+            self._write(moved.data)
             self._wrote(moved.track, moved.pts_ns, moved.end_ns)
             self.counts[moved.track] += 1
-        for fragment in writer.flush():
-            self._write(fragment.data)
-        self._sequence = writer.sequence
+
+    def _write(self, data: bytes | memoryview) -> None:
+        self._media.write(data)
+        self._length += len(data)
 
     def _wrote(self, track: Track, pts_ns: int, end_ns: int) -> None:
         """The newest sample of a track."""
@@ -273,6 +307,34 @@ def _verified(verdict: Verdict, claim: Claim, plaintext: bytes) -> dict[str, Any
         digest = hashlib.sha256(plaintext).hexdigest()
         row["plaintext_matches_ledger"] = digest == claim.plaintext_sha256
     return row
+
+
+def _absent(verdict: Verdict) -> str:
+    """Why a file that the ledger names can't be in a film; "" if it may be."""
+    if verdict.status is Status.MISSING:
+        return "it is missing"
+    if verdict.status is Status.DELIVERED and not verdict.length:
+        return "it was delivered, and removed from the camera"
+    return "" if verdict.length else "it is empty"
+
+
+def _shorter(claim: Claim, plaintext: bytes, damaged: int) -> str:
+    """How much of a segment does not open; "" if all does, or nobody said how long it is."""
+    missing = claim.plaintext_length - len(plaintext)
+    where = f"in {damaged} places" if damaged > 1 else "in one place" if damaged else "at its end"
+    if claim.plaintext_length and missing > 0:
+        return f"{missing} of {claim.plaintext_length} bytes do not open, {where}"
+    return f"something does not open, {where}" if damaged else ""
+
+
+def without_film(report: Report, done: Sequence[Exported]) -> list[tuple[str, str]]:
+    """Files of recordings of which nothing could be exported, each with why."""
+    with_film = {item.recording for item in done}
+    return [
+        (v.name, _absent(v) or "it does not open")
+        for v in report.segments
+        if v.recording and v.recording not in with_film
+    ]
 
 
 def _ticks(time_ns: int, rate: int) -> int:

@@ -22,6 +22,7 @@ class Claim:
     length: int | None = None
     sha256: str = ""
     plaintext_sha256: str = ""
+    plaintext_length: int = 0
     first_pts_ns: int | None = None
     settled: str = ""
     wiped: bool = False
@@ -74,6 +75,8 @@ def _claim_seal(claim: Claim, fields: dict[str, Any]) -> None:
     claim.settled = "sealed"
     claim.length, claim.sha256 = _count(fields, "length"), _digest(fields, "sha256")
     claim.plaintext_sha256 = _digest(fields, "plaintext_sha256")
+    length = fields.get("plaintext_length")
+    claim.plaintext_length = length if type(length) is int else 0
 
 
 def _claim_still(claim: Claim, fields: dict[str, Any]) -> None:

@@ -52,7 +52,7 @@ def test_wrong_usage_is_said_in_a_sentence() -> None:
     for arguments, told in (
         (["run", "--seed", "1", "--faults", "gremlins"], "unknown fault 'gremlins'"),
         (["run", "--seed", "1", "--hours", "0"], "from two minutes"),
-        (["campaign", "--seeds", "9:1"], "no range of seeds"),
+        (["campaign", "--seeds", "9:1"], "not a range of seeds"),
         (["scenario"], "Name a scenario file"),
         (["live"], "needs a terminal"),
     ):

@@ -10,10 +10,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from support.camera_bench import Camera, make_camera
 
+from bwv_device.commands.export import command as export_command
 from bwv_device.formats.age_payload import Opener
-from bwv_device.formats.mp4_reader import read_init
+from bwv_device.formats.mp4_reader import boxes, read_init
 from bwv_device.settings import Recording, Settings, Video
 from bwv_device.verification.export import Exported
 from hal.ports import SECOND_NS, AccessUnit, Track
@@ -217,3 +219,78 @@ def test_loss_at_the_cut_is_within_the_bound(shift: Shift) -> None:
 
 def test_the_camera_type_is_used(shift: Shift) -> None:
     assert isinstance(shift.camera, Camera)
+
+
+def test_a_film_is_a_plain_mp4_with_its_tables_in_front(film: Exported) -> None:
+    """Players take the length of a fragmented film from what they have read of it."""
+    data = film.path.read_bytes()
+    assert [box.kind for box in boxes(data)] == [b"ftyp", b"moov", b"mdat"]
+
+
+def test_sound_that_begins_later_does_not_lengthen_the_film(
+    agency: BenchAgency, tmp_path: Path
+) -> None:
+    """Chromium once showed 27 s for 19.0 s: by default the pre-event part has no sound."""
+    scene = Scene(320, 180, FPS, 300_000, EPOCH_UTC_NS)
+    settings = replace(
+        Settings(),
+        recording=Recording(pre_event_s=8, segment_s=10, post_event_s=0),
+        video=Video(width=320, height=180, fps=FPS, bitrate_kbps=300),
+    )
+    media = Media(scene, Sound(street, 64_000), PyavStills())
+    it = make_camera(agency, settings=settings, media=media, boot=False)
+    it.boot()
+    it.run(seconds=10)
+    it.press_record_twice()
+    it.run(seconds=7)
+    it.hold_record()
+    it.run(seconds=3)
+    it.shut_down()
+    scene.close()
+    (film,) = it.export(tmp_path)
+    (closed,) = it.ledger("close")
+    picture_s = 1 / FPS
+    shown = probe(
+        film.path, "-show_entries", "format=duration:stream=codec_type,start_time,duration"
+    )
+    video, sound = sorted(shown["streams"], key=lambda s: s["codec_type"], reverse=True)
+    assert float(sound["start_time"]) > 6
+    for length_s in (shown["format"]["duration"], video["duration"], film.duration_ms / 1000):
+        assert abs(float(length_s) - closed["duration_ms"] / 1000) <= picture_s
+    assert decode_errors(film.path) == ""
+
+
+def test_a_damaged_chunk_costs_its_own_pictures_and_is_named(shift: Shift, tmp_path: Path) -> None:
+    vault = tmp_path / "vault"
+    shift.camera.disk.dump(vault)
+    whole = next(item for item in shift.exported if item.statuses[-1] == "sealed")
+    name = f"{whole.recording}-0001.mp4.age"
+    sealed = bytearray((vault / "footage" / name).read_bytes())
+    sealed[len(sealed) // 2] ^= 1
+    (vault / "footage" / name).write_bytes(sealed)
+    (vault / "footage" / f"{whole.recording}-0002.mp4.age").unlink()
+    root, identity = tmp_path / "root.pem", tmp_path / "identity.txt"
+    root.write_bytes(shift.agency.files["agency-root.pem"])
+    identity.write_bytes(shift.agency.files["agency-identity.txt"])
+    words = ["--identity", str(identity), "--root", str(root), "--out", str(tmp_path / "films")]
+    done = CliRunner().invoke(export_command, [str(vault), *words, "--recording", whole.recording])
+    assert done.exit_code == 10
+    left_out = json.loads((tmp_path / "films" / f"{whole.recording}.json").read_text())[
+        "not_exported"
+    ]
+    reasons = {item["name"]: item["reason"] for item in left_out}
+    assert "bytes do not open, in one place" in reasons[name]
+    assert reasons[f"{whole.recording}-0002.mp4.age"] == "it is missing"
+    for missing in reasons:
+        assert missing in done.output
+    frames = ["-count_frames", "-select_streams", "v", "-show_entries", "stream=nb_read_frames"]
+    film = tmp_path / "films" / f"{whole.recording}.mp4"
+    (shown,) = probe_quietly(film, *frames)["streams"]
+    kept = whole.video_units - 10 * FPS  # the second segment
+    assert kept - 2 * FPS <= int(shown["nb_read_frames"]) < kept
+
+
+def probe_quietly(path: Path, *what: str) -> dict:
+    """Of a damaged film: pictures that refer to missing ones are complained of."""
+    command = ["ffprobe", "-v", "fatal", "-of", "json", *what, path]
+    return json.loads(subprocess.run(command, capture_output=True, check=True).stdout)

@@ -66,7 +66,7 @@ def test_an_ina219_is_read(
 
 def test_a_gauge_that_says_nonsense_is_an_error(tmp_path: Path) -> None:
     sys = tree(tmp_path, **{BATTERY + "type": "Battery", BATTERY + "capacity": "lots"})
-    with pytest.raises(OSError, match="no number"):
+    with pytest.raises(OSError, match="not a number"):
         KernelPower(sys=sys).read()
 
 

@@ -1,0 +1,169 @@
+"""Plain MP4 (ISO/IEC 14496-12): one `moov` in front, then all samples.
+
+Segments are fragmented, because a camera can't know what comes. Films are not: players take the
+length of a fragmented film from what they have read of it, and are seconds off where sound begins
+later than pictures. Here every sample's time stands in the tables, and an edit list says when a
+track begins.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Sequence
+from itertools import groupby, pairwise
+from typing import NamedTuple
+
+from bwv_device.formats.mp4_reader import BOX_HEADER, Box, boxes
+from bwv_device.formats.mp4_writer import box
+
+MOVIE_TIMESCALE = 1_000_000
+STCO_LIMIT = 1 << 32
+FTYP = box(b"ftyp", b"isom", struct.pack(">I", 0x200), b"isom", b"iso2", b"avc1", b"mp41")
+_UNITY = struct.pack(">9I", 0x10000, 0, 0, 0, 0x10000, 0, 0, 0, 0x40000000)
+
+
+class Sample(NamedTuple):
+    """Times in the track's timescale, from the film's start."""
+
+    time: int
+    end: int
+    size: int
+    keyframe: bool
+
+
+class Chunk(NamedTuple):
+    """Samples of one track that lie one behind the other; `offset` counts within the samples'
+    box."""
+
+    offset: int
+    samples: list[Sample]
+
+
+class TrackTables(NamedTuple):
+    """What a film holds of one track, in order."""
+
+    number: int
+    timescale: int
+    chunks: list[Chunk]
+
+    @property
+    def samples(self) -> list[Sample]:
+        return [sample for chunk in self.chunks for sample in chunk.samples]
+
+
+def film_head(init: bytes, tracks: Sequence[TrackTables], media_length: int) -> bytes:
+    """Everything before the samples: `ftyp`, `moov` and the header of an `mdat` with so many bytes.
+    `init` is the start of a segment, from which codecs and dimensions are taken."""
+    used = [track for track in tracks if track.chunks]
+    mdat = _mdat_header(media_length)
+    # The tables hold positions in the file. Those depend on the length of the tables, which does
+    # not depend on what they hold.
+    length = len(FTYP) + len(_moov(init, used, 0, media_length)) + len(mdat)
+    return FTYP + _moov(init, used, length, media_length) + mdat
+
+
+def _mdat_header(length: int) -> bytes:
+    if length + BOX_HEADER < 1 << 32:
+        return struct.pack(">I4s", length + BOX_HEADER, b"mdat")
+    return struct.pack(">I4sQ", 1, b"mdat", length + 16)
+
+
+def _moov(init: bytes, tracks: list[TrackTables], media_at: int, media_length: int) -> bytes:
+    wide = media_at + media_length + (1 << 20) >= STCO_LIMIT
+    traks = {_number(init, trak): trak for trak in _children(init, _child(init, None, b"moov"))
+             if trak.kind == b"trak"}  # fmt: skip
+    duration = max((_movie_time(t, t.samples[-1].end) for t in tracks), default=0)
+    times = struct.pack(">QQIQ", 0, 0, MOVIE_TIMESCALE, duration)
+    rate = struct.pack(">IHH8x", 0x10000, 0x100, 0)
+    mvhd = _full(b"mvhd", 1, 0, times, rate, _UNITY, bytes(24), struct.pack(">I", 3))
+    made = [_trak(init, traks[track.number], track, media_at, wide=wide) for track in tracks]
+    return box(b"moov", mvhd, *made)
+
+
+def _trak(init: bytes, trak: Box, track: TrackTables, media_at: int, *, wide: bool) -> bytes:
+    samples = track.samples
+    start, end = samples[0].time, samples[-1].end
+    begin, length = _movie_time(track, start), _movie_time(track, end) - _movie_time(track, start)
+    tkhd = _body(init, _child(init, trak, b"tkhd"))  # version 0: times, number, reserved, duration
+    header = struct.pack(">QQIIQ", 0, 0, track.number, 0, begin + length) + tkhd[20:]
+    edits = [(length, 0)]
+    if begin:
+        edits.insert(0, (begin, -1))  # an empty edit: nothing of this track until then
+    elst = b"".join(struct.pack(">QqI", lasts, media, 0x10000) for lasts, media in edits)
+    mdia = _child(init, trak, b"mdia")
+    mdhd = struct.pack(">QQIQHH", 0, 0, track.timescale, end - start, 0x55C4, 0)
+    minf = _child(init, mdia, b"minf")
+    media = [_raw(init, part) for part in _children(init, minf) if part.kind != b"stbl"]
+    stsd = _raw(init, _child(init, _child(init, minf, b"stbl"), b"stsd"))
+    stbl = box(b"stbl", stsd, *_tables(track, samples, media_at, wide=wide))
+    return box(
+        b"trak",
+        _full(b"tkhd", 1, 7, header),
+        box(b"edts", _full(b"elst", 1, 0, struct.pack(">I", len(edits)), elst)),
+        box(
+            b"mdia",
+            _full(b"mdhd", 1, 0, mdhd),
+            _raw(init, _child(init, mdia, b"hdlr")),
+            box(b"minf", *media, stbl),
+        ),
+    )
+
+
+def _tables(track: TrackTables, samples: list[Sample], media_at: int, *, wide: bool) -> list[bytes]:
+    """Durations, keyframes, sizes, places. A sample before a hole lasts until the next begins."""
+    lasts = [after.time - at.time for at, after in pairwise(samples)]
+    lasts.append(samples[-1].end - samples[-1].time)
+    runs = [(len(list(same)), duration) for duration, same in groupby(lasts)]
+    stts = b"".join(struct.pack(">II", *run) for run in runs)
+    tables = [_full(b"stts", 0, 0, struct.pack(">I", len(runs)), stts)]
+    keys = [number for number, sample in enumerate(samples, 1) if sample.keyframe]
+    if len(keys) < len(samples):
+        packed = struct.pack(f">{len(keys)}I", *keys)
+        tables.append(_full(b"stss", 0, 0, struct.pack(">I", len(keys)), packed))
+    counts = [len(chunk.samples) for chunk in track.chunks]
+    first, rows = 1, []
+    for count, same in groupby(counts):
+        rows.append(struct.pack(">III", first, count, 1))
+        first += len(list(same))
+    tables.append(_full(b"stsc", 0, 0, struct.pack(">I", len(rows)), *rows))
+    sizes = struct.pack(f">{len(samples)}I", *(sample.size for sample in samples))
+    tables.append(_full(b"stsz", 0, 0, struct.pack(">II", 0, len(samples)), sizes))
+    places = [media_at + chunk.offset for chunk in track.chunks]
+    packed = struct.pack(f">{len(places)}{'Q' if wide else 'I'}", *places)
+    kind = b"co64" if wide else b"stco"
+    tables.append(_full(kind, 0, 0, struct.pack(">I", len(places)), packed))
+    return tables
+
+
+def _movie_time(track: TrackTables, ticks: int) -> int:
+    return (ticks * MOVIE_TIMESCALE + track.timescale // 2) // track.timescale
+
+
+def _full(kind: bytes, version: int, flags: int, *parts: bytes) -> bytes:
+    return box(kind, struct.pack(">I", version << 24 | flags), *parts)
+
+
+# --- boxes of a segment's start ----------------------------------------------------------------
+
+
+def _children(data: bytes, parent: Box | None) -> list[Box]:
+    if parent is None:
+        return list(boxes(data))
+    return list(boxes(data, parent.start + BOX_HEADER, parent.end))
+
+
+def _child(data: bytes, parent: Box | None, kind: bytes) -> Box:
+    return next(part for part in _children(data, parent) if part.kind == kind)
+
+
+def _raw(data: bytes, part: Box) -> bytes:
+    return data[part.start : part.end]
+
+
+def _body(data: bytes, part: Box) -> bytes:
+    """Of a full box: what stands behind version and flags."""
+    return data[part.start + BOX_HEADER + 4 : part.end]
+
+
+def _number(data: bytes, trak: Box) -> int:
+    return int(struct.unpack_from(">I", _body(data, _child(data, trak, b"tkhd")), 8)[0])
