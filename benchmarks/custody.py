@@ -23,14 +23,14 @@ from bwv_device.custody.search import Wanted, find
 from bwv_device.formats import statement
 from bwv_device.formats.ledger_lines import START
 from bwv_device.formats.purposes import DOCKING
-from bwv_device.formats.upload_body import Bytes, Part
+from bwv_device.formats.upload_body import BytesBody, FilePart
 from bwv_device.keys import CA, CA_KEY, DEVICE, DEVICE_KEY, device_files
 from hal.host import HostClock, HostDisk
 from hal.keystore import SoftwareIdentity
 from hal.ports import SECOND_NS
 from hal.simulated.power_dock_and_place import SeededEntropy
 from hal.stores.directory import DirectoryStore
-from sim.servers.seaweedfs import Weed
+from sim.servers.seaweedfs import SeaweedFS
 from sim.world.custody_workers import office
 from sim.world.test_keys import FOUNDED, BenchAgency
 
@@ -52,7 +52,7 @@ def upload() -> Iterator[Line]:
         folder.mkdir()
         for number in range(FILES):
             (folder / f"{number:03d}").write_bytes(os.urandom(FILE_BYTES))
-        weed = Weed(Path(name, "weed"), volume_mb=512)
+        weed = SeaweedFS(Path(name, "weed"), volume_mb=512)
         weed.start()
         weed.make_bucket(BUCKET)
         try:
@@ -74,13 +74,13 @@ def upload() -> Iterator[Line]:
     yield at_most("upload, resident memory of the process", memory_mb, 100, " MB")
 
 
-def _upload(how: str, weed: Weed, prefix: str, folder: Path) -> float:
+def _upload(how: str, weed: SeaweedFS, prefix: str, folder: Path) -> float:
     began = time.monotonic()
     if how == "ours":
         store, disk = weed.store(BUCKET), HostDisk(folder)
         for path in sorted(folder.glob("[0-9]*")):
             digest = hashlib.sha256(path.read_bytes()).hexdigest()
-            store.create(f"{prefix}/{path.name}", Part(disk, path.name, 0, FILE_BYTES, digest))
+            store.create(f"{prefix}/{path.name}", FilePart(disk, path.name, 0, FILE_BYTES, digest))
     elif how.startswith("boto3"):
         client = weed.administrator()
         for path in sorted(folder.glob("[0-9]*")):
@@ -102,7 +102,7 @@ def _upload(how: str, weed: Weed, prefix: str, folder: Path) -> float:
     return time.monotonic() - began
 
 
-def _memory_of_upload(weed: Weed, folder: Path) -> float:
+def _memory_of_upload(weed: SeaweedFS, folder: Path) -> float:
     program = (
         "import sys\n"
         "from hal.host import HostDisk\n"
@@ -204,10 +204,10 @@ def _deliver(agency: BenchAgency, store: DirectoryStore, number: int) -> None:
         "battery": 50, "time": {**time_, "utc_ns": utc_ns}, "ledgers": [[1, len(text)]],
         "files": wanted,
     })  # fmt: skip
-    store.create(f"ledgers/{device}/{nonce}/{1:08d}-{0:012d}", Bytes(text))
+    store.create(f"ledgers/{device}/{nonce}/{1:08d}-{0:012d}", BytesBody(text))
     for key, data in bodies:
-        store.create(key, Bytes(data))
-    store.create(f"dockings/{device}/{nonce}", Bytes(said))
+        store.create(key, BytesBody(data))
+    store.create(f"dockings/{device}/{nonce}", BytesBody(said))
 
 
 def _work(root: str, number: int) -> dict[str, float]:

@@ -17,8 +17,8 @@ from benchmarks.recording_process import _Board
 from bwv_device.backends.realtime_loop import RealLoop
 from bwv_device.camera.recording.pre_event_buffer import PreEventBuffer
 from bwv_device.camera.recording.recorder import Recorder
-from bwv_device.camera.recording.recording import Request
-from bwv_device.camera.vault.vault_lane import Journal
+from bwv_device.camera.recording.recording import RecordingRequest
+from bwv_device.camera.vault.vault_lane import VaultLane
 from bwv_device.settings import Recording, Settings
 from hal.host import HostClock
 from hal.ports import SECOND_NS, AccessUnit
@@ -80,11 +80,11 @@ def _burst(units: list[AccessUnit], video: object, audio: object) -> tuple[float
     with tempfile.TemporaryDirectory(dir=material.CACHE) as name:
         loop, done = RealLoop(HostClock()), {}
         board = _Board(Path(name, "vault"), BenchAgency(), video, audio)
-        journal = Journal(board, loop, {})  # type: ignore[arg-type]
+        vault_lane = VaultLane(board, loop, {})  # type: ignore[arg-type]
         settings = Settings(
             recording=Recording(pre_event_s=120, pre_event_limit_mib=512, pre_event_audio=True)
         )
-        recorder = Recorder(board, loop, journal, settings, board_recipients())  # type: ignore[arg-type]
+        recorder = Recorder(board, loop, vault_lane, settings, board_recipients())  # type: ignore[arg-type]
         shift_ns = time.monotonic_ns() - BUFFER_S * SECOND_NS
         moved = [unit._replace(pts_ns=unit.pts_ns + shift_ns) for unit in units]
         last_ns = max(unit.pts_ns for unit in moved if unit.track == 0) - SECOND_NS
@@ -97,11 +97,11 @@ def _burst(units: list[AccessUnit], video: object, audio: object) -> tuple[float
         def press(_: object) -> None:
             recorder.take(moved)
             done["start"] = time.monotonic()
-            recorder.start(Request("start", "bench", loop.now_ns()))
+            recorder.start(RecordingRequest("start", "bench", loop.now_ns()))
 
         recorder.on_durable = durable
-        journal.on_open = press
-        loop.post(lambda: journal.open("power cut"))
+        vault_lane.on_open = press
+        loop.post(lambda: vault_lane.open("power cut"))
         loop.run()
         data = b"".join(unit.data for unit in units)
         start = time.monotonic()

@@ -17,8 +17,8 @@ from pathlib import Path
 
 from bwv_device.backends.realtime_loop import RealLoop
 from bwv_device.camera.recording.recorder import Recorder
-from bwv_device.camera.recording.recording import Request
-from bwv_device.camera.vault.vault_lane import Journal
+from bwv_device.camera.recording.recording import RecordingRequest
+from bwv_device.camera.vault.vault_lane import VaultLane
 from bwv_device.formats.vault_layout import FOOTAGE
 from bwv_device.settings import Recording, Settings
 from hal.host import HostClock, HostDisk, HostEntropy
@@ -42,7 +42,7 @@ class _Fixed:
 
 
 class _Board:
-    """The parts of a board that recorder and journal touch."""
+    """The parts of a board that recorder and vault_lane touch."""
 
     def __init__(self, vault: Path, agency: BenchAgency, video: object, audio: object) -> None:
         self.clock, self.entropy = HostClock(), HostEntropy()
@@ -60,11 +60,11 @@ def main() -> None:
     board = _Board(Path(vault), agency, video, audio)
     recording = Recording(fragment_ms=fragment_ms, pre_event_s=120, pre_event_audio=True)
     settings = Settings(recording=recording)
-    journal = Journal(board, loop, {})  # type: ignore[arg-type]
-    recorder = Recorder(board, loop, journal, settings, agency.recipients)  # type: ignore[arg-type]
-    run = _Run(loop, recorder, journal, units, mode, int(seconds))
-    journal.on_open = lambda recovered: run.begin()
-    loop.post(lambda: journal.open("power cut"))
+    vault_lane = VaultLane(board, loop, {})  # type: ignore[arg-type]
+    recorder = Recorder(board, loop, vault_lane, settings, agency.recipients)  # type: ignore[arg-type]
+    run = _Run(loop, recorder, vault_lane, units, mode, int(seconds))
+    vault_lane.on_open = lambda recovered: run.begin()
+    loop.post(lambda: vault_lane.open("power cut"))
     loop.run()
     print(json.dumps(run.result(Path(vault))))
 
@@ -74,12 +74,12 @@ class _Run:
         self,
         loop: RealLoop,
         recorder: Recorder,
-        journal: Journal,
+        vault_lane: VaultLane,
         units: list[AccessUnit],
         mode: str,
         seconds: int,
     ) -> None:
-        self._loop, self._recorder, self._journal = loop, recorder, journal
+        self._loop, self._recorder, self._vault_lane = loop, recorder, vault_lane
         self._mode, self._seconds = mode, seconds
         self._units = units
         self._ages: list[int] = []
@@ -94,7 +94,7 @@ class _Run:
         self._cpu, self._wall = time.process_time(), time.monotonic()
         self._start_ns = time.monotonic_ns()
         if self._mode != "buffer":
-            self._recorder.start(Request("start", "bench", self._loop.now_ns()))
+            self._recorder.start(RecordingRequest("start", "bench", self._loop.now_ns()))
         threading.Thread(target=self._feed, daemon=True).start()
 
     def _feed(self) -> None:
@@ -138,7 +138,7 @@ class _Run:
     def _end(self) -> None:
         self.cpu_s = time.process_time() - self._cpu
         self.wall_s = time.monotonic() - self._wall
-        self._journal.note("stop")
+        self._vault_lane.note("stop")
         self._loop.stop()
 
     def _note_durable(self, video_until_ns: int) -> None:

@@ -233,7 +233,7 @@ def drawn_cuts(bitrate: int, first: int, count: int) -> Took:
     return _cuts("power cuts, drawn", sweep.run(sweep.drawn_points(range(first, first + count))))
 
 
-def _cuts(name: str, outcome: power_cuts.Outcome) -> Took:
+def _cuts(name: str, outcome: power_cuts.PowerCutOutcome) -> Took:
     failures = list(outcome.failures)
     if outcome.worst_loss_ms > BOUND_MS:
         failures.append(f"{outcome.worst_loss_ms} ms are lost, the bound is {BOUND_MS} ms")

@@ -11,7 +11,7 @@ from support.camera_bench import Camera, make_camera
 from support.made_vault import MadeVault, make_vault
 from support.mqtt_clients import Desk
 
-from sim.servers.seaweedfs import Weed
+from sim.servers.seaweedfs import SeaweedFS
 from sim.world.test_keys import BenchAgency
 
 
@@ -47,9 +47,9 @@ def tools() -> Path:
 
 
 @pytest.fixture(scope="session")
-def weed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Weed]:
+def weed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SeaweedFS]:
     """A real S3 server on loopback, one for all tests of a worker."""
-    server = Weed(tmp_path_factory.mktemp("weed") / "data")
+    server = SeaweedFS(tmp_path_factory.mktemp("weed") / "data")
     server.start()
     yield server
     server.kill()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bwv_device.camera.stdin_buttons import Fingers
+from bwv_device.camera.stdin_buttons import StdinButtons
 from bwv_device.settings import Settings
 from hal.ports import Board, Clock, Disk, Entropy, Identity, Scheduler
 
@@ -21,5 +21,5 @@ def realtime(
     tables = settings.as_dict()
     panel = open_panel(tables)
     if settings.panel.factory == "mock":
-        Fingers(panel, scheduler, settings).start()
+        StdinButtons(panel, scheduler, settings).start()
     return open_board(tables, panel, clock, entropy, disk, identity)

@@ -1,4 +1,4 @@
-"""The camera: composes recorder, cues, gestures and journal, and walks the state table.
+"""The camera: composes recorder, cues, gestures and vault_lane, and walks the state table.
 
 Everything here runs on the loop. Backends reach it only through `_Sink` and listeners, which post.
 """
@@ -11,26 +11,26 @@ from dataclasses import replace
 from cryptography import x509
 
 from bwv_device import __version__
-from bwv_device.camera.commands.actions import Reach
+from bwv_device.camera.commands.actions import CommandActions
 from bwv_device.camera.commands.assignment import Assignments
 from bwv_device.camera.control.button_gestures import Gesture, Gestures
-from bwv_device.camera.control.markers import Marking
-from bwv_device.camera.control.mute_and_covert import Discretion
+from bwv_device.camera.control.markers import Markers
+from bwv_device.camera.control.mute_and_covert import MuteAndCovert
 from bwv_device.camera.docking.docking import Delivery
 from bwv_device.camera.health.battery_bands import Band
 from bwv_device.camera.health.free_space import Room
-from bwv_device.camera.health.health_check import BodyWatch
-from bwv_device.camera.health.wall_clock import HonestClock
+from bwv_device.camera.health.health_check import HealthCheck
+from bwv_device.camera.health.wall_clock import WallClock
 from bwv_device.camera.indicators import patterns
-from bwv_device.camera.indicators.lights_and_sounds import Cues
+from bwv_device.camera.indicators.lights_and_sounds import LightsAndSounds
 from bwv_device.camera.loop import Loop, Outcome
 from bwv_device.camera.recording.recorder import Recorder
-from bwv_device.camera.recording.recording import Request
+from bwv_device.camera.recording.recording import RecordingRequest
 from bwv_device.camera.state_table import Action, Event, Ignored, Refusal, State, decide
-from bwv_device.camera.telemetry.camera_status import Status
+from bwv_device.camera.telemetry.camera_status import CameraStatus
 from bwv_device.camera.telemetry.telemetry import Telemetry
 from bwv_device.camera.vault.recovery import Recovered
-from bwv_device.camera.vault.vault_lane import Journal
+from bwv_device.camera.vault.vault_lane import VaultLane
 from bwv_device.formats import age
 from bwv_device.formats.mqtt_messages import Light
 from bwv_device.formats.statement import Statement
@@ -88,25 +88,33 @@ class Agent:
         roots: Sequence[x509.Certificate] = (),
     ) -> None:
         """Without `roots`, the agency's, no receipt can be judged, and nothing is delivered."""
-        self._clock = HonestClock(board.clock)
+        self._clock = WallClock(board.clock)
         board = replace(board, clock=self._clock)
         self._board, self._loop, self._settings = board, loop, settings
         about = {"software": __version__, "config_sha256": config_sha256}
-        self.journal = Journal(board, loop, about)
-        self.recorder = Recorder(board, loop, self.journal, settings, recipients)
-        self.cues = Cues(board, loop, settings, self.journal.note)
-        self._marking = Marking(
-            board, loop, settings, self.journal, self.recorder, self.cues, recipients,
+        self.vault_lane = VaultLane(board, loop, about)
+        self.recorder = Recorder(board, loop, self.vault_lane, settings, recipients)
+        self.cues = LightsAndSounds(board, loop, settings, self.vault_lane.note)
+        self._markers = Markers(
+            board, loop, settings, self.vault_lane, self.recorder, self.cues, recipients,
             self._refuse_gesture,
         )  # fmt: skip
-        self._discretion = Discretion(
-            loop, settings.policy, self.journal, self.recorder, self.cues, self._refuse_gesture
+        self._mute_and_covert = MuteAndCovert(
+            loop, settings.policy, self.vault_lane, self.recorder, self.cues, self._refuse_gesture
         )
-        self._body = BodyWatch(board, settings, self.journal.note, self.cues.alarm, self._spent)
-        self.delivery = Delivery(board, loop, self.journal, settings.dock, roots)
-        self.assignments = Assignments(board.identity.device, self.journal.note, roots)
-        self._reach = Reach(
-            board, loop, settings.policy, self.journal, self.recorder, self.cues, self.assignments
+        self._body = HealthCheck(
+            board, settings, self.vault_lane.note, self.cues.alarm, self._spent
+        )
+        self.delivery = Delivery(board, loop, self.vault_lane, settings.dock, roots)
+        self.assignments = Assignments(board.identity.device, self.vault_lane.note, roots)
+        self._actions = CommandActions(
+            board,
+            loop,
+            settings.policy,
+            self.vault_lane,
+            self.recorder,
+            self.cues,
+            self.assignments,
         )
         self.telemetry = self._open_telemetry(board, config_sha256, roots)
         self._gestures = Gestures(loop, settings.buttons, self._gesture)
@@ -127,19 +135,19 @@ class Agent:
     def start(self) -> None:
         """Recovers the vault; the camera buffers meanwhile."""
         board = self._board
-        self.journal.on_open = self._vault_opened
-        self.journal.on_fault = lambda error: self._storage_fault("ledger", error)
+        self.vault_lane.on_open = self._vault_opened
+        self.vault_lane.on_fault = lambda error: self._storage_fault("ledger", error)
         self.recorder.on_durable = self._durable
         self.recorder.on_fault = self._storage_fault
         self.recorder.on_ended = self._recording_ended
-        self.recorder.on_keyframe = self._marking.keyframe
-        self._discretion.on_change = self._show
+        self.recorder.on_keyframe = self._markers.keyframe
+        self._mute_and_covert.on_change = self._show
         if self.telemetry:
-            self.journal.observe(self.telemetry)
-            self._reach.submit = self.telemetry.submit
-        self._reach.start_recording = lambda: self.handle(Event.START, "command")
-        self._reach.last_recording = lambda: self._marking.last_recording
-        self._reach.on_officer = lambda: board.camera.caption(self._officer)
+            self.vault_lane.observe(self.telemetry)
+            self._actions.submit = self.telemetry.submit
+        self._actions.start_recording = lambda: self.handle(Event.START, "command")
+        self._actions.last_recording = lambda: self._markers.last_recording
+        self._actions.on_officer = lambda: board.camera.caption(self._officer)
         self.delivery.on_time = self._time_told
         self.delivery.on_assignment = self._assigned
         self.delivery.on_change = self._show
@@ -151,7 +159,7 @@ class Agent:
         self._show()
         if not board.dock.docked():
             self._capture(True)
-        self.journal.open("power cut")
+        self.vault_lane.open("power cut")
 
     def stop(self) -> None:
         """Ends in order; `on_stopped` follows when the last ledger line is durable."""
@@ -173,7 +181,7 @@ class Agent:
             return self._refuse(event, unmet)
         before, self.state = self.state, outcome.to
         fields = {"from": before.value, "to": self.state.value, "event": event.value}
-        self.journal.note("state", **fields, **({"reason": reason} if reason else {}))
+        self.vault_lane.note("state", **fields, **({"reason": reason} if reason else {}))
         self.on_transition(before, event, self.state)
         self._act(outcome.action, reason or event.value)
         self._show()
@@ -196,14 +204,14 @@ class Agent:
             self._cancel("post-event")
         elif action is Action.STOP:
             self.delivery.end()
-            self._discretion.leave()
-            if self.recorder.recording is None and self.journal.usable:
+            self._mute_and_covert.leave()
+            if self.recorder.recording is None and self.vault_lane.usable:
                 self._write_stop()
         else:
             self._cancel("post-event")
             self.recorder.stop(reason)
             if action is not Action.FINISH:
-                self._discretion.leave()
+                self._mute_and_covert.leave()
             if action is Action.SETTLE_IN_DOCK and self.recorder.recording is None:
                 self._settle_in_dock()
 
@@ -211,17 +219,17 @@ class Agent:
         self.handle(Event.POST_EVENT_OVER, "stop")
 
     def _start_recording(self, trigger: str) -> None:
-        self._marking.began()
+        self._markers.began()
         self.recorder.location = self._location()
-        self.recorder.start(Request(trigger, self._officer, self._loop.now_ns()))
+        self.recorder.start(RecordingRequest(trigger, self._officer, self._loop.now_ns()))
         self.cues.begin()
         self._speak_notice()
 
     def _recording_ended(self, reason: str) -> None:
         if self.recorder.recording is None and self.state is not State.RECORDING:
             self.cues.end()
-        self._marking.ended(others=self.state is State.RECORDING)
-        self._discretion.ended()
+        self._markers.ended(others=self.state is State.RECORDING)
+        self._mute_and_covert.ended()
         if self.state is State.DOCKED:
             self._settle_in_dock()
         elif self.state is State.STOPPED:
@@ -261,7 +269,7 @@ class Agent:
         self._cancel("last words")
         if self.telemetry:
             self.telemetry.stop()
-        self.journal.finish(self.on_stopped)
+        self.vault_lane.finish(self.on_stopped)
 
     # --- what people do -----------------------------------------------------------------------
 
@@ -278,17 +286,17 @@ class Agent:
         elif gesture is Gesture.RECORD_HOLD:
             self.handle(Event.STOP)
         elif gesture in (Gesture.RECORD_SINGLE, Gesture.MARKER_SINGLE):
-            self._marking.mark()
+            self._markers.mark()
         elif gesture is Gesture.MARKER_DOUBLE:
-            self._marking.snapshot()
+            self._markers.snapshot()
         elif gesture is Gesture.MARKER_HOLD:
-            self._marking.flag()
+            self._markers.flag()
         elif gesture is Gesture.MARKER_TRIPLE:
-            self._discretion.switch_mute()
+            self._mute_and_covert.switch_mute()
         elif gesture is Gesture.BOTH_HOLD:
-            self._discretion.switch_covert()
+            self._mute_and_covert.switch_covert()
         else:
-            self.journal.note("fault", part="button", reason=gesture.value)
+            self.vault_lane.note("fault", part="button", reason=gesture.value)
 
     def _held_on(self) -> None:
         """A short press and a long hold right behind it: an officer in a hurry stops like that. A
@@ -306,15 +314,15 @@ class Agent:
 
     def _speak_notice(self) -> None:
         notice = self._settings.public.spoken_notice
-        if not notice or self._discretion.covert:
+        if not notice or self._mute_and_covert.covert:
             return
         speaker = self._board.speaker
 
         def spoken(outcome: Outcome) -> None:
             if outcome.error is None:
-                self.journal.note("public-informed", notice=notice)
+                self.vault_lane.note("public-informed", notice=notice)
             else:
-                self.journal.note("fault", part="speaker", reason=str(outcome.error))
+                self.vault_lane.note("fault", part="speaker", reason=str(outcome.error))
 
         self._loop.lane("speaker").submit(lambda: speaker.say(notice), spoken)
 
@@ -344,7 +352,7 @@ class Agent:
         recorded."""
         part = "camera" if impairment.track is Track.VIDEO else "microphone"
         reason = impairment.what if impairment.present else f"{impairment.what} no longer"
-        self.journal.note("fault", part=part, reason=reason)
+        self.vault_lane.note("fault", part=part, reason=reason)
         if impairment.present:
             self.cues.felt(patterns.IMPAIRED)
 
@@ -355,7 +363,7 @@ class Agent:
         if stalled != self._stalled:
             self._stalled = stalled
             word = "no pictures" if stalled else "pictures again"
-            self.journal.note("fault", part="camera", reason=word)
+            self.vault_lane.note("fault", part="camera", reason=word)
             if stalled:
                 self.recorder.interrupted()
             self._show()
@@ -409,7 +417,7 @@ class Agent:
     def _unmet(self) -> list[str]:
         """The conditions of a recording that are not met, by name."""
         conditions = {
-            "the ledger can be written": self.journal.usable,
+            "the ledger can be written": self.vault_lane.usable,
             "storage has room": self._body.room is not Room.FULL,
             "the battery lasts": self._body.band is not Band.EMPTY,
             "the camera delivers pictures": not self._stalled,
@@ -417,26 +425,26 @@ class Agent:
         return [name for name, met in conditions.items() if not met]
 
     def _refuse(self, event: Event, conditions: list[str]) -> list[str]:
-        self.journal.note("refused", event=event.value, conditions=conditions)
+        self.vault_lane.note("refused", event=event.value, conditions=conditions)
         self.cues.refused()
         return conditions
 
     def _refuse_gesture(self, what: str, condition: str) -> None:
-        self.journal.note("refused", event=what, conditions=[condition])
+        self.vault_lane.note("refused", event=what, conditions=[condition])
         self.cues.refused()
 
     def _show(self) -> None:
-        self._marking.noticed()
+        self._markers.noticed()
         able = not self._unmet()
         self.cues.status(self.state, able=able, fault=self._fault, delivery=self.delivery.outcome)
         if self.telemetry:
-            self.telemetry.changed(self.journal.anchor)
+            self.telemetry.changed(self.vault_lane.anchor)
 
-    def _status(self) -> Status:
+    def _status(self) -> CameraStatus:
         """What telemetry tells."""
         recording, cues, body = self.recorder.recording, self.cues, self._body
         unmet = self._unmet()
-        return Status(
+        return CameraStatus(
             state=self.state.value,
             recording=recording.id if recording else None,
             stored=cues.honest,
@@ -457,8 +465,8 @@ class Agent:
         if not self._settings.mqtt.broker:
             return None
         return Telemetry(
-            board, self._loop, self._settings, config_sha256, self.journal, self._status,
-            self._reach, roots,
+            board, self._loop, self._settings, config_sha256, self.vault_lane, self._status,
+            self._actions, roots,
         )  # fmt: skip
 
     @property

@@ -11,7 +11,7 @@ from typing import Any
 from bwv_device.camera.loop import Done, LaneFullError, Loop, Outcome
 
 
-class Department:
+class ErrorBoundary:
     """`failed` hears what nobody expected."""
 
     def __init__(self, loop: Loop, lane: str, failed: Callable[[Exception], None]) -> None:

@@ -14,7 +14,7 @@ from hal.ports import Scheduler
 BETWEEN_MS = 250
 
 
-class Buttons(Protocol):
+class Pressable(Protocol):
     """`button` is "record" or "marker"."""
 
     def press(self, button: str) -> None: ...
@@ -22,13 +22,13 @@ class Buttons(Protocol):
     def release(self, button: str) -> None: ...
 
 
-class Fingers:
+class StdinButtons:
     """record (pressed twice), stop (held), mark, snapshot, flag; dock and undock where there is
     something that can be put into it."""
 
     def __init__(
         self,
-        buttons: Buttons,
+        buttons: Pressable,
         scheduler: Scheduler,
         settings: Settings,
         dock: Callable[[bool], None] | None = None,

@@ -125,12 +125,12 @@ def _keys(settings: Settings) -> list[Any]:
 
 def _store(settings: Settings) -> list[Any]:
     """Whether the evidence store answers at all; delivery itself needs the dock."""
-    from bwv_device.field_test.findings import Finding, Status, judged
+    from bwv_device.field_test.findings import Finding, Grade, judged
 
     address = settings.dock.store
     if not address:
         remedy = "Set dock.store, or take the card out to deliver."
-        return [Finding("dock", "evidence store", Status.NOT_TESTED, "none is set", remedy)]
+        return [Finding("dock", "evidence store", Grade.NOT_TESTED, "none is set", remedy)]
     if "://" not in address:
         there = Path(address).is_dir()
         return [judged("dock", "evidence store", address, good=there, remedy="Mount it.")]

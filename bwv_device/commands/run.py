@@ -82,7 +82,7 @@ def command(
         loop = RealLoop(HostClock())
         board_shown = display.board(hardware)
         agent = Agent(board_shown, loop, settings, recipients, loaded.sha256, roots)
-        agent.journal.observe(display)
+        agent.vault_lane.observe(display)
         restart = _Restart(loaded, settings, agent)
         click.echo(_welcome(chosen, settings), err=True)
         _run(agent, loop, panel_loop, restart, seconds, display)

@@ -12,10 +12,10 @@ from bwv_device import keys
 from bwv_device.errors import VaultError
 from bwv_device.files import read_small
 from bwv_device.verification.signed_heads import parse_head
-from bwv_device.verification.vault_report import Report, Status, verify
+from bwv_device.verification.vault_report import FileStatus, Report, verify
 
 CHANGED, NOT_CLOSED, NO_ROOT, OTHER_ROOT = 10, 11, 12, 21
-COLOURS = {Status.SEALED: "green", Status.RECOVERED: "yellow", Status.OPEN: "yellow"}
+COLOURS = {FileStatus.SEALED: "green", FileStatus.RECOVERED: "yellow", FileStatus.OPEN: "yellow"}
 
 
 @click.command()

@@ -6,12 +6,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from bwv_device.custody.session import Office
+from bwv_device.custody.session import CustodySession
 from bwv_device.errors import CustodyError
 from bwv_device.formats import statement, store_keys
 from bwv_device.formats.purposes import ASSIGNMENT
 from bwv_device.formats.statement import Signer
-from bwv_device.formats.upload_body import Bytes
+from bwv_device.formats.upload_body import BytesBody
 from hal.ports import StoreError, StoreTrouble
 
 UNASSIGNED = "unassigned"
@@ -19,7 +19,7 @@ BATTERY_LEAST = 50
 
 
 def issue(
-    office: Office,
+    office: CustodySession,
     configuration: Signer,
     device: str,
     officer: str,
@@ -62,7 +62,7 @@ def refusals(camera: Mapping[str, Any] | None, officer: str) -> list[str]:
     return [reason for reason, there in reasons.items() if there]
 
 
-def take_back(office: Office, configuration: Signer, device: str) -> int:
+def take_back(office: CustodySession, configuration: Signer, device: str) -> int:
     version: list[int] = []
 
     def decide() -> tuple[str, Mapping[str, Any]]:
@@ -77,13 +77,13 @@ def take_back(office: Office, configuration: Signer, device: str) -> int:
     return version[0]
 
 
-def revoke(office: Office, device: str, reason: str) -> None:
+def revoke(office: CustodySession, device: str, reason: str) -> None:
     """What this camera brings from now on goes to quarantine."""
     office.append(lambda: ("revoke", {"device": device, "reason": reason or "no reason given"}))
 
 
 def _publish(
-    office: Office,
+    office: CustodySession,
     configuration: Signer,
     device: str,
     version: int,
@@ -99,7 +99,7 @@ def _publish(
     }
     said = statement.make(configuration, ASSIGNMENT, fields)
     try:
-        office.store.create(store_keys.assignment(device, version), Bytes(said))
+        office.store.create(store_keys.assignment(device, version), BytesBody(said))
     except StoreError as error:
         if error.trouble is not StoreTrouble.EXISTS:
             raise

@@ -20,10 +20,10 @@ import holidays
 
 from bwv_device.custody.ledger.index import Index
 from bwv_device.custody.retention.retention_dates import NANOSECOND
-from bwv_device.custody.session import Office
+from bwv_device.custody.session import CustodySession
 from bwv_device.errors import CustodyError
 from bwv_device.formats import store_keys
-from bwv_device.formats.upload_body import Bytes
+from bwv_device.formats.upload_body import BytesBody
 
 SUBJECT_ACCESS, FREEDOM_OF_INFORMATION = "subject-access", "freedom-of-information"
 KINDS = (SUBJECT_ACCESS, FREEDOM_OF_INFORMATION)
@@ -32,7 +32,7 @@ HOLD_DAYS = 31
 OUTCOMES = ("disclosed", "partly-disclosed", "refused", "not-found", "withdrawn")
 
 
-class Asked(NamedTuple):
+class RequestDetails(NamedTuple):
     """What somebody wrote. The times are of the footage that is meant; `received` is the day on
     which the letter came."""
 
@@ -79,7 +79,7 @@ def _working_day_from(day: datetime.date, region: str) -> datetime.date:
     return day
 
 
-def open_request(office: Office, asked: Asked, region: str = "ENG") -> Opened:
+def open_request(office: CustodySession, asked: RequestDetails, region: str = "ENG") -> Opened:
     """Files the letter, writes the request down, and holds what matches. Raises `CustodyError`."""
     _check(office, asked)
     incident = office.retention.day(asked.incident_ns)
@@ -91,7 +91,7 @@ def open_request(office: Office, asked: Asked, region: str = "ENG") -> Opened:
         count = office.index.row("SELECT count(*) AS n FROM requests")
         name = f"{asked.received.year}-{(count['n'] if count else 0) + 1:05d}"
         number[:] = [name]
-        body = Bytes(asked.letter)
+        body = BytesBody(asked.letter)
         return "request", {
             "request": name,
             "type": asked.kind,
@@ -110,7 +110,7 @@ def open_request(office: Office, asked: Asked, region: str = "ENG") -> Opened:
 
     office.append(decide)
     name = number[0]
-    office.store.create(store_keys.letter(name, asked.letter_name), Bytes(asked.letter))
+    office.store.create(store_keys.letter(name, asked.letter_name), BytesBody(asked.letter))
     held = [
         recording
         for recording in candidates(office.index, name)
@@ -119,7 +119,7 @@ def open_request(office: Office, asked: Asked, region: str = "ENG") -> Opened:
     return Opened(name, due, in_time, held)
 
 
-def _check(office: Office, asked: Asked) -> None:
+def _check(office: CustodySession, asked: RequestDetails) -> None:
     today = office.retention.day(office.now_ns())
     problems = {
         f"unknown kind of request {asked.kind!r}": asked.kind not in KINDS,
@@ -174,7 +174,7 @@ def _meant(request: Mapping[str, Any], recording: Mapping[str, Any]) -> bool:
     )
 
 
-def close_request(office: Office, request: str, outcome: str, reason: str) -> None:
+def close_request(office: CustodySession, request: str, outcome: str, reason: str) -> None:
     """The answer was given. Holds stay until two people release them."""
     if outcome not in OUTCOMES:
         raise CustodyError(f"Unknown outcome {outcome!r}.", f"Choose one of {', '.join(OUTCOMES)}.")
@@ -190,7 +190,7 @@ def close_request(office: Office, request: str, outcome: str, reason: str) -> No
     office.append(decide)
 
 
-def reminders(office: Office, days: int = 5) -> list[str]:
+def reminders(office: CustodySession, days: int = 5) -> list[str]:
     """Sentences about open requests whose answer is due soon, or late."""
     office.index.catch_up()
     today = office.retention.day(office.now_ns())
@@ -214,7 +214,7 @@ class Coverage(NamedTuple):
     erased: int
 
 
-def search(office: Office, request: str) -> Coverage:
+def search(office: CustodySession, request: str) -> Coverage:
     """Looks, and writes down where: a certificate that "nothing found" can be held against. Cameras
     that have not docked since the time asked for may still hold it."""
     found = candidates(office.index, request)
@@ -253,7 +253,7 @@ def search(office: Office, request: str) -> Coverage:
     return coverage
 
 
-def _awaits(office: Office, device: str) -> bool:
+def _awaits(office: CustodySession, device: str) -> bool:
     """Whether a camera announced footage that has not come yet."""
     row = office.index.row(
         "SELECT 1 FROM files WHERE device = ? AND status = 'expected' LIMIT 1", device

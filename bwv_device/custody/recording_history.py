@@ -12,7 +12,7 @@ from cryptography import x509
 
 from bwv_device.custody.retention.holds import existing
 from bwv_device.custody.search import lines_about
-from bwv_device.custody.session import Office
+from bwv_device.custody.session import CustodySession
 from bwv_device.formats import store_keys
 from bwv_device.formats.ledger_lines import Line, ledger_path
 from bwv_device.verification.ledger_chain import LedgerWalk, Walked
@@ -24,7 +24,7 @@ SHOWN = {
 }  # fmt: skip
 
 
-class Step(NamedTuple):
+class HistoryStep(NamedTuple):
     """One line, of the camera's ledger or of custody's."""
 
     ledger: str
@@ -36,23 +36,25 @@ class Step(NamedTuple):
 
 
 @dataclass(slots=True)
-class Life:
+class RecordingHistory:
     """`problems` are breaks of a chain; none means that it is proven unbroken."""
 
     recording: str
-    steps: list[Step] = field(default_factory=list)
+    steps: list[HistoryStep] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
 
 
-def audit(office: Office, roots: Sequence[x509.Certificate], recording: str) -> Life:
+def audit(
+    office: CustodySession, roots: Sequence[x509.Certificate], recording: str
+) -> RecordingHistory:
     """Reads both ledgers from the store, from their first line on."""
     row = existing(office, recording)
-    life = Life(recording)
+    life = RecordingHistory(recording)
     _camera(office, roots, row, life)
     for line in lines_about(office, recording):
         fields = {k: v for k, v in line.items() if k not in ("certificate", "prev", "by", "n")}
         who = f"{line['name']} ({line['role']})"
-        step = Step("custody", line["n"], line["utc_ns"], who, line["kind"], fields)
+        step = HistoryStep("custody", line["n"], line["utc_ns"], who, line["kind"], fields)
         life.steps.append(step)
     problems = office.index.rows("SELECT * FROM problems ORDER BY n")
     life.problems += [f"custody line {p['n']}: {p['problem']}" for p in problems]
@@ -61,7 +63,10 @@ def audit(office: Office, roots: Sequence[x509.Certificate], recording: str) -> 
 
 
 def _camera(
-    office: Office, roots: Sequence[x509.Certificate], row: Mapping[str, Any], life: Life
+    office: CustodySession,
+    roots: Sequence[x509.Certificate],
+    row: Mapping[str, Any],
+    life: RecordingHistory,
 ) -> None:
     """The camera's own lines, put on the calendar by the times that intake found."""
     heard: list[tuple[int, Line]] = []
@@ -89,7 +94,7 @@ def _camera(
             known = boot == own_boot and last_ns is not None
             utc_ns = row["end_ns"] - last_ns + line.fields["t"] if known else row["received_ns"]
             fields = {k: v for k, v in line.fields.items() if k not in HIDDEN_FIELDS}
-            step = Step("camera", line.number, utc_ns or 0, row["device"], line.kind, fields)
+            step = HistoryStep("camera", line.number, utc_ns or 0, row["device"], line.kind, fields)
             life.steps.append(step)
 
 
@@ -100,7 +105,7 @@ def _about(fields: Mapping[str, Any], name: str) -> bool:
     return fields.get("recording") == name or str(fields.get("segment", "")).startswith(name)
 
 
-def write_camera_ledger(office: Office, device: str, vault: Path) -> None:
+def write_camera_ledger(office: CustodySession, device: str, vault: Path) -> None:
     """All that the store has of a camera's ledger, as files of a vault."""
     (vault / "ledger").mkdir(parents=True, exist_ok=True)
     pieces = "SELECT * FROM pieces WHERE device = ? ORDER BY boot, offset"
@@ -113,7 +118,7 @@ def write_camera_ledger(office: Office, device: str, vault: Path) -> None:
         (vault / ledger_path(boot)).write_bytes(bytes(data))
 
 
-def custody_chain(office: Office) -> bytes:
+def custody_chain(office: CustodySession) -> bytes:
     """The custody ledger as text, a line each: what goes into a disclosure."""
     entries = office.store.entries(store_keys.LINES)
     return b"".join(office.store.read(stored.key, stored.length) for stored in entries)

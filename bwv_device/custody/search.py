@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from bwv_device.custody.retention.holds import existing
-from bwv_device.custody.session import Office
+from bwv_device.custody.session import CustodySession
 from bwv_device.errors import CustodyError
 
 # What an officer can mark (docs/format.md, 3.5).
@@ -28,7 +28,7 @@ class Wanted(NamedTuple):
     limit: int = 1000
 
 
-def find(office: Office, wanted: Wanted) -> list[dict[str, Any]]:
+def find(office: CustodySession, wanted: Wanted) -> list[dict[str, Any]]:
     """Rows of the index, the newest last. Raises `CustodyError` for values that nothing can have: a
     typing error must not look like "nothing found"."""
     conditions, values = _conditions(office, wanted)
@@ -39,14 +39,14 @@ def find(office: Office, wanted: Wanted) -> list[dict[str, Any]]:
     return office.index.rows(sql, *values, wanted.limit)[::-1]
 
 
-def count(office: Office, wanted: Wanted) -> int:
+def count(office: CustodySession, wanted: Wanted) -> int:
     """How many there are, whatever the limit."""
     conditions, values = _conditions(office, wanted)
     row = office.index.row(f"SELECT count(*) AS n FROM recordings WHERE {conditions}", *values)  # noqa: S608
     return int(row["n"]) if row else 0
 
 
-def _conditions(office: Office, wanted: Wanted) -> tuple[str, list[Any]]:
+def _conditions(office: CustodySession, wanted: Wanted) -> tuple[str, list[Any]]:
     office.index.catch_up()
     _refuse_unknown(office, wanted)
     conditions, values = ["erased_ns IS NULL"], list[Any]()
@@ -72,7 +72,7 @@ def _conditions(office: Office, wanted: Wanted) -> tuple[str, list[Any]]:
     return " AND ".join(conditions), values
 
 
-def _refuse_unknown(office: Office, wanted: Wanted) -> None:
+def _refuse_unknown(office: CustodySession, wanted: Wanted) -> None:
     if wanted.from_ns is not None and wanted.to_ns is not None and wanted.from_ns > wanted.to_ns:
         raise CustodyError("--from is later than --to.", "Exchange them.")
     if wanted.category:
@@ -86,7 +86,7 @@ def _refuse_unknown(office: Office, wanted: Wanted) -> None:
         )
 
 
-def known_category(office: Office, category: str) -> None:
+def known_category(office: CustodySession, category: str) -> None:
     known = {"unreviewed", *office.retention.categories}
     if category not in known:
         raise CustodyError(
@@ -94,7 +94,7 @@ def known_category(office: Office, category: str) -> None:
         )
 
 
-def categorize(office: Office, recording: str, category: str) -> None:
+def categorize(office: CustodySession, recording: str, category: str) -> None:
     """One of the agency's categories; it may lengthen the time that footage is kept."""
     known_category(office, category)
     existing(office, recording)
@@ -102,7 +102,7 @@ def categorize(office: Office, recording: str, category: str) -> None:
     office.append(lambda: ("category", said))
 
 
-def review(office: Office, recording: str, words: str) -> None:
+def review(office: CustodySession, recording: str, words: str) -> None:
     """Somebody looked at it, and says what it is."""
     existing(office, recording)
     if not words.strip():
@@ -110,7 +110,7 @@ def review(office: Office, recording: str, words: str) -> None:
     office.append(lambda: ("review", {"recording": recording, "words": words}))
 
 
-def lines_about(office: Office, recording: str) -> Sequence[Mapping[str, Any]]:
+def lines_about(office: CustodySession, recording: str) -> Sequence[Mapping[str, Any]]:
     """Every custody line that speaks of a recording, in order."""
     row = existing(office, recording)
     numbers = [row["docking"]]

@@ -18,7 +18,7 @@ from hal.ports import Clock, EvidenceStore, Stored
 Decide = Callable[[], tuple[str, Mapping[str, Any]] | None]
 
 
-class Office:
+class CustodySession:
     """What every custody action needs. `signer` is the person's or the service's role."""
 
     def __init__(

@@ -7,7 +7,7 @@ import time
 
 from bwv_device.backends.broker import open_line
 from bwv_device.errors import MissingPartError
-from bwv_device.field_test.findings import Finding, Status, judged
+from bwv_device.field_test.findings import Finding, Grade, judged
 from bwv_device.settings import Settings
 from hal.mqtt.paho_link import MqttThread
 
@@ -44,7 +44,7 @@ def look(settings: Settings, device: str) -> Finding:
     """Connects once, says nothing, and leaves in order."""
     if not settings.mqtt.broker:
         remedy = "Set mqtt.broker, or do without telemetry."
-        return Finding("network", "broker", Status.NOT_TESTED, "none is set", remedy)
+        return Finding("network", "broker", Grade.NOT_TESTED, "none is set", remedy)
     thread, ear = MqttThread(), _Ear()
     try:
         # A command that waits is the camera's, not ours.

@@ -21,7 +21,7 @@ BEEPS = ((0.25, patterns.STARTED), (0.5, patterns.REMINDER), (0.75, patterns.STO
 START_S = 30.0
 
 
-class Played(NamedTuple):
+class PlayedPattern(NamedTuple):
     at_ns: int
     pattern: Pattern
 
@@ -36,7 +36,7 @@ class Observation:
         self.first_ns: dict[Track, int] = {}
         self.losses: list[CaptureLoss] = []
         self.impairments: list[Impairment] = []
-        self.played: list[Played] = []
+        self.played: list[PlayedPattern] = []
         self._arrived = threading.Condition()
 
     def units(self, batch: Sequence[AccessUnit]) -> None:
@@ -97,7 +97,7 @@ def observe(
         while (passed := time.monotonic() - start) < seconds:
             if waiting and passed >= waiting[0][0] * seconds:
                 pattern = waiting.pop(0)[1]
-                seen.played.append(Played(board.clock.monotonic_ns(), pattern))
+                seen.played.append(PlayedPattern(board.clock.monotonic_ns(), pattern))
                 board.beeper.play(pattern)
             progress(passed / seconds)
             threading.Event().wait(0.02)

@@ -13,14 +13,14 @@ import numpy.typing as npt
 from bwv_device.errors import ClipError
 
 
-class Sound(NamedTuple):
+class FilmSound(NamedTuple):
     """(samples,) of one channel between -1 and 1; a hole in the track is silence."""
 
     samples: npt.NDArray[np.float32]
     rate_hz: int
 
 
-def sound(path: Path) -> Sound:
+def sound(path: Path) -> FilmSound:
     """Raises `ClipError` where there is none."""
     try:
         with av.open(str(path)) as film:
@@ -40,7 +40,7 @@ def sound(path: Path) -> Sound:
     for at, samples in frames:
         start = max(0, at)
         whole[start : at + len(samples)] = samples[start - at :]
-    return Sound(whole, rate_hz)
+    return FilmSound(whole, rate_hz)
 
 
 def _mono(frame: av.AudioFrame) -> npt.NDArray[np.float32]:
@@ -52,12 +52,12 @@ def _mono(frame: av.AudioFrame) -> npt.NDArray[np.float32]:
     return mono
 
 
-class Picture(NamedTuple):
+class FilmPicture(NamedTuple):
     at_s: float
     image: npt.NDArray[np.uint8]  # (height, width, 3), BGR
 
 
-def pictures(path: Path) -> Iterator[Picture]:
+def pictures(path: Path) -> Iterator[FilmPicture]:
     """Raises `ClipError`."""
     try:
         with av.open(str(path)) as film:
@@ -67,6 +67,6 @@ def pictures(path: Path) -> Iterator[Picture]:
             for frame in film.decode(stream):
                 if frame.pts is not None and frame.time_base is not None:
                     image = frame.to_ndarray(format="bgr24").astype(np.uint8, copy=False)
-                    yield Picture(float(frame.pts * frame.time_base), image)
+                    yield FilmPicture(float(frame.pts * frame.time_base), image)
     except (av.FFmpegError, OSError) as error:
         raise ClipError(f"{path} can't be read: {error}.", "Is it an exported film?") from None

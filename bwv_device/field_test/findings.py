@@ -6,7 +6,7 @@ import enum
 from typing import NamedTuple
 
 
-class Status(enum.Enum):
+class Grade(enum.Enum):
     GOOD = "good"
     POOR = "poor"  # it records, but somebody should look
     BAD = "bad"  # do not take it out
@@ -18,7 +18,7 @@ class Finding(NamedTuple):
 
     part: str
     what: str
-    status: Status
+    status: Grade
     measured: str
     remedy: str = ""
 
@@ -28,5 +28,5 @@ def judged(
 ) -> Finding:
     """Good, or what it is instead, with its remedy."""
     if good:
-        return Finding(part, what, Status.GOOD, measured)
-    return Finding(part, what, Status.POOR if poor else Status.BAD, measured, remedy)
+        return Finding(part, what, Grade.GOOD, measured)
+    return Finding(part, what, Grade.POOR if poor else Grade.BAD, measured, remedy)

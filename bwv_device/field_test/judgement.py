@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from bwv_device.field_test.capture import Observation, Played
-from bwv_device.field_test.findings import Finding, Status, judged
+from bwv_device.field_test.capture import Observation, PlayedPattern
+from bwv_device.field_test.findings import Finding, Grade, judged
 from bwv_device.field_test.hearing import Beep
 from bwv_device.field_test.seeing import Flashing
 from bwv_device.settings import Settings
@@ -22,13 +22,13 @@ def camera(seen: Observation, video: VideoFormat) -> list[Finding]:
         reasons = [loss.reason for loss in seen.losses if loss.track is Track.VIDEO]
         reason = reasons[-1] if reasons else "no picture came"
         remedy = "Look at the ribbon cable and at 'rpicam-hello --list-cameras'."
-        return [Finding("camera", "pictures", Status.BAD, reason, remedy)]
+        return [Finding("camera", "pictures", Grade.BAD, reason, remedy)]
     fps, missing = seen.fps(), seen.missing(Track.VIDEO)
     count = len(seen.units_of[Track.VIDEO])
     dropped = sum(loss.units for loss in seen.losses if loss.track is Track.VIDEO) + missing
     bitrate = seen.bitrate_bps()
     found = [
-        Finding("camera", "encoder", Status.GOOD, f"{video.encoder}, {video.width}x{video.height}"),
+        Finding("camera", "encoder", Grade.GOOD, f"{video.encoder}, {video.width}x{video.height}"),
         judged(
             "camera", "first picture", f"{took_s:.1f} s", good=took_s < 10, poor=True,
             remedy="Starting takes long: look at the processor's load and the card.",
@@ -55,7 +55,7 @@ def camera(seen: Observation, video: VideoFormat) -> list[Finding]:
         if impairment.present:
             part = "camera" if impairment.track is Track.VIDEO else "microphone"
             remedy = "Clear the lens." if part == "camera" else "Look at the microphone's plug."
-            found.append(Finding(part, "view" if part == "camera" else "sound", Status.BAD,
+            found.append(Finding(part, "view" if part == "camera" else "sound", Grade.BAD,
                                  impairment.what, remedy))  # fmt: skip
     return found
 
@@ -66,7 +66,7 @@ def microphone(seen: Observation, audio: AudioFormat, level_dbfs: float) -> list
         losses = [loss.reason for loss in seen.losses if loss.track is Track.AUDIO]
         remedy = "See 'arecord -l', and microphone.device in config.toml."
         measured = losses[-1] if losses else "no sound came"
-        return [Finding("microphone", "sound", Status.BAD, measured, remedy)]
+        return [Finding("microphone", "sound", Grade.BAD, measured, remedy)]
     units = seen.units_of[Track.AUDIO]
     lost = sum(loss.units for loss in seen.losses if loss.track is Track.AUDIO)
     ppm = drift_ppm(seen, audio)
@@ -102,7 +102,7 @@ def drift_ppm(seen: Observation, audio: AudioFormat) -> float:
     return (nominal_ns / passed_ns - 1) * 1e6 if passed_ns else 0.0
 
 
-class Heard(NamedTuple):
+class HeardBeeps(NamedTuple):
     """A pattern that was played, and the beeps that were heard of it."""
 
     pattern: str
@@ -111,7 +111,9 @@ class Heard(NamedTuple):
     late_ms: float | None
 
 
-def match(played: Sequence[Played], beeps: Sequence[Beep], start_ns: int) -> list[Heard]:
+def match(
+    played: Sequence[PlayedPattern], beeps: Sequence[Beep], start_ns: int
+) -> list[HeardBeeps]:
     """Beep by beep, in order: each ON step of a pattern should be heard soon after it began."""
     matched, waiting = [], sorted(beep.at_s for beep in beeps)
     for item in played:
@@ -125,11 +127,11 @@ def match(played: Sequence[Played], beeps: Sequence[Beep], start_ns: int) -> lis
                     late_ms.append((waiting.pop(0) - due_s) * 1000)
             due_s += step.duration_ns / SECOND_NS
         late = sum(late_ms) / len(late_ms) if late_ms else None
-        matched.append(Heard(item.pattern.name, wanted, len(late_ms), late))
+        matched.append(HeardBeeps(item.pattern.name, wanted, len(late_ms), late))
     return matched
 
 
-def beeper(heard: Sequence[Heard], tone_hz: float, beeps: Sequence[Beep]) -> list[Finding]:
+def beeper(heard: Sequence[HeardBeeps], tone_hz: float, beeps: Sequence[Beep]) -> list[Finding]:
     wanted, count = sum(h.wanted for h in heard), sum(h.heard for h in heard)
     late_ms = [h.late_ms for h in heard if h.late_ms is not None]
     level = max((beep.level_dbfs for beep in beeps), default=-120.0)
@@ -160,7 +162,7 @@ def light(seen: Flashing | None, settings: Settings) -> Finding:
     on_ms, off_ms = settings.light.recording_on_ms, settings.light.recording_off_ms
     if seen is None:
         return Finding(
-            "front light", "seen in the mirror", Status.BAD, "no flashing red light",
+            "front light", "seen in the mirror", Grade.BAD, "no flashing red light",
             "Hold a mirror so that the camera sees its light; look at pins.front_light and the "
             "wiring.",
         )  # fmt: skip

@@ -9,7 +9,7 @@ import matplotlib as mpl
 import numpy as np
 
 from bwv_device.field_test import hearing
-from bwv_device.field_test.films import Sound
+from bwv_device.field_test.films import FilmSound
 from bwv_device.field_test.hearing import Signal
 
 mpl.use("Agg")
@@ -19,7 +19,7 @@ INK, RED, SOFT = "#1b2430", "#c62828", "#9fb0c3"
 POINTS = 4000
 
 
-def heard(path: Path, sound: Sound, tone_hz: float, signals: Sequence[Signal]) -> None:
+def heard(path: Path, sound: FilmSound, tone_hz: float, signals: Sequence[Signal]) -> None:
     """Level of all sound and of the beeper's tone over time; each signal marked."""
     figure, axes = pyplot.subplots(figsize=(11, 3.6), layout="constrained")
     length_s = len(sound.samples) / sound.rate_hz

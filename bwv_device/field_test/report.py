@@ -10,8 +10,8 @@ import cv2
 import jinja2
 
 from bwv_device.field_test import capture, hearing, judgement, plots, storage
-from bwv_device.field_test.films import Picture, Sound, pictures, sound
-from bwv_device.field_test.findings import Finding, Status, judged
+from bwv_device.field_test.films import FilmPicture, FilmSound, pictures, sound
+from bwv_device.field_test.findings import Finding, Grade, judged
 from bwv_device.field_test.seeing import flashing, redness
 from bwv_device.settings import Settings
 from hal.ports import Board, Track
@@ -76,7 +76,7 @@ class Test:
     ) -> list[Finding]:
         if start_ns is None:
             return []
-        first: Picture | None = None
+        first: FilmPicture | None = None
         times_s, fields = [], []
         for picture in pictures(film):
             first = first or picture
@@ -89,7 +89,7 @@ class Test:
         if not mirror:
             remedy = "Hold a mirror before the camera, and run it again with --mirror."
             what = "seen in the mirror"
-            return [Finding("front light", what, Status.NOT_TESTED, "no --mirror", remedy)]
+            return [Finding("front light", what, Grade.NOT_TESTED, "no --mirror", remedy)]
         return [judgement.light(flashing(times_s, fields), self._settings)]
 
     def _stored(self, writes: int, folder: Path) -> list[Finding]:
@@ -97,7 +97,7 @@ class Test:
             test = storage.measure(self._vault, self._settings, writes)
         except OSError as error:
             remedy = "Look at device.vault, whether it is mounted, and who may write there."
-            return [Finding("storage", "writing", Status.BAD, str(error), remedy)]
+            return [Finding("storage", "writing", Grade.BAD, str(error), remedy)]
         plots.latencies(
             folder / "storage.png", test.latencies_ms, self._settings.recording.fragment_ms
         )
@@ -110,7 +110,7 @@ class Test:
             findings += judgement.power(board.power.read(), self._settings)
         except OSError as error:
             remedy = getattr(error, "remedy", "Look at the gauge's driver and wiring.")
-            findings.append(Finding("power", "battery", Status.BAD, str(error), remedy))
+            findings.append(Finding("power", "battery", Grade.BAD, str(error), remedy))
         if self._settings.location.enabled:
             fix = board.location.fix()
             measured = "no fix" if fix is None else f"± {fix.error_m} m"
@@ -123,7 +123,7 @@ class Test:
         return findings
 
 
-def _tone_of(heard: Sound) -> float:
+def _tone_of(heard: FilmSound) -> float:
     return hearing.find_tone(heard.samples, heard.rate_hz)
 
 

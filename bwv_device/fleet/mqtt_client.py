@@ -18,7 +18,7 @@ QUEUE_LIMIT = 200_000
 RETRY_S = 2.0
 
 
-class Heard(NamedTuple):
+class ReceivedMessage(NamedTuple):
     """`at_ns` on the monotonic clock."""
 
     topic: str
@@ -26,7 +26,7 @@ class Heard(NamedTuple):
     at_ns: int
 
 
-class DeskLine:
+class OperatorClient:
     """A context. `heard` is filled by the network's thread; nothing in here is lost silently."""
 
     def __init__(
@@ -48,14 +48,14 @@ class DeskLine:
         broker = Broker(host, port, client, session_expiry_s=session_expiry_s)
         self._link = PahoLink(self._thread, broker, tls)
         self._subscriptions = subscriptions
-        self.heard: queue.Queue[Heard] = queue.Queue(QUEUE_LIMIT)
+        self.heard: queue.Queue[ReceivedMessage] = queue.Queue(QUEUE_LIMIT)
         self.dropped = 0
         self.reason = ""
         self.up, self._tried = threading.Event(), threading.Event()
         self.sent: queue.Queue[tuple[int, str]] = queue.Queue()
         self._ends = False
 
-    def __enter__(self) -> DeskLine:
+    def __enter__(self) -> OperatorClient:
         self._open()
         return self
 
@@ -91,7 +91,7 @@ class DeskLine:
 
     def received(self, topic: str, payload: bytes) -> None:
         try:
-            self.heard.put_nowait(Heard(topic, payload, time.monotonic_ns()))
+            self.heard.put_nowait(ReceivedMessage(topic, payload, time.monotonic_ns()))
         except queue.Full:
             self.dropped += 1
 

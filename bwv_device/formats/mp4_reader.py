@@ -28,7 +28,7 @@ class Box(NamedTuple):
     whole: bool
 
 
-class Run(NamedTuple):
+class TrackRun(NamedTuple):
     """One track of a fragment, as described by its traf."""
 
     track: Track
@@ -99,7 +99,7 @@ def next_fragment(data: bytes) -> int | None:
     return None
 
 
-def runs(data: bytes, moof: Box) -> list[Run]:
+def runs(data: bytes, moof: Box) -> list[TrackRun]:
     """What a moof says of its samples. Raises `ValueError` or `struct.error` on nonsense."""
     trafs = [box for box in boxes(data, moof.start + BOX_HEADER, moof.end) if box.kind == b"traf"]
     return [_run(data, moof, traf) for traf in trafs]
@@ -122,7 +122,7 @@ def units(data: bytes, moof: Box, mdat: Box, audio_rate_hz: int) -> list[AccessU
     return sorted(whole, key=lambda unit: unit.pts_ns)
 
 
-def _run(data: bytes, moof: Box, traf: Box) -> Run:
+def _run(data: bytes, moof: Box, traf: Box) -> TrackRun:
     inner = {box.kind: box.start + BOX_HEADER for box in boxes(data, traf.start + 8, traf.end)}
     number = struct.unpack_from(">I", data, inner[b"tfhd"] + 4)[0]
     if number not in (VIDEO_TRACK, AUDIO_TRACK):
@@ -134,7 +134,7 @@ def _run(data: bytes, moof: Box, traf: Box) -> Run:
         raise ValueError("a trun that is longer than its traf")
     rows = struct.unpack_from(f">{columns * count}I", data, inner[b"trun"] + 12)
     keys = [flags == SYNC_SAMPLE for flags in rows[2::3]] if columns == 3 else [True] * count
-    return Run(
+    return TrackRun(
         Track.VIDEO if number == VIDEO_TRACK else Track.AUDIO,
         time,
         inner[b"tfdt"] + 4,

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from hal.ports import Disk, StoreError, StoreTrouble
 
 
-class Bytes:
+class BytesBody:
     """A small object in memory."""
 
     def __init__(self, data: bytes) -> None:
@@ -20,7 +20,7 @@ class Bytes:
         return self._data[offset : offset + length]
 
 
-class Part(NamedTuple):
+class FilePart(NamedTuple):
     """Some bytes of a file on a disk, whose digest is known."""
 
     disk: Disk

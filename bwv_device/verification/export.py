@@ -23,7 +23,7 @@ from bwv_device.formats.mp4_reader import (
     BOX_HEADER,
     Box,
     InitSegment,
-    Run,
+    TrackRun,
     fragments,
     next_fragment,
     read_init,
@@ -33,7 +33,7 @@ from bwv_device.formats.mp4_reader import (
 from bwv_device.formats.mp4_writer import AUDIO_TRACK, VIDEO_TIMESCALE, VIDEO_TRACK
 from bwv_device.formats.vault_layout import FOOTAGE, PART, READ_BLOCK
 from bwv_device.verification.footage_claims import Claim
-from bwv_device.verification.vault_report import Report, Status, Verdict
+from bwv_device.verification.vault_report import FileStatus, Report, Verdict
 from hal.ports import SECOND_NS, AccessUnit, Track
 
 # What a file may come to that is sealed to somebody else, damaged, or made to harm.
@@ -173,7 +173,7 @@ class _Joiner:
             _finish(file, path)
 
     def _still(self, verdict: Verdict) -> None:
-        if verdict.status is not Status.SEALED:
+        if verdict.status is not FileStatus.SEALED:
             self.left_out.append((verdict.name, verdict.status.value))
             return
         path = self._out / verdict.name.removesuffix(".age")
@@ -232,14 +232,14 @@ class _Film:
             _finish(file, self.path)
         self.sha256 = digest.hexdigest()
 
-    def _continues(self, described: list[Run], start_ns: int) -> bool:
+    def _continues(self, described: list[TrackRun], start_ns: int) -> bool:
         """Whether nothing of a fragment was written before, out of an earlier segment."""
         return all(
             self._time_ns(run, run.decode_time, start_ns) > self._middle_ns[run.track]
             for run in described
         )
 
-    def _copy(self, data: bytes, mdat: Box, described: list[Run], start_ns: int) -> None:
+    def _copy(self, data: bytes, mdat: Box, described: list[TrackRun], start_ns: int) -> None:
         """A whole fragment: its samples in one piece."""
         media_at = mdat.start + BOX_HEADER
         for run in described:
@@ -284,7 +284,7 @@ class _Film:
         self._middle_ns[track] = (pts_ns + end_ns) // 2
         self._end_ns = max(self._end_ns, end_ns)
 
-    def _time_ns(self, run: Run, ticks: int, start_ns: int) -> int:
+    def _time_ns(self, run: TrackRun, ticks: int, start_ns: int) -> int:
         return start_ns + ticks * SECOND_NS // self._rate(run.track)
 
     def _rate(self, track: Track) -> int:
@@ -311,9 +311,9 @@ def _verified(verdict: Verdict, claim: Claim, plaintext: bytes) -> dict[str, Any
 
 def _absent(verdict: Verdict) -> str:
     """Why a file that the ledger names can't be in a film; "" if it may be."""
-    if verdict.status is Status.MISSING:
+    if verdict.status is FileStatus.MISSING:
         return "it is missing"
-    if verdict.status is Status.DELIVERED and not verdict.length:
+    if verdict.status is FileStatus.DELIVERED and not verdict.length:
         return "it was delivered, and removed from the camera"
     return "" if verdict.length else "it is empty"
 

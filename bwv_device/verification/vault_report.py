@@ -26,7 +26,7 @@ from hal.ports import Anchor
 BLOCK = 1 << 20
 
 
-class Status(enum.Enum):
+class FileStatus(enum.Enum):
     """What can be said of one file of footage."""
 
     SEALED = "sealed"
@@ -38,13 +38,13 @@ class Status(enum.Enum):
     BAD = "bad"
 
 
-GOOD = (Status.SEALED, Status.RECOVERED, Status.DELIVERED)
+GOOD = (FileStatus.SEALED, FileStatus.RECOVERED, FileStatus.DELIVERED)
 
 
 class Verdict(NamedTuple):
     name: str
     recording: str
-    status: Status
+    status: FileStatus
     length: int
     attested_length: int
     detail: str
@@ -59,7 +59,9 @@ class Report(Walked):
     @property
     def ok(self) -> bool:
         """No sign that anything was changed or lost."""
-        return not self.problems and all(v.status in (*GOOD, Status.OPEN) for v in self.segments)
+        return not self.problems and all(
+            v.status in (*GOOD, FileStatus.OPEN) for v in self.segments
+        )
 
     @property
     def only_root_differs(self) -> bool:
@@ -67,7 +69,7 @@ class Report(Walked):
         return (
             bool(self.problems)
             and all(problem.endswith(UNROOTED) for problem in self.problems)
-            and all(v.status in (*GOOD, Status.OPEN) for v in self.segments)
+            and all(v.status in (*GOOD, FileStatus.OPEN) for v in self.segments)
         )
 
     @property
@@ -143,8 +145,8 @@ def _unclaimed(name: str, path: Path, report: Report) -> Verdict:
     length, own = path.stat().st_size, SegmentName.parse(name.removesuffix(PART))
     last_boot = report.head.boot if report.head else 0
     if name.endswith(PART) and own and own.boot == last_boot:
-        return Verdict(name, "", Status.OPEN, length, 0, "begun, and never acknowledged")
-    return Verdict(name, "", Status.UNKNOWN, length, 0, "no ledger line speaks of it")
+        return Verdict(name, "", FileStatus.OPEN, length, 0, "begun, and never acknowledged")
+    return Verdict(name, "", FileStatus.UNKNOWN, length, 0, "no ledger line speaks of it")
 
 
 def _take_file(present: dict[str, Path], name: str, claim: Claim) -> Path | None:
@@ -157,33 +159,33 @@ def _take_file(present: dict[str, Path], name: str, claim: Claim) -> Path | None
 
 
 def _judge(claim: Claim, path: Path | None) -> Verdict:
-    def verdict(status: Status, length: int, detail: str = "") -> Verdict:
+    def verdict(status: FileStatus, length: int, detail: str = "") -> Verdict:
         return Verdict(claim.name, claim.recording, status, length, claim.attested_length, detail)
 
     if path is None:
         if claim.wiped:
-            return verdict(Status.DELIVERED, 0, "removed against the store's receipt")
+            return verdict(FileStatus.DELIVERED, 0, "removed against the store's receipt")
         # A file of which nothing was ever acknowledged may be gone after a power cut.
         if claim.settled == "recovered" and claim.length == 0:
-            return verdict(Status.RECOVERED, 0, "nothing of it was stored")
-        return verdict(Status.MISSING, 0, "the ledger speaks of it, the file is not there")
+            return verdict(FileStatus.RECOVERED, 0, "nothing of it was stored")
+        return verdict(FileStatus.MISSING, 0, "the ledger speaks of it, the file is not there")
     length = path.stat().st_size
     attested, whole, head = _digests(path, claim)
     if head != claim.head:
-        return verdict(Status.BAD, length, "its header is not the one in the ledger")
+        return verdict(FileStatus.BAD, length, "its header is not the one in the ledger")
     if claim.attested_length and attested != claim.attested_sha256:
-        return verdict(Status.BAD, length, "what was acknowledged is not what stands there")
+        return verdict(FileStatus.BAD, length, "what was acknowledged is not what stands there")
     if claim.length is None:
         tail = length - claim.attested_length
-        return verdict(Status.OPEN, length, f"{tail} bytes behind the last acknowledged one")
+        return verdict(FileStatus.OPEN, length, f"{tail} bytes behind the last acknowledged one")
     if (length, whole) != (claim.length, claim.sha256):
-        return verdict(Status.BAD, length, "length or digest differ from the ledger")
+        return verdict(FileStatus.BAD, length, "length or digest differ from the ledger")
     if claim.wiped:
-        return verdict(Status.DELIVERED, length, "the next boot removes it")
+        return verdict(FileStatus.DELIVERED, length, "the next boot removes it")
     if claim.settled == "sealed":
-        return verdict(Status.SEALED, length)
+        return verdict(FileStatus.SEALED, length)
     tail = length - claim.attested_length
-    return verdict(Status.RECOVERED, length, f"{tail} bytes were found at the boot after")
+    return verdict(FileStatus.RECOVERED, length, f"{tail} bytes were found at the boot after")
 
 
 def _digests(path: Path, claim: Claim) -> tuple[str, str, bytes]:

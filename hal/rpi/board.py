@@ -65,7 +65,7 @@ def open_board(
 
 def open_camera(settings: Settings, clock: Clock, device: str) -> camera.RpiCamera:
     video, of_camera = settings["video"], settings["camera"]
-    asked = camera.Asked(
+    asked = camera.CameraRequest(
         width=video["width"],
         height=video["height"],
         fps=video["fps"],
@@ -93,7 +93,7 @@ def choose_encoder(wanted: str, sys: Path = power.SYS) -> str:
 
 def open_microphone(settings: Settings, clock: Clock) -> microphone.RpiMicrophone:
     of_microphone = settings["microphone"]
-    asked = microphone.Asked(
+    asked = microphone.MicrophoneRequest(
         settings["audio"]["bitrate_kbps"] * 1000,
         of_microphone["device"],
         min(settings["recording"]["batch_ms"], SOUND_BATCH_MS),

@@ -110,7 +110,7 @@ class Fate(enum.Enum):
     OUT_OF_DATE = "out of date"  # what comes back was asked for before, or is another's
 
 
-class Request(NamedTuple):
+class StoreRequest(NamedTuple):
     """One of a camera's, as the line saw it."""
 
     number: int
@@ -125,11 +125,11 @@ class SimulatedUplink:
 
     def __init__(self, store: MemoryStore | None = None) -> None:
         self.store = store or MemoryStore()
-        self.requests: list[Request] = []
+        self.requests: list[StoreRequest] = []
         self.broken = ""
-        self.fate: Callable[[Request], Fate] = lambda request: Fate.DONE
-        self.refuse: Callable[[Request], StoreTrouble | None] = lambda request: None
-        self.latency_ns: Callable[[Request], int] = lambda request: 0
+        self.fate: Callable[[StoreRequest], Fate] = lambda request: Fate.DONE
+        self.refuse: Callable[[StoreRequest], StoreTrouble | None] = lambda request: None
+        self.latency_ns: Callable[[StoreRequest], int] = lambda request: 0
         self._busy_ns = 0
 
     def create(self, key: str, body: Body) -> None:
@@ -160,7 +160,7 @@ class SimulatedUplink:
         return busy_ns
 
     def _ask(self, verb: str, key: str, length: int) -> Fate:
-        request = Request(len(self.requests), verb, key, length)
+        request = StoreRequest(len(self.requests), verb, key, length)
         self.requests.append(request)
         self._busy_ns += self.latency_ns(request)
         if self.broken:

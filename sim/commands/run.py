@@ -8,7 +8,7 @@ import click
 
 from hal.ports import SECOND_NS
 from sim.commands.options import of_a_shift
-from sim.shifts.drawn_shift import Played, Shift, play
+from sim.shifts.drawn_shift import PlayedShift, Shift, play
 
 BROKEN = 10
 
@@ -36,7 +36,7 @@ def clock(at_ns: int) -> str:
     return f"{seconds // 3600}:{seconds // 60 % 60:02}:{seconds % 60:02}.{milliseconds:03}"
 
 
-def _report(played: Played) -> None:
+def _report(played: PlayedShift) -> None:
     counts = ", ".join(f"{number} {what}" for what, number in played.counts.items())
     strikes = ", ".join(f"{name} {number}" for name, number in played.strikes.items()) or "none"
     click.echo(f"seed {played.shift.seed}: {counts}")

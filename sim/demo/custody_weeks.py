@@ -12,13 +12,13 @@ from cryptography import x509
 
 from bwv_device.custody import public_requests
 from bwv_device.custody.disclosure.package import Package, disclose, open_recording
-from bwv_device.custody.disclosure.request import Wish
+from bwv_device.custody.disclosure.request import DisclosureRequest
 from bwv_device.custody.intake.intake import Intake
 from bwv_device.custody.recording_history import audit
 from bwv_device.custody.retention import holds
 from bwv_device.custody.retention.deletion import Expiry
 from bwv_device.custody.retention.retention_dates import Retention
-from bwv_device.custody.session import Office
+from bwv_device.custody.session import CustodySession
 from bwv_device.formats import age
 from bwv_device.formats.statement import Signer
 from bwv_device.verification.export import Exported
@@ -104,7 +104,7 @@ class Afterwards:
         for sentence in done.denied:
             self._tell("the store refuses to erase", sentence)
         officer = self._desk("Dora Lee", "disclosure", self._stores.custodian)
-        wish = Wish(evidence, "Crown Prosecution Service", "case 12/26")
+        wish = DisclosureRequest(evidence, "Crown Prosecution Service", "case 12/26")
         package = disclose(officer, self._roots, root_pem, identities, wish, folder / "disclosure")
         self._tell(f"{evidence} is disclosed", "to the Crown Prosecution Service")
         life = audit(officer, self._roots, ordinary)
@@ -135,13 +135,13 @@ class Afterwards:
             done += opened
         return done
 
-    def _request(self, desk: Office, recording: str) -> public_requests.Opened:
+    def _request(self, desk: CustodySession, recording: str) -> public_requests.Opened:
         row = desk.index.row("SELECT * FROM recordings WHERE id = ?", recording)
         assert row is not None
         incident_ns = row["start_ns"] + 5 * SECOND_NS
         opened = public_requests.open_request(
             desk,
-            public_requests.Asked(
+            public_requests.RequestDetails(
                 public_requests.SUBJECT_ACCESS,
                 LETTER,
                 "letter.txt",
@@ -163,9 +163,9 @@ class Afterwards:
 
     # --- inside -------------------------------------------------------------------------------
 
-    def _desk(self, name: str, role: str, store: EvidenceStore) -> Office:
+    def _desk(self, name: str, role: str, store: EvidenceStore) -> CustodySession:
         retention = Retention(LONDON)
-        return Office(store, self.clock, self._signers(name, role), self._roots, retention)
+        return CustodySession(store, self.clock, self._signers(name, role), self._roots, retention)
 
     def _pass_days(self, count: int) -> None:
         self.clock.ahead_ns += count * DAY_NS

@@ -35,7 +35,7 @@ from sim.demo.custody_weeks import Afterwards, Stores
 from sim.media.clip import Clip
 from sim.media.scene import Scene
 from sim.media.sound import Sound, street, with_beeper
-from sim.servers.seaweedfs import Weed
+from sim.servers.seaweedfs import SeaweedFS
 from sim.world.world import EPOCH_UTC_NS, Media, World
 
 DEVICE = "demo-camera-1"
@@ -104,7 +104,7 @@ def _directory(out: Path) -> Stores:
 def _s3(cleanup: contextlib.ExitStack, out: Path, world: World) -> tuple[Stores, int]:
     """A real server with a key for each role. It locks by its own clock, so that the shift is made
     today: what is due in 31 days by custody's clock, the server then still protects."""
-    weed = Weed(out / "seaweedfs")
+    weed = SeaweedFS(out / "seaweedfs")
     weed.policies = {name: s3_policies.role(BUCKET, name) for name in s3_policies.ROLES}
     weed.policies["camera"] = s3_policies.camera(BUCKET, DEVICE)
     weed.start()

@@ -17,20 +17,22 @@ HEADER: tuple[int | str, ...] = (
 )  # fmt: skip
 
 
-class Part(NamedTuple):
+class WiredPart(NamedTuple):
     name: str
     how: str
     colour: str
 
 
 PARTS = {
-    "front_light": Part("Front light, red LED", "330 Ω to GND", "#c62828"),
-    "status_green": Part("Status light, green", "330 Ω to GND", "#2e7d32"),
-    "status_red": Part("Status light, red", "330 Ω to GND", "#ef6c00"),
-    "beeper": Part("Active buzzer", "NPN transistor, 1 kΩ at its base, 5 V", "#3567b0"),
-    "vibration": Part("Vibration motor", "NPN transistor, 1 kΩ, diode across it, 5 V", "#6a4fa3"),
-    "record_button": Part("Record button", "to GND; the pin's own pull-up", "#37474f"),
-    "marker_button": Part("Marker button", "to GND; the pin's own pull-up", "#78909c"),
+    "front_light": WiredPart("Front light, red LED", "330 Ω to GND", "#c62828"),
+    "status_green": WiredPart("Status light, green", "330 Ω to GND", "#2e7d32"),
+    "status_red": WiredPart("Status light, red", "330 Ω to GND", "#ef6c00"),
+    "beeper": WiredPart("Active buzzer", "NPN transistor, 1 kΩ at its base, 5 V", "#3567b0"),
+    "vibration": WiredPart(
+        "Vibration motor", "NPN transistor, 1 kΩ, diode across it, 5 V", "#6a4fa3"
+    ),
+    "record_button": WiredPart("Record button", "to GND; the pin's own pull-up", "#37474f"),
+    "marker_button": WiredPart("Marker button", "to GND; the pin's own pull-up", "#78909c"),
 }  # fmt: skip
 
 LEFT, TOP, STEP = 70, 70, 20
@@ -82,7 +84,7 @@ def _shade(what: int | str) -> str:
     return {"GND": "#222", "5V": "#d84315", "3V3": "#f9a825"}.get(str(what), "#9aa5b1")
 
 
-def _wire(part: Part, pin: int, y: int, row: int) -> str:
+def _wire(part: WiredPart, pin: int, y: int, row: int) -> str:
     x0, y0 = _place(HEADER.index(pin) + 1)
     middle = y + BOX_HEIGHT // 2
     bend = 226 + row * 24

@@ -9,7 +9,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import NamedTuple
 
-from bwv_device.fleet.mqtt_client import DeskLine
+from bwv_device.fleet.mqtt_client import OperatorClient
 from bwv_device.formats.mqtt_messages import VERSION
 from sim.fleet.realtime_pacing import key_of
 from sim.servers.mosquitto import HOST
@@ -34,7 +34,9 @@ def listen(port: int, agency: str, certificate: Path, ca: Path, pipe: Connection
     first_ns: dict[Key, int] = {}
     newest: dict[str, tuple[int, int]] = {}
     arrivals = out_of_order = presences = others = 0
-    line = DeskLine(HOST, port, "fleet-ear", certificate, ca, [f"bwv/{VERSION}/{agency}/#"], 3600)
+    line = OperatorClient(
+        HOST, port, "fleet-ear", certificate, ca, [f"bwv/{VERSION}/{agency}/#"], 3600
+    )
     with line:
         line.wait(30)
         pipe.send("ready")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 
 from bwv_device.backends.realtime_loop import RealLoop
-from bwv_device.camera.stdin_buttons import Fingers
+from bwv_device.camera.stdin_buttons import StdinButtons
 from bwv_device.settings import Settings, milliseconds
 from hal.host import HostVitals
 from hal.panel.gpio_panel import PanelPins
@@ -45,7 +45,7 @@ def realtime(
     panel = SimulatedPanel(PanelPins(**settings.as_dict()["pins"]), scheduler)
     sound = Sound(with_beeper(street, panel.sounding), settings.audio.bitrate_kbps * 1000)
     dock = SimulatedDock()
-    Fingers(panel, scheduler, settings, dock.put).start()
+    StdinButtons(panel, scheduler, settings, dock.put).start()
     return on_panel(
         panel.panel,
         clock=clock,

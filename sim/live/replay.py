@@ -30,7 +30,7 @@ from hal.ports import (
 )
 
 
-class Step(NamedTuple):
+class ReplayStep(NamedTuple):
     """One callback as it ran: "timer", "post" or "done" by number, or "input" with what came."""
 
     kind: str
@@ -44,7 +44,7 @@ class Step(NamedTuple):
 class Trace:
     """Everything that must be the same again."""
 
-    steps: list[Step] = field(default_factory=list)
+    steps: list[ReplayStep] = field(default_factory=list)
     utc: list[UtcReading] = field(default_factory=list)
     tokens: list[bytes] = field(default_factory=list)
 
@@ -89,7 +89,7 @@ class RecordingLoop:
         finally:
             self._outside.input = None
 
-    def ran(self, step: Step) -> None:
+    def ran(self, step: ReplayStep) -> None:
         self._trace.steps.append(step)
 
     def next_job(self) -> int:
@@ -104,7 +104,7 @@ class RecordingLoop:
         source: str = "",
         payload: Any = None,
     ) -> None:
-        self.ran(Step(kind, number, self.now_ns(), source, payload))
+        self.ran(ReplayStep(kind, number, self.now_ns(), source, payload))
         callback()
 
 
@@ -116,7 +116,7 @@ class _RecordingLane:
         number = self._loop.next_job()
 
         def noted(outcome: Outcome) -> None:
-            self._loop.ran(Step("done", number, self._loop.now_ns()))
+            self._loop.ran(ReplayStep("done", number, self._loop.now_ns()))
             done(outcome)
 
         self._inner.submit(job, noted)
@@ -268,7 +268,7 @@ class ReplayLoop:
                 raise LookupError(f"the agent never asked for {step.kind} {step.number}")
             callback()
 
-    def _deliver(self, step: Step) -> None:
+    def _deliver(self, step: ReplayStep) -> None:
         self._delivering = True
         self.sources[step.source](step.payload)
         self._delivering = False

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from bwv_device.camera.state_table import Event, State
 from hal.ports import SECOND_NS
 from sim.oracle.evidence import STORAGE_TROUBLE, Finding, Record
-from sim.world.observations import Life
-from sim.world.world import Happening, Transition
+from sim.world.observations import BootLife
+from sim.world.world import Happening, StateChange
 
 ALONE_NS = 4 * SECOND_NS
 # From the beginning of a movement of one second at most to what follows from it.
@@ -46,7 +46,7 @@ def hand_findings(record: Record) -> list[Finding]:
     return findings
 
 
-def _life_around(record: Record, act: Happening) -> Life | None:
+def _life_around(record: Record, act: Happening) -> BootLife | None:
     """The agent that was there before, and went on to be."""
     for life in record.witness.lives:
         if life.started_ns < act.at_ns - ALONE_NS and act.at_ns + 2 * ALONE_NS < life.ended_ns:
@@ -54,7 +54,7 @@ def _life_around(record: Record, act: Happening) -> Life | None:
     return None
 
 
-def _state(record: Record, life: Life, at_ns: int) -> State | None:
+def _state(record: Record, life: BootLife, at_ns: int) -> State | None:
     """Where the camera had been for a while; None where it had just changed, or soon did without
     the hand."""
     before = [t for t in record.world.transitions if life.started_ns <= t.at_ns <= at_ns]
@@ -66,7 +66,7 @@ def _state(record: Record, life: Life, at_ns: int) -> State | None:
     return before[-1].after
 
 
-def _transitions(record: Record, from_ns: int, to_ns: int) -> list[Transition]:
+def _transitions(record: Record, from_ns: int, to_ns: int) -> list[StateChange]:
     return [t for t in record.world.transitions if from_ns < t.at_ns <= to_ns]
 
 
@@ -89,7 +89,7 @@ def _changes_nothing(record: Record, act: Happening) -> Iterator[Finding]:
             yield Finding("hands", act.at_ns, text)
 
 
-def _leaves_a_line(record: Record, life: Life, act: Happening, kind: str) -> Iterator[Finding]:
+def _leaves_a_line(record: Record, life: BootLife, act: Happening, kind: str) -> Iterator[Finding]:
     if life.how != "switched off" and record.stored_until_ns(life) < act.at_ns + 2 * ALONE_NS:
         return
     if not _said(record, kind, act.at_ns, 2 * ALONE_NS):

@@ -19,7 +19,7 @@ from bwv_device.formats.mp4_reader import fragments, units
 from hal.ports import SECOND_NS, Track
 from hal.simulated.capture import StubVideo
 from hal.simulated.store import MemoryStore
-from sim.world.observations import Life, Witness
+from sim.world.observations import BootLife, Witness
 from sim.world.test_keys import BenchAgency
 from sim.world.world import World
 
@@ -48,7 +48,7 @@ class Finding(NamedTuple):
 class Episode(NamedTuple):
     """From a press that was obeyed to the end, in the world's time."""
 
-    life: Life
+    life: BootLife
     start_ns: int
     end_ns: int
     orderly: bool
@@ -57,7 +57,7 @@ class Episode(NamedTuple):
 class Said(NamedTuple):
     """A ledger line, and when the world heard it."""
 
-    life: Life
+    life: BootLife
     at_ns: int
     fields: dict[str, Any]
 
@@ -71,7 +71,7 @@ class Said(NamedTuple):
         )
 
 
-class Picture(NamedTuple):
+class TakenPicture(NamedTuple):
     """A picture of a segment: when it claims to have been taken, and its content."""
 
     number: int
@@ -79,12 +79,12 @@ class Picture(NamedTuple):
     data: bytes
 
 
-class Piece(NamedTuple):
+class SegmentPiece(NamedTuple):
     """What a segment holds. `sounds_ns` are the times of its sound frames."""
 
     name: str
     recording: str
-    pictures: list[Picture]
+    pictures: list[TakenPicture]
     sounds_ns: list[int]
 
 
@@ -95,7 +95,7 @@ class Record:
     world: World
     witness: Witness
     lines: list[Said]
-    pieces: list[Piece]
+    pieces: list[SegmentPiece]
     episodes: list[Episode]
 
     def of_kind(self, kind: str) -> Iterator[Said]:
@@ -119,7 +119,7 @@ class Record:
                 found.append((since_ns, life.ended_ns))
         return found
 
-    def stored_until_ns(self, life: Life) -> int:
+    def stored_until_ns(self, life: BootLife) -> int:
         """Before this everything must be durable when the life ends: the loss bound, and further
         back where the disk was in trouble."""
         bound_ns = self.world.settings.recording.loss_bound_ms * 1_000_000
@@ -163,7 +163,7 @@ def _lines(witness: Witness, vault: Path) -> Iterator[Said]:
 
 def _pieces(
     lines: list[Said], agency: BenchAgency, vault: Path, store: MemoryStore
-) -> Iterator[Piece]:
+) -> Iterator[SegmentPiece]:
     for said in lines:
         if said.fields["kind"] != "open":
             continue
@@ -171,7 +171,7 @@ def _pieces(
         for sealed in _sealed(vault, store, f"footage/{agency.device.device}/{name}/"):
             plain = _opened(sealed, agency.identities)
             pictures, sounds = _units(plain, said.world_ns("first_pts_ns"))
-            yield Piece(name, said.fields["recording"], pictures, sounds)
+            yield SegmentPiece(name, said.fields["recording"], pictures, sounds)
 
 
 def _sealed(vault: Path, store: MemoryStore, key: str) -> Iterator[bytes]:
@@ -189,7 +189,7 @@ def _opened(sealed: bytes, identities: Sequence[age.Identity]) -> bytes:
         return b""
 
 
-def _units(plain: bytes, start_ns: int) -> tuple[list[Picture], list[int]]:
+def _units(plain: bytes, start_ns: int) -> tuple[list[TakenPicture], list[int]]:
     pictures, sounds = [], []
     try:
         for moof, mdat in fragments(plain):
@@ -198,7 +198,7 @@ def _units(plain: bytes, start_ns: int) -> tuple[list[Picture], list[int]]:
                 if unit.track is Track.AUDIO:
                     sounds.append(at_ns)
                 else:
-                    pictures.append(Picture(StubVideo.number_of(unit.data), at_ns, unit.data))
+                    pictures.append(TakenPicture(StubVideo.number_of(unit.data), at_ns, unit.data))
     except UNREADABLE:
         pass  # what could be read counts
     return pictures, sounds

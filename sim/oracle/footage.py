@@ -10,9 +10,9 @@ from bwv_device.camera.state_table import Event
 from bwv_device.formats.h264 import split_keyframe
 from hal.ports import SECOND_NS
 from hal.simulated.capture import StubVideo
-from sim.oracle.evidence import STORAGE_TROUBLE, Episode, Finding, Picture, Record
+from sim.oracle.evidence import STORAGE_TROUBLE, Episode, Finding, Record, TakenPicture
 from sim.oracle.sound import sound_findings
-from sim.world.observations import Life
+from sim.world.observations import BootLife
 
 # A gap is a line at the latest when it has been quiet for a while, or goes on for long.
 GAP_WRITTEN_NS = 14 * SECOND_NS
@@ -48,7 +48,7 @@ def picture_ns(record: Record, number: int) -> int:
     return number * SECOND_NS // record.world.media.video.format.fps
 
 
-def _found(record: Record) -> dict[int, Picture]:
+def _found(record: Record) -> dict[int, TakenPicture]:
     return {picture.number: picture for piece in record.pieces for picture in piece.pictures}
 
 
@@ -58,7 +58,7 @@ def _found(record: Record) -> dict[int, Picture]:
 def _missing(
     record: Record,
     episode: Episode,
-    found: dict[int, Picture],
+    found: dict[int, TakenPicture],
     spans: list[Span],
     first_ns: int,
 ) -> Iterator[Finding]:
@@ -95,7 +95,7 @@ def _missing(
         yield Finding("nothing is lost", at_ns, text)
 
 
-def _explained(record: Record, life: Life) -> list[Span]:
+def _explained(record: Record, life: BootLife) -> list[Span]:
     """What the ledger says is missing: gaps, and times without pictures."""
     spans: list[Span] = []
     for said in record.lines:
@@ -241,7 +241,7 @@ def _presses(record: Record) -> dict[str, int]:
     }
 
 
-def _ended_before(record: Record, life: Life, keyframe_ns: int, horizon_ns: int) -> bool:
+def _ended_before(record: Record, life: BootLife, keyframe_ns: int, horizon_ns: int) -> bool:
     """Whether nothing was captured any more from this keyframe's run of pictures on."""
     for first, last in life.handed:
         if picture_ns(record, first) <= keyframe_ns <= picture_ns(record, last):

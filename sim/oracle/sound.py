@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from itertools import pairwise
 
 from hal.ports import SECOND_NS
-from sim.oracle.evidence import STORAGE_TROUBLE, Episode, Finding, Piece, Record
+from sim.oracle.evidence import STORAGE_TROUBLE, Episode, Finding, Record, SegmentPiece
 
 EDGE_NS = 60_000_000
 HOLE_NS = 400_000_000
@@ -70,5 +70,5 @@ def _absent(record: Record, episode: Episode, muted: list[tuple[int, int]]) -> I
             return
 
 
-def _within(piece: Piece, from_ns: int, to_ns: int) -> list[int]:
+def _within(piece: SegmentPiece, from_ns: int, to_ns: int) -> list[int]:
     return [at for at in piece.sounds_ns if from_ns <= at <= to_ns]

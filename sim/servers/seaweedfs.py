@@ -28,7 +28,7 @@ READY_S, STOP_S = 30, 5
 ADMIN = "administrator"
 
 
-class Weed:
+class SeaweedFS:
     """One server with its data in `folder`. `policies` are what each credential may; their secrets
     are `<name>-secret-key`: nothing outside this machine can reach it."""
 

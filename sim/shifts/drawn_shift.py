@@ -22,7 +22,7 @@ from sim.world.mqtt_operator import BenchDesk
 from sim.world.observations import Witness
 from sim.world.officer import Officer
 from sim.world.test_keys import BenchAgency
-from sim.world.world import Media, Transition, World, stub_media
+from sim.world.world import Media, StateChange, World, stub_media
 
 # Long enough for a card that was busy to come to rest and the worst retry to be through.
 SETTLE_NS = 45 * SECOND_NS
@@ -42,7 +42,7 @@ class Shift(NamedTuple):
 
 
 @dataclass
-class Played:
+class PlayedShift:
     """What came of it."""
 
     shift: Shift
@@ -65,7 +65,7 @@ def bench_agency() -> BenchAgency:
     return BenchAgency()
 
 
-def play(shift: Shift, tell: Callable[[int, str], None] = lambda at_ns, text: None) -> Played:
+def play(shift: Shift, tell: Callable[[int, str], None] = lambda at_ns, text: None) -> PlayedShift:
     """Plays a shift and judges it. `tell` hears transitions and happenings as they come."""
     return Simulation(shift, tell).play()
 
@@ -120,13 +120,13 @@ class Simulation:
         """So much of it."""
         self._run(self.world.loop.now_ns() + duration_ns)
 
-    def play(self) -> Played:
+    def play(self) -> PlayedShift:
         """From the beginning to the oracle's verdict."""
         self.start()
         self.go_on(max(0, self._shift.duration_s * SECOND_NS - SETTLE_NS - LAST_NS))
         return self.finish()
 
-    def finish(self) -> Played:
+    def finish(self) -> PlayedShift:
         """Calm, a last recording, an orderly stop, and the verdict."""
         world = self.world
         self._calm()
@@ -134,7 +134,7 @@ class Simulation:
         self._findings += self._last_recording()
         self._shut_down()
         self._findings += judge(world, self.witness, bench_agency())
-        return Played(
+        return PlayedShift(
             self._shift,
             self.fault_names,
             self._findings,
@@ -300,7 +300,7 @@ class Simulation:
 
         return prepare
 
-    def _tell_transition(self, transition: Transition) -> None:
+    def _tell_transition(self, transition: StateChange) -> None:
         before, after = transition.before.value, transition.after.value
         self._tell(transition.at_ns, f"{before} → {after} ({transition.event.value})")
 

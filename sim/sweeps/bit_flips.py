@@ -27,7 +27,7 @@ class Flip(NamedTuple):
 
 
 @dataclass
-class Outcome:
+class BitFlipOutcome:
     tried: int = 0
     unnoticed: list[Flip] = field(default_factory=list)
 
@@ -70,9 +70,9 @@ def sampled(folder: Path, count: int, seed: int = 0) -> Iterator[Flip]:
         yield Flip(path, draw.randrange(path.stat().st_size), draw.randrange(8))
 
 
-def run(folder: Path, root: x509.Certificate, flips: Iterable[Flip]) -> Outcome:
+def run(folder: Path, root: x509.Certificate, flips: Iterable[Flip]) -> BitFlipOutcome:
     """Each flip is undone before the next."""
-    outcome = Outcome()
+    outcome = BitFlipOutcome()
     for flip in flips:
         outcome.tried += 1
         with flip.path.open("r+b", buffering=0) as file:

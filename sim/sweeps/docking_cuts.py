@@ -18,7 +18,7 @@ from bwv_device.verification.second_verifier import Judge
 from bwv_device.verification.vault_report import verify
 from hal.ports import SECOND_NS, Body, StoreTrouble
 from hal.simulated.disk import TEARS, Operation, PowerCut, SimulatedDisk, Tear
-from hal.simulated.store import Fate, MemoryStore, Request, SimulatedUplink
+from hal.simulated.store import Fate, MemoryStore, SimulatedUplink, StoreRequest
 from sim.random_streams import Draws
 from sim.world.custody_workers import BenchCustody
 from sim.world.test_keys import BenchAgency
@@ -38,7 +38,7 @@ REFUSALS = (
 )
 
 
-class Point(NamedTuple):
+class DockingPoint(NamedTuple):
     """Where it is cut: at the n-th disk operation or request in the dock, or at the n-th operation
     of the custody on its store (then only its worker dies). `faults` 0: an honest line."""
 
@@ -48,12 +48,12 @@ class Point(NamedTuple):
     faults: int = 0
 
 
-class WorkerKilled(BaseException):
+class DockingWorkerKilled(BaseException):
     """The custody's worker is gone at this instant."""
 
 
 @dataclass
-class Outcome:
+class DockingCutOutcome:
     """What a sweep came to."""
 
     points: int = 0
@@ -108,7 +108,7 @@ class MortalStore(MemoryStore):
     def _strike(self) -> None:
         self.operations += 1
         if self.operations == self.kill_at:
-            raise WorkerKilled
+            raise DockingWorkerKilled
 
 
 def settings() -> Settings:
@@ -153,23 +153,23 @@ class DockingSweep:
 
     # --- points -------------------------------------------------------------------------------
 
-    def points(self, faults: Iterable[int] = (0,)) -> Iterator[Point]:
+    def points(self, faults: Iterable[int] = (0,)) -> Iterator[DockingPoint]:
         """Every distinct point of the honest docking, and the same numbers under drawn faults."""
         for seed in faults:
             for operation in self.operations:
                 for tear in TEARS:
-                    yield Point("disk", operation.number, tear, seed)
+                    yield DockingPoint("disk", operation.number, tear, seed)
                     if operation.verb == "append":
-                        yield Point("within", operation.number, tear, seed)
+                        yield DockingPoint("within", operation.number, tear, seed)
             for number in range(self.requests):
                 for tear in TEARS:
-                    yield Point("asked", number, tear, seed)
-                    yield Point("answered", number, tear, seed)
+                    yield DockingPoint("asked", number, tear, seed)
+                    yield DockingPoint("answered", number, tear, seed)
             for number in range(1, self.worker_operations + 1):
-                yield Point("worker", number, TEARS[0], seed)
+                yield DockingPoint("worker", number, TEARS[0], seed)
 
-    def run(self, points: Iterable[Point]) -> Outcome:
-        outcome = Outcome()
+    def run(self, points: Iterable[DockingPoint]) -> DockingCutOutcome:
+        outcome = DockingCutOutcome()
         for point in points:
             outcome.points += 1
             outcome.by_kind[point.kind] += 1
@@ -179,7 +179,7 @@ class DockingSweep:
             outcome.failures += [f"{point}: {failure}" for failure in played.failures]
         return outcome
 
-    def _world(self, point: Point | None = None) -> _Docking:
+    def _world(self, point: DockingPoint | None = None) -> _Docking:
         return _Docking(self._agency, self._stores(), self._files, point)
 
 
@@ -191,7 +191,7 @@ class _Docking:
         agency: BenchAgency,
         store: MortalStore,
         files: list[tuple[str, bytes]],
-        point: Point | None,
+        point: DockingPoint | None,
     ) -> None:
         self._agency, self._point, self.store = agency, point, store
         disk = SimulatedDisk()
@@ -251,10 +251,10 @@ class _Docking:
     def _misfortune(self, draws: Draws) -> None:
         ill = draws.between(50, 400)
 
-        def fate(request: Request) -> Fate:
+        def fate(request: StoreRequest) -> Fate:
             return draws.pick(ILL_FATES) if draws.chance(ill) else Fate.DONE
 
-        def refuse(request: Request) -> StoreTrouble | None:
+        def refuse(request: StoreRequest) -> StoreTrouble | None:
             return draws.pick(REFUSALS) if draws.chance(ill // 8) else None
 
         self.uplink.fate, self.uplink.refuse = fate, refuse
@@ -279,7 +279,7 @@ class _Docking:
                 assert self._point
                 world.power_cut(self._point.tear)
                 world.boot()
-            except WorkerKilled:
+            except DockingWorkerKilled:
                 self.custody = BenchCustody(world, self._agency, workers=2)
                 self.custody.clock.ahead_ns = 0
             agent = world.agent

@@ -33,7 +33,7 @@ PRESS_S = 4
 FPS = 30
 
 
-class Point(NamedTuple):
+class PowerCutPoint(NamedTuple):
     """Where the power goes: before or within operation `number`, and what the cut leaves: one fate
     for all files, or with a `seed` a drawn one for each."""
 
@@ -44,7 +44,7 @@ class Point(NamedTuple):
 
 
 @dataclass
-class Outcome:
+class PowerCutOutcome:
     """What a sweep came to."""
 
     points: int = 0
@@ -91,24 +91,24 @@ class Sweep:
             pass
         self.operations = list(whole.disk.operations)
 
-    def points(self) -> Iterator[Point]:
+    def points(self) -> Iterator[PowerCutPoint]:
         """Every distinct point: within an operation only where that differs from before it."""
         for operation in self.operations:
             for tear in TEARS:
-                yield Point(operation.number, False, tear)
+                yield PowerCutPoint(operation.number, False, tear)
                 if operation.verb == "append":
-                    yield Point(operation.number, True, tear)
+                    yield PowerCutPoint(operation.number, True, tear)
 
-    def drawn_points(self, seeds: Iterable[int]) -> Iterator[Point]:
+    def drawn_points(self, seeds: Iterable[int]) -> Iterator[PowerCutPoint]:
         """For each seed one operation, and fates of which no two need be alike."""
         for seed in seeds:
             draws = Draws(seed, "point")
             operation = draws.pick(self.operations)
             within = operation.verb == "append" and draws.chance(500)
-            yield Point(operation.number, within, None, seed)
+            yield PowerCutPoint(operation.number, within, None, seed)
 
-    def run(self, points: Iterable[Point]) -> Outcome:
-        outcome = Outcome()
+    def run(self, points: Iterable[PowerCutPoint]) -> PowerCutOutcome:
+        outcome = PowerCutOutcome()
         for point in points:
             outcome.points += 1
             outcome.by_verb[self.operations[point.number].verb] += 1
@@ -117,7 +117,7 @@ class Sweep:
             outcome.failures += [f"{point}: {failure}" for failure in failures]
         return outcome
 
-    def cut(self, point: Point) -> tuple[int, list[str]]:
+    def cut(self, point: PowerCutPoint) -> tuple[int, list[str]]:
         """Milliseconds of footage lost, and what went wrong."""
         world = self._world()
         if point.within:
@@ -228,7 +228,7 @@ def _check_acknowledged(disk: SimulatedDisk, acknowledged: dict[str, bytes]) -> 
     ]
 
 
-def sample(points: Sequence[Point], count: int) -> list[Point]:
+def sample(points: Sequence[PowerCutPoint], count: int) -> list[PowerCutPoint]:
     """`count` points spread evenly over all."""
     step = max(1, len(points) // count)
     return list(points[::step])

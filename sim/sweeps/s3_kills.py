@@ -12,12 +12,12 @@ from pathlib import Path
 
 from bwv_device.custody import s3_policies
 from bwv_device.custody.intake.intake import Intake
-from bwv_device.custody.session import Office
+from bwv_device.custody.session import CustodySession
 from bwv_device.settings import Dock, Recording, Settings
 from hal.ports import Body, EvidenceStore, StoreError
 from hal.stores.s3 import S3Store
 from sim.random_streams import Draws
-from sim.servers.seaweedfs import Weed
+from sim.servers.seaweedfs import SeaweedFS
 from sim.world.custody_workers import BenchClock, office
 from sim.world.test_keys import BenchAgency
 from sim.world.virtual_loop import VirtualLoop
@@ -35,7 +35,7 @@ class WorkerKilled(BaseException):
 
 
 @dataclass
-class Outcome:
+class KillOutcome:
     """What the dockings came to."""
 
     dockings: int = 0
@@ -48,7 +48,7 @@ class Outcome:
 class Reaper:
     """Kills the server, or a worker, before or after a request; the server comes back at once."""
 
-    def __init__(self, weed: Weed, draws: Draws) -> None:
+    def __init__(self, weed: SeaweedFS, draws: Draws) -> None:
         self._weed, self._draws = weed, draws
         self.server_kills = self.worker_kills = 0
         self.resting = False
@@ -92,21 +92,21 @@ class Kills:
 
     def __init__(self, folder: Path, seed: int) -> None:
         self._agency = BenchAgency()
-        self._weed = Weed(folder / f"weed-{seed}")
+        self._weed = SeaweedFS(folder / f"weed-{seed}")
         self._draws = Draws(seed, "kills")
         self._reaper = Reaper(self._weed, self._draws.stream("reaper"))
         self._clock = BenchClock(VirtualLoop())
         self._sent: dict[str, bytes] = {}
         self._seed = seed
 
-    def run(self, dockings: int) -> Outcome:
+    def run(self, dockings: int) -> KillOutcome:
         names = [f"cam-{self._seed}-{number}" for number in range(dockings)]
         self._weed.policies = {name: s3_policies.camera(BUCKET, name) for name in names}
         self._weed.policies |= {name: s3_policies.role(BUCKET, name) for name in s3_policies.ROLES}
         self._weed.start()
         try:
             self._weed.make_bucket(BUCKET)
-            outcome = Outcome()
+            outcome = KillOutcome()
             for name in names:
                 outcome.dockings += 1
                 outcome.failures += self._docking(name)
@@ -189,5 +189,5 @@ class Kills:
         desk = self._office(f"intake {number}", self._store("intake", worker=True), "intake")
         return Intake(desk, [self._agency.root], f"worker-{number}-{self._reaper.worker_kills}")
 
-    def _office(self, name: str, store: EvidenceStore, role: str) -> Office:
+    def _office(self, name: str, store: EvidenceStore, role: str) -> CustodySession:
         return office(self._agency, store, self._clock, name, role)

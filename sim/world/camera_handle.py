@@ -34,7 +34,7 @@ class Camera:
 
     def __init__(self, world: World, agency: BenchAgency) -> None:
         self.world, self.agency = world, agency
-        self.vault = Vault(world, agency)
+        self.vault = VaultView(world, agency)
 
     # --- power --------------------------------------------------------------------------------
 
@@ -159,7 +159,7 @@ def make_camera(
     return camera
 
 
-class Vault:
+class VaultView:
     """The camera's storage, looked at by somebody with the agency's keys."""
 
     def __init__(self, world: World, agency: BenchAgency) -> None:

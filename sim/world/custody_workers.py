@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from bwv_device.custody.intake.intake import Done, Intake, Replica
+from bwv_device.custody.intake.intake import Done, Intake, ReplicaStore
 from bwv_device.custody.retention.retention_dates import Retention
-from bwv_device.custody.session import Office
+from bwv_device.custody.session import CustodySession
 from bwv_device.keys import role_files
 from hal.keystore import SoftwareIdentity
 from hal.ports import SECOND_NS, Clock, EvidenceStore, UtcReading
@@ -44,10 +44,10 @@ def role(agency: BenchAgency, name: str, role_name: str) -> SoftwareIdentity:
 
 def office(
     agency: BenchAgency, store: EvidenceStore, clock: Clock, name: str, role_name: str
-) -> Office:
+) -> CustodySession:
     """A desk of the bench's custody."""
     retention = Retention(LONDON, categories={"evidence": 365})
-    return Office(store, clock, role(agency, name, role_name), [agency.root], retention)
+    return CustodySession(store, clock, role(agency, name, role_name), [agency.root], retention)
 
 
 class BenchCustody:
@@ -59,7 +59,7 @@ class BenchCustody:
         agency: BenchAgency,
         workers: int = 1,
         every_ns: int = SECOND_NS,
-        replicas: Sequence[Replica] = (),
+        replicas: Sequence[ReplicaStore] = (),
         heads: Path | None = None,
     ) -> None:
         self.world, self.agency, self._every_ns = world, agency, every_ns
@@ -94,5 +94,5 @@ class BenchCustody:
             self.look()
         self.world.loop.call_at(self.world.loop.now_ns() + self._every_ns, self._look)
 
-    def desk(self, name: str, role_name: str) -> Office:
+    def desk(self, name: str, role_name: str) -> CustodySession:
         return office(self.agency, self.store, self.clock, name, role_name)

@@ -22,7 +22,7 @@ class Trouble(NamedTuple):
 
 
 @dataclass(slots=True)
-class Life:
+class BootLife:
     """One agent from its start to its end. Numbers are those that the pictures carry."""
 
     started_ns: int
@@ -41,7 +41,7 @@ class Witness:
 
     def __init__(self, world: World) -> None:
         self._world, self._fps = world, world.media.video.format.fps
-        self.lives: list[Life] = []
+        self.lives: list[BootLife] = []
         self.troubles: list[Trouble] = []
         self.footage_synced_ns: list[int] = []
         self.in_clear: list[str] = []
@@ -53,7 +53,7 @@ class Witness:
         world.prepare = self._before_start
 
     @property
-    def life(self) -> Life:
+    def life(self) -> BootLife:
         return self.lives[-1]
 
     def ended(self, how: str) -> None:
@@ -94,7 +94,7 @@ class Witness:
     # --- inside -------------------------------------------------------------------------------
 
     def _before_start(self, world: World) -> None:
-        self.lives.append(Life(world.loop.now_ns(), world.time.origin_ns))
+        self.lives.append(BootLife(world.loop.now_ns(), world.time.origin_ns))
         assert world.camera
         world.camera.witness = self._camera_gave
 

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from bwv_device.formats.upload_body import Bytes
+from bwv_device.formats.upload_body import BytesBody
 from hal.ports import EvidenceStore, StoreError, StoreTrouble
 from hal.simulated.store import MemoryStore
 from hal.stores.directory import DirectoryStore
-from sim.servers.seaweedfs import Weed
+from sim.servers.seaweedfs import SeaweedFS
 
 LIMIT = 1 << 20
 
@@ -27,7 +27,7 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[EvidenceSt
     elif request.param == "directory":
         yield DirectoryStore(tmp_path)
     else:
-        weed: Weed = request.getfixturevalue("weed")
+        weed: SeaweedFS = request.getfixturevalue("weed")
         bucket = f"contract-{uuid.uuid4().hex[:12]}"
         weed.make_bucket(bucket)
         yield weed.store(bucket)
@@ -42,7 +42,7 @@ def trouble(call: object, *args: object) -> StoreTrouble:
 
 def test_what_is_created_is_there_whole(store: EvidenceStore) -> None:
     data = os.urandom(3_000_000)
-    store.create("footage/cam/a.age/00", Bytes(data))
+    store.create("footage/cam/a.age/00", BytesBody(data))
     stored = store.stat("footage/cam/a.age/00")
     assert stored.length == len(data)
     assert b"".join(store.blocks(stored)) == data
@@ -50,22 +50,22 @@ def test_what_is_created_is_there_whole(store: EvidenceStore) -> None:
 
 
 def test_nothing_is_ever_overwritten(store: EvidenceStore) -> None:
-    store.create("outbox/cam/x", Bytes(b"first"))
-    assert trouble(store.create, "outbox/cam/x", Bytes(b"second")) is StoreTrouble.EXISTS
-    assert trouble(store.create, "outbox/cam/x", Bytes(b"first")) is StoreTrouble.EXISTS
+    store.create("outbox/cam/x", BytesBody(b"first"))
+    assert trouble(store.create, "outbox/cam/x", BytesBody(b"second")) is StoreTrouble.EXISTS
+    assert trouble(store.create, "outbox/cam/x", BytesBody(b"first")) is StoreTrouble.EXISTS
     assert store.read("outbox/cam/x", LIMIT) == b"first"
 
 
 def test_a_wrong_digest_is_refused_and_leaves_nothing(store: EvidenceStore) -> None:
-    body = Bytes(b"what was promised")
-    body.sha256 = Bytes(b"something else").sha256
+    body = BytesBody(b"what was promised")
+    body.sha256 = BytesBody(b"something else").sha256
     assert trouble(store.create, "footage/cam/b/1", body) is StoreTrouble.REFUSED
     assert trouble(store.stat, "footage/cam/b/1") is StoreTrouble.MISSING
-    store.create("footage/cam/b/1", Bytes(b"what was promised"))
+    store.create("footage/cam/b/1", BytesBody(b"what was promised"))
 
 
 def test_an_empty_object(store: EvidenceStore) -> None:
-    store.create("ledgers/cam/n/00000001-000000000000", Bytes(b""))
+    store.create("ledgers/cam/n/00000001-000000000000", BytesBody(b""))
     assert store.read("ledgers/cam/n/00000001-000000000000", 1) == b""
 
 
@@ -75,7 +75,7 @@ def test_what_is_not_there_is_missing(store: EvidenceStore) -> None:
 
 
 def test_what_is_too_long_is_not_read(store: EvidenceStore) -> None:
-    store.create("outbox/cam/long", Bytes(bytes(100)))
+    store.create("outbox/cam/long", BytesBody(bytes(100)))
     assert trouble(store.read, "outbox/cam/long", 99) is StoreTrouble.REFUSED
     assert len(store.read("outbox/cam/long", 100)) == 100
 
@@ -83,7 +83,7 @@ def test_what_is_too_long_is_not_read(store: EvidenceStore) -> None:
 def test_keys_come_in_order_below_a_prefix(store: EvidenceStore) -> None:
     keys = ["a/b", "a/b-c", "a/b/c", "a/b0", "a/c", "ab", "b/x"]
     for key in [k for k in keys if k not in ("a/b",)]:
-        store.create(key, Bytes(key.encode()))
+        store.create(key, BytesBody(key.encode()))
     names = [stored.key for stored in store.entries("a/")]
     assert names == ["a/b-c", "a/b/c", "a/b0", "a/c"]
     assert [s.key for s in store.entries("a/", after="a/b/c")] == ["a/b0", "a/c"]
@@ -93,7 +93,7 @@ def test_keys_come_in_order_below_a_prefix(store: EvidenceStore) -> None:
 
 
 def test_hidden_is_out_of_sight_and_can_come_back(store: EvidenceStore) -> None:
-    store.create("footage/cam/c/1", Bytes(b"sealed"))
+    store.create("footage/cam/c/1", BytesBody(b"sealed"))
     stored = store.stat("footage/cam/c/1")
     store.hide("footage/cam/c/1")
     store.hide("footage/cam/c/1")
@@ -108,7 +108,7 @@ def test_hidden_is_out_of_sight_and_can_come_back(store: EvidenceStore) -> None:
 
 @pytest.mark.parametrize("hidden", [False, True])
 def test_erased_is_gone(store: EvidenceStore, hidden: bool) -> None:
-    store.create("footage/cam/d/1", Bytes(b"sealed"))
+    store.create("footage/cam/d/1", BytesBody(b"sealed"))
     stored = store.stat("footage/cam/d/1")
     if hidden:
         store.hide("footage/cam/d/1")
@@ -123,7 +123,7 @@ def test_two_that_create_the_same_key_at_once(store: EvidenceStore) -> None:
 
     def create(number: int) -> bool:
         try:
-            store.create("custody/ledger/000000000001", Bytes(f"line of {number}".encode()))
+            store.create("custody/ledger/000000000001", BytesBody(f"line of {number}".encode()))
         except StoreError as error:
             return error.trouble not in (StoreTrouble.EXISTS, StoreTrouble.TRANSIENT)
         return True
@@ -143,14 +143,14 @@ def test_two_that_create_the_same_key_at_once(store: EvidenceStore) -> None:
 )
 def test_no_key_leads_out_of_the_directory(tmp_path: Path, key: str) -> None:
     store = DirectoryStore(tmp_path)
-    assert trouble(store.create, key, Bytes(b"x")) is StoreTrouble.REFUSED
+    assert trouble(store.create, key, BytesBody(b"x")) is StoreTrouble.REFUSED
     assert not [path for path in tmp_path.rglob("*") if path.is_file()]
 
 
 def test_a_share_that_is_not_mounted_is_no_empty_store(tmp_path: Path) -> None:
     store = DirectoryStore(tmp_path / "not mounted")
     assert trouble(lambda: list(store.entries(""))) is StoreTrouble.TRANSIENT
-    assert trouble(store.create, "a", Bytes(b"x")) is StoreTrouble.TRANSIENT
+    assert trouble(store.create, "a", BytesBody(b"x")) is StoreTrouble.TRANSIENT
     assert trouble(store.erase, "a") is StoreTrouble.TRANSIENT
 
 
@@ -170,5 +170,5 @@ def test_a_directory_that_is_killed_while_writing_shows_nothing(tmp_path: Path) 
     assert done.returncode == -9
     store = DirectoryStore(tmp_path)
     assert list(store.entries("")) == []
-    store.create("footage/x", Bytes(b"again"))
+    store.create("footage/x", BytesBody(b"again"))
     assert store.read("footage/x", LIMIT) == b"again"

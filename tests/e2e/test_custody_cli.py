@@ -14,7 +14,7 @@ from test_cli import BWV, Said, bwv
 from bwv_device import keys
 from bwv_device.custody.intake.intake import Intake
 from bwv_device.custody.retention.retention_dates import Retention
-from bwv_device.custody.session import Office
+from bwv_device.custody.session import CustodySession
 from hal.keystore import SoftwareIdentity
 from hal.stores.directory import DirectoryStore
 from sim.world.custody_workers import LONDON, BenchClock
@@ -66,8 +66,8 @@ class Desk:
             it.hold_record()
             it.run(seconds=2)
         role = folder / "roles" / "the-intake.intake-key.pem"
-        office = Office(store, BenchClock(it.loop, ahead_ns), SoftwareIdentity.load(role, role),
-                        [agency.root], Retention(LONDON))  # fmt: skip
+        clock, signer = BenchClock(it.loop, ahead_ns), SoftwareIdentity.load(role, role)
+        office = CustodySession(store, clock, signer, [agency.root], Retention(LONDON))
         worker = Intake(office, [agency.root], "w")
         it.put_in_dock(True)
         for _ in range(40):

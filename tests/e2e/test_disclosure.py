@@ -18,8 +18,8 @@ from support.camera_bench import make_camera
 from bwv_device import keys
 from bwv_device.custody.disclosure import redaction as film
 from bwv_device.custody.disclosure.package import disclose
-from bwv_device.custody.disclosure.redaction import Box, Redaction
-from bwv_device.custody.disclosure.request import Wish
+from bwv_device.custody.disclosure.redaction import Redaction, RedactionBox
+from bwv_device.custody.disclosure.request import DisclosureRequest
 from bwv_device.errors import CustodyError
 from hal.simulated.power_dock_and_place import StubStills
 from sim.media.scene import Scene
@@ -69,7 +69,7 @@ def held(agency: BenchAgency) -> Held:
 
 def package(held: Held, out: Path, **wishes: Any) -> Any:
     desk = held.custody.desk("Dora", "disclosure")
-    wish = Wish(held.name, "The Crown Court", "case 12/26", **wishes)
+    wish = DisclosureRequest(held.name, "The Crown Court", "case 12/26", **wishes)
     root = held.agency.files[keys.ROOT]
     return disclose(desk, [held.agency.root], root, held.agency.identities, wish, out), desk
 
@@ -143,7 +143,7 @@ def test_an_excerpt_is_cut_on_keyframes_and_not_encoded_anew(held: Held, tmp_pat
 def test_what_is_covered_can_not_be_seen_and_the_rest_can(
     held: Held, tmp_path: Path, method: Any
 ) -> None:
-    box = Box(2.0, 5.0, 40, 60, 120, 90)
+    box = RedactionBox(2.0, 5.0, 40, 60, 120, 90)
     redaction = Redaction(method, [box], [(1.0, 3.0)])
     out = tmp_path / "package"
     made, _ = package(held, out, redaction=redaction, confirmed_by="Dora", only_redacted=True)
@@ -195,7 +195,7 @@ def test_faces_are_looked_for_and_shown(held: Held, tmp_path: Path) -> None:
     package(held, out)
     path = out / f"{held.name.split('/')[1]}.mp4"
     assert film.propose(path).boxes == []
-    drawn = Redaction(boxes=[Box(1.0, 2.0, 10, 10, 50, 50)])
+    drawn = Redaction(boxes=[RedactionBox(1.0, 2.0, 10, 10, 50, 50)])
     assert film.contact_sheet(path, drawn, tmp_path / "sheet.jpg") == 1
     sheet = cv2.imread(str(tmp_path / "sheet.jpg"))
     assert sheet is not None
@@ -216,6 +216,6 @@ def test_a_redaction_that_makes_no_sense_is_refused(tmp_path: Path, text: str) -
 
 
 def test_a_redaction_can_be_read_again(tmp_path: Path) -> None:
-    wanted = Redaction("blur", [Box(0.0, 1.0, 1, 2, 3, 4)], [(0.5, 1.5)])
+    wanted = Redaction("blur", [RedactionBox(0.0, 1.0, 1, 2, 3, 4)], [(0.5, 1.5)])
     wanted.write(tmp_path / "r.json")
     assert film.read_redaction(tmp_path / "r.json") == wanted

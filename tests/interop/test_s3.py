@@ -17,16 +17,16 @@ from botocore.exceptions import ClientError
 from support.camera_bench import make_camera
 
 from bwv_device.custody import s3_policies
-from bwv_device.custody.intake.intake import Intake, Replica
+from bwv_device.custody.intake.intake import Intake, ReplicaStore
 from bwv_device.custody.retention import holds
 from bwv_device.custody.retention.deletion import Expiry
 from bwv_device.formats.age_payload import CHUNK
-from bwv_device.formats.upload_body import Bytes
+from bwv_device.formats.upload_body import BytesBody
 from hal.ports import EvidenceStore, StoreError, StoreTrouble
 from hal.simulated.store import MemoryStore
 from hal.stores.directory import DirectoryStore
 from hal.stores.s3 import S3Place, S3Store
-from sim.servers.seaweedfs import Weed
+from sim.servers.seaweedfs import SeaweedFS
 from sim.world.custody_workers import BenchClock, office
 from sim.world.test_keys import BenchAgency
 
@@ -37,7 +37,7 @@ ME, OTHER = "bench-camera-1", "cam-2"
 class Server(NamedTuple):
     """A server with a bucket, and a key for each role and for two cameras."""
 
-    weed: Weed
+    weed: SeaweedFS
     bucket: str
 
     def store(self, who: str) -> S3Store:
@@ -56,7 +56,7 @@ class Server(NamedTuple):
 
 
 @pytest.fixture
-def server(weed: Weed) -> Server:
+def server(weed: SeaweedFS) -> Server:
     bucket = f"evidence-{uuid.uuid4().hex[:12]}"
     weed.make_bucket(bucket)
     keys = {device: s3_policies.camera(bucket, device) for device in (ME, OTHER)}
@@ -101,27 +101,27 @@ def denied(call: Callable[..., object], **fields: Any) -> bool:
 def test_a_camera_creates_below_its_own_name_and_reads_its_outbox(server: Server) -> None:
     camera, custody = server.store(ME), server.store("intake")
     for kind in ("dockings", "ledgers", "footage"):
-        camera.create(f"{kind}/{ME}/x/1", Bytes(b"sealed"))
+        camera.create(f"{kind}/{ME}/x/1", BytesBody(b"sealed"))
         assert custody.read(f"{kind}/{ME}/x/1", 100) == b"sealed"
-    custody.create(f"outbox/{ME}/receipts/n/x", Bytes(b"receipt"))
+    custody.create(f"outbox/{ME}/receipts/n/x", BytesBody(b"receipt"))
     assert camera.read(f"outbox/{ME}/receipts/n/x", 100) == b"receipt"
     assert trouble(camera.read, f"outbox/{ME}/none", 1) is StoreTrouble.MISSING
-    assert trouble(camera.create, f"footage/{ME}/x/1", Bytes(b"other")) is StoreTrouble.EXISTS
+    assert trouble(camera.create, f"footage/{ME}/x/1", BytesBody(b"other")) is StoreTrouble.EXISTS
 
 
 def test_and_nothing_else(server: Server) -> None:
     camera, raw = server.store(ME), server.client(ME)
     root = server.store("administrator")
     own, foreign = f"footage/{ME}/a/1", f"footage/{OTHER}/a/1"
-    server.store(OTHER).create(foreign, Bytes(b"of another camera"))
-    camera.create(own, Bytes(b"mine"))
-    root.create(f"outbox/{OTHER}/x", Bytes(b"not for you"))
+    server.store(OTHER).create(foreign, BytesBody(b"of another camera"))
+    camera.create(own, BytesBody(b"mine"))
+    root.create(f"outbox/{OTHER}/x", BytesBody(b"not for you"))
     for key in (foreign, own, f"outbox/{OTHER}/x", f"outbox/{OTHER}/none", "custody/ledger/1"):
         assert trouble(camera.read, key, 100) is StoreTrouble.DENIED, key
         assert trouble(camera.stat, key) is StoreTrouble.DENIED, key
     for key in (f"footage/{OTHER}/b/1", f"outbox/{ME}/mine", "custody/ledger/1", "x",
                 f"footage/{ME}x/b", f"quarantine/{ME}/x"):  # fmt: skip
-        assert trouble(camera.create, key, Bytes(b"x")) is StoreTrouble.DENIED, key
+        assert trouble(camera.create, key, BytesBody(b"x")) is StoreTrouble.DENIED, key
     for prefix in ("", f"footage/{ME}/", f"footage/{OTHER}/", f"outbox/{ME}/"):
         assert trouble(lambda p=prefix: list(camera.entries(p))) is StoreTrouble.DENIED, prefix
     for key in (own, foreign):
@@ -146,8 +146,8 @@ def test_and_nothing_else(server: Server) -> None:
 def test_what_is_laid_over_an_upload_takes_nothing_away(server: Server) -> None:
     """No server can be made to insist on If-None-Match: a thief of the camera's key may add a
     version, and intake takes the one whose bytes are right."""
-    key = f"footage/{ME}/a/{Bytes(b'evidence').sha256}"
-    server.store(ME).create(key, Bytes(b"evidence"))
+    key = f"footage/{ME}/a/{BytesBody(b'evidence').sha256}"
+    server.store(ME).create(key, BytesBody(b"evidence"))
     server.client(ME).put_object(
         Bucket=server.bucket, Key=key, Body=b"forgery!", ChecksumAlgorithm="SHA256"
     )
@@ -270,14 +270,14 @@ def test_a_replica_in_a_directory(server: Server, agency: BenchAgency, tmp_path:
     replica = DirectoryStore(tmp_path)
     desk = office(agency, MemoryStore(), BenchClock(make_camera(agency, boot=False).loop), "i",
                   "intake")  # fmt: skip
-    worker = Intake(desk, [agency.root], "w", [Replica("elsewhere", replica)])
+    worker = Intake(desk, [agency.root], "w", [ReplicaStore("elsewhere", replica)])
     source: EvidenceStore = server.store("administrator")
     data = bytes(range(256)) * 9000
-    source.create("footage/x/y/1", Bytes(data))
-    assert worker._copy(replica, source.stat("footage/x/y/1"), Bytes(data).sha256) is False
+    source.create("footage/x/y/1", BytesBody(data))
+    assert worker._copy(replica, source.stat("footage/x/y/1"), BytesBody(data).sha256) is False
     worker._store = source
-    assert worker._copy(replica, source.stat("footage/x/y/1"), Bytes(data).sha256)
-    assert worker._copy(replica, source.stat("footage/x/y/1"), Bytes(data).sha256), "again"
+    assert worker._copy(replica, source.stat("footage/x/y/1"), BytesBody(data).sha256)
+    assert worker._copy(replica, source.stat("footage/x/y/1"), BytesBody(data).sha256), "again"
     assert replica.read("footage/x/y/1", len(data)) == data
 
 
@@ -285,20 +285,20 @@ def test_a_replica_in_a_directory(server: Server, agency: BenchAgency, tmp_path:
 
 
 def test_a_server_that_is_killed_loses_nothing_that_it_acknowledged(tmp_path: Path) -> None:
-    weed = Weed(tmp_path / "weed")
+    weed = SeaweedFS(tmp_path / "weed")
     weed.start()
     try:
         weed.make_bucket("evidence")
         store = weed.store("evidence")
-        kept: dict[str, Bytes] = {}
+        kept: dict[str, BytesBody] = {}
         for round_ in range(3):
             for number in range(8):
                 key = f"footage/{ME}/{round_}/{number}"
-                body = Bytes(key.encode() * 20_000)
+                body = BytesBody(key.encode() * 20_000)
                 store.create(key, body)
                 kept[key] = body
             weed.kill()
-            assert trouble(store.create, "footage/x", Bytes(b"x")) is StoreTrouble.TRANSIENT
+            assert trouble(store.create, "footage/x", BytesBody(b"x")) is StoreTrouble.TRANSIENT
             weed.start()
         for key, body in kept.items():
             assert store.read(key, body.length + 1) == body.read(0, body.length)
@@ -330,8 +330,8 @@ def certificates(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def tls(certificates: Path) -> Iterator[Weed]:
-    weed = Weed(
+def tls(certificates: Path) -> Iterator[SeaweedFS]:
+    weed = SeaweedFS(
         certificates / "weed",
         options=(
             f"-s3.cert.file={certificates / 'server.pem'}",
@@ -347,7 +347,7 @@ def tls(certificates: Path) -> Iterator[Weed]:
 
 
 def test_tls_with_a_pinned_authority_and_a_client_certificate(
-    tls: Weed, certificates: Path
+    tls: SeaweedFS, certificates: Path
 ) -> None:
     plain = tls.place("evidence")
     place = plain._replace(endpoint=plain.endpoint.replace("http:", "https:"))

@@ -16,9 +16,9 @@ from bwv_device.custody.recording_history import audit
 from bwv_device.custody.retention import holds
 from bwv_device.custody.retention.deletion import Expiry, plan
 from bwv_device.custody.search import Wanted, find
-from bwv_device.custody.session import Office
+from bwv_device.custody.session import CustodySession
 from bwv_device.errors import CustodyError
-from bwv_device.formats.upload_body import Bytes
+from bwv_device.formats.upload_body import BytesBody
 from hal.ports import SECOND_NS
 from sim.world.custody_workers import BenchCustody, role
 from sim.world.test_keys import BenchAgency
@@ -65,15 +65,15 @@ class Day:
     def days(self, count: float) -> None:
         self.custody.clock.ahead_ns += int(count * DAY_NS)
 
-    def desk(self, name: str, role_name: str) -> Office:
+    def desk(self, name: str, role_name: str) -> CustodySession:
         return self.custody.desk(name, role_name)
 
     @property
-    def custodian(self) -> Office:
+    def custodian(self) -> CustodySession:
         return self.desk("Ada", "custodian")
 
     @property
-    def retention(self) -> Office:
+    def retention(self) -> CustodySession:
         return self.desk("retention service", "retention")
 
     def names(self) -> list[str]:
@@ -88,7 +88,7 @@ def day(agency: BenchAgency) -> Callable[..., Day]:
     return lambda *a, **k: Day(agency, *a, **k)
 
 
-def lines(office: Office, kind: str) -> list[dict[str, Any]]:
+def lines(office: CustodySession, kind: str) -> list[dict[str, Any]]:
     office.index.catch_up()
     return list(office.index.lines("kind = ?", kind))
 
@@ -289,7 +289,7 @@ def test_what_was_flagged_waits_for_a_person(day: Callable[..., Day]) -> None:
 # --- requests ---------------------------------------------------------------------------------
 
 
-def asked(it: Day, *, after_days: int = 3, **wishes: Any) -> public_requests.Asked:
+def asked(it: Day, *, after_days: int = 3, **wishes: Any) -> public_requests.RequestDetails:
     """A letter about the first minute of the shift."""
     start_ns = EPOCH_UTC_NS
     received = it.custody.clock.utc().utc_ns
@@ -300,7 +300,7 @@ def asked(it: Day, *, after_days: int = 3, **wishes: Any) -> public_requests.Ask
         "from_ns": start_ns, "to_ns": start_ns + 8 * SECOND_NS, "place": "Mare Street",
         "description": "stopped at the bus stop", **wishes,
     }  # fmt: skip
-    return public_requests.Asked(**fields)
+    return public_requests.RequestDetails(**fields)
 
 
 def test_a_request_holds_what_it_asks_for_at_once(day: Callable[..., Day]) -> None:
@@ -469,7 +469,7 @@ def test_a_custody_ledger_that_was_tampered_with_is_found_out(
 def test_a_stranger_can_write_nothing_that_counts(day: Callable[..., Day]) -> None:
     it = day(1)
     other = BenchAgency("another")
-    stranger = Office(
+    stranger = CustodySession(
         it.custody.store, it.custody.clock, role(other, "Mallory", "custodian"), [other.root],
         it.custodian.retention,
     )  # fmt: skip
@@ -478,7 +478,7 @@ def test_a_stranger_can_write_nothing_that_counts(day: Callable[..., Day]) -> No
     desk.index.catch_up()
     (problem,) = desk.index.rows("SELECT * FROM problems")
     assert "another agency" in problem["problem"]
-    it.custody.store.create("custody/ledger/000000000099", Bytes(b"nonsense\n"))
+    it.custody.store.create("custody/ledger/000000000099", BytesBody(b"nonsense\n"))
     with pytest.raises(CustodyError, match="broken"):
         it.custodian.index.catch_up()
 

@@ -16,12 +16,12 @@ from bwv_device.camera.docking.protocol import Docking
 from bwv_device.camera.vault.vault import Vault
 from bwv_device.custody import camera_register
 from bwv_device.formats import canonical_json, signature, statement
-from bwv_device.formats.upload_body import Bytes as Body
+from bwv_device.formats.upload_body import BytesBody as Body
 from bwv_device.verification.second_verifier import Judge
 from hal.ports import SECOND_NS, StoreError, StoreTrouble
 from hal.simulated.disk import Bytes, Names, SimulatedDisk, Tear
 from hal.simulated.store import Fate, MemoryStore
-from sim.sweeps.docking_cuts import DockingSweep, Point
+from sim.sweeps.docking_cuts import DockingPoint, DockingSweep
 from sim.world.custody_workers import BenchCustody, role
 from sim.world.test_keys import BenchAgency
 
@@ -490,14 +490,14 @@ def test_a_file_that_changed_after_its_upload_is_not_removed(agency: BenchAgency
 
 
 def test_too_few_replicas_remove_nothing(agency: BenchAgency) -> None:
-    from bwv_device.custody.intake.intake import Replica
+    from bwv_device.custody.intake.intake import ReplicaStore
 
     it = recorded(agency, dock={"replicas_min": 1})
     docked(it, agency)
     assert len(footage(it)) == 2
     it = recorded(agency, dock={"replicas_min": 1})
     replica = MemoryStore()
-    docked(it, agency, replicas=[Replica("elsewhere", replica)])
+    docked(it, agency, replicas=[ReplicaStore("elsewhere", replica)])
     assert footage(it) == []
     said = [json.loads(r["statement"].split("\t")[0]) for r in it.ledger("receipt")]
     assert {tuple(fields["replicas"]) for fields in said} == {("elsewhere",)}
@@ -594,7 +594,7 @@ def test_a_camera_of_another_agency_is_refused(agency: BenchAgency) -> None:
     assert len(footage(stranger)) == 2
 
 
-def sample(points: list[Point], count: int) -> list[Point]:
+def sample(points: list[DockingPoint], count: int) -> list[DockingPoint]:
     """In strides of a prime: an even one would always meet the same kind of point."""
     return [points[n * 7919 % len(points)] for n in range(count)]
 

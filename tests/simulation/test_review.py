@@ -11,7 +11,7 @@ from support.camera_bench import Camera
 from test_faults import finish, gaps, numbers, started
 
 from bwv_device.formats.mp4_reader import fragments, units
-from bwv_device.verification.vault_report import Status
+from bwv_device.verification.vault_report import FileStatus
 from hal.ports import SECOND_NS, Track
 from hal.simulated.disk import Bytes, Fault, Names, Operation, Tear
 
@@ -285,4 +285,4 @@ def test_a_cut_between_creating_and_opening_is_no_tampering(camera: Make, tmp_pa
     report = it.verify(tmp_path)
     assert report.ok
     assert not report.complete
-    assert [v.status for v in report.segments] == [Status.OPEN]
+    assert [v.status for v in report.segments] == [FileStatus.OPEN]

@@ -439,7 +439,7 @@ def test_what_happens_while_telemetry_is_suspended_is_counted(make: Make) -> Non
     telemetry = it.agent.telemetry
     assert telemetry is not None
     record(it)
-    telemetry._department.run(lambda: 1 // 0)  # type: ignore[arg-type, return-value]
+    telemetry._boundary.run(lambda: 1 // 0)  # type: ignore[arg-type, return-value]
     it.run(seconds=1)
     record(it)
     it.run(seconds=400)
@@ -475,7 +475,7 @@ def test_an_error_at_the_end_of_the_ledger_is_not_telemetrys(make: Make) -> None
     def broken(done: object) -> None:
         raise RuntimeError("a bug in the journal")
 
-    it.agent.journal.finish = broken  # type: ignore[method-assign, assignment]
+    it.agent.vault_lane.finish = broken  # type: ignore[method-assign, assignment]
     it.agent.stop()
     with pytest.raises(RuntimeError, match="a bug in the journal"):
         it.run(seconds=2)

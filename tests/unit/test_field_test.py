@@ -11,8 +11,8 @@ import pytest
 
 from bwv_device.camera.indicators import patterns
 from bwv_device.field_test import judgement, storage
-from bwv_device.field_test.capture import Observation, Played
-from bwv_device.field_test.findings import Finding, Status
+from bwv_device.field_test.capture import Observation, PlayedPattern
+from bwv_device.field_test.findings import Finding, Grade
 from bwv_device.field_test.hearing import Beep
 from bwv_device.field_test.seeing import Flashing
 from bwv_device.settings import Settings
@@ -52,52 +52,50 @@ def seen(*, fps: float = 30, seconds: int = 10, drop: int = 0, ppm: float = 0) -
     return it
 
 
-def status(findings: list[Finding], what: str) -> Status:
+def status(findings: list[Finding], what: str) -> Grade:
     (found,) = [finding for finding in findings if finding.what == what]
-    assert bool(found.remedy) == (found.status is not Status.GOOD)
+    assert bool(found.remedy) == (found.status is not Grade.GOOD)
     return found.status
 
 
 def test_a_good_camera_is_good() -> None:
-    assert {finding.status for finding in judgement.camera(seen(), VIDEO)} == {Status.GOOD}
+    assert {finding.status for finding in judgement.camera(seen(), VIDEO)} == {Grade.GOOD}
 
 
-@pytest.mark.parametrize(
-    ("fps", "wanted"), [(29.9, Status.GOOD), (28, Status.POOR), (22, Status.BAD)]
-)
-def test_frame_rates(fps: float, wanted: Status) -> None:
+@pytest.mark.parametrize(("fps", "wanted"), [(29.9, Grade.GOOD), (28, Grade.POOR), (22, Grade.BAD)])
+def test_frame_rates(fps: float, wanted: Grade) -> None:
     assert status(judgement.camera(seen(fps=fps), VIDEO), "frame rate") is wanted
 
 
 @pytest.mark.parametrize(("drop", "wanted"), [(0, "GOOD"), (150, "POOR"), (20, "BAD")])
 def test_lost_pictures(drop: int, wanted: str) -> None:
-    assert status(judgement.camera(seen(drop=drop), VIDEO), "pictures lost") is Status[wanted]
+    assert status(judgement.camera(seen(drop=drop), VIDEO), "pictures lost") is Grade[wanted]
 
 
 def test_no_camera_and_no_microphone_say_why() -> None:
     it = Observation(SimulatedClock(VirtualLoop(), 0))
     it.lost(CaptureLoss(Track.AUDIO, 0, "there is no microphone"))
     (camera,), (sound,) = judgement.camera(it, VIDEO), judgement.microphone(it, AUDIO, -120)
-    assert camera.status is sound.status is Status.BAD
+    assert camera.status is sound.status is Grade.BAD
     assert sound.measured == "there is no microphone"
 
 
 def test_a_covered_lens_is_bad() -> None:
     it = seen()
     it.impaired(Impairment(Track.VIDEO, "covered", True))
-    assert status(judgement.camera(it, VIDEO), "view") is Status.BAD
+    assert status(judgement.camera(it, VIDEO), "view") is Grade.BAD
 
 
 @pytest.mark.parametrize(("ppm", "wanted"), [(0, "GOOD"), (200, "GOOD"), (-900, "POOR")])
 def test_sample_clocks(ppm: float, wanted: str) -> None:
     it = seen(ppm=ppm)
     assert judgement.drift_ppm(it, AUDIO) == pytest.approx(ppm, abs=1)
-    assert status(judgement.microphone(it, AUDIO, -30), "sample clock") is Status[wanted]
+    assert status(judgement.microphone(it, AUDIO, -30), "sample clock") is Grade[wanted]
 
 
 @pytest.mark.parametrize(("level", "wanted"), [(-30, "GOOD"), (-90, "POOR"), (-2, "POOR")])
 def test_levels(level: float, wanted: str) -> None:
-    assert status(judgement.microphone(seen(), AUDIO, level), "level") is Status[wanted]
+    assert status(judgement.microphone(seen(), AUDIO, level), "level") is Grade[wanted]
 
 
 @pytest.mark.parametrize(
@@ -105,13 +103,13 @@ def test_levels(level: float, wanted: str) -> None:
     [(0.03, 2, "GOOD", "GOOD"), (0.2, 2, "GOOD", "POOR"), (0.03, 0, "BAD", None)],
 )
 def test_beeps_that_are_heard(late_s: float, heard: int, beeper: str, late: str | None) -> None:
-    played = [Played(10 * SECOND_NS, patterns.STARTED)]
+    played = [PlayedPattern(10 * SECOND_NS, patterns.STARTED)]
     beeps = [Beep(3 + late_s, 0.1, -20.0), Beep(3.22 + late_s, 0.1, -21.0)][:heard]
     matched = judgement.match(played, beeps, 7 * SECOND_NS)
     found = judgement.beeper(matched, 2700, beeps)
-    assert status(found, "heard by the microphone") is Status[beeper]
+    assert status(found, "heard by the microphone") is Grade[beeper]
     if late:
-        assert status(found, "heard after it was driven") is Status[late]
+        assert status(found, "heard after it was driven") is Grade[late]
     else:
         assert len(found) == 1
 
@@ -126,7 +124,7 @@ def test_beeps_that_are_heard(late_s: float, heard: int, beeper: str, late: str 
     ],
 )
 def test_the_light_in_the_mirror(flashes: Flashing | None, wanted: str) -> None:
-    assert judgement.light(flashes, Settings()).status is Status[wanted]
+    assert judgement.light(flashes, Settings()).status is Grade[wanted]
 
 
 @pytest.mark.parametrize(
@@ -141,12 +139,12 @@ def test_the_light_in_the_mirror(flashes: Flashing | None, wanted: str) -> None:
     ],
 )
 def test_power_and_heat(reading: PowerReading, what: str, wanted: str) -> None:
-    assert status(judgement.power(reading, Settings()), what) is Status[wanted]
+    assert status(judgement.power(reading, Settings()), what) is Grade[wanted]
 
 
 def test_a_clock_that_nobody_set_is_no_reason_to_stay_at_home() -> None:
-    assert judgement.clock(UtcReading(0, 1 << 62, "none")).status is Status.POOR
-    assert judgement.clock(UtcReading(0, 1000, "ntp")).status is Status.GOOD
+    assert judgement.clock(UtcReading(0, 1 << 62, "none")).status is Grade.POOR
+    assert judgement.clock(UtcReading(0, 1000, "ntp")).status is Grade.GOOD
 
 
 # --- storage -------------------------------------------------------------------------------------
@@ -169,8 +167,8 @@ def judge(milliseconds: list[float], free: int = 100 << 30, **video: Any) -> lis
 )
 def test_cards(milliseconds: list[float], speed: str, loss: str) -> None:
     found = judge(milliseconds)
-    assert found[1].status is Status[speed]
-    assert status(found, "what a power cut may cost here") is Status[loss]
+    assert found[1].status is Grade[speed]
+    assert status(found, "what a power cut may cost here") is Grade[loss]
 
 
 @pytest.mark.parametrize(
@@ -178,13 +176,13 @@ def test_cards(milliseconds: list[float], speed: str, loss: str) -> None:
 )
 def test_a_vault_that_a_power_loss_erases_is_bad(kind: str, wanted: str) -> None:
     found = storage.judge(storage.StorageTest([20.0] * 200, 1 << 36, kind), Settings())
-    assert status(found, "footage survives a power loss") is Status[wanted]
+    assert status(found, "footage survives a power loss") is Grade[wanted]
 
 
 @pytest.mark.parametrize(("gib", "wanted"), [(100, "GOOD"), (1.4, "POOR"), (0.3, "BAD")])
 def test_room(gib: float, wanted: str) -> None:
     found = judge([1.0], int(gib * (1 << 30)))
-    assert status(found, "room for recordings") is Status[wanted]
+    assert status(found, "room for recordings") is Grade[wanted]
 
 
 def test_storage_is_measured_with_what_the_recorder_writes(tmp_path: Path) -> None:

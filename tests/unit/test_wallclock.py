@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bwv_device.camera.health.wall_clock import HonestClock
+from bwv_device.camera.health.wall_clock import WallClock
 from hal.ports import SECOND_NS
 from hal.simulated.clock import Oscillator, SimulatedClock
 from sim.world.virtual_loop import VirtualLoop
@@ -12,13 +12,13 @@ from sim.world.virtual_loop import VirtualLoop
 YEAR_NS = 365 * 86_400 * SECOND_NS
 
 
-def clocks() -> tuple[VirtualLoop, SimulatedClock, HonestClock]:
+def clocks() -> tuple[VirtualLoop, SimulatedClock, WallClock]:
     loop = VirtualLoop()
     clock = SimulatedClock(loop, 10**18)
-    return loop, clock, HonestClock(clock)
+    return loop, clock, WallClock(clock)
 
 
-def contains_truth(clock: SimulatedClock, honest: HonestClock) -> bool:
+def contains_truth(clock: SimulatedClock, honest: WallClock) -> bool:
     reading = honest.utc()
     return abs(reading.utc_ns - clock.truth_utc_ns()) <= reading.error_ns
 

@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from bwv_device.camera.commands.assignment import Assignments
-from bwv_device.camera.indicators.lights_and_sounds import Cues
+from bwv_device.camera.indicators.lights_and_sounds import LightsAndSounds
 from bwv_device.camera.loop import Done, Job, Loop, Outcome
 from bwv_device.camera.recording.recorder import Recorder
-from bwv_device.camera.vault.vault_lane import Journal
+from bwv_device.camera.vault.vault_lane import VaultLane
 from bwv_device.formats.statement import Statement
 from bwv_device.formats.vault_layout import FOOTAGE
 from bwv_device.settings import Policy
 from hal.ports import Board
 
 
-class Reach:
+class CommandActions:
     """`start` walks the state table as a press does, and says what is not met."""
 
     def __init__(
@@ -23,13 +23,13 @@ class Reach:
         board: Board,
         loop: Loop,
         policy: Policy,
-        journal: Journal,
+        vault_lane: VaultLane,
         recorder: Recorder,
-        cues: Cues,
+        cues: LightsAndSounds,
         assignments: Assignments,
     ) -> None:
         self._board, self._loop, self._policy = board, loop, policy
-        self._journal, self._recorder, self._cues = journal, recorder, cues
+        self._vault_lane, self._recorder, self._cues = vault_lane, recorder, cues
         self._assignments = assignments
         self.start_recording: Callable[[], list[str]] = list
         self.last_recording: Callable[[], str] = str
@@ -45,7 +45,7 @@ class Reach:
         if recording is None:
             return ["it is not recording"]
         now_ns = self._loop.now_ns()
-        self._journal.note("marker", marker="remote", recording=recording.id, at_ns=now_ns)
+        self._vault_lane.note("marker", marker="remote", recording=recording.id, at_ns=now_ns)
         return []
 
     def start(self) -> list[str]:
@@ -67,7 +67,7 @@ class Reach:
             elif not any(file.startswith(f"{name}-") for file in outcome.value):
                 done(["there is no such recording on the camera"])
             else:
-                self._journal.note("flag", recording=name, by="command")
+                self._vault_lane.note("flag", recording=name, by="command")
                 done([])
 
         self.submit(lambda: disk.names(FOOTAGE), looked)

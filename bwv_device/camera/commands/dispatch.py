@@ -13,9 +13,9 @@ from cryptography import x509
 
 from bwv_device.camera.commands import check
 from bwv_device.camera.commands.check import Checked, Refused
-from bwv_device.camera.error_boundary import Department
+from bwv_device.camera.error_boundary import ErrorBoundary
 from bwv_device.camera.loop import Loop, Outcome
-from bwv_device.camera.vault.vault_lane import Journal
+from bwv_device.camera.vault.vault_lane import VaultLane
 from bwv_device.formats.mqtt_messages import Assign, Hold, Locate
 from bwv_device.formats.statement import Statement
 from hal.ports import SECOND_NS, Board
@@ -60,15 +60,15 @@ class Remote:
         self,
         board: Board,
         loop: Loop,
-        department: Department,
-        journal: Journal,
+        boundary: ErrorBoundary,
+        vault_lane: VaultLane,
         roots: Sequence[x509.Certificate],
         hands: Hands,
         reply: Callable[[Answer], None],
         reports: Mapping[str, Report],
     ) -> None:
         self._clock, self._device = board.clock, board.identity.device
-        self._loop, self._department, self._journal = loop, department, journal
+        self._loop, self._boundary, self._vault_lane = loop, boundary, vault_lane
         self._roots, self._hands, self._reply = roots, hands, reply
         self._reports = reports
         self.counter = 0
@@ -98,7 +98,7 @@ class Remote:
                 self._heard(outcome.value)
 
         device, roots = self._device, self._roots
-        self._department.submit(lambda: check.read(data, device, roots), heard)
+        self._boundary.submit(lambda: check.read(data, device, roots), heard)
 
     def _allowed(self) -> bool:
         now_ns = self._loop.now_ns()
@@ -125,7 +125,7 @@ class Remote:
         self.refused[refused.reason] += 1
         if refused.reason not in self._written:
             self._written.add(refused.reason)
-            self._journal.note("refused", event="command", conditions=[refused.reason])
+            self._vault_lane.note("refused", event="command", conditions=[refused.reason])
         if refused.counter > max(self._answered, self.counter):
             self._answered = refused.counter
             about = (refused.id, refused.counter, refused.command)
@@ -143,7 +143,7 @@ class Remote:
             else:
                 self._carry_out(command)
 
-        self._journal.submit(lambda vault: vault.note("command", t_ns, fields), written)
+        self._vault_lane.submit(lambda vault: vault.note("command", t_ns, fields), written)
 
     def _carry_out(self, command: Checked) -> None:
         """What hands do is the evidence path's: an error there ends the process, as after a press.
@@ -155,7 +155,7 @@ class Remote:
 
         if report := self._reports.get(command.name):
             ask = report
-            self._department.run(
+            self._boundary.run(
                 lambda: ask(lambda result: self._answer(command, "done", [], result))
             )
         elif isinstance(arguments, Locate):
@@ -177,6 +177,6 @@ class Remote:
         result: dict[str, Any] | None = None,
     ) -> None:
         fields = {"counter": command.counter, "command": command.name, "outcome": outcome}
-        self._journal.note("answer", **fields, reasons=reasons)
+        self._vault_lane.note("answer", **fields, reasons=reasons)
         answer = Answer(command.id, command.counter, command.name, outcome, reasons, result or {})
-        self._department.run(lambda: self._reply(answer))
+        self._boundary.run(lambda: self._reply(answer))

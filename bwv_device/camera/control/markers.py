@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from bwv_device.camera.indicators import patterns
-from bwv_device.camera.indicators.lights_and_sounds import Cues
+from bwv_device.camera.indicators.lights_and_sounds import LightsAndSounds
 from bwv_device.camera.loop import Loop
 from bwv_device.camera.recording.recorder import Recorder
 from bwv_device.camera.recording.snapshot import Snapshots
-from bwv_device.camera.vault.vault_lane import Journal
+from bwv_device.camera.vault.vault_lane import VaultLane
 from bwv_device.formats import age
 from bwv_device.settings import Settings, seconds
 from hal.ports import AccessUnit, Board, Timer
 
 
-class Marking:
+class Markers:
     """`refuse` says no, and writes it down."""
 
     def __init__(
@@ -23,16 +23,16 @@ class Marking:
         board: Board,
         loop: Loop,
         settings: Settings,
-        journal: Journal,
+        vault_lane: VaultLane,
         recorder: Recorder,
-        cues: Cues,
+        cues: LightsAndSounds,
         recipients: Sequence[age.Recipient],
         refuse: Callable[[str, str], None],
     ) -> None:
         self._loop, self._public, self._buttons = loop, settings.public, settings.buttons
-        self._journal, self._recorder, self._cues = journal, recorder, cues
+        self._vault_lane, self._recorder, self._cues = vault_lane, recorder, cues
         self._refuse = refuse
-        self._snapshots = Snapshots(board, loop, journal, recipients)
+        self._snapshots = Snapshots(board, loop, vault_lane, recipients)
         self._began_ns: int | None = None
         self._ended_ns: int | None = None
         self._informed = True
@@ -71,7 +71,7 @@ class Marking:
         if informed:
             self._informed = True
             self._forget_reminder()
-        self._journal.note("marker", marker=kind, recording=recording.id, at_ns=now_ns)
+        self._vault_lane.note("marker", marker=kind, recording=recording.id, at_ns=now_ns)
         self._cues.felt()
 
     def flag(self) -> None:
@@ -83,7 +83,7 @@ class Marking:
         if not name:
             self._refuse("flag", "there is no recording to flag")
             return
-        self._journal.note("flag", recording=name)
+        self._vault_lane.note("flag", recording=name)
         self._cues.felt()
 
     def snapshot(self) -> None:
@@ -99,7 +99,7 @@ class Marking:
     def _remind(self) -> None:
         if not self._informed and self._recorder.recording is not None:
             self._cues.felt(patterns.INFORM)
-            self._journal.note("cue", vibration=patterns.INFORM.name)
+            self._vault_lane.note("cue", vibration=patterns.INFORM.name)
 
     def _forget_reminder(self) -> None:
         if self._reminder:

@@ -4,27 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from bwv_device.camera.indicators.lights_and_sounds import Cues
+from bwv_device.camera.indicators.lights_and_sounds import LightsAndSounds
 from bwv_device.camera.loop import Loop
 from bwv_device.camera.recording.recorder import Recorder
-from bwv_device.camera.vault.vault_lane import Journal
+from bwv_device.camera.vault.vault_lane import VaultLane
 from bwv_device.settings import Policy, seconds
 from hal.ports import Timer
 
 
-class Discretion:
+class MuteAndCovert:
     """`refuse` says no, and writes it down."""
 
     def __init__(
         self,
         loop: Loop,
         policy: Policy,
-        journal: Journal,
+        vault_lane: VaultLane,
         recorder: Recorder,
-        cues: Cues,
+        cues: LightsAndSounds,
         refuse: Callable[[str, str], None],
     ) -> None:
-        self._loop, self._policy, self._journal = loop, policy, journal
+        self._loop, self._policy, self._vault_lane = loop, policy, vault_lane
         self._recorder, self._cues, self._refuse = recorder, cues, refuse
         self._limit: Timer | None = None
         self._muted = False
@@ -56,7 +56,7 @@ class Discretion:
             return
         self._muted = on
         self._recorder.mute.switch(on, self._loop.now_ns())
-        self._journal.note("mute", on=on, reason=reason)
+        self._vault_lane.note("mute", on=on, reason=reason)
         self._cues.muted(on)
 
     def _go_covert(self, on: bool, reason: str) -> None:
@@ -64,7 +64,7 @@ class Discretion:
             self._refuse("covert", "policy forbids covert mode")
             return
         self.covert = on
-        self._journal.note("covert", on=on, reason=reason)
+        self._vault_lane.note("covert", on=on, reason=reason)
         self._cues.covert(on)
         if self._limit:
             self._limit.cancel()

@@ -33,11 +33,11 @@ from bwv_device.camera.loop import Loop, Outcome
 from bwv_device.camera.vault import undelivered
 from bwv_device.camera.vault.undelivered import Inventory
 from bwv_device.camera.vault.vault import footage_path
-from bwv_device.camera.vault.vault_lane import Journal
+from bwv_device.camera.vault.vault_lane import VaultLane
 from bwv_device.formats import statement
 from bwv_device.formats.purposes import DOCKING
 from bwv_device.formats.statement import Statement
-from bwv_device.formats.upload_body import Bytes, Part
+from bwv_device.formats.upload_body import BytesBody, FilePart
 from bwv_device.settings import Dock, milliseconds, seconds
 from hal.ports import SECOND_NS, Anchor, Board, StoreError, StoreTrouble, UtcReading
 
@@ -54,11 +54,11 @@ class Delivery:
         self,
         board: Board,
         loop: Loop,
-        journal: Journal,
+        vault_lane: VaultLane,
         settings: Dock,
         roots: Sequence[x509.Certificate],
     ) -> None:
-        self._board, self._loop, self._journal, self._roots = board, loop, journal, roots
+        self._board, self._loop, self._vault_lane, self._roots = board, loop, vault_lane, roots
         self._settings = settings
         self._limits = Limits(
             greeting_wait_ns=seconds(settings.greeting_wait_s),
@@ -86,13 +86,13 @@ class Delivery:
 
         def docked(outcome: Outcome) -> None:
             if outcome.error is None:
-                self._journal.tell("dock", fields, outcome.value)
+                self._vault_lane.tell("dock", fields, outcome.value)
                 if number == self._number:
                     self._take_stock(nonce, outcome.value)
 
         t_ns = self._loop.now_ns()
         fields = {"docked": True, "nonce": nonce}
-        self._journal.submit(lambda vault: vault.note("dock", t_ns, fields), docked)
+        self._vault_lane.submit(lambda vault: vault.note("dock", t_ns, fields), docked)
 
     def end(self) -> None:
         """Undocked, or switched off: what is under way is not waited for."""
@@ -119,7 +119,7 @@ class Delivery:
             if number != self._number:
                 return
             if outcome.error is not None:
-                self._journal.note("fault", part="delivery", reason=str(outcome.error))
+                self._vault_lane.note("fault", part="delivery", reason=str(outcome.error))
                 self._set_outcome("kept")
                 return
             self._converse(nonce, anchor, outcome.value)
@@ -172,7 +172,7 @@ class Delivery:
                 self._begin_anew(error)
                 return
             if isinstance(request, Tell):
-                self._journal.note(request.kind, **request.fields)
+                self._vault_lane.note(request.kind, **request.fields)
             elif isinstance(request, Settled):
                 self._tell_outcome(request.outcome)
                 self._set_outcome(request.outcome)
@@ -186,9 +186,9 @@ class Delivery:
             answer = None
 
     def _begin_anew(self, error: Exception) -> None:
-        """A department: what nobody expected here is written down, and must not end the camera."""
+        """A boundary: what nobody expected here is written down, and must not end the camera."""
         reason = f"{type(error).__name__}: {error}"
-        self._journal.note("fault", part="dock", reason=reason)
+        self._vault_lane.note("fault", part="dock", reason=reason)
         self._leave()
         self._set_outcome("kept")
         number = self._number
@@ -206,14 +206,14 @@ class Delivery:
             self._loop.call_at(when_ns, lambda: answer(None))
         elif isinstance(request, Wipe):
             receipt, t_ns = request.receipt, self._loop.now_ns()
-            self._journal.submit(
+            self._vault_lane.submit(
                 lambda vault: vault.wipe(receipt, t_ns), lambda outcome: answer(outcome.error)
             )
         elif isinstance(request, Ask):
             key = request.key
             self._in_uplink(lambda: uplink.read(key, ANSWER_LIMIT), answer)
         elif isinstance(request, Say):
-            key, body = request.key, Bytes(request.data)
+            key, body = request.key, BytesBody(request.data)
             self._in_uplink(lambda: uplink.create(key, body), answer)
         elif isinstance(request, Digest):
             where = (request.boot, request.offset, request.length)
@@ -226,7 +226,7 @@ class Delivery:
 
         def job() -> None:
             path = request.path or footage_path(disk, request.segment)
-            part = Part(disk, path, request.offset, request.length, request.sha256)
+            part = FilePart(disk, path, request.offset, request.length, request.sha256)
             uplink.create(request.key, part)
 
         self._in_uplink(job, answer)
@@ -264,7 +264,7 @@ class Delivery:
     def _tell_outcome(self, outcome: str) -> None:
         docking = self._docking
         assert docking is not None
-        self._journal.note(
+        self._vault_lane.note(
             "delivery",
             outcome=outcome,
             delivered=docking.delivered,

@@ -16,7 +16,7 @@ COOL_K = 5
 EMPTY, FULL = "battery empty", "storage full"
 
 
-class BodyWatch:
+class HealthCheck:
     """`alarm` is heard; `spent` ends what must be ended."""
 
     def __init__(

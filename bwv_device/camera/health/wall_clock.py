@@ -28,7 +28,7 @@ class _Word(NamedTuple):
     at_ns: int
 
 
-class HonestClock:
+class WallClock:
     """`hal.ports.Clock` over another one whose readings need not agree with each other.
 
     The first word of the best source counts; a later one of the same source that it can't be

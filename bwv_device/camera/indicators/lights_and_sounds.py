@@ -25,7 +25,7 @@ DELIVERY = {
 }
 
 
-class Cues:
+class LightsAndSounds:
     """Speaks for the agent. Every change of what the light says becomes a ledger line."""
 
     def __init__(self, board: Board, loop: Loop, settings: Settings, note: Note) -> None:

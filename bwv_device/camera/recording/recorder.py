@@ -14,11 +14,11 @@ from bwv_device.camera.recording.gaps import GapBook
 from bwv_device.camera.recording.interleave import Anomaly, Interleaver
 from bwv_device.camera.recording.muted_audio import MuteIntervals
 from bwv_device.camera.recording.pre_event_buffer import PreEvent, PreEventBuffer
-from bwv_device.camera.recording.recording import Recording, Request, seal_fields
+from bwv_device.camera.recording.recording import OpenRecording, RecordingRequest, seal_fields
 from bwv_device.camera.recording.segment import MediaFormat, Pace, SealedSegment, starts_segment
 from bwv_device.camera.recording.undurable_units import Backlog
 from bwv_device.camera.vault.vault import LedgerError, Vault
-from bwv_device.camera.vault.vault_lane import Journal
+from bwv_device.camera.vault.vault_lane import VaultLane
 from bwv_device.formats import age
 from bwv_device.formats.age_payload import Seal
 from bwv_device.formats.h264 import parameter_sets
@@ -40,11 +40,11 @@ class Recorder:
         self,
         board: Board,
         loop: Loop,
-        journal: Journal,
+        vault_lane: VaultLane,
         settings: Settings,
         recipients: Sequence[age.Recipient],
     ) -> None:
-        self._board, self._loop, self._journal = board, loop, journal
+        self._board, self._loop, self._vault_lane = board, loop, vault_lane
         self._settings, self._recipients = settings.recording, recipients
         self._media = MediaFormat(board.camera.format, board.microphone.format)
         self._pace = Pace(
@@ -60,8 +60,8 @@ class Recorder:
         )
         self._gaps = GapBook(self._write_gap)
         self._backlog = Backlog(self._settings.queue_limit_mib * MIB, self._no_room)
-        self._recording: Recording | None = None
-        self._next: Request | None = None
+        self._recording: OpenRecording | None = None
+        self._next: RecordingRequest | None = None
         self._count = 0
         self._generation = 0
         self._failed_ns: int | None = None
@@ -81,7 +81,7 @@ class Recorder:
     # --- what the agent asks ------------------------------------------------------------------
 
     @property
-    def recording(self) -> Recording | None:
+    def recording(self) -> OpenRecording | None:
         return self._recording
 
     @property
@@ -92,7 +92,7 @@ class Recorder:
     def prebuffer_bytes(self) -> int:
         return self._prebuffer.size
 
-    def start(self, request: Request) -> None:
+    def start(self, request: RecordingRequest) -> None:
         """Begins a recording with what the pre-event buffer holds. One that still ends is waited
         for."""
         if self._recording is not None:
@@ -152,10 +152,10 @@ class Recorder:
 
     # --- beginning and ending -----------------------------------------------------------------
 
-    def _begin(self, request: Request, pre_event: PreEvent | None) -> None:
+    def _begin(self, request: RecordingRequest, pre_event: PreEvent | None) -> None:
         self._count += 1
-        name = SegmentName(self._journal.boot, self._count, 0)
-        self._recording = Recording(name, request, pre_event)
+        name = SegmentName(self._vault_lane.boot, self._count, 0)
+        self._recording = OpenRecording(name, request, pre_event)
         units = pre_event.units if pre_event else []
         self._backlog.begin(units)
         self._record(units)
@@ -208,14 +208,14 @@ class Recorder:
         if self._retry is None:
             self._finish(recording)
 
-    def _finish(self, recording: Recording) -> None:
+    def _finish(self, recording: OpenRecording) -> None:
         if recording.segment is not None:
             self._seal(recording)
         fields = recording.close_fields()
         t_ns = self._loop.now_ns()
         self._job(lambda vault: vault.note("close", t_ns, fields), lambda: self._closed(recording))
 
-    def _closed(self, recording: Recording) -> None:
+    def _closed(self, recording: OpenRecording) -> None:
         if recording is not self._recording:  # it rolled over
             return
         self._recording = None
@@ -225,24 +225,24 @@ class Recorder:
             request, self._next = self._next, None
             self.start(request)
 
-    def _roll_over(self, recording: Recording) -> Recording:
+    def _roll_over(self, recording: OpenRecording) -> OpenRecording:
         """Ends a long recording at a keyframe; the next one starts with that keyframe."""
         recording.ending = "roll-over"
         self._finish(recording)
         return self._follow(recording, "roll-over")
 
-    def _continue(self, recording: Recording) -> Recording:
+    def _continue(self, recording: OpenRecording) -> OpenRecording:
         """The ledger was opened anew and recovery closed the recording: another follows it."""
         ending, until_ns = recording.ending, recording.until_ns
         following = self._follow(recording, "continued")
         following.ending, following.until_ns = ending, until_ns
         return following
 
-    def _follow(self, recording: Recording, trigger: str) -> Recording:
+    def _follow(self, recording: OpenRecording, trigger: str) -> OpenRecording:
         self._count += 1
         request = recording.request._replace(trigger=trigger, follows=recording.id)
-        name = SegmentName(self._journal.boot, self._count, 0)
-        self._recording = Recording(name, request, None)
+        name = SegmentName(self._vault_lane.boot, self._count, 0)
+        self._recording = OpenRecording(name, request, None)
         return self._recording
 
     # --- writing ------------------------------------------------------------------------------
@@ -279,12 +279,12 @@ class Recorder:
         self._feed(recording, units[start:])
         self._commit(recording)
 
-    def _rolls_over(self, recording: Recording, unit: AccessUnit) -> bool:
+    def _rolls_over(self, recording: OpenRecording, unit: AccessUnit) -> bool:
         if recording.started_ns is None or recording.ending:
             return False
         return unit.pts_ns - recording.started_ns >= seconds(self._settings.rollover_min * 60)
 
-    def _cut_here(self, recording: Recording, unit: AccessUnit) -> bool:
+    def _cut_here(self, recording: OpenRecording, unit: AccessUnit) -> bool:
         segment = recording.segment
         if segment is None:
             return True
@@ -292,7 +292,7 @@ class Recorder:
             return True
         return parameter_sets(unit.data) != segment.parameter_sets
 
-    def _feed(self, recording: Recording, units: Sequence[AccessUnit]) -> None:
+    def _feed(self, recording: OpenRecording, units: Sequence[AccessUnit]) -> None:
         segment = recording.segment
         if segment is None:
             self._without_keyframe(units)
@@ -318,11 +318,11 @@ class Recorder:
                 self._gaps.add(Anomaly(unit.track, unit.pts_ns, unit.end_ns, 1, "too late"))
         return [unit for unit in units if unit.pts_ns >= start_ns]
 
-    def _next_segment(self, recording: Recording, first: AccessUnit) -> Recording:
+    def _next_segment(self, recording: OpenRecording, first: AccessUnit) -> OpenRecording:
         """Starts a segment. The recording returned is another where the ledger was opened anew."""
         if recording.segment is not None:
             self._seal(recording)
-        if recording.name.boot != self._journal.boot:
+        if recording.name.boot != self._vault_lane.boot:
             recording = self._continue(recording)
         recording.name = recording.name._replace(number=recording.name.number + 1)
         if recording.started_ns is None:
@@ -363,9 +363,9 @@ class Recorder:
             else:
                 done()
 
-        self._journal.submit(write, finished)
+        self._vault_lane.submit(write, finished)
 
-    def _commit(self, recording: Recording) -> None:
+    def _commit(self, recording: OpenRecording) -> None:
         """Hands pending chunks to the disk, one batch at a time: what comes meanwhile waits and
         shares the next sync."""
         segment = recording.segment
@@ -385,7 +385,7 @@ class Recorder:
 
         self._job(lambda vault: vault.append(name, data, t_ns, fields), committed)
 
-    def _seal(self, recording: Recording) -> None:
+    def _seal(self, recording: OpenRecording) -> None:
         segment = recording.segment
         assert segment is not None
         data = b"".join([*recording.pending, segment.finish()])
@@ -420,7 +420,7 @@ class Recorder:
         self.on_fault(name, error)
         if not isinstance(error, LedgerError):
             reason = getattr(error, "strerror", None) or str(error)
-            self._journal.note("fault", part="segment", segment=name, reason=reason)
+            self._vault_lane.note("fault", part="segment", segment=name, reason=reason)
         again = self._failed_ns is not None and now_ns - self._failed_ns < 2 * RETRY_NS
         self._failed_ns = now_ns
         self._start_over_at(now_ns + (RETRY_NS if again else 0))
@@ -434,10 +434,10 @@ class Recorder:
         recording = self._recording
         if recording is None:
             return
-        if not self._journal.usable:
+        if not self._vault_lane.usable:
             self._start_over_at(self._loop.now_ns() + RETRY_NS)
             return
-        if recording.name.boot != self._journal.boot:
+        if recording.name.boot != self._vault_lane.boot:
             recording = self._continue(recording)
         self._write(self._backlog.again())
         if recording.ending and self._deadline is None:
@@ -464,7 +464,7 @@ class Recorder:
 
     def _write_gap(self, gap: Anomaly) -> None:
         recording = self._recording
-        self._journal.note(
+        self._vault_lane.note(
             "gap",
             track=gap.track.name.lower(),
             from_ns=gap.from_ns,

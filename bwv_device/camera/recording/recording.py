@@ -11,7 +11,7 @@ from bwv_device.formats.vault_layout import SegmentName
 from hal.ports import AccessUnit, Track, UtcReading
 
 
-class Request(NamedTuple):
+class RecordingRequest(NamedTuple):
     """Why a recording starts, and for whom."""
 
     trigger: str
@@ -21,11 +21,11 @@ class Request(NamedTuple):
 
 
 @dataclass(slots=True)
-class Recording:
+class OpenRecording:
     """`segment` is None while there is nothing to write into; `until_ns` is where it will end."""
 
     name: SegmentName
-    request: Request
+    request: RecordingRequest
     pre_event: PreEvent | None
     segment: SealedSegment | None = None
     first_number: int = 1  # of the segment whose `open` line tells how the recording began

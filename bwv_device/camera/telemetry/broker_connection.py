@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from bwv_device.camera.error_boundary import Department
+from bwv_device.camera.error_boundary import ErrorBoundary
 from bwv_device.camera.loop import Loop, Outcome
 from bwv_device.settings import Mqtt, seconds
 from hal.ports import (
@@ -52,7 +52,7 @@ NO_GREETING = Greeting((), MqttMessage("", b""))
 class _Ear:
     """Hears of one connection, and posts. What comes of an older one is not listened to."""
 
-    def __init__(self, loop: Loop, run: Callable[..., None], line: BrokerLine) -> None:
+    def __init__(self, loop: Loop, run: Callable[..., None], line: BrokerConnection) -> None:
         self._loop, self._run, self._line, self._number = loop, run, line, line.session
 
     def connected(self) -> None:
@@ -78,7 +78,7 @@ class _Ear:
         self._loop.post(still)
 
 
-class BrokerLine:
+class BrokerConnection:
     """From `start` to `stop`."""
 
     def __init__(
@@ -87,12 +87,12 @@ class BrokerLine:
         outbox: Outbox,
         entropy: Entropy,
         loop: Loop,
-        department: Department,
+        boundary: ErrorBoundary,
         settings: Mqtt,
         subscriptions: Sequence[str],
     ) -> None:
         self._link, self._outbox, self._entropy, self._loop = link, outbox, entropy, loop
-        self._department = department
+        self._boundary = boundary
         self._subscriptions = subscriptions
         self._ack_ns = seconds(settings.ack_timeout_s)
         self._gap_ns = SECOND_NS // settings.drain_per_s
@@ -160,7 +160,7 @@ class BrokerLine:
         self._sent_until, self._queue, self._more = 0, [], True
         self._under_way.clear()
         self._carries = False
-        ear = _Ear(self._loop, self._department.run, self)
+        ear = _Ear(self._loop, self._boundary.run, self)
         self._after("connect", CONNECT_NS, lambda: self.lost("the broker does not answer"))
         self._link.open(self.greeting(self.session).offline, self._subscriptions, ear)
 
@@ -264,7 +264,7 @@ class BrokerLine:
             self._write()
             self._pump()
 
-        self._department.submit(put, written)
+        self._boundary.submit(put, written)
 
     def _fetch(self) -> None:
         self._fetching = True
@@ -281,7 +281,7 @@ class BrokerLine:
             else:
                 self._pump()
 
-        self._department.submit(lambda: outbox.after(row, WINDOW), fetched)
+        self._boundary.submit(lambda: outbox.after(row, WINDOW), fetched)
 
     def _forget(self, row: int) -> None:
         outbox = self._outbox
@@ -296,7 +296,7 @@ class BrokerLine:
             else:
                 self.filled = outcome.value
 
-        self._department.submit(removed, told)
+        self._boundary.submit(removed, told)
 
     # --- sending ------------------------------------------------------------------------------
 
@@ -329,7 +329,7 @@ class BrokerLine:
 
         def due() -> None:
             self._timers.pop(name, None)
-            self._department.run(callback)
+            self._boundary.run(callback)
 
         self._timers[name] = self._loop.call_at(self._loop.now_ns() + wait_ns, due)
 

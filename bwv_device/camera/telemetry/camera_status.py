@@ -10,7 +10,7 @@ from bwv_device.formats.mqtt_messages import Battery, Light, Storage
 from hal.ports import PowerReading
 
 
-class Status(NamedTuple):
+class CameraStatus(NamedTuple):
     """The camera as its agent sees it."""
 
     state: str

@@ -15,13 +15,13 @@ from cryptography import x509
 
 from bwv_device import __version__
 from bwv_device.camera.commands.dispatch import Answer, Hands, Remote
-from bwv_device.camera.error_boundary import Department
+from bwv_device.camera.error_boundary import ErrorBoundary
 from bwv_device.camera.loop import Loop, Outcome
 from bwv_device.camera.telemetry import home_assistant, ledger_events
-from bwv_device.camera.telemetry.broker_connection import BrokerLine, Greeting
-from bwv_device.camera.telemetry.camera_status import Status
+from bwv_device.camera.telemetry.broker_connection import BrokerConnection, Greeting
+from bwv_device.camera.telemetry.camera_status import CameraStatus
 from bwv_device.camera.vault import undelivered
-from bwv_device.camera.vault.vault_lane import Journal
+from bwv_device.camera.vault.vault_lane import VaultLane
 from bwv_device.formats import signature
 from bwv_device.formats.mqtt_messages import (
     Event,
@@ -54,16 +54,16 @@ class Telemetry:
         loop: Loop,
         settings: Settings,
         config_sha256: str,
-        journal: Journal,
-        status: Callable[[], Status],
+        vault_lane: VaultLane,
+        status: Callable[[], CameraStatus],
         hands: Hands,
         roots: Sequence[x509.Certificate],
     ) -> None:
         self._board, self._loop, self._settings = board, loop, settings
-        self._journal, self._status, self._config_sha256 = journal, status, config_sha256
-        self._department = Department(loop, "telemetry", self._failed)
+        self._vault_lane, self._status, self._config_sha256 = vault_lane, status, config_sha256
+        self._boundary = ErrorBoundary(loop, "telemetry", self._failed)
         self._device = board.identity.device
-        self.submit = self._department.submit
+        self.submit = self._boundary.submit
         self._topics = Topics(settings.device.agency, self._device)
         self._began_ns = loop.now_ns()
         self._boot = 0
@@ -79,7 +79,7 @@ class Telemetry:
         self._stopped = self._suspended = False
         reports = {"head": self._report_head, "diagnostics": self._report_diagnostics}
         self.remote = Remote(
-            board, loop, self._department, journal, roots, hands, self._reply, reports
+            board, loop, self._boundary, vault_lane, roots, hands, self._reply, reports
         )
         self._line = self._new_line()
 
@@ -87,18 +87,18 @@ class Telemetry:
 
     def opened(self, anchor: Anchor, commands: int) -> None:
         """The ledger is open, maybe anew; `commands` is the largest counter it knows."""
-        self._department.run(lambda: self._opened(anchor, commands))
+        self._boundary.run(lambda: self._opened(anchor, commands))
 
     def changed(self, anchor: Anchor | None) -> None:
         """Something may be different; what is really different is told."""
         self._anchor = anchor or self._anchor
         if self._boot and not self._suspended:
-            self._department.run(self._tell_change)
+            self._boundary.run(self._tell_change)
 
     def noted(self, kind: str, fields: dict[str, Any], anchor: Anchor) -> None:
         """A line of the ledger is durable."""
         self._anchor = anchor
-        self._department.run(lambda: self._noted(kind, fields, anchor.number))
+        self._boundary.run(lambda: self._noted(kind, fields, anchor.number))
 
     def _noted(self, kind: str, fields: dict[str, Any], number: int) -> None:
         event = ledger_events.told(kind, fields)
@@ -125,7 +125,7 @@ class Telemetry:
             self._later("last", LOOK_NS, look)
 
         if self._line.up:
-            self._department.run(begin)
+            self._boundary.run(begin)
         else:
             done()
 
@@ -133,7 +133,7 @@ class Telemetry:
         self._stopped = True
         for timer in self._timers.values():
             timer.cancel()
-        self._department.run(self._line.stop)
+        self._boundary.run(self._line.stop)
 
     def _opened(self, anchor: Anchor, commands: int) -> None:
         if anchor.boot != self._boot:
@@ -149,7 +149,7 @@ class Telemetry:
         """Nobody expected this: a new line, in a while."""
         reason = f"{type(error).__name__}: {error}"
         self._suspended = self._troubled = True
-        self._journal.note("fault", part="telemetry", reason=reason[:200])
+        self._vault_lane.note("fault", part="telemetry", reason=reason[:200])
         old, self._line = self._line, self._new_line()
         self._line.session = old.session + 1
         self._line.connections, self._line.dropped = old.connections, old.dropped
@@ -163,12 +163,12 @@ class Telemetry:
         self._tell_state()
         self._tell_health()
 
-    def _new_line(self) -> BrokerLine:
+    def _new_line(self) -> BrokerConnection:
         topics, settings = self._topics, self._settings.mqtt
         listens = (topics["command"], topics["presence"])
-        line = BrokerLine(
+        line = BrokerConnection(
             self._board.mqtt, self._board.outbox, self._board.entropy, self._loop,
-            self._department, settings, listens,
+            self._boundary, settings, listens,
         )  # fmt: skip
         line.greeting = self._greeting
         line.on_received = self._received
@@ -180,7 +180,7 @@ class Telemetry:
         """One line in the ledger until it works again: an outage of hours is one event."""
         if not self._troubled:
             self._troubled = True
-            self._journal.note("fault", part="telemetry", reason=reason[:200])
+            self._vault_lane.note("fault", part="telemetry", reason=reason[:200])
 
     def _up(self) -> None:
         self._troubled = False
@@ -243,9 +243,9 @@ class Telemetry:
             head, self._oldest = outcome.value if outcome.error is None else (None, self._oldest)
             self._line.put("state", self._topics.message("state", self._state(status, head)))
 
-        self._department.submit(job, composed)
+        self._boundary.submit(job, composed)
 
-    def _state(self, status: Status, head: Head | None) -> State:
+    def _state(self, status: CameraStatus, head: Head | None) -> State:
         return State(
             **self._stamp("state"),
             session=self._line.session,
@@ -292,7 +292,7 @@ class Telemetry:
 
     def _tell_health(self) -> None:
         self._later("health", seconds(self._settings.mqtt.health_s), self._tell_health)
-        self._department.submit(self._board.vitals.read, self._compose_health)
+        self._boundary.submit(self._board.vitals.read, self._compose_health)
 
     def _compose_health(self, outcome: Outcome) -> None:
         vitals = outcome.value if outcome.error is None else {}
@@ -314,7 +314,7 @@ class Telemetry:
             "refused": dict(self.remote.refused),
         }
 
-    def _tell_event(self, event: ledger_events.Told, number: int) -> None:
+    def _tell_event(self, event: ledger_events.LineEvent, number: int) -> None:
         said = Event(**self._stamp("event"), kind=event.kind, line=number, fields=event.fields)
         if event.kind == "fault":
             self._faults.append({"utc_ms": said.utc_ms, **event.fields})
@@ -329,7 +329,7 @@ class Telemetry:
 
     def _report_head(self, done: Callable[[dict[str, Any]], None]) -> None:
         anchor = self._anchor
-        self._department.submit(
+        self._boundary.submit(
             lambda: self._head(anchor),
             lambda outcome: done({"head": asdict(outcome.value) if outcome.value else None}),
         )
@@ -341,7 +341,7 @@ class Telemetry:
             faults = list(self._faults)
             done({**about, **self.vital_signs(), "vitals": vitals, "faults": faults})
 
-        self._department.submit(self._board.vitals.read, compose)
+        self._boundary.submit(self._board.vitals.read, compose)
 
     # --- inside -------------------------------------------------------------------------------
 
@@ -364,7 +364,7 @@ class Telemetry:
         if timer := self._timers.pop(name, None):
             timer.cancel()
         due_ns = self._due_ns[name] = self._loop.now_ns() + wait_ns
-        self._timers[name] = self._loop.call_at(due_ns, lambda: self._department.run(callback))
+        self._timers[name] = self._loop.call_at(due_ns, lambda: self._boundary.run(callback))
 
 
 def _milliseconds(reading: UtcReading) -> tuple[int, int]:

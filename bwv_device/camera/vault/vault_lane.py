@@ -33,7 +33,7 @@ class LineObserver(Protocol):
         ...
 
 
-class Journal:
+class VaultLane:
     """Everything that is written goes through here, in order."""
 
     def __init__(self, board: Board, loop: Loop, about: Mapping[str, Any]) -> None:

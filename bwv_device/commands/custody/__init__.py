@@ -53,6 +53,6 @@ def command(context: click.Context, config: Path | None, key: Path | None) -> No
 
     Exit codes as of bwv; 13: custody may not or can't do that; 14: the store can't be used.
     """
-    from bwv_device.commands.custody.options import Desk
+    from bwv_device.commands.custody.options import CustodyContext
 
-    context.obj = Desk(config, key)
+    context.obj = CustodyContext(config, key)

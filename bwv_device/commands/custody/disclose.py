@@ -12,10 +12,10 @@ import click
 from rich.progress import Progress
 
 from bwv_device import keys
-from bwv_device.commands.custody.options import Desk
+from bwv_device.commands.custody.options import CustodyContext
 from bwv_device.custody.disclosure import redaction
 from bwv_device.custody.disclosure.package import Advance, disclose, open_recording
-from bwv_device.custody.disclosure.request import Wish
+from bwv_device.custody.disclosure.request import DisclosureRequest
 from bwv_device.errors import KeyFileError
 from bwv_device.files import writable_folder
 from bwv_device.formats import age
@@ -47,7 +47,7 @@ ENCRYPTED = (b"age-encryption.org/", b"-----BEGIN AGE ENCRYPTED FILE-----")
 @click.option("--only-redacted", is_flag=True, help="Leave the original out.")
 @click.pass_obj
 def disclose_command(
-    desk: Desk,
+    desk: CustodyContext,
     recording: str,
     identity: Path,
     out: Path,
@@ -70,7 +70,7 @@ def disclose_command(
         return
     if not recipient or not reason:
         raise click.UsageError("Say to whom it goes and why: --to and --reason.")
-    wish = Wish(
+    wish = DisclosureRequest(
         recording, recipient, reason, request, from_s, to_s,
         redaction.read_redaction(redact) if redact else None,
         desk.office.name if confirm else "", only_redacted,
@@ -83,7 +83,9 @@ def disclose_command(
     click.echo(f"Read {out / 'report.html'} or {out / 'report.pdf'} first.")
 
 
-def _propose(desk: Desk, recording: str, identities: list[age.Identity], out: Path) -> None:
+def _propose(
+    desk: CustodyContext, recording: str, identities: list[age.Identity], out: Path
+) -> None:
     out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder, _progress() as advance:
         _, done = open_recording(

@@ -7,7 +7,7 @@ from rich.markup import escape
 from rich.progress import track
 from rich.table import Table
 
-from bwv_device.commands.custody.options import Desk, print_json
+from bwv_device.commands.custody.options import CustodyContext, print_json
 from bwv_device.commands.tables import print_table
 from bwv_device.custody.retention.deletion import ERASE, HIDE, Expiry, plan
 
@@ -19,7 +19,7 @@ COLOURS = {ERASE: "red", HIDE: "yellow"}
 @click.option("--confirm", default=0, help="The number that an unusually large run would erase.")
 @click.option("--json", "as_json", is_flag=True)
 @click.pass_obj
-def expire_command(desk: Desk, dry_run: bool, confirm: int, as_json: bool) -> None:
+def expire_command(desk: CustodyContext, dry_run: bool, confirm: int, as_json: bool) -> None:
     """Hides and erases what is due, with signed certificates."""
     if dry_run:
         decisions = list(plan(desk.office))

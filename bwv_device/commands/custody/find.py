@@ -10,10 +10,10 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from bwv_device.commands.custody.options import Desk, print_json
+from bwv_device.commands.custody.options import CustodyContext, print_json
 from bwv_device.commands.tables import print_table
 from bwv_device.custody import search
-from bwv_device.custody.recording_history import Life, audit
+from bwv_device.custody.recording_history import RecordingHistory, audit
 from bwv_device.custody.retention import holds
 from bwv_device.custody.retention.retention_dates import NANOSECOND
 from bwv_device.custody.search import Wanted
@@ -36,7 +36,7 @@ console = Console(highlight=False)
 @click.option("--json", "as_json", is_flag=True)
 @click.pass_obj
 def list_command(
-    desk: Desk,
+    desk: CustodyContext,
     from_: str | None,
     to_: str | None,
     camera: str,
@@ -78,7 +78,7 @@ def list_command(
 @click.argument("recording")
 @click.option("--json", "as_json", is_flag=True)
 @click.pass_obj
-def show_command(desk: Desk, recording: str, as_json: bool) -> None:
+def show_command(desk: CustodyContext, recording: str, as_json: bool) -> None:
     """Everything about one recording, with the custody lines that speak of it."""
     row = holds.existing(desk.office, recording)
     files = "SELECT * FROM files WHERE recording = ? ORDER BY segment"
@@ -118,7 +118,7 @@ def show_command(desk: Desk, recording: str, as_json: bool) -> None:
 @click.argument("recording")
 @click.option("--json", "as_json", is_flag=True)
 @click.pass_obj
-def audit_command(desk: Desk, recording: str, as_json: bool) -> None:
+def audit_command(desk: CustodyContext, recording: str, as_json: bool) -> None:
     """The life of a recording from the press of the button, and whether its chain is unbroken."""
     life = audit(desk.office, desk.roots, recording)
     if as_json:
@@ -134,7 +134,7 @@ def audit_command(desk: Desk, recording: str, as_json: bool) -> None:
 @click.command()
 @click.argument("recording")
 @click.pass_obj
-def certificate_command(desk: Desk, recording: str) -> None:
+def certificate_command(desk: CustodyContext, recording: str) -> None:
     """The signed deletion certificate of an erased recording, as it stands in the ledger."""
     desk.office.index.catch_up()
     for line in desk.office.index.lines("kind = 'erased' AND json LIKE ?", f'%"{recording}"%'):
@@ -147,7 +147,7 @@ def certificate_command(desk: Desk, recording: str) -> None:
 @click.command()
 @click.option("--json", "as_json", is_flag=True)
 @click.pass_obj
-def quarantine_command(desk: Desk, as_json: bool) -> None:
+def quarantine_command(desk: CustodyContext, as_json: bool) -> None:
     """What intake did not accept, why, and when somebody must look at it."""
     rows = desk.office.index.rows("SELECT * FROM quarantine ORDER BY n")
     if as_json:
@@ -162,7 +162,7 @@ def quarantine_command(desk: Desk, as_json: bool) -> None:
 
 @click.command()
 @click.pass_obj
-def index_command(desk: Desk) -> None:
+def index_command(desk: CustodyContext) -> None:
     """Builds the index anew from the store, which is the only truth."""
     desk.office.index.rebuild()
     count = desk.office.index.row("SELECT count(*) AS n FROM recordings")
@@ -172,7 +172,7 @@ def index_command(desk: Desk) -> None:
         click.echo(f"line {problem['n']} does not count: {problem['problem']}", err=True)
 
 
-def _print_life(desk: Desk, life: Life) -> None:
+def _print_life(desk: CustodyContext, life: RecordingHistory) -> None:
     for step in life.steps:
         detail = {k: v for k, v in step.fields.items() if k in TOLD and v not in ("", None)}
         words = ", ".join(f"{k} {v}" for k, v in detail.items())
@@ -207,7 +207,7 @@ def _table(*columns: str) -> Table:
     return table
 
 
-def _sure(desk: Desk, row: dict[str, Any] | Any) -> str:
+def _sure(desk: CustodyContext, row: dict[str, Any] | Any) -> str:
     """When it began, with the clock's error where that is more than a second."""
     if row["error_ns"] > 86_400 * NANOSECOND:
         return f"before {desk.said(row['latest_ns'])} (clock not set)"
@@ -215,7 +215,7 @@ def _sure(desk: Desk, row: dict[str, Any] | Any) -> str:
     return desk.said(row["start_ns"]) + (f" ± {error_s:.0f} s" if error_s > 1 else "")
 
 
-def _state(desk: Desk, row: dict[str, Any] | Any) -> str:
+def _state(desk: CustodyContext, row: dict[str, Any] | Any) -> str:
     if row["erased_ns"]:
         return f"erased {desk.said(row['erased_ns'])}"
     if holds.active(desk.office, row["id"]):

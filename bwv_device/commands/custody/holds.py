@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from bwv_device.commands.custody.options import Desk
+from bwv_device.commands.custody.options import CustodyContext
 from bwv_device.custody import search
 from bwv_device.custody.retention import holds
 
@@ -14,7 +14,7 @@ from bwv_device.custody.retention import holds
 @click.option("--reason", required=True)
 @click.option("--case", default="", help="Case number.")
 @click.pass_obj
-def hold_command(desk: Desk, recording: str, reason: str, case: str) -> None:
+def hold_command(desk: CustodyContext, recording: str, reason: str, case: str) -> None:
     """Keeps RECORDING until two people release it; brings it back where it was hidden."""
     placed = holds.place(desk.office, recording, reason, case)
     click.echo(f"{recording} is held." if placed else f"{recording} was held for that already.")
@@ -29,7 +29,7 @@ def release_command() -> None:
 @click.argument("hold", type=int)
 @click.option("--reason", required=True)
 @click.pass_obj
-def propose(desk: Desk, hold: int, reason: str) -> None:
+def propose(desk: CustodyContext, hold: int, reason: str) -> None:
     """The first of two. HOLD is its number (bwv custody show)."""
     holds.propose_release(desk.office, hold, reason)
     click.echo(f"The release of hold {hold} waits for somebody else's approval.")
@@ -38,7 +38,7 @@ def propose(desk: Desk, hold: int, reason: str) -> None:
 @release_command.command()
 @click.argument("hold", type=int)
 @click.pass_obj
-def approve(desk: Desk, hold: int) -> None:
+def approve(desk: CustodyContext, hold: int) -> None:
     """The second, by somebody else."""
     holds.approve_release(desk.office, hold)
     click.echo(f"Hold {hold} is released.")
@@ -48,7 +48,7 @@ def approve(desk: Desk, hold: int) -> None:
 @click.argument("recording")
 @click.argument("category")
 @click.pass_obj
-def categorize_command(desk: Desk, recording: str, category: str) -> None:
+def categorize_command(desk: CustodyContext, recording: str, category: str) -> None:
     """Gives RECORDING one of the agency's categories; some are kept for longer."""
     search.categorize(desk.office, recording, category)
     click.echo(f"{recording} is {category}.")
@@ -58,7 +58,7 @@ def categorize_command(desk: Desk, recording: str, category: str) -> None:
 @click.argument("recording")
 @click.argument("words")
 @click.pass_obj
-def review_command(desk: Desk, recording: str, words: str) -> None:
+def review_command(desk: CustodyContext, recording: str, words: str) -> None:
     """Says that somebody looked at RECORDING, and what it shows."""
     search.review(desk.office, recording, words)
     click.echo(f"{recording} is reviewed.")

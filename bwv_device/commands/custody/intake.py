@@ -11,12 +11,12 @@ from pathlib import Path
 
 import click
 
-from bwv_device.commands.custody.options import Desk
+from bwv_device.commands.custody.options import CustodyContext
 from bwv_device.commands.role_key import load_role_key
-from bwv_device.custody.intake.intake import Done, Intake, Replica
+from bwv_device.custody.intake.intake import Done, Intake, ReplicaStore
 from bwv_device.custody.public_requests import reminders
 from bwv_device.custody.retention.deletion import Expiry
-from bwv_device.custody.session import Office
+from bwv_device.custody.session import CustodySession
 from bwv_device.errors import CustodyError
 from hal.ports import StoreError
 
@@ -24,7 +24,7 @@ from hal.ports import StoreError
 @click.command()
 @click.option("--watch", is_flag=True, help="Go on until stopped.")
 @click.pass_obj
-def intake_command(desk: Desk, watch: bool) -> None:
+def intake_command(desk: CustodyContext, watch: bool) -> None:
     """Verifies new uploads with public keys only, and issues receipts. Any number may run at
     once."""
     worker, stopped = make_worker(desk, desk.office), _until_stopped() if watch else None
@@ -47,10 +47,10 @@ def intake_command(desk: Desk, watch: bool) -> None:
     help="The role key of the retention service; --as is the intake's.",
 )
 @click.pass_obj
-def serve_command(desk: Desk, retention_as: Path) -> None:
+def serve_command(desk: CustodyContext, retention_as: Path) -> None:
     """Runs intake, retention and reminders by itself, so that deletion really is automatic."""
     worker, service = make_worker(desk, desk.office), desk.settings.service
-    retention = Office(
+    retention = CustodySession(
         desk.store,
         desk.office.clock,
         load_role_key(retention_as),
@@ -71,9 +71,9 @@ def serve_command(desk: Desk, retention_as: Path) -> None:
             click.echo(f"The store does not answer, it is asked again: {error}", err=True)
 
 
-def make_worker(desk: Desk, office: Office) -> Intake:
+def make_worker(desk: CustodyContext, office: CustodySession) -> Intake:
     name = f"{socket.gethostname()}-{os.getpid()}".replace(" ", "-")
-    replicas = [Replica(name, store) for name, store in desk.replicas.items()]
+    replicas = [ReplicaStore(name, store) for name, store in desk.replicas.items()]
     heads = desk.settings.agency.heads
     return Intake(office, desk.roots, name, replicas, heads=Path(heads) if heads else None)
 
@@ -89,7 +89,7 @@ def _expire(expiry: Expiry) -> None:
             click.echo(f"{word}: {name}")
 
 
-def _remind(office: Office, days: int, told: set[str]) -> None:
+def _remind(office: CustodySession, days: int, told: set[str]) -> None:
     for sentence in reminders(office, days):
         if sentence not in told:
             told.add(sentence)

@@ -17,7 +17,7 @@ from bwv_device.backends.evidence_store import open_store
 from bwv_device.commands.role_key import load_role_key
 from bwv_device.config import parse_table, validate
 from bwv_device.custody.retention.retention_dates import NANOSECOND, Retention
-from bwv_device.custody.session import Office
+from bwv_device.custody.session import CustodySession
 from bwv_device.custody.settings import CustodySettings
 from bwv_device.errors import ConfigError, CustodyError, KeyFileError
 from bwv_device.files import read_small
@@ -28,7 +28,7 @@ from hal.ports import EvidenceStore
 DEFAULT = Path("custody.toml")
 
 
-class Desk:
+class CustodyContext:
     """Opened where it is needed."""
 
     def __init__(self, config: Path | None, key: Path | None) -> None:
@@ -76,14 +76,14 @@ class Desk:
         return {place.name: store}
 
     @cached_property
-    def office(self) -> Office:
+    def office(self) -> CustodySession:
         """With the index as new as the store."""
         rules = self.settings.retention
         retention = Retention(
             self.zone, rules.days, rules.hidden_days, rules.late_days, self.settings.categories
         )
         index = self.settings.agency.index
-        office = Office(
+        office = CustodySession(
             self.store,
             HostClock(),
             self.signer,

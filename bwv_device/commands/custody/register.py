@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 from rich.table import Table
 
-from bwv_device.commands.custody.options import Desk, print_json
+from bwv_device.commands.custody.options import CustodyContext, print_json
 from bwv_device.commands.role_key import load_role_key
 from bwv_device.commands.tables import print_table
 from bwv_device.config import Loaded, load
@@ -39,7 +39,7 @@ def camera_command() -> None:
 )
 @click.pass_obj
 def issue(
-    desk: Desk, device: str, officer: str, configuration: Path, settings: Path | None
+    desk: CustodyContext, device: str, officer: str, configuration: Path, settings: Path | None
 ) -> None:
     """Issues DEVICE to OFFICER; it learns so in the dock. Refused with footage not yet delivered,
     an unset clock, a low battery, or while somebody else has it."""
@@ -55,7 +55,7 @@ def issue(
 @click.argument("device")
 @configuration
 @click.pass_obj
-def return_(desk: Desk, device: str, configuration: Path) -> None:
+def return_(desk: CustodyContext, device: str, configuration: Path) -> None:
     """Takes DEVICE back."""
     camera_register.take_back(desk.office, load_role_key(configuration), device)
     click.echo(f"{device} is returned.")
@@ -65,7 +65,7 @@ def return_(desk: Desk, device: str, configuration: Path) -> None:
 @click.argument("device")
 @click.option("--reason", required=True)
 @click.pass_obj
-def revoke(desk: Desk, device: str, reason: str) -> None:
+def revoke(desk: CustodyContext, device: str, reason: str) -> None:
     """What DEVICE brings from now on goes to quarantine."""
     camera_register.revoke(desk.office, device, reason)
     click.echo(f"{device} is revoked.")
@@ -74,7 +74,7 @@ def revoke(desk: Desk, device: str, reason: str) -> None:
 @camera_command.command(name="list")
 @click.option("--json", "as_json", is_flag=True)
 @click.pass_obj
-def list_(desk: Desk, as_json: bool) -> None:
+def list_(desk: CustodyContext, as_json: bool) -> None:
     """All cameras that custody knows."""
     rows = desk.office.index.rows("SELECT * FROM cameras ORDER BY device")
     if as_json:

@@ -8,7 +8,7 @@ import click
 from rich.markup import escape
 from rich.table import Table
 
-from bwv_device.commands.custody.options import Desk, print_json
+from bwv_device.commands.custody.options import CustodyContext, print_json
 from bwv_device.commands.tables import print_table
 from bwv_device.custody import public_requests
 from bwv_device.errors import CustodyError
@@ -32,7 +32,7 @@ def request_command() -> None:
 @click.option("--officer", "officers", multiple=True)
 @click.pass_obj
 def open_(
-    desk: Desk,
+    desk: CustodyContext,
     kind: str,
     letter: Path,
     received: str,
@@ -50,7 +50,7 @@ def open_(
     except OSError as error:
         raise CustodyError(f"{letter} can't be read: {error.strerror}.", "Name a file.") from None
     at_ns = desk.parse_ns(incident)
-    asked = public_requests.Asked(
+    asked = public_requests.RequestDetails(
         kind,
         text,
         letter.name,
@@ -75,7 +75,7 @@ def open_(
 @click.argument("request")
 @click.option("--json", "as_json", is_flag=True)
 @click.pass_obj
-def search(desk: Desk, request: str, as_json: bool) -> None:
+def search(desk: CustodyContext, request: str, as_json: bool) -> None:
     """What may show what REQUEST asks for, and which cameras can't have been searched:
     certified."""
     coverage = public_requests.search(desk.office, request)
@@ -98,7 +98,7 @@ def search(desk: Desk, request: str, as_json: bool) -> None:
 @click.option("--outcome", required=True, type=click.Choice(public_requests.OUTCOMES))
 @click.option("--reason", default="")
 @click.pass_obj
-def close(desk: Desk, request: str, outcome: str, reason: str) -> None:
+def close(desk: CustodyContext, request: str, outcome: str, reason: str) -> None:
     """Says how REQUEST was answered."""
     public_requests.close_request(desk.office, request, outcome, reason)
     click.echo(f"Request {request} is closed: {outcome}.")
@@ -107,7 +107,7 @@ def close(desk: Desk, request: str, outcome: str, reason: str) -> None:
 @request_command.command(name="list")
 @click.option("--json", "as_json", is_flag=True)
 @click.pass_obj
-def list_(desk: Desk, as_json: bool) -> None:
+def list_(desk: CustodyContext, as_json: bool) -> None:
     """All requests, with the days on which their answers are due."""
     rows = public_requests.all_requests(desk.office.index)
     if as_json:

@@ -47,7 +47,7 @@ def command(
     from bwv_device import keys
     from bwv_device.camera.commands.check import COUNTER_AHEAD_MS, conform
     from bwv_device.errors import BrokerError
-    from bwv_device.fleet.mqtt_client import DeskLine
+    from bwv_device.fleet.mqtt_client import OperatorClient
     from bwv_device.fleet.sign_command import command_statement
     from bwv_device.formats.mqtt_messages import COMMANDS, prefix
 
@@ -60,7 +60,7 @@ def command(
     keys.load_certificates(root)
     topics, id_ = prefix(agency, device), secrets.token_hex(8)
     listens = [f"{topics}/state", f"{topics}/reply", f"{topics}/presence"]
-    with DeskLine(*host, f"send-{id_}", key, root, listens) as line:
+    with OperatorClient(*host, f"send-{id_}", key, root, listens) as line:
         line.wait(min(15.0, max(5.0, wait)))
         known = _known_counter(line, f"{topics}/state")
         # A state is not signed: what it says of the counter can't use up the counters.

@@ -56,7 +56,7 @@ def command(
     from bwv_device.errors import BrokerError
     from bwv_device.fleet import watch_table
     from bwv_device.fleet.kept_heads import Records
-    from bwv_device.fleet.mqtt_client import DeskLine
+    from bwv_device.fleet.mqtt_client import OperatorClient
     from bwv_device.fleet.roster import Roster, Seen
     from bwv_device.formats.mqtt_messages import VERSION, level
 
@@ -80,7 +80,7 @@ def command(
         signal.signal(number, lambda *_: ended.set())
     subscriptions = [f"bwv/{VERSION}/{level(agency)}/+/{leaf}" for leaf in LEAVES]
     client = f"watch-{secrets.token_hex(6)}"
-    with DeskLine(*address(broker), client, key, root, subscriptions) as line:
+    with OperatorClient(*address(broker), client, key, root, subscriptions) as line:
         line.wait(15.0)
         until_s = time.monotonic() + seconds if seconds is not None else None
 

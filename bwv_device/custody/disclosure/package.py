@@ -14,10 +14,15 @@ from cryptography import x509
 
 from bwv_device.custody.disclosure import redaction as film
 from bwv_device.custody.disclosure import report as papers
-from bwv_device.custody.disclosure.request import Wish
-from bwv_device.custody.recording_history import Life, audit, custody_chain, write_camera_ledger
+from bwv_device.custody.disclosure.request import DisclosureRequest
+from bwv_device.custody.recording_history import (
+    RecordingHistory,
+    audit,
+    custody_chain,
+    write_camera_ledger,
+)
 from bwv_device.custody.retention.holds import existing
-from bwv_device.custody.session import Office
+from bwv_device.custody.session import CustodySession
 from bwv_device.errors import CustodyError
 from bwv_device.formats import age
 from bwv_device.verification import second_verifier
@@ -40,7 +45,7 @@ class Package:
 
 
 def open_recording(
-    office: Office,
+    office: CustodySession,
     roots: Sequence[x509.Certificate],
     identities: Sequence[age.Identity],
     recording: str,
@@ -74,11 +79,11 @@ def open_recording(
 
 
 def disclose(
-    office: Office,
+    office: CustodySession,
     roots: Sequence[x509.Certificate],
     root_pem: bytes,
     identities: Sequence[age.Identity],
-    wish: Wish,
+    wish: DisclosureRequest,
     out: Path,
     advance: Advance = lambda what, share: None,
 ) -> Package:
@@ -112,7 +117,9 @@ def disclose(
     return package
 
 
-def _films(wish: Wish, done: list[Exported], package: Package, advance: Advance) -> None:
+def _films(
+    wish: DisclosureRequest, done: list[Exported], package: Package, advance: Advance
+) -> None:
     cutting = wish.from_s is not None or wish.to_s is not None
     for item in done:
         path = package.folder / item.path.name
@@ -158,14 +165,16 @@ def _films(wish: Wish, done: list[Exported], package: Package, advance: Advance)
 def _shifted(redaction: film.Redaction, by_s: float) -> film.Redaction:
     """Times of a whole film, as an excerpt of it counts them."""
     boxes = [
-        film.Box(b.from_s - by_s, b.to_s - by_s, b.x, b.y, b.width, b.height)
+        film.RedactionBox(b.from_s - by_s, b.to_s - by_s, b.x, b.y, b.width, b.height)
         for b in redaction.boxes
     ]
     mute = [(start - by_s, stop - by_s) for start, stop in redaction.mute]
     return film.Redaction(redaction.method, boxes, mute)
 
 
-def _chain(office: Office, wish: Wish, vault: Path, root_pem: bytes, package: Package) -> None:
+def _chain(
+    office: CustodySession, wish: DisclosureRequest, vault: Path, root_pem: bytes, package: Package
+) -> None:
     """What proves it: the sealed originals with the camera's ledger, and custody's ledger."""
     proof = package.folder / "proof"
     proof.mkdir()
@@ -176,14 +185,22 @@ def _chain(office: Office, wish: Wish, vault: Path, root_pem: bytes, package: Pa
         shutil.copytree(vault, proof / "vault")
 
 
-def _papers(office: Office, wish: Wish, report: Report, life: Life, package: Package) -> None:
+def _papers(
+    office: CustodySession,
+    wish: DisclosureRequest,
+    report: Report,
+    life: RecordingHistory,
+    package: Package,
+) -> None:
     said = papers.content(office, wish, report, life, package.notes)
     (package.folder / "report.html").write_text(papers.html(said))
     (package.folder / "report.pdf").write_bytes(papers.pdf(said))
     (package.folder / "report.json").write_text(json.dumps(said, indent=2, default=str) + "\n")
 
 
-def _write_down(office: Office, wish: Wish, package: Package, digest: str) -> None:
+def _write_down(
+    office: CustodySession, wish: DisclosureRequest, package: Package, digest: str
+) -> None:
     fields: dict[str, Any] = {
         "recording": wish.recording,
         "recipient": wish.recipient,

@@ -35,7 +35,7 @@ BANNER = "REDACTED COPY - encoded anew"
 
 
 @dataclass(frozen=True, slots=True)
-class Box:
+class RedactionBox:
     """A part of the picture that is not to be seen, in pixels, from one second to another."""
 
     from_s: float
@@ -51,7 +51,7 @@ class Redaction:
     """What a person confirms before a redacted copy is made."""
 
     method: Literal["pixelate", "blur"] = "pixelate"
-    boxes: list[Box] = field(default_factory=list)
+    boxes: list[RedactionBox] = field(default_factory=list)
     mute: list[tuple[float, float]] = field(default_factory=list)
 
     def write(self, path: Path) -> None:
@@ -62,7 +62,7 @@ def read_redaction(path: Path) -> Redaction:
     """Raises `CustodyError` where the file does not say what is to be covered."""
     try:
         table = json.loads(path.read_text())
-        boxes = [Box(**box) for box in table["boxes"]]
+        boxes = [RedactionBox(**box) for box in table["boxes"]]
         mute = [(float(a), float(b)) for a, b in table.get("mute", [])]
         for box in boxes:
             if box.width <= 0 or box.height <= 0 or box.to_s <= box.from_s:
@@ -128,7 +128,7 @@ def cut(film: Path, from_s: float, to_s: float, out: Path) -> Cut:
 
 def propose(film: Path, advance: Any = lambda seconds: None) -> Redaction:
     """Boxes around the faces that are found. Some will be missed: a person looks at the sheet."""
-    boxes: list[Box] = []
+    boxes: list[RedactionBox] = []
     detector = None
     due_s = 0.0
     for at_s, picture in _pictures(film):
@@ -149,13 +149,13 @@ def propose(film: Path, advance: Any = lambda seconds: None) -> Redaction:
 
 def _box(
     at_s: float, x: float, y: float, width: float, height: float, shape: tuple[int, ...]
-) -> Box:
+) -> RedactionBox:
     left, top = max(0.0, x - width * MARGIN), max(0.0, y - height * MARGIN)
     right = min(shape[1], x + width * (1 + MARGIN))
     bottom = min(shape[0], y + height * (1 + MARGIN))
     span = (max(0.0, round(at_s - LOOK_S, 3)), round(at_s + 2 * LOOK_S, 3))
     size = (max(1, int(right - left) + 1), max(1, int(bottom - top) + 1))
-    return Box(*span, int(left), int(top), *size)
+    return RedactionBox(*span, int(left), int(top), *size)
 
 
 def _detector(width: int, height: int) -> Any:
@@ -192,7 +192,7 @@ def contact_sheet(film: Path, redaction: Redaction, out: Path) -> int:
     return len(tiles)
 
 
-def _tile(picture: Picture, boxes: Sequence[Box], at_s: float) -> Picture:
+def _tile(picture: Picture, boxes: Sequence[RedactionBox], at_s: float) -> Picture:
     drawn = picture.copy()
     for box in boxes:
         corner = (box.x + box.width, box.y + box.height)
@@ -275,7 +275,7 @@ def _muted(frame: Any, redaction: Redaction) -> Any:
     return frame
 
 
-def _boxes_at(redaction: Redaction, at_s: float) -> list[Box]:
+def _boxes_at(redaction: Redaction, at_s: float) -> list[RedactionBox]:
     return [box for box in redaction.boxes if box.from_s <= at_s < box.to_s]
 
 

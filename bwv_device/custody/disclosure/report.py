@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 from fpdf import FPDF
 from jinja2 import Environment, PackageLoader, select_autoescape
 
-from bwv_device.custody.session import Office
-from bwv_device.verification.vault_report import Report, Status
+from bwv_device.custody.session import CustodySession
+from bwv_device.verification.vault_report import FileStatus, Report
 
 if TYPE_CHECKING:
-    from bwv_device.custody.disclosure.request import Wish
-    from bwv_device.custody.recording_history import Life
+    from bwv_device.custody.disclosure.request import DisclosureRequest
+    from bwv_device.custody.recording_history import RecordingHistory
 
 FONTS = (
     Path("/usr/share/fonts/truetype/dejavu"),
@@ -22,18 +22,24 @@ FONTS = (
     Path("/usr/local/share/fonts"),
 )
 VERDICTS = {
-    Status.SEALED: "complete, exactly as the camera finished it",
-    Status.DELIVERED: "complete, exactly as the camera finished it",
-    Status.RECOVERED: "cut off by a loss of power; everything up to there is the camera's",
-    Status.OPEN: "its end was attested by nobody",
-    Status.MISSING: "missing",
-    Status.UNKNOWN: "the camera's ledger does not know it",
-    Status.BAD: "altered or damaged",
+    FileStatus.SEALED: "complete, exactly as the camera finished it",
+    FileStatus.DELIVERED: "complete, exactly as the camera finished it",
+    FileStatus.RECOVERED: "cut off by a loss of power; everything up to there is the camera's",
+    FileStatus.OPEN: "its end was attested by nobody",
+    FileStatus.MISSING: "missing",
+    FileStatus.UNKNOWN: "the camera's ledger does not know it",
+    FileStatus.BAD: "altered or damaged",
 }
 Said = dict[str, Any]
 
 
-def content(office: Office, wish: Wish, report: Report, life: Life, notes: Sequence[str]) -> Said:
+def content(
+    office: CustodySession,
+    wish: DisclosureRequest,
+    report: Report,
+    life: RecordingHistory,
+    notes: Sequence[str],
+) -> Said:
     """Everything that the papers say."""
     row = office.index.row("SELECT * FROM recordings WHERE id = ?", wish.recording)
     assert row is not None

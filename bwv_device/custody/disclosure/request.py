@@ -8,7 +8,7 @@ from bwv_device.custody.disclosure import redaction as film
 
 
 @dataclass(slots=True)
-class Wish:
+class DisclosureRequest:
     """What is asked for. `redaction` is what a person has confirmed."""
 
     recording: str

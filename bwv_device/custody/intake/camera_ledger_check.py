@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from cryptography import x509
 
 from bwv_device.custody.ledger.index import Index
-from bwv_device.custody.session import Office
+from bwv_device.custody.session import CustodySession
 from bwv_device.formats import store_keys
 from bwv_device.formats.ledger_lines import Head, Line, ledger_path
 from bwv_device.verification.footage_claims import Claim
@@ -25,7 +25,7 @@ from hal.ports import Anchor, EvidenceStore
 UNKNOWN_NS = 1 << 60
 
 
-class Piece(NamedTuple):
+class LedgerPiece(NamedTuple):
     boot: int
     offset: int
     length: int
@@ -45,15 +45,15 @@ class Pieces:
         rows = index.rows(
             "SELECT * FROM pieces WHERE device = ? AND boot >= ?", device, self.first_boot
         )
-        self._old = [Piece(r["boot"], r["offset"], r["length"], r["key"]) for r in rows]
+        self._old = [LedgerPiece(r["boot"], r["offset"], r["length"], r["key"]) for r in rows]
         self.new = list(self._arrived(device, nonce))
 
-    def _arrived(self, device: str, nonce: str) -> list[Piece]:
+    def _arrived(self, device: str, nonce: str) -> list[LedgerPiece]:
         found = []
         for stored in self._store.entries(store_keys.ledger_pieces(device, nonce)):
             boot, _, offset = stored.key.rpartition("/")[2].partition("-")
             if boot.isdecimal() and offset.isdecimal():
-                found.append(Piece(int(boot), int(offset), stored.length, stored.key))
+                found.append(LedgerPiece(int(boot), int(offset), stored.length, stored.key))
         return found
 
     def lengths(self) -> dict[int, int]:
@@ -98,7 +98,7 @@ class Judged:
 def judge(
     docking: dict[str, Any],
     pieces: Pieces,
-    office: Office,
+    office: CustodySession,
     roots: Sequence[x509.Certificate],
     heads: Path | None = None,
 ) -> Judged:
@@ -146,7 +146,7 @@ def judge(
     return Judged([], pieces.number, fields)
 
 
-def _anchors(office: Office, device: str) -> list[Anchor]:
+def _anchors(office: CustodySession, device: str) -> list[Anchor]:
     """The newest head that this camera showed before."""
     camera = office.index.row("SELECT * FROM cameras WHERE device = ?", device)
     if camera is None or not camera["number"]:
@@ -267,7 +267,7 @@ class Stories:
 
 
 def _listed(
-    docking: dict[str, Any], report: Walked, stories: Stories, office: Office
+    docking: dict[str, Any], report: Walked, stories: Stories, office: CustodySession
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """The files that the docking announces and the ledger claims, and their recordings."""
     files, names = [], dict[str, None]()

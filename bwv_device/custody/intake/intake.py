@@ -16,12 +16,12 @@ from cryptography import x509
 
 from bwv_device.custody.intake.camera_ledger_check import Judged, Pieces, judge
 from bwv_device.custody.public_requests import matching
-from bwv_device.custody.session import Office
+from bwv_device.custody.session import CustodySession
 from bwv_device.formats import statement, store_keys
 from bwv_device.formats.certificates import chain_leads_to
 from bwv_device.formats.purposes import DOCKING, GREETING, RECEIPT, REFUSAL
 from bwv_device.formats.statement import Statement, StatementError
-from bwv_device.formats.upload_body import Bytes
+from bwv_device.formats.upload_body import BytesBody
 from hal.ports import SECOND_NS, EvidenceStore, Stored, StoreError, StoreTrouble
 
 # How long a worker that claimed a docking may be silent before another takes it over.
@@ -34,7 +34,7 @@ AHEAD = 8
 FLAGGED = "flagged as evidence on the camera"
 
 
-class Replica(NamedTuple):
+class ReplicaStore(NamedTuple):
     """A second store, under another administrator."""
 
     name: str
@@ -62,10 +62,10 @@ class Intake:
 
     def __init__(
         self,
-        office: Office,
+        office: CustodySession,
         roots: Sequence[x509.Certificate],
         worker: str,
-        replicas: Sequence[Replica] = (),
+        replicas: Sequence[ReplicaStore] = (),
         clock_error_ns: int = SECOND_NS,
         heads: Path | None = None,
     ) -> None:
@@ -268,7 +268,7 @@ class Intake:
         device, segment = key.split("/")[1:3]
         for stored in self._store.versions(key):
             data = b"".join(self._store.blocks(stored))
-            body = Bytes(data)
+            body = BytesBody(data)
             kept = store_keys.quarantine(device, segment, body.sha256)
             _create(self._store, kept, data)
             self._quarantine(device, segment, "its bytes do not have the digest announced", kept)
@@ -453,7 +453,7 @@ def _digest(store: EvidenceStore, stored: Stored) -> str:
 def _create(store: EvidenceStore, key: str, data: bytes) -> bool:
     """False where the key is taken. A lost answer counts as an error, and is asked again."""
     try:
-        store.create(key, Bytes(data))
+        store.create(key, BytesBody(data))
     except StoreError as error:
         if error.trouble is StoreTrouble.EXISTS:
             return False

@@ -18,7 +18,7 @@ from bwv_device.errors import CustodyError
 from bwv_device.formats import canonical_json, signature, statement, store_keys
 from bwv_device.formats.ledger_lines import GENESIS, SIGNATURE, Head
 from bwv_device.formats.statement import Signer
-from bwv_device.formats.upload_body import Bytes
+from bwv_device.formats.upload_body import BytesBody
 from hal.ports import Clock, EvidenceStore, StoreError, StoreTrouble
 
 LINE_LIMIT = 16 << 20
@@ -104,7 +104,7 @@ class CustodyLedger:
         """Whether it is ours that stands there. A lost answer is looked up."""
         key = store_keys.line(parse(line).number)
         try:
-            self._store.create(key, Bytes(line))
+            self._store.create(key, BytesBody(line))
         except StoreError as error:
             if error.trouble not in (StoreTrouble.EXISTS, StoreTrouble.TRANSIENT):
                 raise

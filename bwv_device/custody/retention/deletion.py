@@ -14,7 +14,7 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from bwv_device.custody.retention.retention_dates import NANOSECOND
-from bwv_device.custody.session import Office
+from bwv_device.custody.session import CustodySession
 from bwv_device.errors import CustodyError
 from hal.ports import EvidenceStore, Stored, StoreError, StoreTrouble
 
@@ -30,7 +30,7 @@ class Decision(NamedTuple):
 
 
 @dataclass(slots=True)
-class Run:
+class DeletionRun:
     """What a run did. `denied` are recordings that a store protects against us."""
 
     hidden: list[str] = field(default_factory=list)
@@ -39,7 +39,7 @@ class Run:
     denied: list[str] = field(default_factory=list)
 
 
-def plan(office: Office) -> Iterator[Decision]:
+def plan(office: CustodySession) -> Iterator[Decision]:
     """What would go now, and why everything else stays."""
     index = office.index
     index.catch_up()
@@ -53,7 +53,7 @@ def plan(office: Office) -> Iterator[Decision]:
 
 
 def _decide(
-    office: Office, row: Mapping[str, Any], held: Sequence[str], today: datetime.date
+    office: CustodySession, row: Mapping[str, Any], held: Sequence[str], today: datetime.date
 ) -> Decision:
     name, due = str(row["id"]), office.due(row)
     if row["erasing"]:
@@ -74,14 +74,14 @@ def _decide(
 class Expiry:
     """Carries a plan out, in the evidence store and in its replicas."""
 
-    def __init__(self, office: Office, replicas: Sequence[EvidenceStore] = ()) -> None:
+    def __init__(self, office: CustodySession, replicas: Sequence[EvidenceStore] = ()) -> None:
         self._office = office
         self._stores = [office.store, *replicas]
 
-    def run(self, confirmed: int = 0) -> Run:
+    def run(self, confirmed: int = 0) -> DeletionRun:
         """Raises `CustodyError` where far more than usual would go and `confirmed` is not that
         number."""
-        done = Run()
+        done = DeletionRun()
         self._restore(done)
         decisions = list(plan(self._office))
         erasing = [d for d in decisions if d.action == ERASE]
@@ -109,7 +109,7 @@ class Expiry:
 
     # --- hiding -------------------------------------------------------------------------------
 
-    def _hide(self, decisions: list[Decision], done: Run) -> None:
+    def _hide(self, decisions: list[Decision], done: DeletionRun) -> None:
         names: list[str] = []
 
         def decide() -> tuple[str, Mapping[str, Any]] | None:
@@ -123,7 +123,7 @@ class Expiry:
             self._each_object(name, "hide", done)
         done.hidden += names
 
-    def _restore(self, done: Run) -> None:
+    def _restore(self, done: DeletionRun) -> None:
         """What was held while it was hidden is seen again."""
         self._office.index.catch_up()
         for row in self._office.index.rows("SELECT id FROM recordings WHERE unhide = 1"):
@@ -134,7 +134,7 @@ class Expiry:
 
     # --- erasing ------------------------------------------------------------------------------
 
-    def _erase(self, decision: Decision, done: Run) -> None:
+    def _erase(self, decision: Decision, done: DeletionRun) -> None:
         name = decision.recording
         if not self._decided(decision):
             return  # held meanwhile
@@ -183,7 +183,7 @@ class Expiry:
             "'received' ORDER BY segment", name
         )  # fmt: skip
 
-    def _each_object(self, name: str, verb: str, done: Run) -> bool:
+    def _each_object(self, name: str, verb: str, done: DeletionRun) -> bool:
         """In every store. False, and told, where one protects an object: the next run tries
         again."""
         for file in self._files(name):
@@ -202,7 +202,7 @@ def _say(kind: str, fields: Mapping[str, Any]) -> tuple[str, Mapping[str, Any]]:
     return kind, fields
 
 
-def stored_files(office: Office, recording: str) -> list[Stored]:
+def stored_files(office: CustodySession, recording: str) -> list[Stored]:
     """Where a recording's files are, as intake took them in."""
     files = "SELECT * FROM files WHERE recording = ? AND status = 'received' ORDER BY segment"
     rows = office.index.rows(files, recording)

@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bwv_device.custody.retention.deletion import stored_files
-from bwv_device.custody.session import Office
+from bwv_device.custody.session import CustodySession
 from bwv_device.errors import CustodyError
 from hal.ports import StoreError, StoreTrouble
 
 
-def place(office: Office, recording: str, reason: str, case: str = "") -> bool:
+def place(office: CustodySession, recording: str, reason: str, case: str = "") -> bool:
     """Also restores what was hidden. False where the same hold is there already. Whether the store
     itself protects the bytes beyond that depends on whose credentials these are."""
     if not reason:
@@ -22,7 +22,7 @@ def place(office: Office, recording: str, reason: str, case: str = "") -> bool:
     return placed
 
 
-def protect(office: Office, recording: str, *, on: bool) -> bool:
+def protect(office: CustodySession, recording: str, *, on: bool) -> bool:
     """A legal hold of the store. False where it has none, or these credentials may not."""
     try:
         kept = [office.store.hold(file, on) for file in stored_files(office, recording)]
@@ -33,7 +33,7 @@ def protect(office: Office, recording: str, *, on: bool) -> bool:
     return all(kept)
 
 
-def propose_release(office: Office, hold: int, reason: str) -> None:
+def propose_release(office: CustodySession, hold: int, reason: str) -> None:
     """The first of two."""
 
     def decide() -> tuple[str, Mapping[str, Any]]:
@@ -49,7 +49,7 @@ def propose_release(office: Office, hold: int, reason: str) -> None:
     office.append(decide)
 
 
-def approve_release(office: Office, hold: int) -> None:
+def approve_release(office: CustodySession, hold: int) -> None:
     """The second, who must be somebody else."""
 
     def decide() -> tuple[str, Mapping[str, Any]]:
@@ -71,13 +71,13 @@ def approve_release(office: Office, hold: int) -> None:
         protect(office, recording, on=False)
 
 
-def active(office: Office, recording: str) -> Sequence[Mapping[str, Any]]:
+def active(office: CustodySession, recording: str) -> Sequence[Mapping[str, Any]]:
     office.index.catch_up()
     held = "SELECT * FROM holds WHERE recording = ? AND released IS NULL ORDER BY n"
     return office.index.rows(held, recording)
 
 
-def existing(office: Office, recording: str) -> Mapping[str, Any]:
+def existing(office: CustodySession, recording: str) -> Mapping[str, Any]:
     """The recording's row. Raises `CustodyError`."""
     office.index.catch_up()
     row = office.index.row("SELECT * FROM recordings WHERE id = ?", recording)

@@ -12,7 +12,7 @@ from hal.rpi.capture.pipe_messages import Kind
 MODULE = "hal.rpi.capture.camera_child"
 
 
-class Asked(NamedTuple):
+class CameraRequest(NamedTuple):
     """Everything the capture process is told; also what stands in its ASKED message."""
 
     width: int
@@ -47,7 +47,7 @@ class RpiCamera:
 
     def __init__(
         self,
-        asked: Asked,
+        asked: CameraRequest,
         clock: Clock,
         interpreter: str = "",
         patience: Patience = Patience(),

@@ -22,7 +22,7 @@ from hal.annex_b import from_annex_b
 from hal.host import HostClock
 from hal.ports import SECOND_NS, AccessUnit, Track
 from hal.rpi.capture import encoder_probe, exposure_limits, overlay
-from hal.rpi.capture.camera import Asked
+from hal.rpi.capture.camera import CameraRequest
 from hal.rpi.capture.child_output import Outlet, listen, own_pipe
 from hal.rpi.capture.impairment import ViewWatch
 from hal.rpi.capture.keyframe_request import request_keyframe
@@ -71,7 +71,7 @@ class Units(Output):  # type: ignore[misc]  # picamera2 carries no types
 class View:
     """Looks at pictures before they are encoded: draws the overlay, hands a small copy on."""
 
-    def __init__(self, asked: Asked, outlet: Outlet) -> None:
+    def __init__(self, asked: CameraRequest, outlet: Outlet) -> None:
         self._asked, self._outlet = asked, outlet
         self.words = ""
         self._clock = HostClock()
@@ -119,7 +119,7 @@ class View:
             watch.feed(*self._small.get())
 
 
-def open_camera(asked: Asked) -> Picamera2:
+def open_camera(asked: CameraRequest) -> Picamera2:
     """Configured once; libcamera's memory does not like to be configured again."""
     tuning = None
     if asked.max_exposure_ms or asked.max_gain:
@@ -138,7 +138,7 @@ def open_camera(asked: Asked) -> Picamera2:
     return camera
 
 
-def open_encoder(asked: Asked) -> Any:
+def open_encoder(asked: CameraRequest) -> Any:
     """Exactly the one that was asked for."""
     if asked.encoder == encoder_probe.HARDWARE:
         from picamera2.encoders.h264_encoder import H264Encoder  # noqa: PLC0415 - opens a device
@@ -157,7 +157,7 @@ def open_encoder(asked: Asked) -> Any:
     return encoder
 
 
-def capture(asked: Asked, outlet: Outlet, view: View, keyframe: threading.Event) -> None:
+def capture(asked: CameraRequest, outlet: Outlet, view: View, keyframe: threading.Event) -> None:
     """Until the process ends."""
     camera, encoder = open_camera(asked), open_encoder(asked)
     if asked.overlay or asked.watch_view:
@@ -188,7 +188,7 @@ def main() -> None:
         elif message.kind is Kind.CAPTION and views:
             views[0].words = str(message.fields.get("words", ""))
 
-    asked = Asked(**listen(hear))
+    asked = CameraRequest(**listen(hear))
     outlet = Outlet(pipe, asked.batch_ms * 1_000_000)
     try:
         views.append(View(asked, outlet))

@@ -15,7 +15,7 @@ SAMPLES_PER_FRAME = 1024
 SPECIFIC_CONFIG = bytes.fromhex("1188")
 
 
-class Asked(NamedTuple):
+class MicrophoneRequest(NamedTuple):
     bitrate_bps: int
     device: str = ""  # part of the card's name; "" takes the default
     batch_ms: int = 250
@@ -25,7 +25,7 @@ class Asked(NamedTuple):
 class RpiMicrophone:
     def __init__(
         self,
-        asked: Asked,
+        asked: MicrophoneRequest,
         clock: Clock,
         interpreter: str = "",
         patience: Patience = Patience(),
