@@ -14,7 +14,8 @@ from itertools import groupby, pairwise
 from typing import NamedTuple
 
 from bwv_device.formats.mp4_reader import BOX_HEADER, Box, boxes
-from bwv_device.formats.mp4_writer import box
+from bwv_device.formats.mp4_writer import VIDEO_TRACK, box
+from hal.ports import SECOND_NS, AccessUnit, Track
 
 MOVIE_TIMESCALE = 1_000_000
 STCO_LIMIT = 1 << 32
@@ -167,3 +168,61 @@ def _body(data: bytes, part: Box) -> bytes:
 
 def _number(data: bytes, trak: Box) -> int:
     return int(struct.unpack_from(">I", _body(data, _child(data, trak, b"tkhd")), 8)[0])
+
+
+# --- reading a film back -----------------------------------------------------------------------
+
+
+def read_film(data: bytes) -> list[AccessUnit]:
+    """The samples of a film, in order of time, with times in nanoseconds since its start."""
+    moov = _child(data, None, b"moov")
+    found: list[AccessUnit] = []
+    for trak in (part for part in _children(data, moov) if part.kind == b"trak"):
+        track = Track.VIDEO if _tkhd_number(data, trak) == VIDEO_TRACK else Track.AUDIO
+        found += _read_track(data, trak, track)
+    return sorted(found, key=lambda unit: unit.pts_ns)
+
+
+def _read_track(data: bytes, trak: Box, track: Track) -> list[AccessUnit]:
+    mdia = _child(data, trak, b"mdia")
+    rate = int(struct.unpack_from(">I", _body(data, _child(data, mdia, b"mdhd")), 16)[0])
+    stbl = _child(data, _child(data, mdia, b"minf"), b"stbl")
+    tables = {part.kind: _body(data, part) for part in _children(data, stbl)}
+    sizes = _numbers(tables[b"stsz"][4:], "I")
+    wide = b"co64" in tables
+    places = _numbers(tables[b"co64" if wide else b"stco"], "Q" if wide else "I")
+    keys = set(_numbers(tables[b"stss"], "I")) if b"stss" in tables else None
+    lasts: list[int] = []
+    for count, duration in _rows(tables[b"stts"], 2):
+        lasts += [duration] * count
+    edits = _body(data, _child(data, _child(data, trak, b"edts"), b"elst"))
+    first_ns = 0
+    for at in range(4, len(edits), 20):
+        length, media = struct.unpack_from(">Qq", edits, at)
+        first_ns += length * SECOND_NS // MOVIE_TIMESCALE if media < 0 else 0
+    units, number, time = list[AccessUnit](), 0, 0
+    runs = _rows(tables[b"stsc"], 3)
+    for index, place in enumerate(places, 1):
+        count = next(samples for first, samples, _ in reversed(runs) if first <= index)
+        for _ in range(count):
+            size, lasting = sizes[number], lasts[number]
+            start_ns, end_ns = (t * SECOND_NS // rate for t in (time, time + lasting))
+            key = keys is None or number + 1 in keys
+            sample = data[place : place + size]
+            units.append(AccessUnit(track, first_ns + start_ns, end_ns - start_ns, key, sample))
+            place, number, time = place + size, number + 1, time + lasting  # noqa: PLW2901
+    return units
+
+
+def _tkhd_number(data: bytes, trak: Box) -> int:
+    return int(struct.unpack_from(">I", _body(data, _child(data, trak, b"tkhd")), 16)[0])
+
+
+def _numbers(table: bytes, kind: str) -> list[int]:
+    (count,) = struct.unpack_from(">I", table)
+    return list(struct.unpack_from(f">{count}{kind}", table, 4))
+
+
+def _rows(table: bytes, width: int) -> list[tuple[int, ...]]:
+    (count,) = struct.unpack_from(">I", table)
+    return [struct.unpack_from(f">{width}I", table, 4 + 4 * width * n) for n in range(count)]

@@ -11,7 +11,7 @@ from typing import Any
 
 from bwv_device.config import check
 from bwv_device.formats.ledger_lines import parse_line
-from bwv_device.formats.mp4_reader import fragments, units
+from bwv_device.formats.mp4_film import read_film
 from bwv_device.settings import Settings
 from bwv_device.verification.export import Exported, export
 from bwv_device.verification.second_verifier import Judge
@@ -198,14 +198,11 @@ class VaultView:
     def pictures(self) -> dict[str, list[int]]:
         """For each recording the numbers of its pictures, in order (stub media only)."""
         found: dict[str, list[int]] = {}
-        rate = self._world.media.audio.format.sample_rate_hz
         with tempfile.TemporaryDirectory() as name:
             for film in self.export(Path(name)):
-                data = film.path.read_bytes()
                 found.setdefault(film.recording, []).extend(
                     StubVideo.number_of(unit.data)
-                    for moof, mdat in fragments(data)
-                    for unit in units(data, moof, mdat, rate)
+                    for unit in read_film(film.path.read_bytes())
                     if unit.track is Track.VIDEO
                 )
         return found

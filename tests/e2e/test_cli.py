@@ -15,6 +15,7 @@ from support.made_vault import MadeVault
 
 import bwv_device
 from bwv_device import keys
+from bwv_device.errors import BwvError
 from sim.world.test_keys import BenchAgency
 
 BWV = Path(sys.executable).with_name("bwv")
@@ -64,7 +65,10 @@ def test_help_lists_every_command_and_exit_code() -> None:
         "verify",
     ):
         assert word in said
-    assert "Exit codes" in said
+    assert "docs/commands.md" in said
+    table = (Path(__file__).parents[2] / "docs" / "commands.md").read_text()
+    codes = {c.exit_code for c in [BwvError, *BwvError.__subclasses__()]} - {1}
+    assert all(f"| {code} |" in table for code in codes)
     for command in ("demo", "export", "keygen", "ledger", "provision", "run", "verify"):
         assert bwv(command, "--help").returncode == 0
 
@@ -194,16 +198,16 @@ def test_export_without_the_right_key_is_one_sentence(vault: Path, tmp_path: Pat
         (["verify", "nowhere"], 6, "is not a vault"),
         (["ledger", "nowhere"], 6, "is not a vault"),
         (["verify", "{vault}", "--root", "nothing.pem"], 5, "can't be read"),
-        (["verify", "{vault}", "--root", "{vault}/ledger/00000001.ledger"], 7, "no certificate"),
-        (["verify", "{vault}", "--anchor", "{{}}"], 6, "no ledger head"),
+        (["verify", "{vault}", "--root", "{vault}/ledger/00000001.ledger"], 7, "no readable certificate"),
+        (["verify", "{vault}", "--anchor", "{{}}"], 6, "not a ledger head"),
         (["verify", "{vault}", "--anchor", "nothing.json"], 6, "can't be read"),
         (["export", "{vault}", "--identity", "nothing.txt"], 5, "can't be read"),
         (["export", "{vault}", "--identity", "{vault}/ledger/00000001.ledger"], 5, "age"),
-        (["export", "{vault}", "--identity", "{keys}/agency-recipients.txt"], 5, "no age identity"),
+        (["export", "{vault}", "--identity", "{keys}/agency-recipients.txt"], 5, "not an age identity"),
         (["config", "check", "nothing.toml"], 3, "can't be read"),
         (["run", "--config", "nothing.toml"], 3, "can't be read"),
-        (["run"], 5, "can't be read"),
-        (["provision", "a b", "--agency", "{keys}", "--out", "{new}"], 5, "no name for a camera"),
+        (["run"], 5, "bwv provision cam-1"),
+        (["provision", "a b", "--agency", "{keys}", "--out", "{new}"], 5, "Invalid camera name"),
         (["provision", "cam", "--agency", "{vault}", "--out", "{new}"], 5, "can't be read"),
         (["keygen", "{keys}"], 5, "never overwritten"),
         (["export", "{vault}", "--identity", "{keys}/agency-identity.txt", "--recording", "x"],

@@ -247,9 +247,9 @@ def test_policies_are_printed(desk: Desk) -> None:
     ("words", "code", "sentence"),
     [
         (["--as", "nowhere.pem", "list"], 5, "can't be used"),
-        (["list"], 5, "Nobody says who acts"),
+        (["list"], 5, "No role key given"),
         (["--as", ADA, "show", "cam-7/1"], 13, "no recording"),
-        (["--as", ADA, "list", "--from", "noon"], 13, "no time"),
+        (["--as", ADA, "list", "--from", "noon"], 13, "Invalid time"),
         (["--config", "none.toml", "list"], 3, "can't be read"),
         (["--config", "bad.toml", "list"], 3, "did you mean 'address'"),
         (["--config", "gone.toml", "--as", ADA, "list"], 14,

@@ -15,7 +15,7 @@ from bwv_device.custody.ledger.ledger import CustodyLedger
 from bwv_device.custody.recording_history import audit
 from bwv_device.custody.retention import holds
 from bwv_device.custody.retention.deletion import Expiry, plan
-from bwv_device.custody.search import Wanted, find
+from bwv_device.custody.search import Wanted, count, find
 from bwv_device.custody.session import CustodySession
 from bwv_device.errors import CustodyError
 from bwv_device.formats.upload_body import BytesBody
@@ -363,9 +363,9 @@ def test_a_search_says_what_it_can_not_have_seen(day: Callable[..., Day]) -> Non
 @pytest.mark.parametrize(
     ("wish", "said"),
     [
-        ({"kind": "gossip"}, "no kind of request"),
+        ({"kind": "gossip"}, "unknown kind of request"),
         ({"letter": b""}, "letter is empty"),
-        ({"letter_name": "../x"}, "no file name"),
+        ({"letter_name": "../x"}, "can't be a file name"),
         ({"from_ns": EPOCH_UTC_NS + DAY_NS}, "ends before it begins"),
         ({"received": datetime.date(2026, 3, 1)}, "after the request"),
         ({"received": datetime.date(2036, 3, 1)}, "in the future"),
@@ -494,7 +494,13 @@ def test_find(day: Callable[..., Day]) -> None:
 
     assert names(to_ns=start_ns + 5 * SECOND_NS) == [first]
     assert names(from_ns=start_ns + 10 * SECOND_NS) == [second]
-    assert names(device="another") == []
+    with pytest.raises(CustodyError, match="No recording is of a camera 'another'"):
+        names(device="another")
+    with pytest.raises(CustodyError, match="Unknown category"):
+        names(category="nonsense")
+    with pytest.raises(CustodyError, match="--from is later than --to"):
+        names(from_ns=2, to_ns=1)
+    assert count(desk, Wanted(limit=1)) == 2
     assert names(officer="unassigned") == [first, second]
     assert names(category="evidence") == []
     assert names(marker="informed") == []

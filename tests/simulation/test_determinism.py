@@ -15,7 +15,7 @@ from support.camera_bench import digest, make_camera
 from bwv_device.backends.realtime_loop import RealLoop
 from bwv_device.camera.agent import Agent
 from bwv_device.formats.age_payload import Opener
-from bwv_device.formats.mp4_reader import fragments, units
+from bwv_device.formats.mp4_film import read_film
 from bwv_device.settings import Recording, Settings
 from bwv_device.verification.export import export
 from bwv_device.verification.vault_report import verify
@@ -223,10 +223,9 @@ def test_running_free_both_loops_record_the_same_media(agency: BenchAgency, tmp_
 def pictures(data: bytes) -> list[int]:
     """Their numbers, each checked against what the camera gives under that number."""
     source, numbers = StubVideo(30, 800_000), []
-    for moof, mdat in fragments(data):
-        for unit in units(data, moof, mdat, 48_000):
-            if unit.track is Track.VIDEO:
-                number = StubVideo.number_of(unit.data)
-                assert source.gop(number // 30)[number % 30].endswith(unit.data[4:])
-                numbers.append(number)
+    for unit in read_film(data):
+        if unit.track is Track.VIDEO:
+            number = StubVideo.number_of(unit.data)
+            assert source.gop(number // 30)[number % 30].endswith(unit.data[4:])
+            numbers.append(number)
     return numbers

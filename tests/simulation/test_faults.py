@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from support.camera_bench import Camera
 
-from bwv_device.formats.mp4_reader import fragments, units
+from bwv_device.formats.mp4_film import read_film
 from hal.ports import SECOND_NS, AccessUnit, CaptureLoss, Track
 from hal.simulated.capture import StubVideo
 from hal.simulated.disk import Fault, Operation
@@ -39,13 +39,11 @@ def numbers(it: Camera, folder: Path) -> list[int]:
     """Numbers of all exported pictures, in order."""
     found = []
     for film in it.export(folder):
-        data = film.path.read_bytes()
-        for moof, mdat in fragments(data):
-            found += [
-                StubVideo.number_of(unit.data)
-                for unit in units(data, moof, mdat, 48_000)
-                if unit.track is Track.VIDEO
-            ]
+        found += [
+            StubVideo.number_of(unit.data)
+            for unit in read_film(film.path.read_bytes())
+            if unit.track is Track.VIDEO
+        ]
     return found
 
 

@@ -10,7 +10,7 @@ import pytest
 from support.camera_bench import Camera
 from test_faults import finish, gaps, numbers, started
 
-from bwv_device.formats.mp4_reader import fragments, units
+from bwv_device.formats.mp4_film import read_film
 from bwv_device.verification.vault_report import FileStatus
 from hal.ports import SECOND_NS, Track
 from hal.simulated.disk import Bytes, Fault, Names, Operation, Tear
@@ -23,10 +23,8 @@ def sound_times(it: Camera, folder: Path) -> list[int]:
     first = {o["recording"]: o["first_pts_ns"] for o in it.ledger("open") if o["index"] == 1}
     times = []
     for film in it.export(folder):
-        data = film.path.read_bytes()
-        for moof, mdat in fragments(data):
-            heard = [u for u in units(data, moof, mdat, 48_000) if u.track is Track.AUDIO]
-            times += [first[film.recording] + unit.pts_ns for unit in heard]
+        heard = [u for u in read_film(film.path.read_bytes()) if u.track is Track.AUDIO]
+        times += [first[film.recording] + unit.pts_ns for unit in heard]
     return times
 
 

@@ -60,7 +60,7 @@ def test_every_kind_of_expectation_can_fail(expectation: str) -> None:
 @pytest.mark.parametrize(
     ("content", "told"),
     [
-        (b"\xff", "no TOML"),
+        (b"\xff", "not valid TOML"),
         (b"steps = 3", "no steps"),
         (b"steps = []", "no steps"),
         (b"stops = ['at 00:00 boot']", "Unknown key 'stops'"),
