@@ -106,14 +106,14 @@ def _memory_of_upload(weed: SeaweedFS, folder: Path) -> float:
     program = (
         "import sys\n"
         "from hal.host import HostDisk\n"
-        "from bwv_device.formats.upload_body import Part\n"
+        "from bwv_device.formats.upload_body import FilePart\n"
         "from hal.stores.s3 import S3Place, S3Store\n"
         "from pathlib import Path\n"
         "import hashlib\n"
         "store = S3Store(S3Place(*sys.argv[2:6])); disk = HostDisk(Path(sys.argv[1]))\n"
         "for path in sorted(Path(sys.argv[1]).glob('[0-9]*')):\n"
         "    digest = hashlib.file_digest(path.open('rb'), 'sha256').hexdigest()\n"
-        "    store.create(path.name, Part(disk, path.name, 0, path.stat().st_size, digest))\n"
+        "    store.create(path.name, FilePart(disk, path.name, 0, path.stat().st_size, digest))\n"
         "status = Path('/proc/self/status').read_text()\n"
         "print(status.partition('VmHWM:')[2].split()[0])\n"
     )

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from benchmarks.ext4.cuts import WorldDisk
-from bwv_device.formats.mp4_reader import fragments, units
+from bwv_device.formats.mp4_film import read_film
 from bwv_device.verification.export import export
 from bwv_device.verification.vault_report import verify
 from hal.ports import Track
@@ -112,10 +112,8 @@ def _judge(root: Path, out: Path) -> list[str]:
     failures = [] if report.complete else [f"{report.problems} {report.remarks[-2:]}"]
     numbers: set[int] = set()
     for film in export(root, report, agency.identities, out):
-        data = film.path.read_bytes()
-        for moof, mdat in fragments(data):
-            found = units(data, moof, mdat, 48_000)
-            numbers |= {StubVideo.number_of(u.data) for u in found if u.track is Track.VIDEO}
+        found = read_film(film.path.read_bytes())
+        numbers |= {StubVideo.number_of(u.data) for u in found if u.track is Track.VIDEO}
     holes = [(a, b) for a, b in pairwise(sorted(numbers)) if b != a + 1 and b % 30]
     # A camera that could not open its vault yet says no, and is heard; the second press counts.
     refused = any(b'"kind":"refused"' in p.read_bytes() for p in (root / "ledger").iterdir())

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 import holidays
 
 from bwv_device.custody.ledger.index import Index
-from bwv_device.custody.retention.retention_dates import NANOSECOND
+from bwv_device.custody.retention_dates import NANOSECOND
 from bwv_device.custody.session import CustodySession
 from bwv_device.errors import CustodyError
 from bwv_device.formats import store_keys

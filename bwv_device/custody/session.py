@@ -10,7 +10,7 @@ from cryptography import x509
 
 from bwv_device.custody.ledger.index import Index
 from bwv_device.custody.ledger.ledger import CustodyLedger, CustodyLine
-from bwv_device.custody.retention.retention_dates import NANOSECOND, Due, Retention
+from bwv_device.custody.retention_dates import NANOSECOND, Due, Retention
 from bwv_device.formats import statement
 from bwv_device.formats.statement import Signer
 from hal.ports import Clock, EvidenceStore, Stored

@@ -17,7 +17,7 @@ from bwv_device.custody.intake.intake import Intake
 from bwv_device.custody.recording_history import audit
 from bwv_device.custody.retention import holds
 from bwv_device.custody.retention.deletion import Expiry
-from bwv_device.custody.retention.retention_dates import Retention
+from bwv_device.custody.retention_dates import Retention
 from bwv_device.custody.session import CustodySession
 from bwv_device.formats import age
 from bwv_device.formats.statement import Signer

@@ -26,7 +26,7 @@ from bwv_device.formats import age
 from bwv_device.settings import Dock, Sealing, Settings
 from bwv_device.verification.export import Exported
 from bwv_device.verification.vault_report import Report, verify
-from hal.host import HostEntropy
+from hal.host import HostEntropy, InUseError, lock_folder
 from hal.keystore import SoftwareIdentity
 from hal.stills import PyavStills
 from hal.stores.directory import DirectoryStore
@@ -148,6 +148,14 @@ def _scene(settings: Settings, clip: Path | None) -> Scene | Clip:
 def _prepare(out: Path) -> None:
     """An older demo's folder is replaced; anything else is left alone."""
     writable_folder(out)
+    try:
+        lock_folder(
+            out
+        )  # until this process ends: a second demo would remove what the first writes
+    except InUseError as error:
+        raise VaultError(
+            f"{out} is in use by another demo (process {error.pid}).", "Name another with --out."
+        ) from None
     if any(out.iterdir()):
         if not (out / MARK).exists():
             raise VaultError(

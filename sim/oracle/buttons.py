@@ -9,7 +9,7 @@ from bwv_device.camera.state_table import Event, State
 from hal.ports import SECOND_NS
 from sim.oracle.evidence import STORAGE_TROUBLE, Finding, Record
 from sim.world.observations import BootLife
-from sim.world.world import Happening, StateChange
+from sim.world.world import Happening, Transition
 
 ALONE_NS = 4 * SECOND_NS
 # From the beginning of a movement of one second at most to what follows from it.
@@ -66,7 +66,7 @@ def _state(record: Record, life: BootLife, at_ns: int) -> State | None:
     return before[-1].after
 
 
-def _transitions(record: Record, from_ns: int, to_ns: int) -> list[StateChange]:
+def _transitions(record: Record, from_ns: int, to_ns: int) -> list[Transition]:
     return [t for t in record.world.transitions if from_ns < t.at_ns <= to_ns]
 
 

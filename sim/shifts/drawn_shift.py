@@ -22,7 +22,7 @@ from sim.world.mqtt_operator import BenchDesk
 from sim.world.observations import Witness
 from sim.world.officer import Officer
 from sim.world.test_keys import BenchAgency
-from sim.world.world import Media, StateChange, World, stub_media
+from sim.world.world import Media, Transition, World, stub_media
 
 # Long enough for a card that was busy to come to rest and the worst retry to be through.
 SETTLE_NS = 45 * SECOND_NS
@@ -300,7 +300,7 @@ class Simulation:
 
         return prepare
 
-    def _tell_transition(self, transition: StateChange) -> None:
+    def _tell_transition(self, transition: Transition) -> None:
         before, after = transition.before.value, transition.after.value
         self._tell(transition.at_ns, f"{before} → {after} ({transition.event.value})")
 

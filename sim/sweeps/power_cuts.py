@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from bwv_device.formats.h264 import split_keyframe
-from bwv_device.formats.mp4_reader import fragments, units
+from bwv_device.formats.mp4_film import read_film
 from bwv_device.settings import Recording, Settings
 from bwv_device.verification.export import export
 from bwv_device.verification.vault_report import verify
@@ -160,11 +160,9 @@ class Sweep:
         ]
         found: dict[int, bytes] = {}
         for item in export(folder / "vault", report, self._agency.identities, folder / "out"):
-            data = item.path.read_bytes()
-            for moof, mdat in fragments(data):
-                for unit in units(data, moof, mdat, 48_000):
-                    if unit.track is Track.VIDEO:
-                        found[StubVideo.number_of(unit.data)] = unit.data
+            for unit in read_film(item.path.read_bytes()):
+                if unit.track is Track.VIDEO:
+                    found[StubVideo.number_of(unit.data)] = unit.data
         return found, failures
 
     def _world(self) -> World:

@@ -8,7 +8,7 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from bwv_device.custody.intake.intake import Done, Intake, ReplicaStore
-from bwv_device.custody.retention.retention_dates import Retention
+from bwv_device.custody.retention_dates import Retention
 from bwv_device.custody.session import CustodySession
 from bwv_device.keys import role_files
 from hal.keystore import SoftwareIdentity

@@ -62,7 +62,7 @@ def stub_media(bitrate_bps: int = 4_000_000, fps: int = 30) -> Media:
     return Media(StubVideo(fps, bitrate_bps), StubAudio(), StubStills())
 
 
-class StateChange(NamedTuple):
+class Transition(NamedTuple):
     at_ns: int
     before: State
     event: Event
@@ -121,7 +121,7 @@ class World:
         self.microphone: SimulatedMicrophone | None = None
         self.agent: Agent | None = None
         self.agent_loop: AgentLoop | None = None
-        self.transitions: list[StateChange] = []
+        self.transitions: list[Transition] = []
         self.happenings: list[Happening] = []
         self.shown: dict[str, list[Shown]] = {}
         self.time = BootTime(self.loop, 0)
@@ -288,11 +288,11 @@ class World:
         assert self.panel
         return self.panel
 
-    def noting(self, tell: Callable[[StateChange], None]) -> Callable[[State, Event, State], None]:
+    def noting(self, tell: Callable[[Transition], None]) -> Callable[[State, Event, State], None]:
         """An ear for the agent's transitions: they are kept, and told."""
 
         def note(before: State, event: Event, after: State) -> None:
-            self.transitions.append(StateChange(self.loop.now_ns(), before, event, after))
+            self.transitions.append(Transition(self.loop.now_ns(), before, event, after))
             tell(self.transitions[-1])
 
         return note

@@ -158,8 +158,8 @@ def test_a_directory_that_is_killed_while_writing_shows_nothing(tmp_path: Path) 
     program = (
         "import os, sys, pathlib\n"
         "from hal.stores.directory import DirectoryStore\n"
-        "from bwv_device.formats.upload_body import Bytes\n"
-        "body = Bytes(bytes(4 << 20)); read = body.read\n"
+        "from bwv_device.formats.upload_body import BytesBody\n"
+        "body = BytesBody(bytes(4 << 20)); read = body.read\n"
         "def dying(offset, length):\n"
         "    if offset: os.kill(os.getpid(), 9)\n"
         "    return read(offset, length)\n"

@@ -13,7 +13,7 @@ from test_cli import BWV, Said, bwv
 
 from bwv_device import keys
 from bwv_device.custody.intake.intake import Intake
-from bwv_device.custody.retention.retention_dates import Retention
+from bwv_device.custody.retention_dates import Retention
 from bwv_device.custody.session import CustodySession
 from hal.keystore import SoftwareIdentity
 from hal.stores.directory import DirectoryStore

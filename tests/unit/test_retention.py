@@ -10,7 +10,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from bwv_device.custody.public_requests import FREEDOM_OF_INFORMATION, SUBJECT_ACCESS, due_date
-from bwv_device.custody.retention.retention_dates import NANOSECOND, Retention
+from bwv_device.custody.retention_dates import NANOSECOND, Retention
 
 LONDON = ZoneInfo("Europe/London")
 ZONES = ["Europe/London", "UTC", "America/New_York", "Asia/Kolkata", "Australia/Lord_Howe",

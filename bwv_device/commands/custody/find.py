@@ -15,7 +15,7 @@ from bwv_device.commands.tables import print_table
 from bwv_device.custody import search
 from bwv_device.custody.recording_history import RecordingHistory, audit
 from bwv_device.custody.retention import holds
-from bwv_device.custody.retention.retention_dates import NANOSECOND
+from bwv_device.custody.retention_dates import NANOSECOND
 from bwv_device.custody.search import Wanted
 from bwv_device.errors import CustodyError
 

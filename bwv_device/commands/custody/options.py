@@ -16,7 +16,7 @@ from bwv_device import keys
 from bwv_device.backends.evidence_store import open_store
 from bwv_device.commands.role_key import load_role_key
 from bwv_device.config import parse_table, validate
-from bwv_device.custody.retention.retention_dates import NANOSECOND, Retention
+from bwv_device.custody.retention_dates import NANOSECOND, Retention
 from bwv_device.custody.session import CustodySession
 from bwv_device.custody.settings import CustodySettings
 from bwv_device.errors import ConfigError, CustodyError, KeyFileError

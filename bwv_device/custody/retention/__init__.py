@@ -1,1 +1,1 @@
-"""How long recordings stay: dates, holds, deletion."""
+"""How long recordings stay: holds and deletion."""

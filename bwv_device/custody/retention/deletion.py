@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, NamedTuple
 
-from bwv_device.custody.retention.retention_dates import NANOSECOND
+from bwv_device.custody.retention_dates import NANOSECOND
 from bwv_device.custody.session import CustodySession
 from bwv_device.errors import CustodyError
 from hal.ports import EvidenceStore, Stored, StoreError, StoreTrouble
