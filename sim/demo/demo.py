@@ -149,9 +149,8 @@ def _prepare(out: Path) -> None:
     """An older demo's folder is replaced; anything else is left alone."""
     writable_folder(out)
     try:
-        lock_folder(
-            out
-        )  # until this process ends: a second demo would remove what the first writes
+        # Until this process ends: a second demo would remove the files of this one.
+        lock_folder(out)
     except InUseError as error:
         raise VaultError(
             f"{out} is in use by another demo (process {error.pid}).", "Name another with --out."
