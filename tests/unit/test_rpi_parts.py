@@ -10,7 +10,7 @@ import pytest
 
 from hal.ports import Edge, Fix, HardwareError
 from hal.rpi.board import choose_encoder
-from hal.rpi.capture import encoder_probe, exposure_limits, keyframe_request
+from hal.rpi.capture import encoder_probe, exposure_limits
 from hal.rpi.capture.keyframe_request import request_keyframe
 from hal.rpi.dock import ContactDock
 from hal.rpi.location import parse_fix
@@ -188,15 +188,16 @@ def test_a_keyframe_is_asked_for_where_there_is_a_method() -> None:
 
 
 def test_an_encoder_without_the_method_is_asked_through_the_kernel(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
 ) -> None:
     """A plain file answers ENOTTY: nothing was asked for, and nothing ends."""
     assert not request_keyframe(OldEncoder(tmp_path / "video11"))
     asked = []
-    monkeypatch.setattr(
-        keyframe_request.fcntl, "ioctl", lambda device, number, data: asked.append((number, data))
-    )
-    assert request_keyframe(OldEncoder(tmp_path / "video11"))
+
+    def kernel(device: object, number: int, data: bytes) -> None:
+        asked.append((number, data))
+
+    assert request_keyframe(OldEncoder(tmp_path / "video11"), kernel)
     # videodev2.h on a 32 and 64 bit kernel alike: _IOWR('V', 28, 8 bytes), control 0x9909e5 = 1.
     assert asked == [(0xC008561C, bytes.fromhex("e509990001000000"))]
 

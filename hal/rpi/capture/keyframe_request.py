@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import fcntl
 import struct
+from collections.abc import Callable
 from typing import Any
 
 VIDIOC_S_CTRL = 0xC008561C  # _IOWR('V', 28, struct v4l2_control)
 FORCE_KEY_FRAME = 0x009909E5  # V4L2_CID_CODEC_BASE + 229
 
 
-def request_keyframe(encoder: Any) -> bool:
+def request_keyframe(encoder: Any, ioctl: Callable[..., Any] = fcntl.ioctl) -> bool:
     """Whether a keyframe was asked for. Never raises: no keyframe is worth the camera's process."""
     try:
         force = getattr(encoder, "force_key_frame", None)
@@ -25,7 +26,7 @@ def request_keyframe(encoder: Any) -> bool:
         device = getattr(encoder, "vd", None)
         if device is None:
             return False
-        fcntl.ioctl(device, VIDIOC_S_CTRL, struct.pack("=Ii", FORCE_KEY_FRAME, 1))
+        ioctl(device, VIDIOC_S_CTRL, struct.pack("=Ii", FORCE_KEY_FRAME, 1))
     except Exception:
         return False
     return True
