@@ -213,8 +213,7 @@ class LedgerWalk:
         ):
             return "the device key did not certify this boot key"
         self._key = boot_key
-        if device_key not in self.device_keys:
-            self.device_keys.append(device_key)
+        self.device_keys.append(device_key)  # comparing damaged keys can raise
         if self._roots and not any(chain_leads_to(chain, root) for root in self._roots):
             return UNROOTED
         return ""

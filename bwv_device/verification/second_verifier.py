@@ -136,11 +136,12 @@ class Judge:
         try:
             chain = x509.load_pem_x509_certificates(fields["certificate"].encode())
             common = chain[0].subject.get_attributes_for_oid(x509.NameOID.COMMON_NAME)[0].value
+            device_key = chain[0].public_key()
             statement = {"purpose": "bwv boot key v1", "device": fields["device"]}
             statement |= {key: fields[key] for key in ("boot", "boot_key", "prev", "n")}
             certified = fields["device_signature"].encode()
             holds = re.fullmatch(rb"[0-9a-f]{128}", certified) is not None and signature_holds(
-                chain[0].public_key(), certified, canonical(statement)
+                device_key, certified, canonical(statement)
             )
             point = bytes.fromhex(fields["boot_key"])
             if point.hex() != fields["boot_key"] or len(point) != 65:
@@ -158,7 +159,7 @@ class Judge:
         if self.roots and not any(leads_to(chain, root) for root in self.roots):
             self.complaints.append(f"{name}: the certificate leads to no root given")
         self.device = str(common)
-        self.device_keys.append(chain[0].public_key())
+        self.device_keys.append(device_key)
         return key
 
     def follow(self, boot: int, fields: Fields) -> None:
