@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 import struct
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
@@ -191,7 +192,8 @@ class _Film:
         self.counts = {Track.VIDEO: 0, Track.AUDIO: 0}
         self.verified: list[dict[str, Any]] = []
         self.sha256 = ""
-        self._media = path.with_suffix(".samples.part").open("w+b")
+        # Without a name: footage in clear does not stay behind if this process is killed.
+        self._media = tempfile.TemporaryFile(dir=path.parent)  # noqa: SIM115
         self._length = 0
         self._origin_ns = int(init.metadata["first_pts_ns"])
         self._tables = {
@@ -228,7 +230,6 @@ class _Film:
                 digest.update(block)
                 file.write(block)
             self._media.close()
-            Path(self._media.name).unlink()
             _finish(file, self.path)
         self.sha256 = digest.hexdigest()
 
