@@ -13,11 +13,12 @@ from pathlib import Path
 
 from benchmarks import material
 from benchmarks.goal import Line, at_most, plain
-from benchmarks.recording_process import _Board
+from benchmarks.recording_process import RecordingEars, _Board
 from bwv_device.backends.realtime_loop import RealLoop
 from bwv_device.camera.recording.pre_event_buffer import PreEventBuffer
 from bwv_device.camera.recording.recorder import Recorder
 from bwv_device.camera.recording.recording import RecordingRequest
+from bwv_device.camera.vault.recovery import Recovered
 from bwv_device.camera.vault.vault_lane import VaultLane
 from bwv_device.settings import Recording, Settings
 from hal.host import HostClock
@@ -80,27 +81,28 @@ def _burst(units: list[AccessUnit], video: object, audio: object) -> tuple[float
     with tempfile.TemporaryDirectory(dir=material.CACHE) as name:
         loop, done = RealLoop(HostClock()), {}
         board = _Board(Path(name, "vault"), BenchAgency(), video, audio)
-        vault_lane = VaultLane(board, loop, {})  # type: ignore[arg-type]
         settings = Settings(
             recording=Recording(pre_event_s=120, pre_event_limit_mib=512, pre_event_audio=True)
         )
-        recorder = Recorder(board, loop, vault_lane, settings, board_recipients())  # type: ignore[arg-type]
         shift_ns = time.monotonic_ns() - BUFFER_S * SECOND_NS
         moved = [unit._replace(pts_ns=unit.pts_ns + shift_ns) for unit in units]
         last_ns = max(unit.pts_ns for unit in moved if unit.track == 0) - SECOND_NS
 
-        def durable(until_ns: int) -> None:
-            if until_ns >= last_ns and "end" not in done:
-                done["end"] = time.monotonic()
-                loop.stop()
+        class Burst(RecordingEars):
+            def vault_opened(self, recovered: Recovered) -> None:
+                recorder.take(moved)
+                done["start"] = time.monotonic()
+                recorder.start(RecordingRequest("start", "bench", loop.now_ns()))
 
-        def press(_: object) -> None:
-            recorder.take(moved)
-            done["start"] = time.monotonic()
-            recorder.start(RecordingRequest("start", "bench", loop.now_ns()))
+            def durable(self, video_until_ns: int) -> None:
+                if video_until_ns >= last_ns and "end" not in done:
+                    done["end"] = time.monotonic()
+                    loop.stop()
 
-        recorder.on_durable = durable
-        vault_lane.on_open = press
+        burst = Burst()
+        vault_lane = VaultLane(board, loop, {}, burst)  # type: ignore[arg-type]
+        recipients = board_recipients()
+        recorder = Recorder(board, loop, vault_lane, settings, recipients, burst)  # type: ignore[arg-type]
         loop.post(lambda: vault_lane.open("power cut"))
         loop.run()
         data = b"".join(unit.data for unit in units)

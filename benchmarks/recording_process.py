@@ -12,17 +12,20 @@ import pickle
 import sys
 import threading
 import time
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from bwv_device.backends.realtime_loop import RealLoop
-from bwv_device.camera.recording.recorder import Recorder
+from bwv_device.camera.recording.recorder import Recorder, RecorderObserver
 from bwv_device.camera.recording.recording import RecordingRequest
-from bwv_device.camera.vault.vault_lane import VaultLane
+from bwv_device.camera.vault.recovery import Recovered
+from bwv_device.camera.vault.vault_lane import VaultLane, VaultObserver
 from bwv_device.formats.vault_layout import FOOTAGE
 from bwv_device.settings import Recording, Settings
 from hal.host import HostClock, HostDisk, HostEntropy
-from hal.ports import SECOND_NS, AccessUnit, Track
+from hal.ports import SECOND_NS, AccessUnit, Anchor, Track
 from sim.world.test_keys import BenchAgency
 
 BATCH_NS = SECOND_NS // 4
@@ -60,41 +63,58 @@ def main() -> None:
     board = _Board(Path(vault), agency, video, audio)
     recording = Recording(fragment_ms=fragment_ms, pre_event_s=120, pre_event_audio=True)
     settings = Settings(recording=recording)
-    vault_lane = VaultLane(board, loop, {})  # type: ignore[arg-type]
-    recorder = Recorder(board, loop, vault_lane, settings, agency.recipients)  # type: ignore[arg-type]
-    run = _Run(loop, recorder, vault_lane, units, mode, int(seconds))
-    vault_lane.on_open = lambda recovered: run.begin()
+    run = _Run(loop, units, mode, int(seconds))
+    vault_lane = VaultLane(board, loop, {}, run)  # type: ignore[arg-type]
+    run.recorder = Recorder(board, loop, vault_lane, settings, agency.recipients, run)  # type: ignore[arg-type]
     loop.post(lambda: vault_lane.open("power cut"))
     loop.run()
     print(json.dumps(run.result(Path(vault))))
 
 
-class _Run:
+class RecordingEars(RecorderObserver, VaultObserver):
+    """Takes a fault for the end of the measurement, and wants to know of nothing."""
+
+    def recording_ended(self) -> None:
+        return
+
+    def keyframe(self, unit: AccessUnit) -> None:
+        return
+
+    def storage_fault(self, part: str, error: Exception) -> None:
+        raise error
+
+    def vault_failed(self, error: Exception) -> None:
+        raise error
+
+    def noted(self, kind: str, fields: Mapping[str, Any], at: Anchor) -> None:
+        return
+
+
+class _Run(RecordingEars):
+    """Feeds the recorder, and hears what comes of it."""
+
+    recorder: Recorder
+
     def __init__(
         self,
         loop: RealLoop,
-        recorder: Recorder,
-        vault_lane: VaultLane,
         units: list[AccessUnit],
         mode: str,
         seconds: int,
     ) -> None:
-        self._loop, self._recorder, self._vault_lane = loop, recorder, vault_lane
+        self._loop, self._units = loop, units
         self._mode, self._seconds = mode, seconds
-        self._units = units
         self._ages: list[int] = []
         self._durable_ns = 0
         self._room = threading.Semaphore(8)
         self.cpu_s = self.wall_s = 0.0
         self._payload = 0
 
-    def begin(self) -> None:
-        self._recorder.on_durable = self._note_durable
-        self._recorder.on_ended = lambda reason: self._end()
+    def vault_opened(self, recovered: Recovered) -> None:
         self._cpu, self._wall = time.process_time(), time.monotonic()
         self._start_ns = time.monotonic_ns()
         if self._mode != "buffer":
-            self._recorder.start(RecordingRequest("start", "bench", self._loop.now_ns()))
+            self.recorder.start(RecordingRequest("start", "bench", self._loop.now_ns()))
         threading.Thread(target=self._feed, daemon=True).start()
 
     def _feed(self) -> None:
@@ -104,7 +124,7 @@ class _Run:
         for number, batch in enumerate(batches, 1):
             if self._mode == "flat":
                 self._room.acquire()
-                while self._recorder.undurable_bytes > BACKLOG_BYTES:
+                while self.recorder.undurable_bytes > BACKLOG_BYTES:
                     threading.Event().wait(0.002)
             else:
                 due_ns = self._start_ns + number * BATCH_NS
@@ -113,7 +133,7 @@ class _Run:
         self._loop.post(self._finish)
 
     def _take(self, batch: list[AccessUnit]) -> None:
-        self._recorder.take(batch)
+        self.recorder.take(batch)
         self._room.release()
 
     def _batches(self) -> list[list[AccessUnit]]:
@@ -133,15 +153,17 @@ class _Run:
         if self._mode == "buffer":
             self._end()
         else:
-            self._recorder.stop("stop")
+            self.recorder.stop("stop")
 
     def _end(self) -> None:
         self.cpu_s = time.process_time() - self._cpu
         self.wall_s = time.monotonic() - self._wall
-        self._vault_lane.note("stop")
         self._loop.stop()
 
-    def _note_durable(self, video_until_ns: int) -> None:
+    def recording_ended(self) -> None:
+        self._end()
+
+    def durable(self, video_until_ns: int) -> None:
         """The oldest picture that became durable just now had waited longest."""
         if video_until_ns > self._durable_ns:
             if self._durable_ns:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import sys
 import threading
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from importlib.metadata import entry_points
@@ -18,6 +19,7 @@ from bwv_device import keys
 from bwv_device.backends.evidence_store import open_store
 from bwv_device.backends.realtime_loop import RealLoop
 from bwv_device.camera.agent import Agent
+from bwv_device.camera.agent_observer import Unobserved
 from bwv_device.camera.commands.assignment import read_kept
 from bwv_device.camera.state_table import Event, State
 from bwv_device.camera.systemd_watchdog import Watchdog, notifier, watchdog_ns
@@ -39,7 +41,7 @@ from hal.host import (
     lock_folder,
 )
 from hal.keystore import SoftwareIdentity
-from hal.ports import Board, HardwareError
+from hal.ports import Anchor, Board, HardwareError
 
 BOARDS = "bwv.boards"
 SIMULATED = "sim"
@@ -80,39 +82,24 @@ def command(
     display = RunDisplay(click.echo, lambda: HostClock().utc().utc_ns)
     with vault, _at_the_broker(hardware, settings) as hardware:
         loop = RealLoop(HostClock())
-        board_shown = display.board(hardware)
-        agent = Agent(board_shown, loop, settings, recipients, loaded.sha256, roots)
-        agent.vault_lane.observe(display)
-        restart = _Restart(loaded, settings, agent)
+        watch = _Watch(loop, display, loaded, settings)
+        agent = Agent(
+            display.board(hardware), loop, settings, recipients, loaded.sha256, roots, watch
+        )
+        watch.stop_agent = agent.stop
         click.echo(_welcome(chosen, settings), err=True)
-        _run(agent, loop, panel_loop, restart, seconds, display)
+        _run(agent, loop, panel_loop, seconds)
     click.echo(display.summary(Path(settings.device.vault), Path(settings.dock.root)), err=True)
-    if restart.wanted:
+    if watch.restart:
         sys.exit(RESTART)
 
 
-def _run(
-    agent: Agent,
-    loop: RealLoop,
-    panel_loop: RealLoop,
-    restart: _Restart,
-    seconds: float | None,
-    display: RunDisplay,
-) -> None:
+def _run(agent: Agent, loop: RealLoop, panel_loop: RealLoop, seconds: float | None) -> None:
     """Until the agent has stopped in order."""
     notify = notifier()
-
-    def tell(before: State, event: Event, after: State) -> None:
-        display.transition(before, event, after)
-        ready = "READY=1\n" if before is State.STARTING else ""
-        notify(f"{ready}STATUS={after.value}")
-
-    agent.on_transition = tell
-    agent.on_stopped = loop.stop
     if every_ns := watchdog_ns():
-        watchdog = Watchdog(loop, notify, agent.pictures_overdue_ns)
+        watchdog = Watchdog(loop, notify, agent.parts.capture.pictures_overdue_ns)
         loop.post(lambda: watchdog.start(every_ns))
-    agent.assignments.on_settings = lambda table: loop.post(lambda: restart.consider(table))
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: loop.post(agent.stop))
     # The panel has a thread of its own: a hung agent must not keep the light alive.
@@ -172,14 +159,33 @@ def _welcome(board: str, settings: Settings) -> str:
     return text
 
 
-class _Restart:
-    """New settings begin with a new process: the supervisor starts it again."""
+class _Watch(Unobserved):
+    """Tells the person beside the camera and the supervisor what the agent does. New settings begin
+    with a new process: the supervisor starts it again."""
 
-    def __init__(self, loaded: Loaded, settings: Settings, agent: Agent) -> None:
-        self._loaded, self._settings, self._agent = loaded, settings, agent
-        self.wanted = False
+    def __init__(
+        self, loop: RealLoop, display: RunDisplay, loaded: Loaded, settings: Settings
+    ) -> None:
+        self._loop, self._display, self._loaded, self._settings = loop, display, loaded, settings
+        self._notify = notifier()
+        self.stop_agent: Callable[[], None] = loop.stop
+        self.restart = False
 
-    def consider(self, assigned: dict[str, Any]) -> None:
+    def transition(self, before: State, event: Event, after: State) -> None:
+        self._display.transition(before, event, after)
+        ready = "READY=1\n" if before is State.STARTING else ""
+        self._notify(f"{ready}STATUS={after.value}")
+
+    def noted(self, kind: str, fields: Mapping[str, Any], at: Anchor) -> None:
+        self._display.noted(kind, fields, at)
+
+    def settings_assigned(self, settings: dict[str, Any]) -> None:
+        self._loop.post(lambda: self._consider(settings))
+
+    def stopped(self) -> None:
+        self._loop.stop()
+
+    def _consider(self, assigned: dict[str, Any]) -> None:
         """In the dock, where nothing is recorded."""
         try:
             settings = self._loaded.with_assigned(assigned)
@@ -188,8 +194,8 @@ class _Restart:
             return
         if settings != self._settings:
             click.echo("The agency has assigned other settings: the camera starts anew.", err=True)
-            self.wanted = True
-            self._agent.stop()
+            self.restart = True
+            self.stop_agent()
 
 
 def _as_assigned(loaded: Loaded, vault: HostDisk) -> Settings:

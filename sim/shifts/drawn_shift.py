@@ -90,6 +90,7 @@ class Simulation:
         )
         self.custody = BenchCustody(world, agency, every_ns=INTAKE_NS)
         world.on_happening = lambda happening: tell(happening.at_ns, happening.what)
+        world.on_transition = self._tell_transition
         self.witness = Witness(world)
         self.nature = Nature(world, draws.stream("nature"))
         self.desk = BenchDesk(world, agency, draws.stream("desk"))
@@ -290,8 +291,6 @@ class Simulation:
     def _prepare(self, before: Callable[[World], None]) -> Callable[[World], None]:
         def prepare(world: World) -> None:
             before(world)
-            assert world.agent
-            world.agent.on_transition = world.noting(self._tell_transition)
             drifts, late = self.faults.on(faults.DRIFT), self.faults.on(faults.LATE)
             name = faults.DRIFT if drifts else faults.LATE
             if drifts or late:

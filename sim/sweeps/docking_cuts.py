@@ -283,7 +283,7 @@ class _Docking:
                 self.custody = BenchCustody(world, self._agency, workers=2)
                 self.custody.clock.ahead_ns = 0
             agent = world.agent
-            if agent and agent.delivery.outcome == "complete":
+            if agent and agent.parts.delivery.outcome == "complete":
                 return
 
     # --- judging ------------------------------------------------------------------------------

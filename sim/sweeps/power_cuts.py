@@ -176,14 +176,14 @@ class _Taken:
 
     def __init__(self, world: World) -> None:
         assert world.agent is not None
-        recording = world.agent.recorder.recording
+        recorder = world.agent.parts.recorder
         self._video = StubVideo(FPS, world.media.video.format.bitrate_bps)
         self._until_ns: int | None = None
         self._pressed_ns = 0
-        if recording is not None:
+        if recorder.recording is not None:
             now_ns = world.loop.now_ns()
-            self._until_ns = now_ns if recording.until_ns is None else recording.until_ns
-            self._pressed_ns = recording.request.at_ns
+            self._until_ns = now_ns if recorder.until_ns is None else recorder.until_ns
+            self._pressed_ns = recorder.recording.request.at_ns
 
     def compare(self, found: dict[int, bytes]) -> tuple[int, list[str]]:
         """How much of the recording in progress is missing at its end, in milliseconds, and what is

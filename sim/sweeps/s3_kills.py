@@ -154,7 +154,7 @@ class Kills:
                     continue  # the server was away: it looks again
                 except WorkerKilled:
                     workers[number] = self._worker(number)
-            if world.agent and world.agent.delivery.outcome == "complete":
+            if world.agent and world.agent.parts.delivery.outcome == "complete":
                 return []
         return [f"{name}: not delivered: {world.disk.names('footage')}"]
 

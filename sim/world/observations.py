@@ -79,9 +79,9 @@ class Witness:
         second = self._world.media.video.format.bitrate_bps // 8 * 5 // 4
         limit = (settings.queue_limit_mib << 20) + second * (settings.pre_event_s + 3)
         sizes = {
-            "footage waiting for the disk": (agent.recorder.undurable_bytes, limit),
+            "footage waiting for the disk": (agent.parts.recorder.undurable_bytes, limit),
             "pre-event buffer": (
-                agent.recorder.prebuffer_bytes,
+                agent.parts.recorder.prebuffer_bytes,
                 (settings.pre_event_limit_mib << 20) + second,
             ),
         }

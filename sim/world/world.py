@@ -9,6 +9,7 @@ from typing import NamedTuple
 from cryptography import x509
 
 from bwv_device.camera.agent import Agent
+from bwv_device.camera.agent_observer import Unobserved
 from bwv_device.camera.state_table import Event, State
 from bwv_device.formats import age
 from bwv_device.settings import Settings, milliseconds
@@ -76,6 +77,17 @@ class Happening(NamedTuple):
     what: str
 
 
+class _Watch(Unobserved):
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    def transition(self, before: State, event: Event, after: State) -> None:
+        self._world.changed(before, event, after)
+
+    def stopped(self) -> None:
+        self._world.ended_in_order += 1
+
+
 @dataclass
 class World:
     """Boots agents on one simulated camera, cuts their power, and remembers what was seen."""
@@ -128,9 +140,11 @@ class World:
         self.commands: set[str] = set()  # statements that the agency's desk signed
         self.attack: Callable[[Draws], None] = lambda draws: None  # by whoever owns the broker
         self.origins_ns: list[int] = []  # for each boot, where its monotonic time starts
+        self.on_transition: Callable[[Transition], None] = lambda transition: None
         self.on_happening: Callable[[Happening], None] = lambda happening: None
         self.prepare: Callable[[World], None] = lambda world: None  # on every boot, before start
         self.powered = False
+        self.ended_in_order = 0
         self.disk.now_ns = self.loop.now_ns
 
     # --- power --------------------------------------------------------------------------------
@@ -169,9 +183,9 @@ class World:
             vitals=SimulatedVitals(),
         )
         self.agent = Agent(
-            board, self.agent_loop, self.settings, self.recipients, self.config_sha256, self.roots
-        )
-        self.agent.on_transition = self.noting(lambda transition: None)
+            board, self.agent_loop, self.settings, self.recipients, self.config_sha256, self.roots,
+            _Watch(self),
+        )  # fmt: skip
         self.happened("boot")
         self.prepare(self)
         self.agent.start()
@@ -288,14 +302,10 @@ class World:
         assert self.panel
         return self.panel
 
-    def noting(self, tell: Callable[[Transition], None]) -> Callable[[State, Event, State], None]:
-        """An ear for the agent's transitions: they are kept, and told."""
-
-        def note(before: State, event: Event, after: State) -> None:
-            self.transitions.append(Transition(self.loop.now_ns(), before, event, after))
-            tell(self.transitions[-1])
-
-        return note
+    def changed(self, before: State, event: Event, after: State) -> None:
+        """The agent says that its state changed."""
+        self.transitions.append(Transition(self.loop.now_ns(), before, event, after))
+        self.on_transition(self.transitions[-1])
 
     def happened(self, what: str) -> None:
         """For the record of what the world did."""

@@ -181,7 +181,7 @@ def delivered(server: Server, agency: BenchAgency) -> tuple[str, Any, Any]:
     for _ in range(60):
         it.run(seconds=1)
         worker.once()
-        if it.agent.delivery.outcome == "complete":
+        if it.agent.parts.delivery.outcome == "complete":
             break
     assert it.disk.names("footage") == []
     (row,) = desk.index.rows("SELECT * FROM files")

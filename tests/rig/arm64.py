@@ -20,6 +20,7 @@ import numpy as np  # noqa: E402
 from bwv_device import keys  # noqa: E402
 from bwv_device.backends.realtime_loop import RealLoop  # noqa: E402
 from bwv_device.camera.agent import Agent  # noqa: E402
+from bwv_device.camera.agent_observer import Unobserved  # noqa: E402
 from bwv_device.settings import Recording, Settings  # noqa: E402
 from bwv_device.verification.export import export  # noqa: E402
 from bwv_device.verification.vault_report import verify  # noqa: E402
@@ -38,6 +39,14 @@ from hal.unconnected import NoMqtt, NoOutbox, NoUplink  # noqa: E402
 
 WIDTH, HEIGHT, FPS = 320, 240, 5
 TEN_S = 10 * SECOND_NS
+
+
+class UntilStopped(Unobserved):
+    def __init__(self, loop: RealLoop) -> None:
+        self._loop = loop
+
+    def stopped(self) -> None:
+        self._loop.stop()
 
 
 class Pictures:
@@ -88,14 +97,13 @@ def main() -> None:
     )  # fmt: skip
     agent = Agent(
         board, loop, Settings(recording=Recording(pre_event_s=2)),
-        keys.load_recipients(folder / keys.RECIPIENTS),
+        keys.load_recipients(folder / keys.RECIPIENTS), observer=UntilStopped(loop),
     )  # fmt: skip
-    agent.on_stopped = loop.stop
     from bwv_device.camera.state_table import Event
 
     loop.post(agent.start)
     start_ns = loop.now_ns()
-    loop.call_at(start_ns + 3 * SECOND_NS, lambda: agent.handle(Event.START))
+    loop.call_at(start_ns + 3 * SECOND_NS, lambda: agent.control.handle(Event.START))
     loop.call_at(start_ns + TEN_S, agent.stop)
     loop.run()
     root = keys.load_certificates(folder / keys.ROOT)

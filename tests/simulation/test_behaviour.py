@@ -320,7 +320,7 @@ def test_docking_ends_a_forgotten_recording_and_forgets_the_buffer(camera: Make)
     it.run(seconds=3)
     assert it.state() == "docked"
     assert it.ledger("close")[0]["reason"] == "dock"
-    assert it.agent.recorder.prebuffer_bytes == 0
+    assert it.agent.parts.recorder.prebuffer_bytes == 0
     assert len(it.ledger("dock")[0]["nonce"]) == 32
     delivered = it.camera.delivered
     it.run(seconds=20)
@@ -354,10 +354,8 @@ def test_battery_alarms_and_an_orderly_end(camera: Make, tmp_path: Path) -> None
     it.run(seconds=12)
     assert "battery low" in it.sounds()
     it.power.set(2)
-    agent, stopped = it.agent, []
-    agent.on_stopped = lambda: stopped.append(True)
     it.run(seconds=15)
-    assert stopped
+    assert it.ended_in_order
     assert it.ledger("close")[0]["reason"] == "battery empty"
     assert [line["band"] for line in it.ledger("power")] == ["low", "empty"]
     it.vanish()

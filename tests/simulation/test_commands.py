@@ -47,8 +47,8 @@ def executed(it: Camera) -> int:
 
 def refused(it: Camera) -> dict[str, int]:
     assert it.agent is not None
-    assert it.agent.telemetry is not None
-    return dict(it.agent.telemetry.remote.refused)
+    assert it.agent.parts.telemetry is not None
+    return dict(it.agent.parts.telemetry.remote.refused)
 
 
 # --- what they do ------------------------------------------------------------------------------
@@ -369,7 +369,7 @@ def test_an_error_while_a_command_starts_a_recording_ends_the_process_as_after_a
     def broken(request: object) -> None:
         raise RuntimeError("a bug in the recorder")
 
-    it.agent.recorder.start = broken  # type: ignore[method-assign, assignment]
+    it.agent.parts.recorder.start = broken  # type: ignore[method-assign, assignment]
     with pytest.raises(RuntimeError, match="a bug in the recorder"):
         send(it, signed(person(agency), fields(1, "start")))
 
@@ -379,12 +379,12 @@ def test_an_error_in_an_answer_ends_nothing(it: Camera, agency: BenchAgency, nam
     it.press_record_twice()
     it.run(seconds=3)
     assert it.agent is not None
-    assert it.agent.telemetry is not None
+    assert it.agent.parts.telemetry is not None
 
     def broken(answer: object) -> None:
         raise RuntimeError("a bug in a reply")
 
-    it.agent.telemetry.remote._reply = broken
+    it.agent.parts.telemetry.remote._reply = broken
     send(it, signed(person(agency), fields(1, name)))
     assert it.state() == "recording"
     assert executed(it) == 1
@@ -419,4 +419,4 @@ def test_an_officer_survives_a_power_cut_right_after_recovery(
         it.boot()
         it.run(seconds=2)
         assert it.agent is not None
-        assert it.agent.assignments.officer == "4711", number
+        assert it.agent.parts.assignments.officer == "4711", number

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +15,8 @@ from support.camera_bench import digest, make_camera
 
 from bwv_device.backends.realtime_loop import RealLoop
 from bwv_device.camera.agent import Agent
+from bwv_device.camera.agent_observer import Unobserved
+from bwv_device.camera.state_table import Event, State
 from bwv_device.formats.age_payload import Opener
 from bwv_device.formats.mp4_film import read_film
 from bwv_device.settings import Recording, Settings
@@ -134,6 +137,19 @@ def board(scheduler: RealLoop | VirtualLoop, disk: SimulatedDisk, agency: BenchA
     )
 
 
+class States(Unobserved):
+    """Keeps the states' names; says when the agent has ended."""
+
+    def __init__(self, states: list[str], ended: Callable[[], None]) -> None:
+        self._states, self._ended = states, ended
+
+    def transition(self, before: State, event: Event, after: State) -> None:
+        self._states.append(after.value)
+
+    def stopped(self) -> None:
+        self._ended()
+
+
 class RealRun:
     """Ten real seconds: press, mark, snapshot, stop; everything that came is recorded."""
 
@@ -145,9 +161,9 @@ class RealRun:
         bare = board(panel_loop, self.disk, agency)
         panel = board.panel
         tapped = recording_board(bare, loop, self.trace)
-        self.agent = Agent(tapped, loop, SETTINGS, agency.recipients)
-        self.agent.on_transition = lambda a, e, b: self.states.append(b.value)
-        self.agent.on_stopped = inner.stop
+        self.agent = Agent(
+            tapped, loop, SETTINGS, agency.recipients, observer=States(self.states, inner.stop)
+        )
         threading.Thread(target=panel_loop.run, daemon=True).start()
         now_ns = panel_loop.now_ns()
         hands = [
@@ -175,9 +191,10 @@ def test_a_recorded_run_gives_the_same_vault_in_virtual_time(
     disk = SimulatedDisk()
     loop = ReplayLoop(real.trace)
     again = board(VirtualLoop(), disk, agency)
-    agent = Agent(replay_board(again, loop, real.trace), loop, SETTINGS, agency.recipients)
     states: list[str] = []
-    agent.on_transition = lambda a, e, b: states.append(b.value)
+    observer = States(states, lambda: None)
+    replayed = replay_board(again, loop, real.trace)
+    agent = Agent(replayed, loop, SETTINGS, agency.recipients, observer=observer)
     loop.post(agent.start)
     loop.call_at(0, agent.stop)
     loop.run()

@@ -82,7 +82,7 @@ def test_all_is_delivered_receipted_and_only_then_removed(
     custody = docked(it, agency)
     assert footage(it) == []
     assert it.agent
-    assert it.agent.delivery.outcome == "complete"
+    assert it.agent.parts.delivery.outcome == "complete"
     for name, data in before.items():
         key = f"footage/{agency.device.device}/{name}/{hashlib.sha256(data).hexdigest()}"
         assert custody.store.objects[key] == data
@@ -199,7 +199,7 @@ def test_the_store_tells_the_time(agency: BenchAgency) -> None:
     assert times[0]["error_ns"] < 10 * SECOND_NS
     truth_ns = it.clock.true_utc_ns() if hasattr(it.clock, "true_utc_ns") else None
     if truth_ns is not None:
-        reading = it.agent._board.clock.utc()
+        reading = it.agent.board.clock.utc()
         assert abs(reading.utc_ns - truth_ns) <= reading.error_ns
 
 
@@ -239,7 +239,7 @@ def test_an_assignment_by_anybody_else_is_not_taken(agency: BenchAgency) -> None
         it.run(seconds=90)
         custody.store.erase(key)
     assert it.agent
-    assert it.agent.assignments.officer == ""
+    assert it.agent.parts.assignments.officer == ""
     assert it.ledger("assignment") == []
 
 
@@ -303,7 +303,7 @@ def test_what_a_refusal_means(agency: BenchAgency, trouble: StoreTrouble, outcom
     it.uplink.refuse = lambda r: trouble if r.key.startswith("footage/") else None
     docked(it, agency, seconds=90)
     assert it.agent
-    assert it.agent.delivery.outcome == outcome
+    assert it.agent.parts.delivery.outcome == outcome
     assert len(footage(it)) == 2
     sent = [r for r in it.uplink.requests if r.key.startswith("footage/")]
     assert len(sent) == {"kept": 2, "denied": 1}.get(outcome, len(sent))
@@ -532,7 +532,7 @@ def _refused(agency: BenchAgency, disk: SimulatedDisk, store: MemoryStore) -> tu
     assert said[0]["segment"] == ""
     assert said[0]["reason"] in reasons[0]
     assert it.agent
-    assert it.agent.delivery.outcome == "refused"
+    assert it.agent.parts.delivery.outcome == "refused"
     assert len(footage(it)) >= 2, "nothing is removed from a camera that is refused"
     index = custody.desk("a", "auditor").index
     index.catch_up()

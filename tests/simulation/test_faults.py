@@ -145,10 +145,10 @@ def test_a_slow_card_drops_whole_seconds_and_says_how_many(camera: Make, tmp_pat
     it.disk.latency_ns = lambda operation: 0
     it.run(seconds=60)
     finish(it)
-    assert it.agent.recorder.dropped_units > 0
+    assert it.agent.parts.recorder.dropped_units > 0
     said = sum(units for _, reason, units in gaps(it) if reason == "queue overflow")
-    assert said == it.agent.recorder.dropped_units
-    assert it.agent.recorder.undurable_bytes <= 6 << 20
+    assert said == it.agent.parts.recorder.dropped_units
+    assert it.agent.parts.recorder.undurable_bytes <= 6 << 20
     it.shut_down()
     assert it.verify(tmp_path).complete
     kept = numbers(it, tmp_path)
@@ -268,7 +268,7 @@ def test_a_long_pre_event_does_not_count_as_overflow(camera: Make, tmp_path: Pat
     it.press_record_twice()
     it.run(seconds=10)
     finish(it)
-    assert it.agent.recorder.dropped_units == 0
+    assert it.agent.parts.recorder.dropped_units == 0
     it.shut_down()
     kept = numbers(it, tmp_path)
     assert kept == list(range(kept[0], kept[-1] + 1))

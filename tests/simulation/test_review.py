@@ -180,7 +180,7 @@ def test_a_group_without_end_does_not_fill_the_memory(camera: Make) -> None:
     it = started(camera, recording={"pre_event_s": 3, "queue_limit_mib": 4})
     it.camera.disturb = lambda batch: [unit._replace(keyframe=False) for unit in batch]
     it.run(seconds=120)
-    assert it.agent.recorder.undurable_bytes <= 12 << 20
+    assert it.agent.parts.recorder.undurable_bytes <= 12 << 20
 
 
 def test_stop_and_dock_within_a_batch_lose_nothing(camera: Make) -> None:

@@ -330,7 +330,7 @@ def test_attempts_wait_longer_and_longer_and_not_all_at_once(camera: Make) -> No
 def test_an_error_that_nobody_expected_ends_nothing(make: Make, tmp_path: Path) -> None:
     it = make()
     assert it.agent is not None
-    telemetry = it.agent.telemetry
+    telemetry = it.agent.parts.telemetry
     assert telemetry is not None
     line = telemetry._line
     real = line.acknowledged
@@ -436,7 +436,7 @@ def test_an_owner_of_the_broker_who_says_offline_all_day(make: Make, tmp_path: P
 def test_what_happens_while_telemetry_is_suspended_is_counted(make: Make) -> None:
     it = make()
     assert it.agent is not None
-    telemetry = it.agent.telemetry
+    telemetry = it.agent.parts.telemetry
     assert telemetry is not None
     record(it)
     telemetry._boundary.run(lambda: 1 // 0)  # type: ignore[arg-type, return-value]
@@ -475,7 +475,7 @@ def test_an_error_at_the_end_of_the_ledger_is_not_telemetrys(make: Make) -> None
     def broken(done: object) -> None:
         raise RuntimeError("a bug in the journal")
 
-    it.agent.vault_lane.finish = broken  # type: ignore[method-assign, assignment]
+    it.agent.parts.vault_lane.finish = broken  # type: ignore[method-assign, assignment]
     it.agent.stop()
     with pytest.raises(RuntimeError, match="a bug in the journal"):
         it.run(seconds=2)

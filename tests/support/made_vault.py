@@ -56,9 +56,9 @@ def make_vault(agency: BenchAgency, path: Path) -> MadeVault:
     agent = camera.agent
     camera.shut_down()
     assert agent is not None
-    assert agent.vault_lane.anchor is not None
+    assert agent.parts.vault_lane.anchor is not None
     camera.disk.dump(path)
-    return MadeVault(path, agency.root, agent.vault_lane.anchor)
+    return MadeVault(path, agency.root, agent.parts.vault_lane.anchor)
 
 
 class Hand:

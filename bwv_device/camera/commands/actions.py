@@ -3,16 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Protocol
 
 from bwv_device.camera.commands.assignment import Assignments
+from bwv_device.camera.commands.dispatch import Submit
+from bwv_device.camera.control.markers import Markers
 from bwv_device.camera.indicators.lights_and_sounds import LightsAndSounds
-from bwv_device.camera.loop import Done, Job, Loop, Outcome
+from bwv_device.camera.loop import Loop, Outcome
 from bwv_device.camera.recording.recorder import Recorder
+from bwv_device.camera.state_table import Event
 from bwv_device.camera.vault.vault_lane import VaultLane
 from bwv_device.formats.statement import Statement
 from bwv_device.formats.vault_layout import FOOTAGE
 from bwv_device.settings import Policy
 from hal.ports import Board
+
+
+class CommandedControl(Protocol):
+    """What a command may ask of the camera's control."""
+
+    def handle(self, event: Event, reason: str = "") -> list[str]:
+        """Walks the state table; gives the conditions that are not met."""
+        ...
+
+    def caption(self) -> None:
+        """The officer is another one: pictures name them."""
+        ...
 
 
 class CommandActions:
@@ -26,15 +42,13 @@ class CommandActions:
         vault_lane: VaultLane,
         recorder: Recorder,
         cues: LightsAndSounds,
+        markers: Markers,
         assignments: Assignments,
+        control: CommandedControl,
     ) -> None:
         self._board, self._loop, self._policy = board, loop, policy
         self._vault_lane, self._recorder, self._cues = vault_lane, recorder, cues
-        self._assignments = assignments
-        self.start_recording: Callable[[], list[str]] = list
-        self.last_recording: Callable[[], str] = str
-        self.on_officer: Callable[[], None] = lambda: None
-        self.submit: Callable[[Job, Done], None] = loop.lane("telemetry").submit
+        self._markers, self._assignments, self._control = markers, assignments, control
 
     def locate(self, duration_s: int) -> list[str]:
         """Not in covert mode: whoever ordered that one did not want to be found."""
@@ -51,11 +65,11 @@ class CommandActions:
     def start(self) -> list[str]:
         if not self._policy.remote_start:
             return ["policy forbids starting from afar"]
-        return self.start_recording()
+        return self._control.handle(Event.START, "command")
 
-    def hold(self, recording: str, done: Callable[[list[str]], None]) -> None:
+    def hold(self, recording: str, submit: Submit, done: Callable[[list[str]], None]) -> None:
         """Flags footage that is on the camera."""
-        name = recording or self.last_recording()
+        name = recording or self._markers.last_recording
         if not name:
             done(["there is no recording"])
             return
@@ -70,11 +84,11 @@ class CommandActions:
                 self._vault_lane.note("flag", recording=name, by="command")
                 done([])
 
-        self.submit(lambda: disk.names(FOOTAGE), looked)
+        submit(lambda: disk.names(FOOTAGE), looked)
 
     def assign(self, said: Statement, officer: str) -> list[str]:
         if self._recorder.recording is not None:
             return ["a recording is in progress"]
         self._assignments.issue(said, officer)
-        self.on_officer()
+        self._control.caption()
         return []

@@ -18,14 +18,18 @@ class Assignments:
     need not look far."""
 
     def __init__(
-        self, device: str, note: Callable[..., None], roots: Sequence[x509.Certificate]
+        self,
+        device: str,
+        note: Callable[..., None],
+        roots: Sequence[x509.Certificate],
+        settings_assigned: Callable[[dict[str, Any]], None],
     ) -> None:
         self._device, self._note, self._roots = device, note, roots
         self.version = 0
         self.officer = ""
         self._issued: tuple[Statement, str] | None = None
         self.settings: dict[str, Any] = {}
-        self.on_settings: Callable[[dict[str, Any]], None] = lambda settings: None
+        self._settings_assigned = settings_assigned
 
     def take(self, said: Statement) -> None:
         """A newer one, as signed. One that says too little is refused, in the ledger."""
@@ -84,7 +88,7 @@ class Assignments:
         self.version = int(said.fields["version"])
         self.officer = str(said.fields["officer"])
         self.settings = dict(said.fields["settings"])
-        self.on_settings(self.settings)
+        self._settings_assigned(self.settings)
 
 
 def read_issued(

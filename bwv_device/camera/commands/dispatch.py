@@ -14,7 +14,7 @@ from cryptography import x509
 from bwv_device.camera.commands import check
 from bwv_device.camera.commands.check import Checked, Refused
 from bwv_device.camera.error_boundary import ErrorBoundary
-from bwv_device.camera.loop import Loop, Outcome
+from bwv_device.camera.loop import Done, Job, Loop, Outcome
 from bwv_device.camera.vault.vault_lane import VaultLane
 from bwv_device.formats.mqtt_messages import Assign, Hold, Locate
 from bwv_device.formats.statement import Statement
@@ -24,6 +24,7 @@ from hal.ports import SECOND_NS, Board
 RATE_PER_S = 5
 PENDING_LIMIT = 8
 
+Submit = Callable[[Job, Done], None]
 Report = Callable[[Callable[[dict[str, Any]], None]], None]
 
 
@@ -48,7 +49,7 @@ class Hands(Protocol):
 
     def start(self) -> list[str]: ...
 
-    def hold(self, recording: str, done: Callable[[list[str]], None]) -> None: ...
+    def hold(self, recording: str, submit: Submit, done: Callable[[list[str]], None]) -> None: ...
 
     def assign(self, said: Statement, officer: str) -> list[str]: ...
 
@@ -161,7 +162,7 @@ class Remote:
         elif isinstance(arguments, Locate):
             done(hands.locate(arguments.seconds))
         elif isinstance(arguments, Hold):
-            hands.hold(arguments.recording, done)
+            hands.hold(arguments.recording, self._boundary.submit, done)
         elif isinstance(arguments, Assign):
             done(hands.assign(command.said, arguments.officer))
         elif command.name == "start":

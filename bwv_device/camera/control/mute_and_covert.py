@@ -13,7 +13,7 @@ from hal.ports import Timer
 
 
 class MuteAndCovert:
-    """`refuse` says no, and writes it down."""
+    """`refuse` says no, and writes it down; `changed` follows what covert mode hides."""
 
     def __init__(
         self,
@@ -23,13 +23,14 @@ class MuteAndCovert:
         recorder: Recorder,
         cues: LightsAndSounds,
         refuse: Callable[[str, str], None],
+        changed: Callable[[], None],
     ) -> None:
         self._loop, self._policy, self._vault_lane = loop, policy, vault_lane
         self._recorder, self._cues, self._refuse = recorder, cues, refuse
         self._limit: Timer | None = None
         self._muted = False
         self.covert = False
-        self.on_change: Callable[[], None] = lambda: None
+        self._changed = changed
 
     def switch_mute(self) -> None:
         self._mute(not self._muted, "button")
@@ -71,4 +72,4 @@ class MuteAndCovert:
         if on:
             until_ns = self._loop.now_ns() + seconds(self._policy.covert_limit_min * 60)
             self._limit = self._loop.call_at(until_ns, lambda: self._go_covert(False, "time limit"))
-        self.on_change()
+        self._changed()

@@ -5,9 +5,9 @@ A department of its own: what goes wrong here is written down, and the next dock
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 from cryptography import x509
 
@@ -47,6 +47,30 @@ CHARGE_LOOK_NS = 30 * SECOND_NS
 RESTART_NS = 60 * SECOND_NS
 
 
+class DockObserver(Protocol):
+    """What a docking asks of the camera and tells it, on the loop."""
+
+    def may_send(self) -> bool:
+        """Whether the battery is good for an upload."""
+        ...
+
+    def time_told(self, reading: UtcReading) -> None:
+        """The store knows the time."""
+        ...
+
+    def assigned(self, statement: Statement) -> None:
+        """The agency's newest assignment, as signed."""
+        ...
+
+    def delivery_changed(self) -> None:
+        """`outcome` is another one."""
+        ...
+
+    def noted(self, kind: str, fields: Mapping[str, Any], at: Anchor) -> None:
+        """The `dock` line is durable."""
+        ...
+
+
 class Delivery:
     """Starts a conversation at each docking and ends it at undocking."""
 
@@ -57,8 +81,10 @@ class Delivery:
         vault_lane: VaultLane,
         settings: Dock,
         roots: Sequence[x509.Certificate],
+        observer: DockObserver,
     ) -> None:
         self._board, self._loop, self._vault_lane, self._roots = board, loop, vault_lane, roots
+        self._observer = observer
         self._settings = settings
         self._limits = Limits(
             greeting_wait_ns=seconds(settings.greeting_wait_s),
@@ -73,10 +99,6 @@ class Delivery:
         self._conversation: Conversation | None = None
         self.assignment = 0
         self.outcome = ""  # "": not docked; "delivering"; or what the conversation came to
-        self.may_send: Callable[[], bool] = lambda: True
-        self.on_time: Callable[[UtcReading], None] = lambda reading: None
-        self.on_assignment: Callable[[Statement], None] = lambda statement: None
-        self.on_change: Callable[[], None] = lambda: None
 
     def begin(self) -> None:
         """The camera is in the dock, and its ledger can be written."""
@@ -86,7 +108,7 @@ class Delivery:
 
         def docked(outcome: Outcome) -> None:
             if outcome.error is None:
-                self._vault_lane.tell("dock", fields, outcome.value)
+                self._observer.noted("dock", fields, outcome.value)
                 if number == self._number:
                     self._take_stock(nonce, outcome.value)
 
@@ -179,7 +201,7 @@ class Delivery:
             elif isinstance(request, Clock):
                 self._clock(request)
             elif isinstance(request, Assign):
-                self.on_assignment(request.statement)
+                self._observer.assigned(request.statement)
             else:
                 self._carry_out(request, partial(self._go_on, number))
                 return
@@ -248,7 +270,7 @@ class Delivery:
         def look() -> None:
             if number != self._number:
                 return
-            if self.may_send():
+            if self._observer.may_send():
                 then()
             else:
                 self._loop.call_at(self._loop.now_ns() + CHARGE_LOOK_NS, look)
@@ -259,7 +281,7 @@ class Delivery:
         """Half of the time between asking and hearing goes into the error."""
         span_ns = self._loop.now_ns() - told.asked_ns
         utc_ns, error_ns = told.utc_ns + span_ns // 2, told.error_ns + (span_ns + 1) // 2
-        self.on_time(UtcReading(utc_ns, error_ns, "store"))
+        self._observer.time_told(UtcReading(utc_ns, error_ns, "store"))
 
     def _tell_outcome(self, outcome: str) -> None:
         docking = self._docking
@@ -274,4 +296,4 @@ class Delivery:
 
     def _set_outcome(self, outcome: str) -> None:
         self.outcome = outcome
-        self.on_change()
+        self._observer.delivery_changed()

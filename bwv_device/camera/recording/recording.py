@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from bwv_device.camera.recording.pre_event_buffer import PreEvent
 from bwv_device.camera.recording.segment import MediaFormat, SealedSegment
 from bwv_device.formats.vault_layout import SegmentName
-from hal.ports import AccessUnit, Track, UtcReading
+from hal.ports import Track, UtcReading
 
 
 class RecordingRequest(NamedTuple):
@@ -18,24 +18,20 @@ class RecordingRequest(NamedTuple):
     officer: str
     at_ns: int
     follows: str = ""
+    location: dict[str, int] | None = None
 
 
 @dataclass(slots=True)
 class OpenRecording:
-    """`segment` is None while there is nothing to write into; `until_ns` is where it will end."""
+    """`name` is its newest segment's; `ending` says why it ends, once that is known."""
 
     name: SegmentName
     request: RecordingRequest
     pre_event: PreEvent | None
-    segment: SealedSegment | None = None
     first_number: int = 1  # of the segment whose `open` line tells how the recording began
     introduced: bool = False
     segments: int = 0
-    pending: list[bytes] = field(default_factory=list)
-    in_flight: bool = False
-    until_ns: int | None = None
     ending: str = ""
-    after: list[AccessUnit] = field(default_factory=list)  # captured behind the end already
     started_ns: int | None = None
     end_ns: int = 0
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from bwv_device.camera.error_boundary import ErrorBoundary
 from bwv_device.camera.loop import Loop, Outcome
@@ -46,7 +47,22 @@ class Greeting:
     offline: MqttMessage
 
 
-NO_GREETING = Greeting((), MqttMessage("", b""))
+class BrokerObserver(Protocol):
+    """What a connection asks and tells, inside its error boundary."""
+
+    def greeting(self, session: int) -> Greeting:
+        """What is said at both ends of connection number `session`."""
+        ...
+
+    def received(self, topic: str, payload: bytes) -> None: ...
+
+    def trouble(self, reason: str) -> None:
+        """Something does not work; it is tried again."""
+        ...
+
+    def broker_up(self) -> None:
+        """The broker has taken the connection."""
+        ...
 
 
 class _Ear:
@@ -65,7 +81,7 @@ class _Ear:
         self._post(lambda: self._line.refused(token, reason, final))
 
     def received(self, topic: str, payload: bytes) -> None:
-        self._post(lambda: self._line.on_received(topic, payload))
+        self._post(lambda: self._line.received(topic, payload))
 
     def closed(self, reason: str) -> None:
         self._post(lambda: self._line.lost(reason))
@@ -90,16 +106,13 @@ class BrokerConnection:
         boundary: ErrorBoundary,
         settings: Mqtt,
         subscriptions: Sequence[str],
+        observer: BrokerObserver,
     ) -> None:
         self._link, self._outbox, self._entropy, self._loop = link, outbox, entropy, loop
-        self._boundary = boundary
+        self._boundary, self._observer = boundary, observer
         self._subscriptions = subscriptions
         self._ack_ns = seconds(settings.ack_timeout_s)
         self._gap_ns = SECOND_NS // settings.drain_per_s
-        self.greeting: Callable[[int], Greeting] = lambda session: NO_GREETING
-        self.on_received: Callable[[str, bytes], None] = lambda topic, payload: None
-        self.on_trouble: Callable[[str], None] = lambda reason: None
-        self.on_up: Callable[[], None] = lambda: None
         self.session = 0
         self.connections = 0
         self.dropped = 0
@@ -128,7 +141,7 @@ class BrokerConnection:
     def stop(self) -> None:
         """Says goodbye where there is a line; waits for nothing."""
         self._started = False
-        self._end(self.greeting(self.session).offline if self.up else None)
+        self._end(self._observer.greeting(self.session).offline if self.up else None)
 
     def abandon(self) -> None:
         """Nothing more comes from this one; another takes its place."""
@@ -162,13 +175,16 @@ class BrokerConnection:
         self._carries = False
         ear = _Ear(self._loop, self._boundary.run, self)
         self._after("connect", CONNECT_NS, lambda: self.lost("the broker does not answer"))
-        self._link.open(self.greeting(self.session).offline, self._subscriptions, ear)
+        self._link.open(self._observer.greeting(self.session).offline, self._subscriptions, ear)
+
+    def received(self, topic: str, payload: bytes) -> None:
+        self._observer.received(topic, payload)
 
     def connected(self) -> None:
         self._cancel("connect")
         self.up = True
         self.connections += 1
-        self.on_up()
+        self._observer.broker_up()
         self.say_birth()
         self._after("supervise", self._ack_ns // 2, self._supervise)
         self._pump()
@@ -176,7 +192,7 @@ class BrokerConnection:
     def say_birth(self) -> None:
         if not self.up or any(token < 0 for token in self._under_way):
             return
-        for number, message in enumerate(self.greeting(self.session).birth, 1):
+        for number, message in enumerate(self._observer.greeting(self.session).birth, 1):
             self._send(-number, message)
 
     def acknowledged(self, token: int) -> None:
@@ -190,7 +206,7 @@ class BrokerConnection:
 
     def refused(self, token: int, reason: str, final: bool) -> None:
         """A broker that is full is tried again later; what it will never take is let go."""
-        self.on_trouble(f"the broker refuses a message: {reason}")
+        self._observer.trouble(f"the broker refuses a message: {reason}")
         if not final:
             self.lost(reason)
         elif token > 0:
@@ -207,7 +223,7 @@ class BrokerConnection:
         if not self._started:
             return
         self._failures += 1
-        self.on_trouble(reason)
+        self._observer.trouble(reason)
         longest_ns = min(LONGEST_WAIT_NS, FIRST_WAIT_NS << min(self._failures - 1, 16))
         drawn = int.from_bytes(self._entropy.token(4), "big")
         wait_ns = SHORTEST_WAIT_NS + (longest_ns - SHORTEST_WAIT_NS) * drawn // 2**32
@@ -237,7 +253,7 @@ class BrokerConnection:
         self._deaths = {oldest: self._deaths.get(oldest, 0) + 1}
         if self._deaths[oldest] >= POISON:
             self.dropped += 1
-            self.on_trouble("a message that ended every connection is let go")
+            self._observer.trouble("a message that ended every connection is let go")
             self._forget(oldest)
 
     # --- the outbox, in its lane --------------------------------------------------------------
@@ -257,7 +273,7 @@ class BrokerConnection:
             self._writing = False
             if outcome.error is not None:
                 self.dropped += sum(not item.key for item in items)
-                self.on_trouble(str(outcome.error))
+                self._observer.trouble(str(outcome.error))
             else:
                 self.filled = outcome.value
                 self._more = True
@@ -273,7 +289,7 @@ class BrokerConnection:
         def fetched(outcome: Outcome) -> None:
             self._fetching = False
             if outcome.error is not None:
-                self.on_trouble(str(outcome.error))
+                self._observer.trouble(str(outcome.error))
             elif session == self.session:
                 self._queue = outcome.value
                 self._more = len(self._queue) == WINDOW
@@ -292,7 +308,7 @@ class BrokerConnection:
 
         def told(outcome: Outcome) -> None:
             if outcome.error is not None:
-                self.on_trouble(str(outcome.error))
+                self._observer.trouble(str(outcome.error))
             else:
                 self.filled = outcome.value
 

@@ -7,7 +7,7 @@ down, and begins again a minute later.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -18,7 +18,7 @@ from bwv_device.camera.commands.dispatch import Answer, Hands, Remote
 from bwv_device.camera.error_boundary import ErrorBoundary
 from bwv_device.camera.loop import Loop, Outcome
 from bwv_device.camera.telemetry import home_assistant, ledger_events
-from bwv_device.camera.telemetry.broker_connection import BrokerConnection, Greeting
+from bwv_device.camera.telemetry.broker_connection import BrokerConnection, BrokerObserver, Greeting
 from bwv_device.camera.telemetry.camera_status import CameraStatus
 from bwv_device.camera.vault import undelivered
 from bwv_device.camera.vault.vault_lane import VaultLane
@@ -45,7 +45,7 @@ CONTRADICT_NS = 5 * SECOND_NS
 FAULTS = 16
 
 
-class Telemetry:
+class Telemetry(BrokerObserver):
     """From `opened`, when the ledger's boot counter is known, to `stop`."""
 
     def __init__(
@@ -63,7 +63,6 @@ class Telemetry:
         self._vault_lane, self._status, self._config_sha256 = vault_lane, status, config_sha256
         self._boundary = ErrorBoundary(loop, "telemetry", self._failed)
         self._device = board.identity.device
-        self.submit = self._boundary.submit
         self._topics = Topics(settings.device.agency, self._device)
         self._began_ns = loop.now_ns()
         self._boot = 0
@@ -95,12 +94,12 @@ class Telemetry:
         if self._boot and not self._suspended:
             self._boundary.run(self._tell_change)
 
-    def noted(self, kind: str, fields: dict[str, Any], anchor: Anchor) -> None:
+    def noted(self, kind: str, fields: Mapping[str, Any], anchor: Anchor) -> None:
         """A line of the ledger is durable."""
         self._anchor = anchor
         self._boundary.run(lambda: self._noted(kind, fields, anchor.number))
 
-    def _noted(self, kind: str, fields: dict[str, Any], number: int) -> None:
+    def _noted(self, kind: str, fields: Mapping[str, Any], number: int) -> None:
         event = ledger_events.told(kind, fields)
         if event is None:
             return
@@ -168,26 +167,22 @@ class Telemetry:
         listens = (topics["command"], topics["presence"])
         line = BrokerConnection(
             self._board.mqtt, self._board.outbox, self._board.entropy, self._loop,
-            self._boundary, settings, listens,
+            self._boundary, settings, listens, self,
         )  # fmt: skip
-        line.greeting = self._greeting
-        line.on_received = self._received
-        line.on_trouble = self._trouble
-        line.on_up = self._up
         return line
 
-    def _trouble(self, reason: str) -> None:
+    def trouble(self, reason: str) -> None:
         """One line in the ledger until it works again: an outage of hours is one event."""
         if not self._troubled:
             self._troubled = True
             self._vault_lane.note("fault", part="telemetry", reason=reason[:200])
 
-    def _up(self) -> None:
+    def broker_up(self) -> None:
         self._troubled = False
 
     # --- presence -----------------------------------------------------------------------------
 
-    def _greeting(self, session: int) -> Greeting:
+    def greeting(self, session: int) -> Greeting:
         about = (__version__, self._config_sha256)
         birth = self._topics.message("presence", Presence(True, self._boot, session, *about))
         offline = self._topics.message("presence", Presence(False, self._boot, session))
@@ -198,7 +193,7 @@ class Telemetry:
             messages.append(home_assistant.announcement(self._topics, agency, self._device))
         return Greeting(messages, offline)
 
-    def _received(self, topic: str, payload: bytes) -> None:
+    def received(self, topic: str, payload: bytes) -> None:
         if topic == self._topics["presence"]:
             # An old will came late. Whoever owns the broker could say so all day.
             if b'"online":false' in payload and "contradict" not in self._timers:
@@ -239,7 +234,7 @@ class Telemetry:
         def composed(outcome: Outcome) -> None:
             self._composing = False
             if outcome.error is not None:
-                self._trouble(str(outcome.error))
+                self.trouble(str(outcome.error))
             head, self._oldest = outcome.value if outcome.error is None else (None, self._oldest)
             self._line.put("state", self._topics.message("state", self._state(status, head)))
 

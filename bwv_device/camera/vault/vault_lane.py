@@ -1,8 +1,16 @@
-"""The vault as the loop sees it: jobs on the disk lane, and a vault opened anew when its ledger
-can't be written any more."""
+"""The vault as the loop sees it: jobs on the disk lane, in order.
+
+Rules:
+
+- A ledger that can't be written any more is never written to again: the vault is opened anew, and
+  recovery explains what stands behind the last acknowledged line.
+- Lines that come meanwhile are kept, and written behind the opening with the time they waited.
+- Before the `stop` line every file that met an error is explained by a recovery.
+"""
 
 from __future__ import annotations
 
+import enum
 from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, Protocol
@@ -25,10 +33,31 @@ class Note(NamedTuple):
     fields: dict[str, Any]
 
 
-class LineObserver(Protocol):
-    """Whoever wants to know of ledger lines."""
+class VaultState(enum.Enum):
+    """`ENDING_ANEW`: the `stop` line waits for a ledger that is opened anew, once."""
 
-    def noted(self, kind: str, fields: dict[str, Any], at: Anchor) -> None:
+    OPENING = "no ledger yet, or none any more"
+    OPEN = "lines and files can be written"
+    UNSETTLED = "open; a file met an error that no recovery has explained yet"
+    ENDING = "the `stop` line is on its way; whatever is noted later is too late"
+    ENDING_ANEW = "the same, without a ledger"
+
+
+_S = VaultState
+
+
+class VaultObserver(Protocol):
+    """Hears of the vault, on the loop."""
+
+    def vault_opened(self, recovered: Recovered) -> None:
+        """The ledger can be written; this is what was found."""
+        ...
+
+    def vault_failed(self, error: Exception) -> None:
+        """The ledger can't be written, or the vault can't be opened. It is tried again."""
+        ...
+
+    def noted(self, kind: str, fields: Mapping[str, Any], at: Anchor) -> None:
         """A line is durable; `at` is the ledger's head behind it."""
         ...
 
@@ -36,28 +65,23 @@ class LineObserver(Protocol):
 class VaultLane:
     """Everything that is written goes through here, in order."""
 
-    def __init__(self, board: Board, loop: Loop, about: Mapping[str, Any]) -> None:
+    def __init__(
+        self, board: Board, loop: Loop, about: Mapping[str, Any], observer: VaultObserver
+    ) -> None:
         self._board, self._loop, self._about = board, loop, dict(about)
+        self._observer = observer
         self._lane: Lane = loop.lane("disk")
         self._vault: Vault | None = None
         self._unwritten: deque[Note] = deque()
         self._dropped = 0
-        self._finished = self._unsettled = False
+        self._state = _S.OPENING
         self._stopped: Callable[[], None] = lambda: None
         self._acknowledged: Head | None = None
         self.anchor: Anchor | None = None
-        self.on_open: Callable[[Recovered], None] = lambda recovered: None
-        self.on_fault: Callable[[Exception], None] = lambda error: None
-        self._observers: list[LineObserver] = []
 
-    def observe(self, observer: LineObserver) -> None:
-        """`observer` is told of each line once it is durable, on the loop."""
-        self._observers.append(observer)
-
-    def tell(self, kind: str, fields: dict[str, Any], at: Anchor) -> None:
-        """Tells the observers of a line that is durable."""
-        for observer in self._observers:
-            observer.noted(kind, fields, at)
+    @property
+    def _ending(self) -> bool:
+        return self._state in (_S.ENDING, _S.ENDING_ANEW)
 
     @property
     def usable(self) -> bool:
@@ -70,7 +94,7 @@ class VaultLane:
 
     def open(self, cause: str) -> None:
         """Recovers the vault and starts a ledger file. Repeats until the disk lets it."""
-        self._vault = None
+        self._close()
         board, t_ns = self._board, self._loop.now_ns()
         reading = board.clock.utc()._asdict()
         about = {**self._about, "time": reading}
@@ -88,7 +112,7 @@ class VaultLane:
 
     def note(self, kind: str, **fields: Any) -> None:
         """A ledger line, in order with everything else. Kept while the ledger is unusable."""
-        if not self._finished:
+        if not self._ending:
             self._write(Note(kind, self._loop.now_ns(), fields))
 
     def _write(self, note: Note) -> None:
@@ -103,13 +127,15 @@ class VaultLane:
     def finish(self, done: Callable[[], None]) -> None:
         """The `stop` line, the last of this boot: whatever is noted later is too late. A line that
         the disk refuses is tried once more, behind a ledger that is opened anew. Files that
-        met an error are explained first, by a recovery; `on_open` then asks for the end again."""
-        if self._unsettled and self._vault is not None:
+        met an error are explained first, by a recovery; `vault_opened` then asks for the end
+        again."""
+        if self._state is _S.UNSETTLED and self._vault is not None:
             self._acknowledged = self._vault.acknowledged
             self.open("segment fault")
             return
-        if not self._finished:
-            self._finished, self._stopped = True, done
+        if not self._ending:
+            self._state = _S.ENDING_ANEW if self._vault is None else _S.ENDING
+            self._stopped = done
             self._write(Note("stop", self._loop.now_ns(), {}))
 
     def submit(self, job: Callable[[Vault], Anchor], done: Done) -> None:
@@ -123,7 +149,7 @@ class VaultLane:
             if isinstance(outcome.error, LedgerError):
                 self._broken(vault, outcome.error)
             elif outcome.error is not None:
-                self._unsettled = True
+                self._state = _S.UNSETTLED if self._state is _S.OPEN else self._state
             elif outcome.value:
                 self.anchor = outcome.value
             done(outcome)
@@ -136,7 +162,7 @@ class VaultLane:
             self._broken(vault, outcome.error)
             return
         self.anchor = outcome.value
-        self.tell(note.kind, note.fields, outcome.value)
+        self._observer.noted(note.kind, note.fields, outcome.value)
         if note.kind == "stop":
             self._stopped()
 
@@ -146,27 +172,31 @@ class VaultLane:
         else:
             self._dropped += 1
 
+    def _close(self) -> None:
+        self._vault = None
+        self._state = _S.ENDING_ANEW if self._ending else _S.OPENING
+
     def _broken(self, vault: Vault, error: Exception) -> None:
         if vault is not self._vault:
             return
-        self._vault = None
+        self._close()
         # What stands behind the last acknowledged line may be there, or not, after a power cut.
         self._acknowledged = vault.acknowledged
-        self.on_fault(error)
+        self._observer.vault_failed(error)
         self.open("ledger fault")
 
     def _opened(self, outcome: Outcome, cause: str) -> None:
         if outcome.error is not None:
             if isinstance(outcome.error, OpeningError):
                 self._acknowledged = outcome.error.acknowledged
-            self.on_fault(outcome.error)
-            if self._finished:  # it was tried again once: the next boot will explain it
+            self._observer.vault_failed(outcome.error)
+            if self._ending:  # it was tried again once: the next boot will explain it
                 self._stopped()
                 return
             self._loop.call_at(self._loop.now_ns() + RETRY_NS, lambda: self.open(cause))
             return
         self._vault, recovered = outcome.value
-        self._unsettled = False
+        self._state = _S.ENDING if self._ending else _S.OPEN
         self.anchor = recovered.anchor
         unwritten, self._unwritten = self._unwritten, deque()
         for note in unwritten:
@@ -176,4 +206,4 @@ class VaultLane:
         if self._dropped:
             self.note("fault", part="ledger", reason="lines dropped", count=self._dropped)
             self._dropped = 0
-        self.on_open(recovered)
+        self._observer.vault_opened(recovered)

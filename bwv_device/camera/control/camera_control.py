@@ -1,0 +1,352 @@
+"""Walks the state table: what the camera does at each event, and what follows from what its parts
+report.
+
+Rules:
+
+- What happens in which state stands in `state_table`; here stands how it is done.
+- A refusal is heard and written down, whoever asked.
+- A recording has ended when its last line is durable; dock and stop wait for that.
+- The `stop` line is the last thing the ledger says of a boot.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from bwv_device.camera.agent_observer import AgentObserver
+from bwv_device.camera.commands.assignment import Assignments
+from bwv_device.camera.control import start_conditions
+from bwv_device.camera.control.markers import Markers
+from bwv_device.camera.control.mute_and_covert import MuteAndCovert
+from bwv_device.camera.docking.docking import Delivery, DockObserver
+from bwv_device.camera.health.battery_bands import Band
+from bwv_device.camera.health.health_check import HealthCheck
+from bwv_device.camera.health.wall_clock import WallClock
+from bwv_device.camera.indicators import patterns
+from bwv_device.camera.indicators.lights_and_sounds import LightsAndSounds
+from bwv_device.camera.loop import Loop, Outcome
+from bwv_device.camera.recording.capture import Capture, CaptureObserver
+from bwv_device.camera.recording.recorder import Recorder, RecorderObserver
+from bwv_device.camera.recording.recording import RecordingRequest
+from bwv_device.camera.state_table import Action, Event, Ignored, Refusal, State, decide
+from bwv_device.camera.telemetry.camera_status import CameraStatus
+from bwv_device.camera.telemetry.telemetry import Telemetry
+from bwv_device.camera.vault.recovery import Recovered
+from bwv_device.camera.vault.vault_lane import VaultLane, VaultObserver
+from bwv_device.formats.mqtt_messages import Light
+from bwv_device.formats.statement import Statement
+from bwv_device.settings import Settings, seconds
+from hal.ports import SECOND_NS, AccessUnit, Anchor, Board, Impairment, Timer, Track, UtcReading
+
+# How long an orderly stop waits for the broker to hear of it.
+LAST_WORDS_NS = SECOND_NS
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What the control moves. `telemetry` is None where no broker is set."""
+
+    vault_lane: VaultLane
+    recorder: Recorder
+    capture: Capture
+    lights_and_sounds: LightsAndSounds
+    markers: Markers
+    mute_and_covert: MuteAndCovert
+    health: HealthCheck
+    delivery: Delivery
+    assignments: Assignments
+    telemetry: Telemetry | None
+
+
+class CameraControl(RecorderObserver, VaultObserver, CaptureObserver, DockObserver):
+    """`parts` are set once, by the agent that has built them around this control."""
+
+    parts: Parts
+
+    def __init__(
+        self,
+        board: Board,
+        clock: WallClock,
+        loop: Loop,
+        settings: Settings,
+        observer: AgentObserver,
+    ) -> None:
+        self._board, self._clock, self._loop = board, clock, loop
+        self._settings, self._observer = settings, observer
+        self.state = State.STARTING
+        self._fault = False
+        self._said_last = False
+        self._timers: dict[str, Timer] = {}
+
+    # --- the state table ----------------------------------------------------------------------
+
+    def handle(self, event: Event, reason: str = "") -> list[str]:
+        """Walks the table. What is not met stands in the ledger, and is returned."""
+        outcome = decide(self.state, event)
+        if isinstance(outcome, Ignored):
+            return [f"it is {self.state.value}"]
+        if isinstance(outcome, Refusal):
+            return self._refuse(event.value, [outcome.condition])
+        if outcome.action is Action.RECORD and (unmet := self._unmet()):
+            return self._refuse(event.value, unmet)
+        before, self.state = self.state, outcome.to
+        fields = {"from": before.value, "to": self.state.value, "event": event.value}
+        self.parts.vault_lane.note("state", **fields, **({"reason": reason} if reason else {}))
+        self._observer.transition(before, event, self.state)
+        self._act(outcome.action, reason or event.value)
+        self.show()
+        return []
+
+    def _act(self, action: Action, reason: str) -> None:
+        parts = self.parts
+        if action is Action.RECORD:
+            self._start_recording(reason)
+        elif action is Action.BUFFER:
+            parts.delivery.end()
+            parts.capture.switch(True)
+            if self._board.dock.docked():
+                self.handle(Event.DOCK)
+        elif action is Action.LINGER:
+            wait_ns = seconds(self._settings.recording.post_event_s)
+            self._after("post-event", wait_ns, self._post_event_over)
+        elif action is Action.RESUME:
+            self._cancel("post-event")
+        elif action is Action.STOP:
+            parts.delivery.end()
+            parts.mute_and_covert.leave()
+            if parts.recorder.recording is None and parts.vault_lane.usable:
+                self._write_stop()
+        else:
+            self._cancel("post-event")
+            parts.recorder.stop(reason)
+            if action is not Action.FINISH:
+                parts.mute_and_covert.leave()
+            if action is Action.SETTLE_IN_DOCK and parts.recorder.recording is None:
+                self._settle_in_dock()
+
+    def _post_event_over(self) -> None:
+        self.handle(Event.POST_EVENT_OVER, "stop")
+
+    def _unmet(self) -> list[str]:
+        parts = self.parts
+        return start_conditions.unmet(parts.vault_lane, parts.health, parts.capture)
+
+    def _refuse(self, what: str, conditions: list[str]) -> list[str]:
+        self.parts.vault_lane.note("refused", event=what, conditions=conditions)
+        self.parts.lights_and_sounds.refused()
+        return conditions
+
+    def refuse_gesture(self, what: str, condition: str) -> None:
+        """An officer asked for something that can't be done now."""
+        self._refuse(what, [condition])
+
+    # --- recording ----------------------------------------------------------------------------
+
+    def _start_recording(self, trigger: str) -> None:
+        parts, board = self.parts, self._board
+        parts.markers.began()
+        fix = board.location.fix() if self._settings.location.enabled else None
+        place = fix._asdict() if fix else None
+        now_ns = self._loop.now_ns()
+        parts.recorder.start(RecordingRequest(trigger, self._officer, now_ns, location=place))
+        parts.lights_and_sounds.begin()
+        self._speak_notice()
+
+    def _speak_notice(self) -> None:
+        notice = self._settings.public.spoken_notice
+        if not notice or self.parts.mute_and_covert.covert:
+            return
+        speaker, note = self._board.speaker, self.parts.vault_lane.note
+
+        def spoken(outcome: Outcome) -> None:
+            if outcome.error is None:
+                note("public-informed", notice=notice)
+            else:
+                note("fault", part="speaker", reason=str(outcome.error))
+
+        self._loop.lane("speaker").submit(lambda: speaker.say(notice), spoken)
+
+    def recording_ended(self) -> None:
+        parts = self.parts
+        recording = self.state is State.RECORDING
+        if parts.recorder.recording is None and not recording:
+            parts.lights_and_sounds.end()
+        parts.markers.ended(others=recording)
+        parts.mute_and_covert.ended()
+        if self.state is State.DOCKED:
+            self._settle_in_dock()
+        elif self.state is State.STOPPED:
+            self._write_stop()
+        self.show()
+
+    def keyframe(self, unit: AccessUnit) -> None:
+        self.parts.markers.keyframe(unit)
+
+    def durable(self, video_until_ns: int) -> None:
+        self.parts.lights_and_sounds.durable(video_until_ns)
+        if self._fault:
+            self._fault = False
+            self.show()
+
+    def storage_fault(self, part: str, error: Exception) -> None:
+        self._fault = True
+        self.show()
+
+    # --- vault --------------------------------------------------------------------------------
+
+    def vault_opened(self, recovered: Recovered) -> None:
+        parts = self.parts
+        self._fault = False
+        parts.assignments.remember(recovered.found.assignment, recovered.found.officer)
+        if parts.telemetry:
+            parts.telemetry.opened(recovered.anchor, recovered.found.commands)
+        parts.delivery.assignment = parts.assignments.version
+        self.caption()
+        if self.state is State.STOPPED:
+            self._write_stop()
+        elif self.state is State.DOCKED:
+            parts.delivery.begin()  # a new boot of the ledger: a new docking
+        elif self.state is State.STARTING:
+            self.handle(Event.STARTED)
+            self._tick()
+            if self._board.clock.utc().source == "none":
+                parts.lights_and_sounds.alarm(patterns.CLOCK)
+        self.show()
+
+    def vault_failed(self, error: Exception) -> None:
+        self.storage_fault("ledger", error)
+
+    def noted(self, kind: str, fields: Mapping[str, Any], at: Anchor) -> None:
+        self._observer.noted(kind, fields, at)
+        if self.parts.telemetry:
+            self.parts.telemetry.noted(kind, fields, at)
+
+    # --- capture and health -------------------------------------------------------------------
+
+    def impaired(self, impairment: Impairment) -> None:
+        """Written down and felt; what there is goes on being recorded."""
+        part = "camera" if impairment.track is Track.VIDEO else "microphone"
+        reason = impairment.what if impairment.present else f"{impairment.what} no longer"
+        self.parts.vault_lane.note("fault", part=part, reason=reason)
+        if impairment.present:
+            self.parts.lights_and_sounds.felt(patterns.IMPAIRED)
+
+    def pictures_stalled(self, stalled: bool) -> None:
+        word = "no pictures" if stalled else "pictures again"
+        self.parts.vault_lane.note("fault", part="camera", reason=word)
+        if stalled:
+            self.parts.recorder.interrupted()
+        self.show()
+
+    def spent(self, reason: str) -> None:
+        """Battery or storage are used up: what can be ended in order is."""
+        if reason == "battery empty" and self.state is not State.DOCKED:
+            self.handle(Event.SHUTDOWN, reason)
+        elif reason == "storage full" and self.state in (State.RECORDING, State.POST_EVENT):
+            self.handle(Event.ABORT, reason)
+
+    def _tick(self) -> None:
+        self.parts.health.look(self._loop.now_ns())
+        self.parts.recorder.settle()
+        self.show()
+        if self.state is not State.STOPPED:
+            self._after("tick", seconds(self._settings.storage.check_s), self._tick)
+
+    # --- dock ---------------------------------------------------------------------------------
+
+    def docked(self, docked: bool) -> None:
+        """The camera was put into the dock, or taken out of it."""
+        self.handle(Event.DOCK if docked else Event.UNDOCK)
+
+    def _settle_in_dock(self) -> None:
+        self.parts.capture.switch(False)
+        self.parts.recorder.forget()
+        self.parts.delivery.begin()
+
+    def may_send(self) -> bool:
+        return self.parts.health.band not in (Band.CRITICAL, Band.EMPTY)
+
+    def time_told(self, reading: UtcReading) -> None:
+        """The store knows the time; the `time` line says how far the camera was off."""
+        self._clock.correct(reading)
+        self.parts.health.look(self._loop.now_ns())
+
+    def assigned(self, statement: Statement) -> None:
+        self.parts.assignments.take(statement)
+        self.parts.delivery.assignment = self.parts.assignments.version
+        self.caption()
+
+    def delivery_changed(self) -> None:
+        self.show()
+
+    # --- the end ------------------------------------------------------------------------------
+
+    def _write_stop(self) -> None:
+        parts = self.parts
+        parts.capture.switch(False)
+        parts.recorder.close()
+        for timer in self._timers.values():
+            timer.cancel()
+        parts.lights_and_sounds.dark()
+        if parts.telemetry is None or self._said_last:
+            self._finish()
+            return
+        self._said_last = True
+        self._after("last words", LAST_WORDS_NS, self._finish)
+        # Through the loop: the end of the ledger is no part of telemetry, nor are its errors.
+        parts.telemetry.say_last(lambda: self._loop.post(self._finish))
+
+    def _finish(self) -> None:
+        self._cancel("last words")
+        if self.parts.telemetry:
+            self.parts.telemetry.stop()
+        self.parts.vault_lane.finish(self._observer.stopped)
+
+    # --- what is shown and told ---------------------------------------------------------------
+
+    def show(self) -> None:
+        """Something may have changed: the status light and telemetry follow."""
+        parts = self.parts
+        parts.markers.noticed()
+        parts.lights_and_sounds.status(
+            self.state, able=not self._unmet(), fault=self._fault, delivery=parts.delivery.outcome
+        )
+        if parts.telemetry:
+            parts.telemetry.changed(parts.vault_lane.anchor)
+
+    def caption(self) -> None:
+        """Pictures name the officer."""
+        self._board.camera.caption(self._officer)
+
+    def status(self) -> CameraStatus:
+        """What telemetry tells."""
+        parts, unmet = self.parts, self._unmet()
+        recording, cues, health = parts.recorder.recording, parts.lights_and_sounds, parts.health
+        return CameraStatus(
+            state=self.state.value,
+            recording=recording.id if recording else None,
+            stored=cues.honest,
+            able=not unmet,
+            unmet=unmet,
+            officer=self._officer,
+            light=Light(cues.front_light, cues.status_light, list(cues.failed)),
+            power=health.power,
+            band=health.band,
+            left_s=health.left_s,
+            room=health.room,
+            delivery=parts.delivery.outcome,
+        )
+
+    @property
+    def _officer(self) -> str:
+        return self.parts.assignments.officer or self._settings.device.officer
+
+    def _after(self, name: str, wait_ns: int, callback: Callable[[], None]) -> None:
+        self._cancel(name)
+        self._timers[name] = self._loop.call_at(self._loop.now_ns() + wait_ns, callback)
+
+    def _cancel(self, name: str) -> None:
+        if timer := self._timers.pop(name, None):
+            timer.cancel()

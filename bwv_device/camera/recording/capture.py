@@ -1,0 +1,91 @@
+"""Switches camera and microphone on and off, and watches that pictures come.
+
+Capture backends deliver from any thread; here their batches enter the loop.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from bwv_device.camera.loop import Loop
+from bwv_device.camera.recording.recorder import Recorder
+from hal.ports import SECOND_NS, AccessUnit, Board, CaptureLoss, Impairment, Timer
+
+# Pictures must come at least this often, or the camera counts as stalled.
+STALL_NS = SECOND_NS
+
+
+class CaptureObserver(Protocol):
+    """Hears of capture that is not as it should be, on the loop."""
+
+    def impaired(self, impairment: Impairment) -> None:
+        """Pictures or sound that show nothing, or do again."""
+        ...
+
+    def pictures_stalled(self, stalled: bool) -> None:
+        """The camera stopped delivering without saying so, or delivers again."""
+        ...
+
+
+class Capture:
+    """`switch` starts and stops; between the two, batches go to the recorder."""
+
+    def __init__(
+        self, board: Board, loop: Loop, recorder: Recorder, observer: CaptureObserver
+    ) -> None:
+        self._board, self._loop, self._recorder = board, loop, recorder
+        self._observer = observer
+        self._on = False
+        self._began_ns = 0
+        self._look: Timer | None = None
+        self.stalled = False
+
+    def switch(self, on: bool) -> None:
+        if on == self._on:
+            return
+        self._on, self.stalled = on, False
+        if on:
+            self._began_ns = self._loop.now_ns()
+            self._board.camera.start(self)
+            self._board.microphone.start(self)
+            self._look_in(2 * STALL_NS)
+        else:
+            if self._look:
+                self._look.cancel()
+            self._board.camera.stop()
+            self._board.microphone.stop()
+
+    def pictures_overdue_ns(self) -> int:
+        """For how long pictures are due and have not come."""
+        newest_ns = max(self._recorder.newest_video_ns, self._began_ns)
+        return max(0, self._loop.now_ns() - newest_ns) if self._on else 0
+
+    # --- for backends, from any thread --------------------------------------------------------
+
+    def units(self, batch: Sequence[AccessUnit]) -> None:
+        self._loop.post(lambda: self._take(batch))
+
+    def lost(self, loss: CaptureLoss) -> None:
+        self._loop.post(lambda: self._recorder.lost(loss))
+
+    def impaired(self, impairment: Impairment) -> None:
+        self._loop.post(lambda: self._observer.impaired(impairment))
+
+    # --- on the loop --------------------------------------------------------------------------
+
+    def _take(self, batch: Sequence[AccessUnit]) -> None:
+        """A camera that goes on after it was stopped, in the dock say, is not looked at."""
+        if self._on:
+            self._recorder.take(batch)
+
+    def _watch(self) -> None:
+        age_ns = self._loop.now_ns() - self._recorder.newest_video_ns
+        stalled = age_ns > STALL_NS
+        if stalled != self.stalled:
+            self.stalled = stalled
+            self._observer.pictures_stalled(stalled)
+        self._look_in(STALL_NS)
+
+    def _look_in(self, wait_ns: int) -> None:
+        self._look = self._loop.call_at(self._loop.now_ns() + wait_ns, self._watch)

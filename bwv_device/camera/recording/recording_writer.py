@@ -1,0 +1,294 @@
+"""Decides into which recording and segment each unit goes, and writes again what the disk refused.
+
+Rules:
+
+- Units stay in memory until they are durable. After a failure a new segment starts from the oldest
+  keyframe that is not durable: nothing is lost to a disk error that passes.
+- A segment ends at a keyframe, after `segment_s` or where the picture's parameters change.
+- A long recording rolls over at a keyframe: it is closed, and another follows it.
+- Where the ledger was opened anew, recovery has closed the recording: another follows it.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Sequence
+from typing import Protocol
+
+from bwv_device.camera.loop import Loop
+from bwv_device.camera.recording.pre_event_buffer import PreEvent
+from bwv_device.camera.recording.recording import OpenRecording, RecordingRequest
+from bwv_device.camera.recording.segment import MediaFormat, Pace, SealedSegment, starts_segment
+from bwv_device.camera.recording.segment_writer import SegmentWriter
+from bwv_device.camera.recording.undurable_units import Backlog
+from bwv_device.camera.vault.vault import LedgerError
+from bwv_device.camera.vault.vault_lane import VaultLane
+from bwv_device.formats import age
+from bwv_device.formats.age_payload import Seal
+from bwv_device.formats.h264 import parameter_sets
+from bwv_device.formats.vault_layout import SegmentName
+from bwv_device.settings import MIB, Recording, seconds
+from hal.ports import SECOND_NS, AccessUnit, Board
+
+RETRY_NS = SECOND_NS
+
+
+class RecordingWriterState(enum.Enum):
+    """`RETRYING`: the disk refused a job; from memory it is tried again a moment later."""
+
+    IDLE = "no recording"
+    WRITING = "units go to the disk"
+    FINISHING = "all units are in, the last ones on their way to the disk"
+    RETRYING = "units wait in memory for the disk"
+    RETRYING_THE_END = "all units are in, and wait in memory for the disk"
+
+
+_S = RecordingWriterState
+_RETRY = {_S.WRITING: _S.RETRYING, _S.FINISHING: _S.RETRYING_THE_END}
+_AGAIN = {_S.RETRYING: _S.WRITING, _S.RETRYING_THE_END: _S.FINISHING}
+
+
+class RecordingObserver(Protocol):
+    """Hears what becomes of units and recordings, on the loop."""
+
+    def durable(self, video_until_ns: int) -> None:
+        """All pictures up to this time are on the disk."""
+        ...
+
+    def not_recorded(self, unit: AccessUnit, reason: str) -> None:
+        """A unit finds no place in the recording."""
+        ...
+
+    def storage_fault(self, part: str, error: Exception) -> None:
+        """The disk refused a job on `part`, a segment."""
+        ...
+
+    def recording_closed(self, ending: str) -> None:
+        """The recording that was told to finish is durable to its last line."""
+        ...
+
+
+class RecordingWriter:
+    """`begin`, `write` as often as units come, `finish`; then `recording_closed` follows."""
+
+    def __init__(
+        self,
+        board: Board,
+        loop: Loop,
+        vault_lane: VaultLane,
+        settings: Recording,
+        recipients: Sequence[age.Recipient],
+        pace: Pace,
+        observer: RecordingObserver,
+    ) -> None:
+        self._board, self._loop, self._vault_lane = board, loop, vault_lane
+        self._settings, self._recipients, self._pace = settings, recipients, pace
+        self._observer = observer
+        self._media = MediaFormat(board.camera.format, board.microphone.format)
+        self._backlog = Backlog(settings.queue_limit_mib * MIB, self._no_room)
+        self._segments = SegmentWriter(loop, vault_lane, self)
+        self._count = 0
+        self._failed_ns: int | None = None
+        self.state = _S.IDLE
+        self.recording: OpenRecording | None = None
+        self.dropped_units = 0
+
+    # --- what the recorder asks ---------------------------------------------------------------
+
+    @property
+    def undurable_bytes(self) -> int:
+        return self._backlog.size
+
+    @property
+    def retrying(self) -> bool:
+        return self.state in _AGAIN
+
+    @property
+    def has_segment(self) -> bool:
+        return self._segments.segment is not None
+
+    def begin(self, request: RecordingRequest, pre_event: PreEvent | None) -> None:
+        """A recording; the units of its pre-event part are to be written first."""
+        self._backlog.begin(pre_event.units if pre_event else [])
+        self._start(request, pre_event)
+        self.state = _S.WRITING
+
+    def write(self, units: Sequence[AccessUnit]) -> None:
+        """Units in order of capture."""
+        kept = self._backlog.take(units)
+        if not self.retrying:
+            self._write(kept)
+
+    def flush(self) -> None:
+        """No more units come for now: what waits is sealed, within the loss bound."""
+        self._segments.flush()
+
+    def newest_gop(self) -> Sequence[AccessUnit]:
+        """The group of pictures that is still open, from its keyframe on."""
+        return self._backlog.newest_gop()
+
+    def finish(self) -> None:
+        """All units are in."""
+        if self.state is _S.WRITING:
+            self.state = _S.FINISHING
+            self._close()
+        elif self.state is _S.RETRYING:
+            self.state = _S.RETRYING_THE_END
+
+    # --- into which recording -----------------------------------------------------------------
+
+    def _start(self, request: RecordingRequest, pre_event: PreEvent | None) -> OpenRecording:
+        self._count += 1
+        name = SegmentName(self._vault_lane.boot, self._count, 0)
+        self.recording = OpenRecording(name, request, pre_event)
+        return self.recording
+
+    def _follow(self, recording: OpenRecording, trigger: str) -> OpenRecording:
+        request = recording.request._replace(trigger=trigger, follows=recording.id)
+        return self._start(request, None)
+
+    def _roll_over(self, recording: OpenRecording) -> OpenRecording:
+        """Ends a long recording at a keyframe; the next one starts with that keyframe."""
+        recording.ending = "roll-over"
+        self._close()
+        return self._follow(recording, "roll-over")
+
+    def _continue(self, recording: OpenRecording) -> OpenRecording:
+        """The ledger was opened anew and recovery closed the recording: another follows it."""
+        following = self._follow(recording, "continued")
+        following.ending = recording.ending
+        return following
+
+    def _close(self) -> None:
+        recording = self.recording
+        assert recording is not None
+        self._segments.close(recording, lambda: self._closed(recording))
+
+    def _closed(self, recording: OpenRecording) -> None:
+        if recording is not self.recording:  # it rolled over
+            return
+        self.recording, self.state = None, _S.IDLE
+        self._backlog.clear()
+        self._observer.recording_closed(recording.ending)
+
+    # --- into which segment -------------------------------------------------------------------
+
+    def _write(self, units: Sequence[AccessUnit]) -> None:
+        recording = self.recording
+        assert recording is not None
+        start = 0
+        for at, unit in enumerate(units):
+            if not starts_segment(unit):
+                continue
+            if self._rolls_over(recording, unit):
+                self._feed(recording, units[start:at])
+                recording, start = self._roll_over(recording), at
+            if self._cut_here(unit):
+                self._feed(recording, units[start:at])
+                recording, start = self._next_segment(recording, unit), at
+            if self.retrying:
+                return  # the ledger is closed: all of this is in memory, and written again
+        self._feed(recording, units[start:])
+        self._segments.commit()
+
+    def _rolls_over(self, recording: OpenRecording, unit: AccessUnit) -> bool:
+        if recording.started_ns is None or recording.ending:
+            return False
+        return unit.pts_ns - recording.started_ns >= seconds(self._settings.rollover_min * 60)
+
+    def _cut_here(self, unit: AccessUnit) -> bool:
+        segment = self._segments.segment
+        if segment is None:
+            return True
+        if unit.pts_ns - segment.start_ns >= seconds(self._settings.segment_s):
+            return True
+        return parameter_sets(unit.data) != segment.parameter_sets
+
+    def _feed(self, recording: OpenRecording, units: Sequence[AccessUnit]) -> None:
+        segment = self._segments.segment
+        if segment is None:
+            for unit in units:
+                self._observer.not_recorded(unit, "no keyframe yet")
+            return
+        if any(unit.pts_ns < segment.start_ns for unit in units):
+            units = self._without_late(units, segment.start_ns)
+        if units:
+            self._segments.feed(units)
+            recording.end_ns = max(recording.end_ns, units[-1].end_ns)
+
+    def _without_late(self, units: Sequence[AccessUnit], start_ns: int) -> Sequence[AccessUnit]:
+        """Sound that comes when its segment is closed has no place any more."""
+        for unit in units:
+            if unit.pts_ns < start_ns:
+                self._observer.not_recorded(unit, "too late")
+        return [unit for unit in units if unit.pts_ns >= start_ns]
+
+    def _next_segment(self, recording: OpenRecording, first: AccessUnit) -> OpenRecording:
+        """Starts a segment. The recording returned is another where the ledger was opened anew."""
+        self._segments.seal(recording)
+        if recording.name.boot != self._vault_lane.boot:
+            recording = self._continue(recording)
+        recording.name = recording.name._replace(number=recording.name.number + 1)
+        if recording.started_ns is None:
+            recording.started_ns = first.pts_ns
+        reading = self._board.clock.utc()
+        age_ns = self._loop.now_ns() - first.pts_ns
+        fields = recording.about(first.pts_ns, reading._replace(utc_ns=reading.utc_ns - age_ns))
+        inside = {"device": self._board.identity.device, "segment": str(recording.name), **fields}
+        if recording.request.location:
+            inside["location"] = recording.request.location
+        seal = Seal(self._recipients, self._board.entropy)
+        segment = SealedSegment(self._media, first, seal, inside, self._pace)
+        if recording.name.number == recording.first_number:
+            audio = self._settings.pre_event_audio
+            fields |= recording.first_fields(self._media, pre_event_audio=audio)
+
+        def opened() -> None:
+            recording.introduced = True
+
+        self._segments.open(recording.name, segment, fields, opened)
+        return recording
+
+    # --- what the disk answers ----------------------------------------------------------------
+
+    def durable(self, video_until_ns: int) -> None:
+        self._backlog.durable(video_until_ns)
+        self._observer.durable(video_until_ns)
+
+    def _no_room(self, unit: AccessUnit) -> None:
+        self.dropped_units += 1
+        self._observer.not_recorded(unit, "queue overflow")
+
+    def segment_failed(self, error: Exception) -> None:
+        """Starts over from memory: at once, or a second later if that failed just now too."""
+        recording, now_ns = self.recording, self._loop.now_ns()
+        if recording is None:
+            return
+        name = str(recording.name)
+        if not recording.introduced:
+            recording.first_number = recording.name.number + 1
+        self._observer.storage_fault(name, error)
+        if not isinstance(error, LedgerError):
+            reason = getattr(error, "strerror", None) or str(error)
+            self._vault_lane.note("fault", part="segment", segment=name, reason=reason)
+        again = self._failed_ns is not None and now_ns - self._failed_ns < 2 * RETRY_NS
+        self._failed_ns = now_ns
+        if not self.retrying:
+            self.state = _RETRY[self.state]
+            self._start_over_at(now_ns + (RETRY_NS if again else 0))
+
+    def _start_over_at(self, when_ns: int) -> None:
+        self._loop.call_at(when_ns, self._start_over)
+
+    def _start_over(self) -> None:
+        recording = self.recording
+        assert recording is not None
+        if not self._vault_lane.usable:
+            self._start_over_at(self._loop.now_ns() + RETRY_NS)
+            return
+        self.state = _AGAIN[self.state]
+        if recording.name.boot != self._vault_lane.boot:
+            recording = self._continue(recording)
+        self._write(self._backlog.again())
+        if self.state is _S.FINISHING:
+            self._close()
