@@ -6,6 +6,7 @@ back by itself to "capturing, not stored" and the alarm, even if this process ha
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Callable
 from functools import partial
 
@@ -25,6 +26,14 @@ DELIVERY = {
 }
 
 
+class Front(enum.Enum):
+    """What the front light says of the recording."""
+
+    NOTHING = "no recording"
+    STORED = "recording, and it reaches storage: a lease runs"
+    NOT_STORED = "recording, and nothing was durable for as long as a lease"
+
+
 class LightsAndSounds:
     """Speaks for the agent. Every change of what the light says becomes a ledger line."""
 
@@ -33,8 +42,7 @@ class LightsAndSounds:
         self._lease_ns = milliseconds(settings.light.lease_ms)
         self._reminder_ns = seconds(settings.sounds.reminder_s)
         self._recording_pattern = patterns.recording(settings.light)
-        self._recording = False
-        self._stored = False
+        self._front = Front.NOTHING
         self._covert = False
         self._muted = False
         self._lease_until_ns = 0
@@ -49,15 +57,15 @@ class LightsAndSounds:
     @property
     def honest(self) -> bool:
         """Whether what is recorded reaches storage."""
-        return self._stored
+        return self._front is Front.STORED
 
     @property
     def front_light(self) -> str:
         """What it says now, by name."""
-        if not self._recording:
+        if self._front is Front.NOTHING:
             return patterns.DARK.name
         hidden = patterns.DARK if self._covert else patterns.NOT_STORED
-        return (self._pattern() if self._stored else hidden).name
+        return (self._pattern() if self._front is Front.STORED else hidden).name
 
     @property
     def status_light(self) -> str:
@@ -65,7 +73,7 @@ class LightsAndSounds:
 
     def begin(self) -> None:
         """A recording starts: one lease is granted for the press itself."""
-        self._recording, self._stored, self._reminders = True, True, 0
+        self._front, self._reminders = Front.STORED, 0
         self._lease_until_ns = self._loop.now_ns() + self._lease_ns
         self._show_recording()
         self._sound(patterns.STARTED)
@@ -74,23 +82,23 @@ class LightsAndSounds:
 
     def durable(self, video_until_ns: int) -> None:
         """Pictures up to here are durable: the lease reaches that much further."""
-        if not self._recording:
+        if self._front is Front.NOTHING:
             return
         # Never further than from now on, whatever a timestamp claims.
         until_ns = min(video_until_ns, self._loop.now_ns()) + self._lease_ns
         if until_ns <= max(self._lease_until_ns, self._loop.now_ns()):
             return
         self._lease_until_ns = until_ns
-        if not self._stored:
-            self._stored = True
+        if self._front is Front.NOT_STORED:
+            self._front = Front.STORED
             self._note("cue", light=self._pattern().name)
         self._show_recording()
 
     def end(self) -> None:
         """The recording is over."""
-        if not self._recording:
+        if self._front is Front.NOTHING:
             return
-        self._recording = self._stored = False
+        self._front = Front.NOTHING
         for timer in (self._lapse, self._reminder):
             if timer:
                 timer.cancel()
@@ -115,12 +123,12 @@ class LightsAndSounds:
     def covert(self, on: bool) -> None:
         """Lights and sounds off. Policy decides, not this."""
         self._covert, self._status = on, None
-        if self._recording:
+        if self._front is not Front.NOTHING:
             self._show_recording()
 
     def muted(self, on: bool) -> None:
         self._muted = on
-        if self._recording:
+        if self._front is not Front.NOTHING:
             self._show_recording()
 
     def alarm(self, pattern: Pattern) -> None:
@@ -179,7 +187,7 @@ class LightsAndSounds:
         self._lapse = self._loop.call_at(until_ns, self._lapsed)
 
     def _lapsed(self) -> None:
-        self._stored = False
+        self._front = Front.NOT_STORED
         self._note("cue", light=patterns.NOT_STORED.name, sound=patterns.ALARM.name)
         if self._covert:
             self._board.haptic.play(patterns.INFORM)
@@ -189,7 +197,7 @@ class LightsAndSounds:
         self._reminder = self._loop.call_at(when_ns, self._remind)
 
     def _remind(self) -> None:
-        if self._stored:
+        if self._front is Front.STORED:
             self._reminders += 1
             self._sound(patterns.REMINDER)
         self._remind_later()

@@ -7,6 +7,7 @@ what messages mean, and nothing here can hold recording up.
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -94,6 +95,19 @@ class _Ear:
         self._loop.post(still)
 
 
+class ConnectionState(enum.Enum):
+    """Where the connection to the broker is."""
+
+    IDLE = "not started, or stopped"
+    CONNECTING = "an answer is waited for"
+    UP = "messages go out"
+    WAITING = "lost; tried again later"
+    ABANDONED = "another one has taken its place"
+
+
+_S = ConnectionState
+
+
 class BrokerConnection:
     """From `start` to `stop`."""
 
@@ -117,8 +131,7 @@ class BrokerConnection:
         self.connections = 0
         self.dropped = 0
         self.filled = OutboxFill(0, 0, 0)
-        self.up = False
-        self._started = False
+        self._state = _S.IDLE
         self._failures = 0
         self._pending: list[Outgoing] = []
         self._writing = self._fetching = False
@@ -134,18 +147,17 @@ class BrokerConnection:
     # --- life ---------------------------------------------------------------------------------
 
     def start(self) -> None:
-        if not self._started:
-            self._started = True
+        if self._state is _S.IDLE:
             self._connect()
 
     def stop(self) -> None:
         """Says goodbye where there is a line; waits for nothing."""
-        self._started = False
-        self._end(self._observer.greeting(self.session).offline if self.up else None)
+        farewell = self._observer.greeting(self.session).offline if self.up else None
+        self._end(_S.IDLE, farewell)
 
     def abandon(self) -> None:
         """Nothing more comes from this one; another takes its place."""
-        self._started = False
+        self._state = _S.ABANDONED
         for name in list(self._timers):
             self._cancel(name)
         self.session = -1
@@ -161,6 +173,10 @@ class BrokerConnection:
         self._write()
 
     @property
+    def up(self) -> bool:
+        return self._state is _S.UP
+
+    @property
     def drained(self) -> bool:
         """Nothing waits, or nothing can go."""
         busy = self._pending or self._writing or self._under_way or self.filled.rows
@@ -169,6 +185,7 @@ class BrokerConnection:
     # --- one connection -----------------------------------------------------------------------
 
     def _connect(self) -> None:
+        self._state = _S.CONNECTING
         self.session += 1
         self._sent_until, self._queue, self._more = 0, [], True
         self._under_way.clear()
@@ -182,7 +199,7 @@ class BrokerConnection:
 
     def connected(self) -> None:
         self._cancel("connect")
-        self.up = True
+        self._state = _S.UP
         self.connections += 1
         self._observer.broker_up()
         self.say_birth()
@@ -218,9 +235,10 @@ class BrokerConnection:
     def lost(self, reason: str) -> None:
         """Tries again, later and later; a fleet that lost its broker must not come back at once."""
         self._suspect()
-        self._end(None)
+        idle = self._state is _S.IDLE
+        self._end(_S.IDLE if idle else _S.WAITING, None)
         self.session += 1  # nothing more is heard of this one
-        if not self._started:
+        if idle:
             return
         self._failures += 1
         self._observer.trouble(reason)
@@ -229,8 +247,8 @@ class BrokerConnection:
         wait_ns = SHORTEST_WAIT_NS + (longest_ns - SHORTEST_WAIT_NS) * drawn // 2**32
         self._after("connect", wait_ns, self._connect)
 
-    def _end(self, farewell: MqttMessage | None) -> None:
-        self.up = False
+    def _end(self, state: ConnectionState, farewell: MqttMessage | None) -> None:
+        self._state = state
         for name in list(self._timers):
             self._cancel(name)
         self._link.close(farewell)

@@ -6,6 +6,7 @@ down, and begins again a minute later.
 
 from __future__ import annotations
 
+import enum
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
@@ -45,6 +46,17 @@ CONTRADICT_NS = 5 * SECOND_NS
 FAULTS = 16
 
 
+class TelemetryState(enum.Enum):
+    """Whether messages are made."""
+
+    RUNNING = "messages go to the outbox"
+    SUSPENDED = "an unexpected error was met; it begins again in a while"
+    STOPPED = "the camera has ended"
+
+
+_S = TelemetryState
+
+
 class Telemetry(BrokerObserver):
     """From `opened`, when the ledger's boot counter is known, to `stop`."""
 
@@ -75,7 +87,7 @@ class Telemetry(BrokerObserver):
         self._troubled = False
         self._composing = False
         self._oldest = Undelivered(0)
-        self._stopped = self._suspended = False
+        self.running = _S.RUNNING
         reports = {"head": self._report_head, "diagnostics": self._report_diagnostics}
         self.remote = Remote(
             board, loop, self._boundary, vault_lane, roots, hands, self._reply, reports
@@ -91,7 +103,7 @@ class Telemetry(BrokerObserver):
     def changed(self, anchor: Anchor | None) -> None:
         """Something may be different; what is really different is told."""
         self._anchor = anchor or self._anchor
-        if self._boot and not self._suspended:
+        if self._boot and self.running is not _S.SUSPENDED:
             self._boundary.run(self._tell_change)
 
     def noted(self, kind: str, fields: Mapping[str, Any], anchor: Anchor) -> None:
@@ -103,7 +115,7 @@ class Telemetry(BrokerObserver):
         event = ledger_events.told(kind, fields)
         if event is None:
             return
-        if self._suspended:  # else the line that says so would be the next error
+        if self.running is _S.SUSPENDED:  # else the line that says so would be the next error
             self._numbers["event"] = self._numbers.get("event", 0) + 1
             self._line.dropped += 1
             return
@@ -129,7 +141,7 @@ class Telemetry(BrokerObserver):
             done()
 
     def stop(self) -> None:
-        self._stopped = True
+        self.running = _S.STOPPED
         for timer in self._timers.values():
             timer.cancel()
         self._boundary.run(self._line.stop)
@@ -139,7 +151,7 @@ class Telemetry(BrokerObserver):
             self._boot, self._numbers = anchor.boot, {}
         self._anchor = anchor
         self.remote.opened(commands)
-        if not self._suspended and not self._stopped:
+        if self.running is _S.RUNNING:
             self._line.start()
             self._tell_state()
             self._tell_health()
@@ -147,7 +159,9 @@ class Telemetry(BrokerObserver):
     def _failed(self, error: Exception) -> None:
         """Nobody expected this: a new line, in a while."""
         reason = f"{type(error).__name__}: {error}"
-        self._suspended = self._troubled = True
+        self._troubled = True
+        if self.running is _S.RUNNING:
+            self.running = _S.SUSPENDED
         self._vault_lane.note("fault", part="telemetry", reason=reason[:200])
         old, self._line = self._line, self._new_line()
         self._line.session = old.session + 1
@@ -157,7 +171,7 @@ class Telemetry(BrokerObserver):
         self._later("restart", RESTART_NS, self._restart)
 
     def _restart(self) -> None:
-        self._suspended = self._composing = False
+        self.running, self._composing = _S.RUNNING, False
         self._line.start()
         self._tell_state()
         self._tell_health()
@@ -354,7 +368,7 @@ class Telemetry(BrokerObserver):
             self._later(name, wait_ns, callback)
 
     def _later(self, name: str, wait_ns: int, callback: Callable[[], None]) -> None:
-        if self._stopped:
+        if self.running is _S.STOPPED:
             return
         if timer := self._timers.pop(name, None):
             timer.cancel()
