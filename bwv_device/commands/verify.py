@@ -14,7 +14,7 @@ from bwv_device.files import read_small
 from bwv_device.verification.signed_heads import parse_head
 from bwv_device.verification.vault_report import FileStatus, Report, verify
 
-CHANGED, NOT_CLOSED, NO_ROOT, OTHER_ROOT = 10, 11, 12, 21
+CHANGED, NOT_CLOSED, NO_ROOT, OTHER_ROOT, FORKED = 10, 11, 12, 21, 22
 COLOURS = {FileStatus.SEALED: "green", FileStatus.RECOVERED: "yellow", FileStatus.OPEN: "yellow"}
 
 
@@ -41,7 +41,8 @@ def command(vault: Path, roots: tuple[Path, ...], anchors: tuple[str, ...], as_j
     Exit code 0: nothing was changed or lost, and the agency vouches for the camera. 10: something
     was changed or lost. 11: nothing was, but the camera did not stop in order (its next boot
     explains it). 12: as 0, but no --root was given, so nobody vouches for the camera. 21: the
-    vault is consistent, but the camera is not of the agency whose root was given.
+    vault is consistent, but the camera is not of the agency whose root was given. 22: as 0, but two
+    programs had written this vault: it is whole since the boot that names both branches.
     """
     certificates = [c for path in roots for c in keys.load_certificates(path)]
     heads = [parse_head(_text(anchor)) for anchor in anchors]
@@ -58,7 +59,9 @@ def exit_code(report: Report) -> int:
         return OTHER_ROOT if report.only_root_differs else CHANGED
     if not report.complete:
         return NOT_CLOSED
-    return 0 if report.rooted else NO_ROOT
+    if not report.rooted:
+        return NO_ROOT
+    return FORKED if report.whole_since else 0
 
 
 def _text(anchor: str) -> str:
@@ -108,6 +111,9 @@ def _sentence(report: Report) -> str:
         CHANGED: "[red]Not verified: something was changed, removed or added.[/]",
         NOT_CLOSED: "[yellow]Nothing was changed, but the camera did not stop in order; what was "
         "open is attested up to its last acknowledged byte.[/]",
+        FORKED: f"[yellow]Whole since boot {report.whole_since}: nothing was changed, removed or "
+        f"added. Before, the ledger had forked into {len(report.branches)} branches: two programs "
+        "wrote this vault, or files of two cards were put together. All branches are here.[/]",
         NO_ROOT: "[yellow]Consistent, but nobody vouches for the camera: give --root with the "
         "agency's root certificate.[/]",
     }[code]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from bwv_device.formats import canonical_json
@@ -68,6 +68,14 @@ def boot_statement(device: str, boot: int, boot_key: str, head: Head) -> bytes:
             "n": head.number + 1,
         }
     )
+
+
+def branches_head(ends: Sequence[tuple[int, int, str]]) -> Head:
+    """What the first line behind a fork continues: all branches. `ends` are the last lines of the
+    branches, (boot, number, digest), in order of boot (docs/format.md, 3.7)."""
+    named = [{"boot": boot, "number": number, "digest": digest} for boot, number, digest in ends]
+    digest = hashlib.sha256(canonical_json.encode({"branches": named})).hexdigest()
+    return Head(max(number for _, number, _ in ends), digest)
 
 
 def ledger_path(boot: int) -> str:

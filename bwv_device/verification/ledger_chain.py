@@ -24,6 +24,7 @@ from bwv_device.formats.ledger_lines import (
     boot_statement,
     parse_line,
 )
+from bwv_device.verification.chain_ends import ChainEnds, Link
 from bwv_device.verification.footage_claims import Claim, ClaimError, follow
 from bwv_device.verification.receipts import Deliveries
 from hal.ports import Anchor
@@ -41,7 +42,8 @@ UNROOTED = (
 @dataclass(slots=True)
 class Walked:
     """What a walk over the ledger found. `problems` are signs of change or loss; `remarks` are what
-    a power cut leaves behind. `boot_heads` are where each boot's file begins."""
+    a power cut leaves behind. `boot_heads` are where each boot's file begins. The boots from
+    `forked_from` to the one before `whole_since` are branches of a fork (0 for none)."""
 
     device: str = ""
     boots: int = 0
@@ -53,6 +55,12 @@ class Walked:
     remarks: list[str] = field(default_factory=list)
     claims: dict[str, Claim] = field(default_factory=dict)
     boot_heads: dict[int, Head] = field(default_factory=dict)
+    forked_from: int = 0
+    whole_since: int = 0
+    branches: list[dict[str, Any]] = field(default_factory=list)
+
+    def in_branch(self, boot: int) -> bool:
+        return self.forked_from <= boot < self.whole_since
 
 
 class LedgerWalk:
@@ -81,24 +89,29 @@ class LedgerWalk:
         self._deliveries = Deliveries(roots)
         self.seen: Callable[[int, Line], None] = lambda boot, line: None
         self.device_keys: list[ec.EllipticCurvePublicKey] = []
-        self._passed: dict[int, str] = {}
-        self._names: list[str] = []
+        self._ends = ChainEnds(start)
+        self._conflicts: list[str] = []  # of branches; problems unless a later boot names them all
+        self._named_as_torn: dict[str, list[dict[str, Any]]] = {}
 
     def run(self) -> None:
         report = self._report
         report.rooted = bool(self._roots)
+        names: list[str] = []
         for path in sorted(self._folder.iterdir()):
             if _boot_number(path.name) is None or not is_plain_file(path):
                 report.problems.append(f"{DIRECTORY}/{path.name} is not a ledger file")
             else:
-                self._names.append(path.name)
-        for name in self._names:
+                names.append(path.name)
+        for name in names:
+            self._note_torn_names(self._folder / name)
+        for name in names:
             self._read_file(name, int(name.removesuffix(SUFFIX)))
         if self._torn:
             report.remarks += [
                 f"{torn['file']}: {torn['length']} bytes at the end are torn or altered"
                 for torn in self._torn
             ]
+        report.problems += self._conflicts
         report.closed = not self._torn and self._last is not None and self._last.kind == "stop"
         if not report.closed:
             report.remarks.append("the ledger was not closed in order")
@@ -119,13 +132,17 @@ class LedgerWalk:
                 line = parse_line(whole[position:end])
             except ValueError:
                 break
-            if (line.number, line.fields["prev"]) != (self._head.number + 1, self._head.digest):
+            if not self._linked(name, boot, line, first=position == 0):
                 self._report.problems.append(
                     f"{name}: line {line.number} does not continue line {self._head.number}"
                 )
+                if position:
+                    self._ends.ended(boot, self._head)
                 return
             self._take(name, boot, line, first=position == 0)
             position = end + 1
+        if position:
+            self._ends.ended(boot, self._head)
         if torn and position == len(whole):
             self._torn.append(torn)
         elif position < len(data) or position == 0:
@@ -133,21 +150,48 @@ class LedgerWalk:
             digest = hashlib.sha256(rest).hexdigest()
             self._torn.append({"file": name, "length": len(rest), "sha256": digest})
 
+    def _linked(self, name: str, boot: int, line: Line, *, first: bool) -> bool:
+        """Whether a line stands where it may. A branch is a conflict until a boot heals it."""
+        if not first:
+            return (line.number, line.fields["prev"]) == (self._head.number + 1, self._head.digest)
+        report, before = self._report, Head(line.number - 1, line.fields["prev"])
+        link = self._ends.link(line)
+        if link is Link.BREAKS:
+            return False
+        if link is Link.BRANCHES:
+            self._conflicts.append(
+                f"{name}: the ledger forks: line {line.number} is there twice, in two branches"
+            )
+        elif link is Link.HEALS:
+            self._conflicts.clear()
+            report.forked_from, report.whole_since = self._ends.forked_from, boot
+            report.branches = line.fields["branches"]
+            report.remarks.append(
+                f"the ledger had forked; whole since boot {boot}, "
+                f"{len(report.branches)} branches before"
+            )
+        self._head = before
+        return True
+
+    def _note_torn_names(self, path: Path) -> None:
+        """What a boot's first line says is torn in older files; compared when those are read."""
+        named = _first_line(path).get("torn")
+        for torn in named if isinstance(named, list) else []:
+            if isinstance(torn, dict) and str(torn.get("file")) < path.name:
+                self._named_as_torn.setdefault(str(torn.get("file")), []).append(torn)
+
     def _named_torn(self, name: str, data: bytes) -> dict[str, Any] | None:
-        """What the next boot says is torn at the end of this file, if that is what stands there. A
+        """What a later boot says is torn at the end of this file, if that is what stands there. A
         failed sync may leave one whole line in doubt, never more. The naming line is checked when
         the walk gets to it."""
-        later = (_first_line(self._folder / other) for other in self._names if other > name)
-        named = next((fields for fields in later if fields), {}).get("torn")
-        for torn in named if isinstance(named, list) else []:
-            if not isinstance(torn, dict) or torn.get("file") != name:
-                continue
+        for torn in self._named_as_torn.get(name, []):
             length = torn.get("length")
             if type(length) is not int or not 0 < length <= len(data):
-                return None
+                continue
             rest = data[len(data) - length :]
             same = hashlib.sha256(rest).hexdigest() == torn.get("sha256")
-            return torn if same and rest.count(b"\n") <= 1 else None
+            if same and rest.count(b"\n") <= 1:
+                return torn
         return None
 
     def _take(self, name: str, boot: int, line: Line, *, first: bool) -> None:
@@ -160,17 +204,24 @@ class LedgerWalk:
             self._problem(f"{name}: the signature of line {line.number} does not hold", line)
         try:
             follow(report.claims, boot, line)
-            self._deliveries.follow(report.device, line, report.claims, self._passed)
+            self._deliveries.follow(report.device, line, report.claims, self._ends)
         except ClaimError as error:
-            self._problem(f"{name}: line {line.number} {error}", line)
+            self._claim_problem(f"{name}: line {line.number} {error}", line)
         self._head, self._last = Head(line.number, line.digest), line
-        self._passed[line.number] = line.digest
+        self._ends.passed(boot, line)
         report.lines += 1
         self.seen(boot, line)
 
     def _problem(self, text: str, line: Line) -> None:
         if line.number > self._judged:
             self._report.problems.append(text)
+
+    def _claim_problem(self, text: str, line: Line) -> None:
+        """Branches may contradict each other."""
+        if self._ends.forked_now:
+            self._conflicts.append(text)
+        else:
+            self._problem(text, line)
 
     def _boot_line(self, name: str, boot: int, line: Line) -> None:
         """The boot key is certified by the device key, the device by the agency."""
@@ -182,6 +233,11 @@ class LedgerWalk:
         problem = self._certify(boot, line)
         if problem:
             self._problem(f"{name}: {problem}", line)
+        if self._ends.forked_now:
+            named = fields.get("torn")
+            if isinstance(named, list):
+                self._torn = [torn for torn in self._torn if torn not in named]
+            return
         if fields.get("torn", []) != self._torn:
             self._problem(f"{name}: what it found torn at boot is not what stands there now", line)
         elif self._torn:
@@ -222,7 +278,7 @@ class LedgerWalk:
         for anchor in self._anchors:
             if anchor.device != self._report.device:
                 self._report.problems.append(f"the anchor is of the device {anchor.device!r}")
-            elif self._passed.get(anchor.number) != anchor.digest:
+            elif not self._ends.holds(anchor.number, anchor.digest):
                 self._report.problems.append(
                     f"the ledger does not contain line {anchor.number} of the anchor: its end was "
                     "cut off, or it is another ledger"

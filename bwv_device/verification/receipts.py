@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from cryptography import x509
@@ -12,6 +12,7 @@ from bwv_device.formats import statement
 from bwv_device.formats.ledger_lines import Line
 from bwv_device.formats.purposes import RECEIPT
 from bwv_device.formats.statement import StatementError
+from bwv_device.verification.chain_ends import ChainEnds
 from bwv_device.verification.footage_claims import Claim, ClaimError
 
 INTAKE = "intake"
@@ -27,17 +28,15 @@ class Deliveries:
         self._custodians: dict[str, list[x509.Certificate]] = {}
         self._receipted: set[str] = set()
 
-    def follow(
-        self, device: str, line: Line, claims: dict[str, Claim], passed: Mapping[int, str]
-    ) -> None:
-        """`passed` are the digests of all lines so far by number. Raises `ClaimError`."""
+    def follow(self, device: str, line: Line, claims: dict[str, Claim], ends: ChainEnds) -> None:
+        """`ends` knows all lines so far. Raises `ClaimError`."""
         fields = line.fields
         if line.kind == "dock":
             self._dock(fields)
         elif line.kind == "custodian":
             self._custodian(fields)
         elif line.kind == "receipt":
-            self._receipt(device, fields, claims, passed)
+            self._receipt(device, fields, claims, ends)
         elif line.kind == "wipe":
             self._wipe(fields, claims)
 
@@ -59,7 +58,7 @@ class Deliveries:
         device: str,
         fields: dict[str, Any],
         claims: dict[str, Claim],
-        passed: Mapping[int, str],
+        ends: ChainEnds,
     ) -> None:
         claim = _claim(fields, claims)
         if not claim.settled or claim.wiped:
@@ -76,7 +75,7 @@ class Deliveries:
         number, digest = (
             (anchor.get("number"), anchor.get("digest")) if isinstance(anchor, dict) else (0, "")
         )
-        if type(number) is not int or passed.get(number) != digest:
+        if type(number) is not int or not ends.holds(number, str(digest)):
             wrong.append("anchor")
         if wrong:
             raise ClaimError(f"brings a receipt for {claim.name} whose {', '.join(wrong)} differ")

@@ -56,7 +56,10 @@ class Judge:
         self.complaints: list[str] = []
         self.loose: list[str] = []
         self.verdicts: dict[str, str] = {}
-        self.by_number: dict[int, str] = {}
+        self.lines: dict[tuple[int, str], int] = {(0, "0" * 64): 1}  # the boot each stands in
+        self.ends: list[Fields] = [{"boot": 0, "number": 0, "digest": "0" * 64}]
+        self.conflicts: list[str] = []
+        self.parted, self.since = 0, 0  # boots: where branches part, and where they are named
         self.files: dict[str, Fields] = {}
         self.loose_bytes: list[Fields] = []
         self.previous, self.number, self.last_kind, self.last_boot = "0" * 64, 0, "", 0
@@ -75,8 +78,10 @@ class Judge:
                 self.complaints.append(f"ledger/{path.name} does not belong there")
             else:
                 ledgers.append(path)
-        for number, path in enumerate(ledgers):
-            self.read_ledger(path, int(path.name[:8]), torn_as_named(path, ledgers[number + 1 :]))
+        named = torn_names(ledgers)
+        for path in ledgers:
+            self.read_ledger(path, int(path.name[:8]), torn_as_named(path, named))
+        self.complaints += self.conflicts
         if self.number == 0:
             self.complaints.append("no valid line at all")
         self.loose += [f"{torn['file']} is torn" for torn in self.loose_bytes]
@@ -84,7 +89,7 @@ class Judge:
             self.loose.append("the last line is not 'stop'")
         self.judge_footage()
         for head in self.anchors:
-            same = self.by_number.get(head["number"]) == head["digest"]
+            same = (head["number"], head["digest"]) in self.lines
             if head["device"] != self.device or not same:
                 self.complaints.append("the ledger head is not in this ledger")
             if "signature" in head and not any(head_signed(key, head) for key in self.device_keys):
@@ -104,21 +109,24 @@ class Judge:
             fields = well_formed(raw[at:end])
             if fields is None:
                 break
-            if fields["n"] != self.number + 1 or fields["prev"] != self.previous:
+            if not self.in_place(boot, fields, at == 0):
                 self.complaints.append(f"{path.name}: line {fields['n']} is out of the chain")
+                self.end_file(boot, at)
                 return
             if (fields["kind"] == "boot") is not (at == 0):
                 self.complaints.append(f"{path.name}: boot line out of place")
             if at == 0:
                 key = self.boot_key(path.name, boot, fields)
-                if fields.get("torn", []) != self.loose_bytes:
+                torn = fields.get("torn", [])
+                if not self.ends and torn != self.loose_bytes:
                     self.complaints.append(f"{path.name}: torn ends are not as named")
-                self.loose_bytes = []
+                listed = torn if isinstance(torn, list) and self.ends else self.loose_bytes
+                self.loose_bytes = [t for t in self.loose_bytes if t not in listed]
             signed, signature = raw[at:end].rsplit(b"\t", 1)
             if key is None or not signature_holds(key, signature, signed):
                 self.complaints.append(f"{path.name}: signature of line {fields['n']}")
             self.number, self.previous = fields["n"], sha256(raw[at:end])
-            self.by_number[self.number] = self.previous
+            self.lines[self.number, self.previous] = boot
             self.last_kind = fields["kind"]
             if at == 0:
                 self.docked, self.custodians, self.received = "", {}, set()
@@ -126,10 +134,36 @@ class Judge:
             self.follow_dock(fields)
             self.last_boot = boot
             at = end + 1
+        self.end_file(boot, at)
         if at < len(raw) or at == 0:
             rest = raw[at:]
             torn = {"file": path.name, "length": len(rest), "sha256": sha256(rest)}
             self.loose_bytes.append(torn)
+
+    def end_file(self, boot: int, length: int) -> None:
+        if length:
+            self.ends.append({"boot": boot, "number": self.number, "digest": self.previous})
+
+    def in_place(self, boot: int, fields: Fields, first: bool) -> bool:
+        """Whether a line continues what it may: sections 3.2 and 3.7."""
+        link = (fields["n"] - 1, fields["prev"])
+        if not first:
+            return link == (self.number, self.previous)
+        (self.number, self.previous), before = link, self.ends
+        self.ends = [end for end in before if (end["number"], end["digest"]) != link]
+        if len(self.ends) < len(before):
+            return True
+        if "branches" in fields:
+            top = max(end["number"] for end in before)
+            digest = sha256(canonical({"branches": before}))
+            if len(before) > 1 and fields["branches"] == before and link == (top, digest):
+                self.ends, self.conflicts, self.since = [], [], boot
+                return True
+        elif link in self.lines:
+            self.conflicts.append(f"the ledger forks at boot {boot}")
+            self.parted = min(self.parted or self.lines[link], self.lines[link])
+            return True
+        return False
 
     def boot_key(self, name: str, boot: int, fields: Fields) -> Any:
         """The public key of a boot, if device and agency stand behind it."""
@@ -168,7 +202,7 @@ class Judge:
             return
         wrong = self.what_is_wrong(boot, kind, fields)
         if wrong:
-            self.complaints.append(f"line {fields['n']}: {wrong}")
+            self.contradicted(f"line {fields['n']}: {wrong}")
             return
         file = self.files.setdefault(fields["segment"], {"end": None, "sync": None})
         if kind == "open":
@@ -177,6 +211,10 @@ class Judge:
             file["sync"] = (fields["length"], fields["sha256"])
         else:
             file["end"], file["whole"] = kind, (fields["length"], fields["sha256"])
+
+    def contradicted(self, text: str) -> None:
+        """Branches of a fork may contradict each other."""
+        (self.conflicts if self.ends else self.complaints).append(text)
 
     def what_is_wrong(self, boot: int, kind: str, fields: Fields) -> str:
         """The rules of section 3.5, in words where one is broken."""
@@ -212,7 +250,7 @@ class Judge:
         elif kind == "custodian":
             chain = certificates(fields.get("certificate"))
             if role_name(chain, self.roots) is None:
-                self.complaints.append(f"line {fields['n']}: no custodian of this agency")
+                self.contradicted(f"line {fields['n']}: no custodian of this agency")
             else:
                 self.custodians[chain[0].fingerprint(hashes.SHA256()).hex()] = chain
         elif kind in ("receipt", "wipe"):
@@ -222,7 +260,7 @@ class Judge:
             elif kind == "wipe" and file and name in self.received and not file.get("wiped"):
                 file["wiped"] = True
             else:
-                self.complaints.append(f"line {fields['n']}: {kind} of {name} does not hold")
+                self.contradicted(f"line {fields['n']}: {kind} of {name} does not hold")
 
     def receipt_holds(self, name: str, file: Fields, fields: Fields) -> bool:
         try:
@@ -242,7 +280,7 @@ class Judge:
             and said.get("purpose") == "bwv receipt v1"
             and (said.get("device"), said.get("segment")) == (self.device, name)
             and self.docked and said.get("nonce") == self.docked
-            and self.by_number.get(number) == digest
+            and (number, digest) in self.lines
         )  # fmt: skip
 
     # --- footage ------------------------------------------------------------------------------
@@ -253,17 +291,25 @@ class Judge:
         odd = [name for name, path in there.items() if not plain(path) or folder.is_symlink()]
         self.complaints += [f"{name} is not a plain file" for name in odd]
         there = {name: path for name, path in there.items() if name not in odd}
-        for name, file in self.files.items():
+        for name, file in list(self.files.items()):
             if not name.startswith(self.only):
                 continue
+            in_branch = self.parted <= int(name[:8]) < self.since
+            if in_branch and file["end"] == "recovered" and file["whole"][0]:
+                file["end"] = None
             finished = file["end"] in ("seal", "still")
             names = [name] if finished else [name + ".part", name]
             found = next((there.pop(n) for n in names if n in there), None)
-            self.verdicts[name] = self.judge_file(file, found)
+            verdict = self.judge_file(file, found)
+            lenient = in_branch and verdict == "unattested tail"
+            self.verdicts[name] = "of a branch" if lenient else verdict
         for name in there:
             begun = name.endswith(".part") and SEGMENT.fullmatch(name[:-5])
-            of_last = begun and int(name[:8]) == self.last_boot
-            self.verdicts[name] = "unattested tail" if of_last else "not in the ledger"
+            self.verdicts[name] = "not in the ledger"
+            if begun and int(name[:8]) == self.last_boot:
+                self.verdicts[name] = "unattested tail"
+            elif begun and self.parted <= int(name[:8]) < self.since:
+                self.verdicts[name] = "of a branch"
         for name, verdict in self.verdicts.items():
             if verdict in ("bad", "missing", "not in the ledger"):
                 self.complaints.append(f"{name}: {verdict}")
@@ -296,23 +342,27 @@ def plain(path: pathlib.Path) -> bool:
     return path.is_file() and not path.is_symlink()
 
 
-def torn_as_named(path: pathlib.Path, later: list[pathlib.Path]) -> Fields | None:
+def torn_names(ledgers: list[pathlib.Path]) -> list[Fields]:
+    """What first lines say is torn in older files."""
+    named: list[Fields] = []
+    for path in ledgers:
+        with path.open("rb") as file:
+            torn = (well_formed(file.readline().removesuffix(b"\n")) or {}).get("torn")
+        entries = torn if isinstance(torn, list) else []
+        named += [e for e in entries if isinstance(e, dict) and str(e.get("file")) < path.name]
+    return named
+
+
+def torn_as_named(path: pathlib.Path, named: list[Fields]) -> Fields | None:
     """What a later boot names as torn in this file, if that is what stands at its end."""
     data = path.read_bytes()
-    for other in later:
-        first = well_formed(other.read_bytes().partition(b"\n")[0])
-        if first is None:
+    for entry in named:
+        length = entry.get("length")
+        if entry.get("file") != path.name or type(length) is not int or not 0 < length <= len(data):
             continue
-        torn = first.get("torn")
-        entries = [e for e in torn if isinstance(e, dict)] if isinstance(torn, list) else []
-        for entry in [entry for entry in entries if entry.get("file") == path.name]:
-            length = entry.get("length")
-            if type(length) is not int or not 0 < length <= len(data):
-                return None
-            rest = data[-length:]
-            good = sha256(rest) == entry.get("sha256") and rest.count(b"\n") < 2
-            return entry if good else None
-        return None
+        rest = data[-length:]
+        if sha256(rest) == entry.get("sha256") and rest.count(b"\n") < 2:
+            return entry
     return None
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import enum
 import hashlib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -34,11 +34,12 @@ class FileStatus(enum.Enum):
     DELIVERED = "delivered"
     OPEN = "unattested tail"
     MISSING = "missing"
+    BRANCH = "of a branch"
     UNKNOWN = "not in the ledger"
     BAD = "bad"
 
 
-GOOD = (FileStatus.SEALED, FileStatus.RECOVERED, FileStatus.DELIVERED)
+GOOD = (FileStatus.SEALED, FileStatus.RECOVERED, FileStatus.DELIVERED, FileStatus.BRANCH)
 
 
 class Verdict(NamedTuple):
@@ -86,6 +87,8 @@ class Report(Walked):
             "boots": self.boots,
             "lines": self.lines,
             "head": self.head._asdict() if self.head else None,
+            "whole_since": self.whole_since,
+            "branches": self.branches,
             "problems": self.problems,
             "remarks": self.remarks,
             "segments": [{**v._asdict(), "status": v.status.value} for v in self.segments],
@@ -134,7 +137,11 @@ def _check_footage(vault: Path, report: Report) -> None:
         del present[name]
         report.problems.append(f"{name!r} is not a plain file")
     for name, claim in report.claims.items():
-        report.segments.append(_judge(claim, _take_file(present, name, claim)))
+        path = _take_file(present, name, claim)
+        if report.in_branch(int(name[:8])):
+            report.segments.append(_of_branch(_judge(_of_its_own_boot(claim), path)))
+        else:
+            report.segments.append(_judge(claim, path))
     for name, path in present.items():
         report.segments.append(_unclaimed(name, path, report))
     report.segments.sort(key=lambda verdict: verdict.name)
@@ -144,6 +151,9 @@ def _unclaimed(name: str, path: Path, report: Report) -> Verdict:
     """A file that the last boot began, but could not acknowledge, waits for the next boot."""
     length, own = path.stat().st_size, SegmentName.parse(name.removesuffix(PART))
     last_boot = report.head.boot if report.head else 0
+    if name.endswith(PART) and own and report.in_branch(own.boot):
+        detail = "begun in a branch, and never acknowledged"
+        return Verdict(name, "", FileStatus.BRANCH, length, 0, detail)
     if name.endswith(PART) and own and own.boot == last_boot:
         return Verdict(name, "", FileStatus.OPEN, length, 0, "begun, and never acknowledged")
     return Verdict(name, "", FileStatus.UNKNOWN, length, 0, "no ledger line speaks of it")
@@ -156,6 +166,20 @@ def _take_file(present: dict[str, Path], name: str, claim: Claim) -> Path | None
         if candidate in present:
             return present.pop(candidate)
     return None
+
+
+def _of_its_own_boot(claim: Claim) -> Claim:
+    """Without what another branch says it found."""
+    if claim.settled != "recovered" or claim.length == 0:
+        return claim
+    return replace(claim, settled="", length=None, sha256="")
+
+
+def _of_branch(verdict: Verdict) -> Verdict:
+    """What was not finished in its own branch may be spoken of otherwise in another."""
+    if verdict.status is not FileStatus.OPEN:
+        return verdict
+    return verdict._replace(status=FileStatus.BRANCH, detail="not finished when the ledger forked")
 
 
 def _judge(claim: Claim, path: Path | None) -> Verdict:

@@ -13,6 +13,7 @@ import pytest
 from support.camera_bench import Camera, make_camera
 
 from bwv_device.camera.docking.protocol import Docking
+from bwv_device.camera.vault.recovery import boot_vault
 from bwv_device.camera.vault.vault import Vault
 from bwv_device.custody import camera_register
 from bwv_device.formats import canonical_json, signature, statement
@@ -570,6 +571,69 @@ def test_a_copy_of_a_camera_is_refused(agency: BenchAgency) -> None:
     it.run(seconds=60)
     assert footage(it) == []
     _refused(agency, twin, custody.store)
+
+
+def _branch_off(it: Camera) -> int:
+    """A second program writes the same card while the camera runs: a boot of its own."""
+    vault, recovered = boot_vault(it.disk, it.agency.device, b"twin" * 12, 0, {}, "power cut")
+    vault.note("fault", 1, {"part": "button", "reason": "of the other branch"})
+    return recovered.anchor.boot
+
+
+def test_a_forked_camera_delivers_what_came_after_and_is_marked(
+    agency: BenchAgency, tmp_path: Path
+) -> None:
+    it = recorded(agency)
+    _branch_off(it)
+    record(it)
+    before = set(footage(it))
+    it.power_cut(CUT)
+    it.boot()
+    it.run(seconds=2)
+    record(it)
+    assert set(footage(it)) > before
+
+    custody = docked(it, agency)
+    assert set(footage(it)) == before, "of a branch: kept; recorded since: delivered"
+    reasons = {
+        json.loads(line["statement"].split("\t")[0])["reason"] for line in it.ledger("refusal")
+    }
+    assert reasons == {
+        "the camera's ledger had forked (boots 1 to 2): look at its card by hand, with bwv verify"
+    }
+    index = custody.desk("a", "auditor").index
+    index.catch_up()
+    (camera,) = index.rows("SELECT * FROM cameras")
+    assert (camera["forked_from"], camera["whole_since"]) == (1, 3)
+
+    it.put_in_dock(False)
+    it.run(seconds=2)
+    record(it)
+    it.put_in_dock(True)
+    it.run(seconds=60)
+    assert set(footage(it)) == before, "the next docking is judged from where the last ended"
+    it.shut_down()
+    verdicts(it, tmp_path)
+
+
+def test_what_the_store_knew_must_be_in_a_branch(agency: BenchAgency) -> None:
+    """An old image, forked on purpose, hides nothing that custody has seen."""
+    it = recorded(agency)
+    it.shut_down()
+    old = _copy(it)
+    it.boot()
+    it.run(seconds=2)
+    record(it)
+    custody = docked(it, agency)
+    for number in (1, 2):
+        boot_vault(old, agency.device, bytes([number]) * 48, 0, {}, "power cut")
+        if number == 1:
+            content = old.read("ledger/00000002.ledger")
+            old.remove("ledger/00000002.ledger")
+            old.create("ledger/00000002.ledger")
+    old.append("ledger/00000002.ledger", content)
+    it, _ = _refused(agency, old, custody.store)
+    assert it.ledger("boot")[-1]["branches"]
 
 
 def test_a_revoked_camera_goes_to_quarantine(agency: BenchAgency) -> None:

@@ -13,11 +13,15 @@ from pathlib import Path
 from typing import Any
 
 from bwv_device.camera.vault.ledger_writer import Ledger
+from bwv_device.camera.vault.recovery import boot_vault
+from bwv_device.camera.vault.vault import Vault
 from bwv_device.formats import age, signature, statement
 from bwv_device.formats.age_payload import CHUNK, NONCE, TAG, Seal
-from bwv_device.formats.ledger_lines import START
+from bwv_device.formats.ledger_lines import START, branches_head
 from bwv_device.formats.purposes import COMMAND_PURPOSE
 from bwv_device.settings import Recording, Settings
+from bwv_device.verification.chain_ends import End
+from hal.simulated.disk import SimulatedDisk
 from hal.simulated.power_dock_and_place import SeededEntropy
 from sim.world.mqtt_operator import command_key
 from sim.world.test_keys import BenchAgency
@@ -147,12 +151,40 @@ def vault() -> Iterator[tuple[str, bytes]]:
     yield "root.pem", agency.files["agency-root.pem"]
 
 
+def forked() -> Iterator[tuple[str, bytes]]:
+    """A ledger that two programs wrote, and the boot that names both branches (section 3.7)."""
+    agency, disk = BenchAgency("vectors"), SimulatedDisk()
+
+    def boot(number: int) -> Vault:
+        return boot_vault(disk, agency.device, bytes([number]) * 48, 0, {}, "power cut")[0]
+
+    first = boot(1)
+    second = boot(2)
+    for vault, reason in ((first, "first"), (second, "second"), (first, "first again")):
+        vault.note("fault", 1, {"part": "button", "reason": reason})
+    boot(3).note("stop", 2, {})
+    yield from disk.files()
+
+
+def branches() -> list[dict[str, Any]]:
+    """Ends of branches, and what the next line continues."""
+    ends = [(1, 7, "ab" * 32), (2, 5, "cd" * 32)]
+    three = [*ends, (4, 9, "ef" * 32)]
+    return [
+        {"branches": [End(*end)._asdict() for end in given], **branches_head(given)._asdict()}
+        for given in (ends, three)
+    ]
+
+
 def main(folder: Path) -> None:
     made = {"sealed.json": sealed(), "lines.json": lines(), "commands.json": commands()}
+    made["branches.json"] = branches()
     for name, content in made.items():
         (folder / name).write_text(json.dumps(content, indent=1) + "\n")
-    for path, data in vault():
-        target = folder / "vault" / path if path != "root.pem" else folder / path
+    files = {folder / "vault" / path: data for path, data in vault()}
+    files[folder / "root.pem"] = files.pop(folder / "vault" / "root.pem")
+    files |= {folder / "forked" / path: data for path, data in forked()}
+    for target, data in files.items():
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(data)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import filecmp
+import hashlib
 import io
 import json
 from pathlib import Path
@@ -15,9 +16,9 @@ from bwv_device.camera.commands import check
 from bwv_device.errors import SealedFileError
 from bwv_device.formats import age
 from bwv_device.formats.age_payload import Opener
-from bwv_device.formats.ledger_lines import parse_line
+from bwv_device.formats.ledger_lines import branches_head, parse_line
 from bwv_device.formats.statement import Statement
-from bwv_device.verification.second_verifier import Judge, well_formed
+from bwv_device.verification.second_verifier import Judge, canonical, well_formed
 from bwv_device.verification.vault_report import verify
 from hal.ports import UtcReading
 
@@ -30,7 +31,7 @@ COMMANDS = json.loads((HERE / "commands.json").read_text())
 def test_the_code_still_writes_the_vectors(tmp_path: Path) -> None:
     main(tmp_path)
     made = sorted(p.relative_to(tmp_path) for p in tmp_path.rglob("*") if p.is_file())
-    assert len(made) == 6
+    assert len(made) == 10
     for path in made:
         assert filecmp.cmp(tmp_path / path, HERE / path, shallow=False), f"{path} has changed"
 
@@ -96,6 +97,23 @@ def test_other_forms_of_a_line_are_refused_by_both(spoil) -> None:
     with pytest.raises(ValueError):  # noqa: PT011 - any reason will do
         parse_line(raw)
     assert well_formed(raw) is None
+
+
+@pytest.mark.parametrize("row", json.loads((HERE / "branches.json").read_text()))
+def test_what_a_line_behind_a_fork_continues(row: dict) -> None:
+    assert branches_head([tuple(end.values()) for end in row["branches"]]) == (
+        row["number"], row["digest"]
+    )  # fmt: skip
+    named = canonical({"branches": row["branches"]})
+    assert hashlib.sha256(named).hexdigest() == row["digest"]
+
+
+def test_the_frozen_forked_vault_is_whole_since_the_third_boot() -> None:
+    root = keys.load_certificates(HERE / "root.pem")
+    report = verify(HERE / "forked", root)
+    assert report.complete, (report.problems, report.remarks)
+    assert report.whole_since == 3
+    assert Judge(HERE / "forked", root).judge() == "whole"
 
 
 def test_the_frozen_vault_is_whole() -> None:

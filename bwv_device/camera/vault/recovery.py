@@ -12,6 +12,7 @@ from contextlib import suppress
 from itertools import takewhile
 from typing import Any, NamedTuple
 
+from bwv_device.camera.vault.fork import find_fork, named_branches
 from bwv_device.camera.vault.ledger_writer import Ledger
 from bwv_device.camera.vault.vault import Vault, file_digest
 from bwv_device.errors import VaultError
@@ -23,11 +24,13 @@ from bwv_device.formats.ledger_lines import (
     Head,
     Line,
     Torn,
+    branches_head,
     ledger_path,
     parse_line,
     read_chain,
 )
 from bwv_device.formats.vault_layout import FOOTAGE, PART, SegmentName
+from bwv_device.verification.chain_ends import End
 from hal.ports import Anchor, Disk, Identity
 
 LAST_BOOT = 99_999_999
@@ -67,6 +70,7 @@ class Found(NamedTuple):
     assignment: dict[str, str] | None
     officer: dict[str, str] | None = None
     commands: int = 0
+    branches: Sequence[End] = ()  # where the ledger has forked: what this boot names and ends
 
 
 class Recovered(NamedTuple):
@@ -99,7 +103,7 @@ def boot_vault(
     what ended the last boot, unless that one stopped in order. Lines behind `acknowledged`, which a
     failed sync left in doubt, count as torn."""
     found = survey(disk, acknowledged)
-    cause = "start" if found.orderly else cause
+    cause = "fork" if found.branches else "start" if found.orderly else cause
     ledger = Ledger(identity, key_entropy, found.boot + 1, found.head)
     vault = Vault(disk, ledger)
     try:
@@ -112,8 +116,12 @@ def boot_vault(
 def _explain(
     disk: Disk, vault: Vault, found: Found, t_ns: int, fields: Mapping[str, Any], cause: str
 ) -> tuple[Anchor, list[tuple[str, int, int]]]:
-    torn = {"torn": [torn._asdict() for torn in found.torn]} if found.torn else {}
-    vault.begin(t_ns, {**fields, **torn, "cause": cause})
+    seen: dict[str, Any] = {"cause": cause}
+    if found.torn:
+        seen["torn"] = [torn._asdict() for torn in found.torn]
+    if found.branches:
+        seen["branches"] = [end._asdict() for end in found.branches]
+    vault.begin(t_ns, {**fields, **seen})
     segments = []
     for segment in found.open_segments:
         length, digest = _digest(disk, segment.name)
@@ -141,20 +149,39 @@ def survey(disk: Disk, acknowledged: Head | None = None) -> Found:
     if boots:
         disk.sync(ledger_path(boots[-1]))
         disk.sync(DIRECTORY)
-    head, torn, lines, first_boot = _read_back(disk, boots, acknowledged)
+    fork = find_fork(disk, boots, acknowledged)
+    oldest = fork.oldest_boot if fork else LAST_BOOT
+    head, torn, lines, first_boot = _read_back(disk, boots, acknowledged, oldest)
+    boot = boots[-1] if boots else 0
+    whole_since = max([_healed(lines), boot + 1 if fork else 0])
+    first_boot = max(first_boot, whole_since)
     opened: dict[str, OpenSegment] = {}
     settled: set[str] = set()
     recording: str | None = None
     for line in lines:
         recording = _follow(line, opened, settled, recording)
-    waiting = [opened[name] for name in opened if name not in settled]
+    if recording is not None and int(recording[:8]) < whole_since:
+        recording = None
+    # Nothing is said of what stands in the branches of a fork.
+    waiting = [o for o in opened.values() if o.name not in settled and _boot(o) >= whole_since]
     waiting += _unacknowledged(disk, first_boot, opened.keys() | settled)
     orderly = not boots or (bool(lines) and lines[-1].kind == "stop" and not torn)
     wiped = [str(line.fields["segment"]) for line in lines if line.kind == "wipe"]
-    boot = boots[-1] if boots else 0
-    return Found(
-        boot, head, torn, waiting, recording, orderly, wiped, *_assigned(lines), _commands(lines)
-    )
+    assigned, commands = _assigned(lines), _commands(lines)
+    if fork:
+        head, torn = branches_head(fork.ends), fork.torn
+        return Found(boot, head, torn, [], None, False, wiped, *assigned, commands, fork.ends)
+    return Found(boot, head, torn, waiting, recording, orderly, wiped, *assigned, commands)
+
+
+def _boot(segment: OpenSegment) -> int:
+    return int(segment.name[:8])
+
+
+def _healed(lines: Sequence[Line]) -> int:
+    """The newest boot that named the branches of a fork; 0 for none."""
+    healed = [line.fields.get("boot") for line in lines if named_branches(line)]
+    return max((boot for boot in healed if type(boot) is int), default=0)
 
 
 def _assigned(lines: Sequence[Line]) -> tuple[dict[str, str] | None, dict[str, str] | None]:
@@ -186,9 +213,10 @@ def _commands(lines: Sequence[Line]) -> int:
 
 
 def _read_back(
-    disk: Disk, boots: list[int], acknowledged: Head | None
+    disk: Disk, boots: list[int], acknowledged: Head | None, oldest: int
 ) -> tuple[Head, list[Torn], list[Line], int]:
-    """Lines of the newest files, back to the boot whose recovery was completed, and that boot.
+    """Lines of the newest files, back to the boot whose recovery was completed, and that boot. Of a
+    fork, all branches are read: back to such a boot not newer than `oldest`.
 
     A boot that was cut off before its first sync leaves a file without any valid line: its bytes
     are named as torn, like every tail behind the last valid line.
@@ -209,7 +237,9 @@ def _read_back(
         if not lines and chain:
             head = Head(chain[-1][0].number, chain[-1][0].digest)
         lines = [line for line, _ in chain] + lines
-        if any(line.kind == "recovery" for line, _ in chain):
+        for end in named_branches(chain[0][0]) if chain else ():
+            oldest = min(oldest, end.boot)
+        if boot <= oldest and any(line.kind == "recovery" for line, _ in chain):
             return head, torn, lines, boot
     return head, torn, lines, 0
 

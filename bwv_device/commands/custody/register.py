@@ -86,6 +86,8 @@ def list_(desk: CustodyContext, as_json: bool) -> None:
     for row in rows:
         battery = "-" if row["battery"] is None else f"{row['battery']} %"
         state = "revoked" if row["revoked"] else f"{row['waiting']} files to come"
+        if row["whole_since"]:
+            state += f"; ledger forked, whole since boot {row['whole_since']}"
         table.add_row(row["device"], row["officer"] or "-", desk.said(row["docked_ns"]), battery,
                       row["clock"] or "-", f"line {row['number']}", state)  # fmt: skip
     print_table(table)

@@ -141,6 +141,9 @@ def judge(
         "clock": str(docking["time"].get("source", "")),
         "battery": docking["battery"],
     }
+    if report.whole_since:
+        since, branches = report.whole_since, report.branches
+        fields["fork"] = {"from": report.forked_from, "since": since, "branches": branches}
     if stories.flags:
         fields["flagged"] = list(stories.flags)
     return Judged([], pieces.number, fields)
@@ -274,6 +277,8 @@ def _listed(
     for file in docking["files"]:
         claim = report.claims.get(file["segment"])
         if claim is None or not claim.settled or claim.wiped:
+            continue
+        if report.in_branch(int(file["segment"][:8])):
             continue
         if (claim.length, claim.sha256) != (file["length"], file["sha256"]):
             continue

@@ -230,7 +230,7 @@ class Intake:
             "SELECT * FROM files WHERE device = ? AND segment = ?", device, segment
         )
         if known is None or (known["length"], known["sha256"]) != (file["length"], file["sha256"]):
-            return "its ledger does not speak of this file"
+            return self._in_branch(device, segment) or "its ledger does not speak of this file"
         if self._is_erased(known["recording"]):
             return "it was received and, when its time was over, erased: look at it by hand"
         key = store_keys.footage(device, segment, file["sha256"])
@@ -242,6 +242,15 @@ class Intake:
             return None
         return {"segment": segment, "sha256": file["sha256"], "key": key, "replicas": replicas,
                 "version": stored.version, "late": False, "known": known["status"]}  # fmt: skip
+
+    def _in_branch(self, device: str, segment: str) -> str:
+        camera = self.office.index.row("SELECT * FROM cameras WHERE device = ?", device)
+        if camera is None or not camera["forked_from"] <= int(segment[:8]) < camera["whole_since"]:
+            return ""
+        return (
+            f"the camera's ledger had forked (boots {camera['forked_from']} to "
+            f"{camera['whole_since'] - 1}): look at its card by hand, with bwv verify"
+        )
 
     def _is_erased(self, recording: str) -> bool:
         row = self.office.index.row("SELECT erasing FROM recordings WHERE id = ?", recording)

@@ -19,7 +19,7 @@ from bwv_device.formats import statement
 from bwv_device.formats.ledger_lines import Head
 from bwv_device.formats.statement import StatementError
 
-VERSION = 1
+VERSION = 2
 
 Row = dict[str, Any]
 
@@ -33,7 +33,8 @@ CREATE TABLE signers (fingerprint TEXT PRIMARY KEY, name TEXT, role TEXT, certif
 CREATE TABLE cameras (device TEXT PRIMARY KEY, boot INTEGER DEFAULT 0, number INTEGER DEFAULT 0,
     digest TEXT DEFAULT '', start_number INTEGER DEFAULT 0, start_digest TEXT DEFAULT '',
     length INTEGER DEFAULT 0, docked_ns INTEGER, revoked TEXT DEFAULT '', officer TEXT DEFAULT '',
-    version INTEGER DEFAULT 0, battery INTEGER, clock TEXT DEFAULT '', waiting INTEGER DEFAULT 0);
+    version INTEGER DEFAULT 0, battery INTEGER, clock TEXT DEFAULT '', waiting INTEGER DEFAULT 0,
+    forked_from INTEGER DEFAULT 0, whole_since INTEGER DEFAULT 0);
 CREATE TABLE dockings (nonce TEXT PRIMARY KEY, device TEXT, n INTEGER, refused TEXT);
 CREATE TABLE pieces (device TEXT, boot INTEGER, offset INTEGER, length INTEGER, key TEXT,
     PRIMARY KEY (device, boot, offset));

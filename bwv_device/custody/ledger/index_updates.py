@@ -35,6 +35,12 @@ def _docking(db: sqlite3.Connection, line: CustodyLine, fields: dict[str, Any]) 
          fields["length"], line.utc_ns, fields["clock"], fields["battery"], len(fields["files"]),
          device, anchor["number"]),
     )  # fmt: skip
+    if fork := fields.get("fork"):
+        db.execute(
+            "UPDATE cameras SET forked_from = CASE WHEN whole_since THEN min(forked_from, ?1) ELSE "
+            "?1 END, whole_since = max(whole_since, ?2) WHERE device = ?3",
+            (fork["from"], fork["since"], device),
+        )
     for piece in fields["pieces"]:
         db.execute(
             "INSERT OR IGNORE INTO pieces VALUES (?, ?, ?, ?, ?)",
