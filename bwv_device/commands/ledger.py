@@ -11,13 +11,12 @@ from typing import Any
 import click
 
 from bwv_device.errors import VaultError
-from bwv_device.formats.ledger_lines import DIRECTORY, parse_line
+from bwv_device.formats.ledger_lines import DIRECTORY, LINE_LIMIT, parse_line
 from bwv_device.verification.ledger_chain import is_plain_file
 
 HIDDEN = {"n", "prev", "t", "kind", "header", "nonce", "certificate", "boot_key", "sha256", "time"}
 HIDDEN |= {"device_signature", "plaintext_sha256", "plaintext_length", "config_sha256", "statement"}
 # More than any line has. What is longer was not written by a camera.
-LINE_LIMIT = 1 << 20
 SECOND_NS = 1_000_000_000
 # A clock that nobody has set claims an error of more than a year.
 UNKNOWN_NS = 366 * 86_400 * SECOND_NS

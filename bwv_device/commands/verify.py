@@ -40,9 +40,10 @@ def command(vault: Path, roots: tuple[Path, ...], anchors: tuple[str, ...], as_j
 
     Exit code 0: nothing was changed or lost, and the agency vouches for the camera. 10: something
     was changed or lost. 11: nothing was, but the camera did not stop in order (its next boot
-    explains it). 12: as 0, but no --root was given, so nobody vouches for the camera. 21: the
-    vault is consistent, but the camera is not of the agency whose root was given. 22: as 0, but two
-    programs had written this vault: it is whole since the boot that names both branches.
+    explains it), or bytes stand behind its last line. 12: as 0, but no --root was given, so nobody
+    vouches for the camera. 21: the vault is consistent, but the camera is not of the agency whose
+    root was given. 22: as 0, but two programs had written this vault: it is whole since the boot
+    that names both branches.
     """
     certificates = [c for path in roots for c in keys.load_certificates(path)]
     heads = [parse_head(_text(anchor)) for anchor in anchors]
@@ -109,8 +110,11 @@ def _sentence(report: Report) -> str:
         OTHER_ROOT: "[red]The camera is not of the agency of this root file: it is the wrong "
         "file, another agency's camera, or a forged vault. The vault is consistent in itself.[/]",
         CHANGED: "[red]Not verified: something was changed, removed or added.[/]",
-        NOT_CLOSED: "[yellow]Nothing was changed, but the camera did not stop in order; what was "
-        "open is attested up to its last acknowledged byte.[/]",
+        NOT_CLOSED: "[yellow]Nothing was changed. The camera stopped in order, but bytes that it "
+        "did not sign stand behind its last line.[/]"
+        if report.stopped
+        else "[yellow]Nothing was changed, but the camera did not stop in order; what was open is "
+        "attested up to its last acknowledged byte.[/]",
         FORKED: f"[yellow]Whole since boot {report.whole_since}: nothing was changed, removed or "
         f"added. Before, the ledger had forked into {len(report.branches)} branches: two programs "
         "wrote this vault, or files of two cards were put together. All branches are here.[/]",

@@ -17,6 +17,8 @@ from bwv_device.formats.purposes import BOOT_KEY
 GENESIS = "0" * 64
 DIRECTORY = "ledger"
 SUFFIX = ".ledger"
+# A line with its newline. A card can be written by anybody: nobody reads further for a newline.
+LINE_LIMIT = 1 << 20
 RESERVED = frozenset({"n", "prev", "t", "kind"})
 SIGNATURE = re.compile(rb"[0-9a-f]{128}")
 
@@ -84,6 +86,8 @@ def ledger_path(boot: int) -> str:
 
 def parse_line(raw: bytes) -> Line:
     """A line without its newline. Raises `ValueError` unless it is canonical throughout."""
+    if len(raw) >= LINE_LIMIT:
+        raise ValueError("it is longer than a line may be")
     signed, tab, tail = raw.rpartition(b"\t")
     if not tab or not SIGNATURE.fullmatch(tail):
         raise ValueError("no signature of 128 lower-case hex digits behind a tab")

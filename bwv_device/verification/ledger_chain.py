@@ -7,7 +7,7 @@ import stat
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -17,6 +17,7 @@ from bwv_device.formats import signature
 from bwv_device.formats.certificates import UNREADABLE_CERTIFICATE, chain_leads_to
 from bwv_device.formats.ledger_lines import (
     DIRECTORY,
+    LINE_LIMIT,
     START,
     SUFFIX,
     Head,
@@ -50,7 +51,8 @@ class Walked:
     lines: int = 0
     head: Anchor | None = None
     rooted: bool = False
-    closed: bool = False
+    stopped: bool = False  # the last line says that the camera stopped in order
+    closed: bool = False  # and nothing stands behind it
     problems: list[str] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
     claims: dict[str, Claim] = field(default_factory=dict)
@@ -112,9 +114,12 @@ class LedgerWalk:
                 for torn in self._torn
             ]
         report.problems += self._conflicts
-        report.closed = not self._torn and self._last is not None and self._last.kind == "stop"
-        if not report.closed:
+        report.stopped = self._last is not None and self._last.kind == "stop"
+        report.closed = report.stopped and not self._torn
+        if not report.stopped:
             report.remarks.append("the ledger was not closed in order")
+        elif not report.closed:
+            report.remarks.append("bytes stand behind the ledger's last line, a signed stop")
         if self._last is None:
             report.problems.append("the ledger has no valid line")
         else:
@@ -123,14 +128,30 @@ class LedgerWalk:
         self._check_anchors()
 
     def _read_file(self, name: str, boot: int) -> None:
-        data = (self._folder / name).read_bytes()
-        torn = self._named_torn(name, data)
-        whole = data[: len(data) - torn["length"]] if torn else data
+        path = self._folder / name
+        size = path.stat().st_size
+        with path.open("rb") as file:
+            torn = self._named_torn(name, file, size)
+            length = self._read_lines(name, boot, file, size - (torn["length"] if torn else 0))
+            if torn and length == size - torn["length"]:
+                self._torn.append(torn)
+            elif length is not None and (length < size or length == 0):
+                digest, _ = _digest_from(file, length)
+                rest = {"file": name, "length": size - length, "sha256": digest}
+                self._torn.append(rest)
+
+    def _read_lines(self, name: str, boot: int, file: BinaryIO, whole: int) -> int | None:
+        """Lines up to `whole` bytes; gives where the last valid one ends, or None where a line is
+        out of the chain."""
         position = 0
-        while (end := whole.find(b"\n", position)) >= 0:
+        file.seek(0)
+        while position < whole:
+            raw = file.readline(min(LINE_LIMIT, whole - position))
             try:
-                line = parse_line(whole[position:end])
+                line = parse_line(raw[:-1]) if raw.endswith(b"\n") else None
             except ValueError:
+                line = None
+            if line is None:
                 break
             if not self._linked(name, boot, line, first=position == 0):
                 self._report.problems.append(
@@ -138,17 +159,12 @@ class LedgerWalk:
                 )
                 if position:
                     self._ends.ended(boot, self._head)
-                return
+                return None
             self._take(name, boot, line, first=position == 0)
-            position = end + 1
+            position += len(raw)
         if position:
             self._ends.ended(boot, self._head)
-        if torn and position == len(whole):
-            self._torn.append(torn)
-        elif position < len(data) or position == 0:
-            rest = data[position:]
-            digest = hashlib.sha256(rest).hexdigest()
-            self._torn.append({"file": name, "length": len(rest), "sha256": digest})
+        return position
 
     def _linked(self, name: str, boot: int, line: Line, *, first: bool) -> bool:
         """Whether a line stands where it may. A branch is a conflict until a boot heals it."""
@@ -180,17 +196,16 @@ class LedgerWalk:
             if isinstance(torn, dict) and str(torn.get("file")) < path.name:
                 self._named_as_torn.setdefault(str(torn.get("file")), []).append(torn)
 
-    def _named_torn(self, name: str, data: bytes) -> dict[str, Any] | None:
+    def _named_torn(self, name: str, file: BinaryIO, size: int) -> dict[str, Any] | None:
         """What a later boot says is torn at the end of this file, if that is what stands there. A
         failed sync may leave one whole line in doubt, never more. The naming line is checked when
         the walk gets to it."""
         for torn in self._named_as_torn.get(name, []):
             length = torn.get("length")
-            if type(length) is not int or not 0 < length <= len(data):
+            if type(length) is not int or not 0 < length <= size:
                 continue
-            rest = data[len(data) - length :]
-            same = hashlib.sha256(rest).hexdigest() == torn.get("sha256")
-            if same and rest.count(b"\n") <= 1:
+            digest, newlines = _digest_from(file, size - length)
+            if digest == torn.get("sha256") and newlines <= 1:
                 return torn
         return None
 
@@ -290,11 +305,21 @@ def is_plain_file(path: Path) -> bool:
     return stat.S_ISREG(path.lstat().st_mode)
 
 
+def _digest_from(file: BinaryIO, position: int) -> tuple[str, int]:
+    """SHA-256 of the rest of a file, and how many newlines it holds."""
+    file.seek(position)
+    digest, newlines = hashlib.sha256(), 0
+    while block := file.read(LINE_LIMIT):
+        digest.update(block)
+        newlines += block.count(b"\n")
+    return digest.hexdigest(), newlines
+
+
 def _first_line(path: Path) -> dict[str, Any]:
     """The fields of a file's first line; nothing where there is none."""
     with path.open("rb") as file:
         try:
-            return parse_line(file.readline().rstrip(b"\n")).fields
+            return parse_line(file.readline(LINE_LIMIT).removesuffix(b"\n")).fields
         except ValueError:
             return {}
 

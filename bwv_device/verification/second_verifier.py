@@ -42,6 +42,7 @@ UNPROVEN = (
     *(InvalidSignature, UnsupportedAlgorithm, ValueError, TypeError, x509.InvalidVersion),
     *(x509.ExtensionNotFound, x509.DuplicateExtension, x509.UnsupportedGeneralNameType),
 )
+LONGEST = 1 << 20  # a line with its newline
 LINE = re.compile(rb"(\{[^\n\t]*\})\t([0-9a-f]{128})", re.DOTALL)
 
 
@@ -99,14 +100,14 @@ class Judge:
     # --- ledger -------------------------------------------------------------------------------
 
     def read_ledger(self, path: pathlib.Path, boot: int, named: Fields | None) -> None:
-        raw, at = path.read_bytes(), 0
-        whole = len(raw) - (named["length"] if named else 0)
+        at, size = 0, path.stat().st_size
+        whole = size - (named["length"] if named else 0)
+        file = path.open("rb")
         key: ec.EllipticCurvePublicKey | None = None
         while at < whole:
-            end = raw.find(b"\n", at, whole)
-            if end == -1:
-                break
-            fields = well_formed(raw[at:end])
+            raw = file.readline(min(LONGEST, whole - at))
+            line = raw.removesuffix(b"\n")
+            fields = well_formed(line) if line != raw else None
             if fields is None:
                 break
             if not self.in_place(boot, fields, at == 0):
@@ -122,10 +123,10 @@ class Judge:
                     self.complaints.append(f"{path.name}: torn ends are not as named")
                 listed = torn if isinstance(torn, list) and self.ends else self.loose_bytes
                 self.loose_bytes = [t for t in self.loose_bytes if t not in listed]
-            signed, signature = raw[at:end].rsplit(b"\t", 1)
+            signed, signature = line.rsplit(b"\t", 1)
             if key is None or not signature_holds(key, signature, signed):
                 self.complaints.append(f"{path.name}: signature of line {fields['n']}")
-            self.number, self.previous = fields["n"], sha256(raw[at:end])
+            self.number, self.previous = fields["n"], sha256(line)
             self.lines[self.number, self.previous] = boot
             self.last_kind = fields["kind"]
             if at == 0:
@@ -133,12 +134,11 @@ class Judge:
             self.follow(boot, fields)
             self.follow_dock(fields)
             self.last_boot = boot
-            at = end + 1
+            at += len(raw)
         self.end_file(boot, at)
-        if at < len(raw) or at == 0:
-            rest = raw[at:]
-            torn = {"file": path.name, "length": len(rest), "sha256": sha256(rest)}
-            self.loose_bytes.append(torn)
+        if at < size or at == 0:
+            digest, _ = rest_of(path, at)
+            self.loose_bytes.append({"file": path.name, "length": size - at, "sha256": digest})
 
     def end_file(self, boot: int, length: int) -> None:
         if length:
@@ -347,7 +347,7 @@ def torn_names(ledgers: list[pathlib.Path]) -> list[Fields]:
     named: list[Fields] = []
     for path in ledgers:
         with path.open("rb") as file:
-            torn = (well_formed(file.readline().removesuffix(b"\n")) or {}).get("torn")
+            torn = (well_formed(file.readline(LONGEST).removesuffix(b"\n")) or {}).get("torn")
         entries = torn if isinstance(torn, list) else []
         named += [e for e in entries if isinstance(e, dict) and str(e.get("file")) < path.name]
     return named
@@ -355,15 +355,26 @@ def torn_names(ledgers: list[pathlib.Path]) -> list[Fields]:
 
 def torn_as_named(path: pathlib.Path, named: list[Fields]) -> Fields | None:
     """What a later boot names as torn in this file, if that is what stands at its end."""
-    data = path.read_bytes()
+    size = path.stat().st_size
     for entry in named:
         length = entry.get("length")
-        if entry.get("file") != path.name or type(length) is not int or not 0 < length <= len(data):
+        if entry.get("file") != path.name or type(length) is not int or not 0 < length <= size:
             continue
-        rest = data[-length:]
-        if sha256(rest) == entry.get("sha256") and rest.count(b"\n") < 2:
+        digest, newlines = rest_of(path, size - length)
+        if digest == entry.get("sha256") and newlines < 2:
             return entry
     return None
+
+
+def rest_of(path: pathlib.Path, at: int) -> tuple[str, int]:
+    """Digest of what stands behind a place in a file, and how many newlines are in it."""
+    digest, newlines = hashlib.sha256(), 0
+    with path.open("rb") as file:
+        file.seek(at)
+        while block := file.read(LONGEST):
+            digest.update(block)
+            newlines += block.count(b"\n")
+    return digest.hexdigest(), newlines
 
 
 def allowed(value: Any, level: int = 0) -> bool:
@@ -378,7 +389,7 @@ def allowed(value: Any, level: int = 0) -> bool:
 
 def well_formed(raw: bytes) -> Fields | None:
     """The fields of a line, or None."""
-    match = LINE.fullmatch(raw)
+    match = LINE.fullmatch(raw) if len(raw) < LONGEST else None
     if match is None:
         return None
     try:

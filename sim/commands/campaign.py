@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +12,13 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from bwv_device.files import writable_folder
-from sim.commands.options import command_for, of_a_shift
-from sim.commands.run import BROKEN
+from sim.commands.options import BROKEN, command_for, of_a_shift
 from sim.shifts import campaign
 from sim.shifts.drawn_shift import Shift
 
 SHOWN = 3
+# As a shell says of a process that Ctrl-C ended.
+INTERRUPTED = 130
 
 
 class Seeds(click.ParamType[range]):
@@ -56,7 +58,10 @@ def command(
     summary: Path | None,
     until_failure: bool,
 ) -> None:
-    """Plays many drawn shifts; for each that fails prints the command that repeats it."""
+    """Plays many drawn shifts; for each that fails prints the command that repeats it.
+
+    Ctrl-C ends it early, with the summary of the shifts that were played.
+    """
     for place in (junit, summary):
         if place is not None:
             writable_folder(place.parent)
@@ -67,7 +72,7 @@ def command(
         console=console,
     )  # fmt: skip
     commands: dict[int, str] = {}
-    with bar:
+    with suppress(KeyboardInterrupt), bar:
         task = bar.add_task("shifts", total=len(seeds))
         shifts = (Shift(seed, duration_s, fault_names) for seed in seeds)
         for result in campaign.run(shifts, jobs):
@@ -79,6 +84,8 @@ def command(
                 console.print("\n".join([again, *result.findings[:SHOWN]]), markup=False)
                 if until_failure:
                     break
+    if len(results) < len(seeds):
+        console.print(f"Ended early, after {len(results)} of {len(seeds)} shifts.")
     results.sort(key=lambda result: result.shift.seed)
     if junit:
         campaign.write_junit(results, commands, junit)
@@ -91,4 +98,6 @@ def command(
     )
     struck = ", ".join(f"{name} {number}" for name, number in totals["strikes"].items())
     console.print(f"struck: {struck or 'nothing'}", markup=False)
+    if len(results) < len(seeds) and not until_failure:
+        sys.exit(INTERRUPTED)
     sys.exit(BROKEN if commands else 0)

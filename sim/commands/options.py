@@ -11,6 +11,8 @@ from sim.shifts.drawn_shift import Shift, named_faults
 
 Command = Callable[..., None]
 SHORTEST_S = 120
+# Exit code: a promise was broken.
+BROKEN = 10
 
 
 class FaultNames(click.ParamType[tuple[str, ...]]):

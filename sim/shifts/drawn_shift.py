@@ -28,6 +28,8 @@ from sim.world.world import Media, Transition, World, stub_media
 SETTLE_NS = 45 * SECOND_NS
 LAST_NS = 20 * SECOND_NS
 LOOK_NS = SECOND_NS
+# How often whoever watches is asked whether the shift goes on.
+ASK_NS = 60 * SECOND_NS
 # How often custody's intake looks for uploads.
 INTAKE_NS = 3 * SECOND_NS
 SWARM = "swarm"
@@ -65,9 +67,14 @@ def bench_agency() -> BenchAgency:
     return BenchAgency()
 
 
-def play(shift: Shift, tell: Callable[[int, str], None] = lambda at_ns, text: None) -> PlayedShift:
-    """Plays a shift and judges it. `tell` hears transitions and happenings as they come."""
-    return Simulation(shift, tell).play()
+def play(
+    shift: Shift,
+    tell: Callable[[int, str], None] = lambda at_ns, text: None,
+    go_on: Callable[[int], bool] = lambda done_s: True,
+) -> PlayedShift:
+    """Plays a shift and judges it. `tell` hears transitions and happenings as they come; `go_on` is
+    asked after each minute, and ends the shift early: it is judged all the same."""
+    return Simulation(shift, tell).play(go_on)
 
 
 class Simulation:
@@ -121,10 +128,17 @@ class Simulation:
         """So much of it."""
         self._run(self.world.loop.now_ns() + duration_ns)
 
-    def play(self) -> PlayedShift:
+    def play(self, go_on: Callable[[int], bool]) -> PlayedShift:
         """From the beginning to the oracle's verdict."""
         self.start()
-        self.go_on(max(0, self._shift.duration_s * SECOND_NS - SETTLE_NS - LAST_NS))
+        begin_ns = self.world.loop.now_ns()
+        end_ns = begin_ns + self._shift.duration_s * SECOND_NS - SETTLE_NS - LAST_NS
+        while (now_ns := self.world.loop.now_ns()) < end_ns:
+            if not go_on((now_ns - begin_ns) // SECOND_NS):
+                played_s = (now_ns - begin_ns + SETTLE_NS + LAST_NS) // SECOND_NS
+                self._shift = self._shift._replace(duration_s=played_s)
+                break
+            self._run(min(end_ns, now_ns + ASK_NS))
         return self.finish()
 
     def finish(self) -> PlayedShift:

@@ -7,6 +7,7 @@ import os
 import pty
 import re
 import select
+import signal
 import subprocess
 import sys
 import time
@@ -30,6 +31,41 @@ def test_run_prints_transitions_and_the_verdict() -> None:
     assert re.search(r"^digest: [0-9a-f]{64}$", done.stdout, re.M)
     again = bwv_sim("run", "--seed", "7", "--hours", "0.1", "--faults", "camera-stall")
     assert again.stdout.splitlines()[-4:] == done.stdout.splitlines()[-4:]
+
+
+def test_run_leaves_a_vault_and_a_page(tmp_path: Path) -> None:
+    folder = tmp_path / "shift"
+    done = bwv_sim("run", "--seed", "7", "--hours", "0.1", "--out", str(folder))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "every promise was kept" in done.stdout
+    verified = subprocess.run(
+        [sys.executable, "-m", "bwv_device", "verify", str(folder / "vault"), "--root",
+         str(folder / "agency-root.pem")],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert verified.returncode == 0, verified.stdout
+    page = (folder / "index.html").read_text()
+    assert "Every promise was kept" in page
+    assert "ready → recording (start)" in page
+    again = bwv_sim("run", "--seed", "7", "--out", str(folder))
+    assert again.returncode == 20
+    assert "is not empty" in again.stderr
+
+
+def test_ctrl_c_ends_a_shift_early_with_what_it_has(tmp_path: Path) -> None:
+    folder = tmp_path / "shift"
+    with subprocess.Popen(
+        [*BWV_SIM, "run", "--seed", "7", "--hours", "12", "-v", "--out", str(folder)],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    ) as running:  # fmt: skip
+        assert running.stdout
+        assert running.stdout.readline()
+        running.send_signal(signal.SIGINT)
+        out, err = running.communicate(timeout=120)
+    assert running.returncode == 0, out[-500:] + err
+    assert re.search(r"Ended early, after \d+ of 43200 s", err)
+    assert "every promise was kept" in out
+    assert "ended early by hand" in (folder / "index.html").read_text()
 
 
 def test_campaign_writes_junit_and_json(tmp_path: Path) -> None:

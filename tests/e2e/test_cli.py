@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -14,6 +15,7 @@ import pytest
 from support.made_vault import MadeVault
 
 import bwv_device
+import bwv_device.verification.second_verifier
 from bwv_device import keys
 from bwv_device.errors import BwvError
 from sim.world.test_keys import BenchAgency
@@ -170,6 +172,29 @@ def test_verify_speaks_in_exit_codes(vault: Path, agency_keys: Path) -> None:
     done = bwv("verify", vault, "--root", root)
     assert done.returncode == 10
     assert "missing" in done.stdout
+
+
+def test_bytes_behind_a_signed_stop_are_said_to_be_that(vault: Path, agency_keys: Path) -> None:
+    with sorted((vault / "ledger").iterdir())[-1].open("ab") as file:
+        file.write(b"something")
+    done = bwv("verify", vault, "--root", agency_keys / "agency-root.pem")
+    assert done.returncode == 11
+    assert "The camera stopped in order" in " ".join(done.stdout.split())
+
+
+def test_an_endless_end_of_a_ledger_is_read_in_pieces(vault: Path, agency_keys: Path) -> None:
+    """600 MiB of zeros, as a sparse file: not in memory, in neither verifier."""
+    path = sorted((vault / "ledger").iterdir())[-1]
+    os.truncate(path, 600 << 20)
+    second = Path(bwv_device.verification.second_verifier.__file__)
+    root = agency_keys / "agency-root.pem"
+    for command in (["-m", "bwv_device", "verify"], [str(second)]):
+        done = subprocess.run(
+            ["prlimit", f"--as={400 << 20}", sys.executable, *command, str(vault), "--root",
+             str(root)],
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        assert done.returncode in (11, 2), done.stdout + done.stderr
 
 
 def test_an_anchor_shows_a_cut_end(vault: Path, agency_keys: Path, made_vault: MadeVault) -> None:

@@ -9,12 +9,17 @@ import hashlib
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from bwv_device.formats.ledger_lines import Head, Line, Torn, ledger_path, parse_line, read_chain
+from bwv_device.formats.ledger_lines import (
+    LINE_LIMIT,
+    Head,
+    Line,
+    Torn,
+    ledger_path,
+    parse_line,
+    read_chain,
+)
 from bwv_device.verification.chain_ends import ChainEnds, End, Link
 from hal.ports import Disk
-
-# Longer than any line that a camera writes.
-LINE_LIMIT = 1 << 16
 
 
 class Fork(NamedTuple):
