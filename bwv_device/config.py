@@ -25,6 +25,14 @@ ASSIGNABLE = (
 )  # fmt: skip
 
 
+# Settings carry their unit at the end of the name.
+UNITS = {
+    "s": "seconds", "ms": "milliseconds", "min": "minutes", "days": "days", "mib": "MiB",
+    "kib": "KiB", "kbps": "kilobits per second", "percent": "percent", "hz": "hertz",
+    "c": "degrees Celsius", "mah": "mAh",
+}  # fmt: skip
+
+
 class Loaded(NamedTuple):
     """Settings, the SHA-256 of the file they came from ("" for the defaults), and what stood in
     it."""
@@ -50,13 +58,18 @@ class Loaded(NamedTuple):
 
 def load(path: Path) -> Loaded:
     """Raises `ConfigError` with every problem of the file."""
+    raw = read_file(path)
+    table = parse_table(raw, str(path))
+    return Loaded(check(table, str(path)), hashlib.sha256(raw).hexdigest(), table)
+
+
+def read_file(path: Path) -> bytes:
+    """A small file. Raises `ConfigError`."""
     try:
-        raw = read_small(path)
+        return read_small(path)
     except OSError as error:
         problem = [(str(path), f"can't be read: {error.strerror}; check the path")]
         raise ConfigError("The configuration can't be used.", problem) from None
-    table = parse_table(raw, str(path))
-    return Loaded(check(table, str(path)), hashlib.sha256(raw).hexdigest(), table)
 
 
 def parse(raw: bytes, name: str) -> Settings:
@@ -104,6 +117,9 @@ def _problem(error: dict[str, Any], known: dict[str, Any]) -> tuple[str, str]:
         hint = f"; did you mean {near[0]!r}?" if near else "; remove it"
         return path, f"there is no such setting{hint}"
     message = error["msg"][0].lower() + error["msg"][1:]
+    message = message.replace("a valid integer", "a whole number")
+    if unit := UNITS.get(path.rpartition("_")[2]):
+        message += f" of {unit}" if message.endswith("number") else f" {unit}"
     return path, f"{message} (found {error['input']!r})"
 
 

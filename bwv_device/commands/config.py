@@ -2,27 +2,47 @@
 
 from __future__ import annotations
 
+import dataclasses
+import hashlib
 import json
 from pathlib import Path
 
 import click
 
 from bwv_device import config
+from bwv_device.config import parse_table, read_file
+from bwv_device.custody.settings import CustodySettings
+from bwv_device.settings import Settings
 
 
 @click.group(name="config")
 def command() -> None:
-    """The configuration file; config.toml in the repository is its manual."""
+    """The configuration files: config.toml (the camera) and custody.toml (the evidence store)."""
 
 
 @command.command()
 @click.argument("file", type=click.Path(path_type=Path), default="config.toml")
 @click.option("--json", "as_json", is_flag=True, help="Print the settings in force as JSON.")
 def check(file: Path, as_json: bool) -> None:
-    """Reports every problem of FILE at once, each with its place and a remedy."""
-    loaded = config.load(file)
-    if as_json:
-        settings = loaded.settings.as_dict()
-        click.echo(json.dumps({"sha256": loaded.sha256, "settings": settings}, indent=2))
+    """Reports every problem of FILE at once, each with its place and a remedy.
+
+    FILE is a camera's configuration, or custody's: its sections tell.
+    """
+    raw = read_file(file)
+    table = parse_table(raw, str(file))
+    digest = hashlib.sha256(raw).hexdigest()
+    if _is_custody(table):
+        settings = dataclasses.asdict(config.validate(CustodySettings, table, str(file)))
+        whose = "as custody's configuration"
     else:
-        click.echo(f"{file} is valid (SHA-256 {loaded.sha256}).")
+        settings, whose = config.check(table, str(file)).as_dict(), "as a camera's configuration"
+    if as_json:
+        click.echo(json.dumps({"sha256": digest, "settings": settings}, indent=2))
+    else:
+        click.echo(f"{file} is valid {whose} (SHA-256 {digest}).")
+
+
+def _is_custody(table: dict[str, object]) -> bool:
+    """More of its sections are custody's than a camera's."""
+    custody, camera = ({f.name for f in dataclasses.fields(k)} for k in (CustodySettings, Settings))
+    return len(table.keys() & custody) > len(table.keys() & camera)

@@ -24,9 +24,12 @@ def issue(
     device: str,
     officer: str,
     settings: Mapping[str, Any] | None = None,
+    *,
+    new: bool = False,
 ) -> int:
     """Returns the version of the assignment that the camera picks up at its next docking. Raises
-    `CustodyError` with every reason why not. The same issue again publishes what is missing."""
+    `CustodyError` with every reason why not. A camera that custody has never heard of is issued
+    only as `new`. The same issue again publishes what is missing."""
     version: list[int] = []
 
     def decide() -> tuple[str, Mapping[str, Any]] | None:
@@ -34,6 +37,11 @@ def issue(
         if camera is not None and camera["officer"] == officer:
             version[:] = [camera["version"]]
             return None
+        if camera is None and not new:
+            raise CustodyError(
+                f"No camera {device} has docked here or was issued before.",
+                "Check the name (bwv custody camera list), or add --new for a new camera.",
+            )
         if problems := refusals(camera, officer):
             raise CustodyError(f"{device} is not issued: {'; '.join(problems)}.", "")
         version[:] = [(camera["version"] if camera else 0) + 1]

@@ -121,7 +121,13 @@ def open_request(office: CustodySession, asked: RequestDetails, region: str = "E
 
 def _check(office: CustodySession, asked: RequestDetails) -> None:
     today = office.retention.day(office.now_ns())
+    office.index.catch_up()
+    cameras = {row["device"] for row in office.index.rows("SELECT device FROM cameras")}
+    unknown = [device for device in asked.devices if device not in cameras]
     problems = {
+        f"no camera {' or '.join(unknown)} is known here": bool(unknown),
+        "it names no place": not asked.place.strip(),
+        "it does not say what happened": not asked.description.strip(),
         f"unknown kind of request {asked.kind!r}": asked.kind not in KINDS,
         "the letter is empty": not asked.letter,
         "the letter's name can't be a file name": not re.fullmatch(
@@ -137,13 +143,19 @@ def _check(office: CustodySession, asked: RequestDetails) -> None:
             raise CustodyError(f"The request can't be opened: {problem}.", "Correct it.")
 
 
+def existing_request(index: Index, request: str) -> Mapping[str, Any]:
+    """Raises `CustodyError` if there is no such request."""
+    row = index.row("SELECT * FROM requests WHERE id = ?", request)
+    if row is None:
+        raise CustodyError(f"There is no request {request!r}.", "See 'bwv custody request list'.")
+    return row
+
+
 def candidates(index: Index, request: str) -> list[str]:
     """Recordings that may show what is asked for: their time may overlap, and camera and officer
     are among those named, where any are. Erased ones are not among them."""
     index.catch_up()
-    row = index.row("SELECT * FROM requests WHERE id = ?", request)
-    if row is None:
-        raise CustodyError(f"There is no request {request!r}.", "See 'bwv custody request list'.")
+    row = existing_request(index, request)
     found = index.rows(
         "SELECT id, device, officer FROM recordings WHERE erasing IS NULL AND latest_ns >= ? AND "
         "(start_ns - error_ns <= ? OR error_ns > ?) ORDER BY start_ns",

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,9 @@ from support.camera_bench import make_camera
 from test_cli import BWV, Said, bwv
 
 from bwv_device import keys
-from bwv_device.custody.intake.intake import Intake
+from bwv_device.commands.custody.intake import ServiceLog
+from bwv_device.commands.custody.options import CustodyContext
+from bwv_device.custody.intake.intake import Done, Intake
 from bwv_device.custody.retention_dates import Retention
 from bwv_device.custody.session import CustodySession
 from hal.keystore import SoftwareIdentity
@@ -155,9 +159,13 @@ def test_a_request_from_the_public(desk: Desk) -> None:
 
 def test_issued_and_revoked(desk: Desk) -> None:
     key = ["--configuration-as", "roles/the-configuration.configuration-key.pem"]
-    refused = desk.custody("custodian", "camera", "issue", "cam-9", "unassigned", *key)
+    refused = desk.custody("custodian", "camera", "issue", "cam-9", "unassigned", *key, "--new")
     assert refused.returncode == 13
-    assert "is issued to PC 1" in desk.does("custodian", "camera", "issue", "cam-9", "PC 1", *key)
+    typo = desk.custody("custodian", "camera", "issue", "cam-9", "PC 1", *key)
+    assert typo.returncode == 13
+    assert "No camera cam-9 has docked here" in typo.stderr
+    new = desk.does("custodian", "camera", "issue", "cam-9", "PC 1", *key, "--new")
+    assert "is issued to PC 1" in new
     again = desk.custody("custodian", "camera", "issue", "cam-9", "PC 2", *key)
     assert "it is issued to PC 1" in again.stderr
     desk.does("custodian", "camera", "return", "cam-9", *key)
@@ -181,14 +189,14 @@ def test_a_camera_begins_anew_with_what_the_agency_assigned(tmp_path: Path) -> N
     (tmp_path / "assigned.toml").write_text("[recording]\npre_event_s = 5\n")
     (tmp_path / "foreign.toml").write_text('[device]\nboard = "x"\n')
     key = ["--configuration-as", "roles/the-configuration.configuration-key.pem"]
-    issue = ["camera", "issue", "cam-7", "PC 42", *key, "--settings"]
+    issue = ["camera", "issue", "cam-7", "PC 42", *key, "--new", "--settings"]
     refused = desk.custody("custodian", *issue, "foreign.toml")
     assert refused.returncode == 3
     assert "can't be assigned" in refused.stderr
     desk.does("custodian", *issue, "assigned.toml")
     service = subprocess.Popen(
         [str(BWV), "custody", "--as", "roles/the-intake.intake-key.pem", "intake", "--watch"],
-        cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
     )  # fmt: skip
     try:
         words = ["run", "--config", "config.toml", "--seconds"]
@@ -210,7 +218,7 @@ def test_a_camera_begins_anew_with_what_the_agency_assigned(tmp_path: Path) -> N
         assert second.wait(timeout=60) == 0
     finally:
         service.terminate()
-        service.wait()
+        log, _ = service.communicate()
     lines = [
         json.loads(line.split("\t")[0])
         for path in sorted((tmp_path / "vault" / "ledger").iterdir())
@@ -219,6 +227,7 @@ def test_a_camera_begins_anew_with_what_the_agency_assigned(tmp_path: Path) -> N
     (opened,) = [line for line in lines if line["kind"] == "open"]
     assert opened["officer"] == "PC 42"
     assert opened["pre_event"]["requested_ms"] == 5000
+    assert re.search(r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d  0 receipts, 0 quarantined$", log, re.M), log
 
 
 def test_disclosed(desk: Desk) -> None:
@@ -229,6 +238,30 @@ def test_disclosed(desk: Desk) -> None:
     assert (desk.folder / "package" / "report.pdf").exists()
     again = desk.custody("disclosure", *words, "--to", "Court", "--reason", "case 12")
     assert again.returncode == 13
+
+
+def test_a_log_line_names_time_camera_recording_and_officer(
+    desk: Desk, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(desk.folder)
+    context = CustodyContext(None, Path(ADA))
+    log = ServiceLog(context)
+    log.intake(Done(received=2, receipts=2, arrived=Counter({ONE: 2})))
+    context.office.index.db.execute("INSERT INTO problems VALUES (7, 'its signer may not')")
+    log.intake(Done(refused=["cam-7: rolled back"]))
+    out, err = capsys.readouterr()
+    stamp = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d  "
+    assert re.search(stamp + r"cam-7: 2 files of recording 00000001-0001 received \(\w+\)", out)
+    assert re.search(stamp + "custody line 7 does not count: its signer may not", err)
+    assert re.search(stamp + "refused: cam-7: rolled back", err)
+
+
+def test_custody_refuses_a_request_that_is_not_there(desk: Desk) -> None:
+    words = ["disclose", ONE, "--identity", "agency/agency-identity.txt", "--out", "p2",
+             "--request", "99", "--to", "Court", "--reason", "case 12"]  # fmt: skip
+    done = desk.custody("disclosure", *words)
+    assert (done.returncode, "There is no request '99'" in done.stderr) == (13, True)
+    assert not (desk.folder / "p2").exists()
 
 
 def test_once_is_enough_and_the_index_can_be_lost(desk: Desk) -> None:

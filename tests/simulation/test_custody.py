@@ -13,7 +13,7 @@ from bwv_device.custody import camera_register, public_requests, search
 from bwv_device.custody.ledger.index import Index
 from bwv_device.custody.ledger.ledger import CustodyLedger
 from bwv_device.custody.recording_history import audit
-from bwv_device.custody.retention import holds
+from bwv_device.custody.retention import deletion_certificate, holds
 from bwv_device.custody.retention.deletion import Expiry, plan
 from bwv_device.custody.search import Wanted, count, find
 from bwv_device.custody.session import CustodySession
@@ -116,7 +116,16 @@ def test_hidden_on_day_24_erased_on_day_31_with_a_certificate(day: Callable[...,
         assert certificate["holds"] == []
         assert (certificate["name"], certificate["role"]) == ("retention service", "retention")
         assert certificate["files"][0]["sha256"] in str(first)
+        _reads_as_a_page(it, certificate)
     assert it.names() == []
+
+
+def _reads_as_a_page(it: Day, line: dict[str, Any]) -> None:
+    certificate = deletion_certificate.find(it.custodian, line["recording"])
+    page = deletion_certificate.page(certificate, "on a Thursday")
+    for _, value in deletion_certificate.facts(certificate, "on a Thursday"):
+        assert value.rpartition("SHA-256 ")[2] in page
+    assert len(certificate.digest) == 64
 
 
 def test_what_is_held_stays_for_ever(day: Callable[..., Day]) -> None:
@@ -348,9 +357,14 @@ def test_a_request_after_31_days_holds_nothing(day: Callable[..., Day]) -> None:
 def test_a_search_says_what_it_can_not_have_seen(day: Callable[..., Day]) -> None:
     it = day(1)
     it.days(1)
-    opened = public_requests.open_request(
-        it.custodian, asked(it, devices=("bench-camera-1", "cam-9"))
-    )
+    wanted = asked(it, devices=("bench-camera-1", "cam-9"))
+    with pytest.raises(CustodyError, match="no camera cam-9 is known"):
+        public_requests.open_request(it.custodian, wanted)
+    configuration = role(it.agency, "g", "configuration")
+    with pytest.raises(CustodyError, match="No camera cam-9 has docked here"):
+        camera_register.issue(it.custodian, configuration, "cam-9", "PC 1")
+    camera_register.issue(it.custodian, configuration, "cam-9", "PC 1", new=True)
+    opened = public_requests.open_request(it.custodian, wanted)
     coverage = public_requests.search(it.custodian, opened.request)
     assert coverage.found == it.names()
     assert coverage.searched == ["bench-camera-1"]
@@ -369,6 +383,8 @@ def test_a_search_says_what_it_can_not_have_seen(day: Callable[..., Day]) -> Non
         ({"from_ns": EPOCH_UTC_NS + DAY_NS}, "ends before it begins"),
         ({"received": datetime.date(2026, 3, 1)}, "after the request"),
         ({"received": datetime.date(2036, 3, 1)}, "in the future"),
+        ({"place": " "}, "names no place"),
+        ({"description": ""}, "does not say what happened"),
     ],
 )
 def test_a_request_that_makes_no_sense_is_not_opened(

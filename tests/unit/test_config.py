@@ -48,12 +48,12 @@ def test_all_problems_come_at_once_with_place_and_remedy() -> None:
         """
     )
     assert found["recording.pre_event_s"] == (
-        "input should be less than or equal to 120 (found 300)"
+        "input should be less than or equal to 120 seconds (found 300)"
     )
     assert found["recording.pre_evnt"] == ("there is no such setting; did you mean 'pre_event_s'?")
-    assert "valid integer" in found["recording.batch_ms"]
+    assert "a whole number of milliseconds" in found["recording.batch_ms"]
     assert "no such setting" in found["fog"]
-    assert "valid integer" in found["video.fps"]
+    assert "a whole number (found True)" in found["video.fps"]
 
 
 @pytest.mark.parametrize(

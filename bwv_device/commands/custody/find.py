@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+from pathlib import Path
 from typing import Any
 
 import click
@@ -14,10 +14,11 @@ from bwv_device.commands.custody.options import CustodyContext, print_json
 from bwv_device.commands.tables import print_table
 from bwv_device.custody import search
 from bwv_device.custody.recording_history import RecordingHistory, audit
-from bwv_device.custody.retention import holds
+from bwv_device.custody.retention import deletion_certificate, holds
 from bwv_device.custody.retention_dates import NANOSECOND
 from bwv_device.custody.search import Wanted
 from bwv_device.errors import CustodyError
+from bwv_device.files import writable_folder
 
 console = Console(highlight=False)
 
@@ -133,15 +134,23 @@ def audit_command(desk: CustodyContext, recording: str, as_json: bool) -> None:
 
 @click.command()
 @click.argument("recording")
+@click.option("--json", "as_json", is_flag=True, help="As it stands in the ledger.")
+@click.option("--page", type=click.Path(dir_okay=False, path_type=Path), help="Writes a web page.")
 @click.pass_obj
-def certificate_command(desk: CustodyContext, recording: str) -> None:
-    """The signed deletion certificate of an erased recording, as it stands in the ledger."""
-    desk.office.index.catch_up()
-    for line in desk.office.index.lines("kind = 'erased' AND json LIKE ?", f'%"{recording}"%'):
-        text = json.dumps({k: v for k, v in line.items() if k != "certificate"}, indent=2)
-        click.echo(text)
+def certificate_command(
+    desk: CustodyContext, recording: str, as_json: bool, page: Path | None
+) -> None:
+    """The signed deletion certificate of an erased recording."""
+    certificate = deletion_certificate.find(desk.office, recording)
+    erased = desk.said(certificate.line["utc_ns"])
+    if page is not None:
+        writable_folder(page.parent)
+        page.write_text(deletion_certificate.page(certificate, erased))
+    if as_json:
+        print_json(certificate.line)
         return
-    raise CustodyError(f"{recording} was not erased.", "See 'bwv custody show'.")
+    for name, value in deletion_certificate.facts(certificate, erased):
+        click.echo(f"{name:<20} {value}")
 
 
 @click.command()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import os
 import signal
 import socket
@@ -28,13 +29,14 @@ def intake_command(desk: CustodyContext, watch: bool) -> None:
     """Verifies new uploads with public keys only, and issues receipts. Any number may run at
     once."""
     worker, stopped = make_worker(desk, desk.office), _until_stopped() if watch else None
+    log = ServiceLog(desk)
     while True:
         try:
-            _say(worker.once())
+            log.intake(worker.once())
         except StoreError as error:
             if stopped is None:
                 raise
-            click.echo(f"The store does not answer, it is asked again: {error}", err=True)
+            log.no_answer(error)
         if stopped is None or stopped.wait(desk.settings.service.intake_s):
             return
 
@@ -59,16 +61,17 @@ def serve_command(desk: CustodyContext, retention_as: Path) -> None:
     )
     expiry = Expiry(retention, list(desk.replicas.values()))
     stopped, due_s, told = _until_stopped(), 0.0, set[str]()
+    log = ServiceLog(desk)
     click.echo("Custody serves; Ctrl-C ends it.", err=True)
     while not stopped.wait(service.intake_s):
         try:
-            _say(worker.once())
+            log.intake(worker.once())
             if time.monotonic() >= due_s:
                 due_s = time.monotonic() + service.retention_s
-                _expire(expiry)
-                _remind(retention, service.reminder_days, told)
+                log.expiry(expiry)
+                log.remind(retention, service.reminder_days, told)
         except StoreError as error:
-            click.echo(f"The store does not answer, it is asked again: {error}", err=True)
+            log.no_answer(error)
 
 
 def make_worker(desk: CustodyContext, office: CustodySession) -> Intake:
@@ -78,32 +81,55 @@ def make_worker(desk: CustodyContext, office: CustodySession) -> Intake:
     return Intake(office, desk.roots, name, replicas, heads=Path(heads) if heads else None)
 
 
-def _expire(expiry: Expiry) -> None:
-    try:
-        done = expiry.run()
-    except CustodyError as error:  # the bulk guard: a person must confirm; intake goes on
-        click.echo(f"bwv: {error}", err=True)
-        return
-    for word in ("hidden", "erased", "restored", "denied"):
-        for name in getattr(done, word):
-            click.echo(f"{word}: {name}")
+class ServiceLog:
+    """Lines with the time of day, in the agency's zone."""
 
+    def __init__(self, desk: CustodyContext) -> None:
+        self._desk = desk
+        self._problems = 0  # custody lines that do not count, and were told
 
-def _remind(office: CustodySession, days: int, told: set[str]) -> None:
-    for sentence in reminders(office, days):
-        if sentence not in told:
-            told.add(sentence)
-            click.echo(f"reminder: {sentence}")
-            office.append(lambda said=sentence: ("reminder", {"text": said}))  # type: ignore[misc]
+    def line(self, text: str, *, wrong: bool = False) -> None:
+        now = datetime.datetime.fromtimestamp(self._desk.office.now_ns() / 1e9, self._desk.zone)
+        click.echo(f"{now:%Y-%m-%d %H:%M:%S}  {text}", err=wrong)
 
+    def intake(self, done: Done) -> None:
+        """What a pass of the intake came to: each recording with its camera and officer."""
+        for name, count in done.arrived.items():
+            device, _, recording = name.partition("/")
+            row = self._desk.office.index.row("SELECT * FROM recordings WHERE id = ?", name)
+            officer = (row["officer"] if row else "") or "unknown"
+            self.line(f"{device}: {count} files of recording {recording} received ({officer})")
+        if done.something:
+            self.line(f"{done.receipts} receipts, {done.quarantined} quarantined")
+        for reason in done.refused:
+            self.line(f"refused: {reason}", wrong=True)
+        self._tell_problems()
 
-def _say(done: Done) -> None:
-    if done.something:
-        click.echo(
-            f"{done.received} received, {done.receipts} receipts, {done.quarantined} quarantined"
-        )
-    for reason in done.refused:
-        click.echo(f"refused: {reason}", err=True)
+    def _tell_problems(self) -> None:
+        problems = self._desk.office.index.rows("SELECT * FROM problems ORDER BY rowid")
+        for row in problems[self._problems :]:
+            self.line(f"custody line {row['n']} does not count: {row['problem']}", wrong=True)
+        self._problems = len(problems)
+
+    def expiry(self, expiry: Expiry) -> None:
+        try:
+            done = expiry.run()
+        except CustodyError as error:  # the bulk guard: a person must confirm; intake goes on
+            self.line(f"nothing is erased: {error}", wrong=True)
+            return
+        for word in ("hidden", "erased", "restored", "denied"):
+            for name in getattr(done, word):
+                self.line(f"{word}: {name}")
+
+    def remind(self, office: CustodySession, days: int, told: set[str]) -> None:
+        for sentence in reminders(office, days):
+            if sentence not in told:
+                told.add(sentence)
+                self.line(f"reminder: {sentence}")
+                office.append(lambda said=sentence: ("reminder", {"text": said}))  # type: ignore[misc]
+
+    def no_answer(self, error: StoreError) -> None:
+        self.line(f"The store does not answer; it is asked again: {error}", wrong=True)
 
 
 def _until_stopped() -> threading.Event:

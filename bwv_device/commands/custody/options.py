@@ -15,12 +15,11 @@ from cryptography import x509
 from bwv_device import keys
 from bwv_device.backends.evidence_store import open_store
 from bwv_device.commands.role_key import load_role_key
-from bwv_device.config import parse_table, validate
+from bwv_device.config import parse_table, read_file, validate
 from bwv_device.custody.retention_dates import NANOSECOND, Retention
 from bwv_device.custody.session import CustodySession
 from bwv_device.custody.settings import CustodySettings
 from bwv_device.errors import ConfigError, CustodyError, KeyFileError
-from bwv_device.files import read_small
 from hal.host import HostClock
 from hal.keystore import SoftwareIdentity
 from hal.ports import EvidenceStore
@@ -39,12 +38,7 @@ class CustodyContext:
         path = self._config or (DEFAULT if DEFAULT.exists() else None)
         if path is None:
             return CustodySettings()
-        try:
-            raw = read_small(path)
-        except OSError as error:
-            problem = [(str(path), f"can't be read: {error.strerror}; check the path")]
-            raise ConfigError("The configuration can't be used.", problem) from None
-        return validate(CustodySettings, parse_table(raw, str(path)), str(path))
+        return validate(CustodySettings, parse_table(read_file(path), str(path)), str(path))
 
     @cached_property
     def zone(self) -> ZoneInfo:

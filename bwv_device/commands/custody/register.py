@@ -37,16 +37,22 @@ def camera_command() -> None:
     type=click.Path(path_type=Path),
     help="A TOML file as config.toml, with what differs for this camera.",
 )
+@click.option("--new", is_flag=True, help="It never docked here and was never issued.")
 @click.pass_obj
 def issue(
-    desk: CustodyContext, device: str, officer: str, configuration: Path, settings: Path | None
+    desk: CustodyContext,
+    device: str,
+    officer: str,
+    configuration: Path,
+    settings: Path | None,
+    new: bool,
 ) -> None:
     """Issues DEVICE to OFFICER; it learns so in the dock. Refused with footage not yet delivered,
     an unset clock, a low battery, or while somebody else has it."""
     assigned = load(settings).table if settings else {}
     Loaded(Settings(), "", {}).with_assigned(assigned)
     version = camera_register.issue(
-        desk.office, load_role_key(configuration), device, officer, assigned
+        desk.office, load_role_key(configuration), device, officer, assigned, new=new
     )
     click.echo(f"{device} is issued to {officer} (assignment {version}).")
 

@@ -15,6 +15,7 @@ from cryptography import x509
 from bwv_device.custody.disclosure import redaction as film
 from bwv_device.custody.disclosure import report as papers
 from bwv_device.custody.disclosure.request import DisclosureRequest
+from bwv_device.custody.public_requests import existing_request
 from bwv_device.custody.recording_history import (
     RecordingHistory,
     audit,
@@ -91,6 +92,9 @@ def disclose(
     `CustodyError`."""
     if out.exists() and any(out.iterdir()):
         raise CustodyError(f"{out} is not empty.", "Name a new folder.")
+    if wish.request:
+        office.index.catch_up()
+        existing_request(office.index, wish.request)
     if wish.redaction is not None and not wish.confirmed_by:
         raise CustodyError(
             "Nobody has confirmed the redaction.", "Look at the contact sheet, then --confirm."

@@ -7,6 +7,7 @@ what it wrote stands, what it did not is done by the next one, and receipts foll
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -51,6 +52,7 @@ class Done:
     receipts: int = 0
     quarantined: int = 0
     refused: list[str] = field(default_factory=list)
+    arrived: Counter[str] = field(default_factory=Counter)  # files, by recording
 
     @property
     def something(self) -> bool:
@@ -335,6 +337,11 @@ class Intake:
 
         self.office.append(decide)
         done.received += len(recorded)
+        for name in recorded:
+            row = self.office.index.row(
+                "SELECT recording FROM files WHERE device = ? AND segment = ?", device, name
+            )
+            done.arrived[row["recording"] if row else device] += 1
         for name in good:
             self.office.protect(Stored(good[name]["key"], 0, good[name]["version"]), device, name)
 

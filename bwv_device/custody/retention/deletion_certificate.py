@@ -1,0 +1,58 @@
+"""The `erased` line of a recording, in words that a person can file."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from bwv_device.custody.session import CustodySession
+from bwv_device.errors import CustodyError
+
+PAGE = "certificate.html.jinja"
+
+
+class DeletionCertificate(NamedTuple):
+    """The ledger line with its signer's name and role, and the line's digest."""
+
+    line: dict[str, Any]
+    digest: str
+
+
+def find(office: CustodySession, recording: str) -> DeletionCertificate:
+    """Raises `CustodyError` if the recording was not erased."""
+    office.index.catch_up()
+    for line in office.index.lines("kind = 'erased' AND json LIKE ?", f'%"{recording}"%'):
+        if line.get("recording") == recording:
+            row = office.index.row("SELECT digest FROM lines WHERE n = ?", line["n"])
+            kept = {name: value for name, value in line.items() if name != "certificate"}
+            return DeletionCertificate(kept, row["digest"] if row else "")
+    raise CustodyError(f"{recording} was not erased.", "See 'bwv custody show'.")
+
+
+def facts(certificate: DeletionCertificate, erased: str) -> list[tuple[str, str]]:
+    """What the certificate says, a fact a line. `erased` is the time in words."""
+    line = certificate.line
+    files = [(f"file {f['segment']}", f"SHA-256 {f['sha256']}") for f in line["files"]]
+    return [
+        ("recording", line["recording"]),
+        ("erased", erased),
+        ("rule", line["rule"]),
+        ("it ended", f"{line['ended']}, {line['age_days']} days before"),
+        ("holds in force", ", ".join(map(str, line["holds"])) or "none"),
+        ("stores", str(line["stores"])),
+        ("signed by", f"{line['name']} ({line['role']})"),
+        ("custody ledger", f"line {line['n']}, SHA-256 {certificate.digest}"),
+        *files,
+    ]
+
+
+def page(certificate: DeletionCertificate, erased: str) -> str:
+    """The same as a web page that prints well."""
+    environment = Environment(
+        loader=PackageLoader("bwv_device.custody.retention", "."),
+        autoescape=True,
+        undefined=StrictUndefined,
+    )
+    template = environment.get_template(PAGE)
+    return template.render(line=certificate.line, digest=certificate.digest, erased=erased)
