@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import sqlite3
 import subprocess
 from collections import Counter
 from pathlib import Path
@@ -254,6 +255,27 @@ def test_a_log_line_names_time_camera_recording_and_officer(
     assert re.search(stamp + r"cam-7: 2 files of recording 00000001-0001 received \(\w+\)", out)
     assert re.search(stamp + "custody line 7 does not count: its signer may not", err)
     assert re.search(stamp + "refused: cam-7: rolled back", err)
+
+
+@pytest.mark.parametrize("how", ["text", "zeros in the middle"])
+def test_a_damaged_index_is_made_anew(desk: Desk, how: str) -> None:
+    path = desk.folder / "index.sqlite"
+    before = desk.ask("custodian", "list")
+    with sqlite3.connect(path) as db:
+        db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    if how == "text":
+        path.write_text("this is no database" * 100)
+    else:
+        data = path.read_bytes()
+        path.write_bytes(data[:8192] + bytes(len(data) - 12288) + data[-4096:])
+    assert desk.ask("custodian", "list") == before
+
+
+def test_an_index_that_can_not_be_written_is_one_sentence(desk: Desk) -> None:
+    (desk.folder / "folder.toml").write_text('[agency]\nindex = "roles"\n')
+    done = bwv("custody", "--config", "folder.toml", "--as", ADA, "list", cwd=desk.folder)
+    assert done.returncode == 13
+    assert "The index roles can't be used" in done.stderr
 
 
 def test_custody_refuses_a_request_that_is_not_there(desk: Desk) -> None:

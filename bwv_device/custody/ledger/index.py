@@ -74,14 +74,12 @@ class Index:
         roots: Sequence[x509.Certificate],
         path: Path | None = None,
     ) -> None:
-        """`path` None keeps it in memory."""
+        """`path` None keeps it in memory. A damaged index is made anew: it holds nothing that the
+        store does not. Raises `CustodyError` if the file can't be written."""
         self._ledger, self._roots = ledger, list(roots)
         if not self._roots:
             raise CustodyError("Custody needs the agency's root certificate.", "Name it.")
-        self.db = sqlite3.connect(path or ":memory:", isolation_level=None)
-        self.db.row_factory = _as_dict
-        if path:
-            self.db.execute("PRAGMA journal_mode = WAL")
+        self.db = _open(path)
         if self.db.execute("PRAGMA user_version").fetchone()["user_version"] != VERSION:
             self._make()
         self._certificates: dict[str, x509.Certificate] = {}
@@ -200,6 +198,37 @@ class Index:
         values = (line.by, who.name, who.role, pem)
         self.db.execute("INSERT INTO signers VALUES (?, ?, ?, ?)", values)
         return chain[0], who.role
+
+
+def _open(path: Path | None) -> sqlite3.Connection:
+    try:
+        try:
+            return _connect(path)
+        except sqlite3.OperationalError:
+            raise
+        except sqlite3.DatabaseError:  # damaged
+            assert path is not None
+            for name in (path, Path(f"{path}-wal"), Path(f"{path}-shm")):
+                name.unlink(missing_ok=True)
+            return _connect(path)
+    except (sqlite3.OperationalError, OSError) as error:
+        raise CustodyError(
+            f"The index {path} can't be used: {error}.", "Set agency.index to a file of your own."
+        ) from None
+
+
+def _connect(path: Path | None) -> sqlite3.Connection:
+    db = sqlite3.connect(path or ":memory:", isolation_level=None)
+    db.row_factory = _as_dict
+    if path:
+        try:
+            db.execute("PRAGMA journal_mode = WAL")
+            if db.execute("PRAGMA quick_check(1)").fetchone()["quick_check"] != "ok":
+                raise sqlite3.DatabaseError("damaged")
+        except sqlite3.Error:
+            db.close()
+            raise
+    return db
 
 
 def _as_dict(cursor: sqlite3.Cursor, values: tuple[Any, ...]) -> Row:
