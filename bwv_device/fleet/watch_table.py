@@ -113,16 +113,39 @@ def chosen(
     return sorted(kept, key=SORTS[sort])
 
 
-def render(rows: Sequence[dict[str, Any]], limit: int, title: str) -> Table:
+# A terminal of fewer columns gets the narrow table.
+WIDE = 130
+COLUMNS = (
+    ("camera", "left"), ("state", "left"), ("battery", "right"), ("storage", "right"),
+    ("not delivered", "right"), ("clock", "right"), ("seen", "right"), ("ledger", "left"),
+    ("trouble", "left"),
+)  # fmt: skip
+NARROW = (("camera", "left"), ("state", "left"), ("left", "left"), ("seen", "right"),
+          ("trouble", "left"))  # fmt: skip
+
+
+def render(rows: Sequence[dict[str, Any]], limit: int, title: str, width: int = WIDE) -> Table:
+    """Nothing is cut: what does not fit a cell goes on in its next line. Below `WIDE` columns
+    battery, storage and what waits for delivery share one, and clock and ledger are shown where
+    they are a trouble."""
+    wide = width >= WIDE
     table = Table(title=title, title_justify="left", expand=True, show_lines=False)
-    for heading, justify in (
-        ("camera", "left"), ("state", "left"), ("battery", "right"), ("storage", "right"),
-        ("not delivered", "right"), ("clock", "right"), ("seen", "right"), ("ledger", "left"),
-        ("trouble", "left"),
-    ):  # fmt: skip
-        table.add_column(heading, justify=justify, no_wrap=heading != "trouble")  # type: ignore[arg-type]
+    for heading, justify in COLUMNS if wide else NARROW:
+        table.add_column(heading, justify=justify, overflow="fold")  # type: ignore[arg-type]
     for one in rows[:limit]:
-        table.add_row(*_cells(one))
+        cells = _cells(one)
+        if wide:
+            table.add_row(*cells)
+        else:
+            camera, state, battery, storage, waiting, _, seen, _, trouble = cells
+            left = Text("\n").join(
+                Text.assemble(name, cell)
+                for name, cell in (("battery ", battery), ("storage ", storage), ("", waiting))
+                if str(cell) not in ("-", "0")
+            )
+            if one["undelivered_files"]:
+                left.append(" to deliver")
+            table.add_row(camera, state, left, seen, trouble)
     if len(rows) > limit:
         table.caption = f"and {len(rows) - limit} more"
     return table

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
+from rich.console import Console
 from support.camera_bench import Camera, make_camera
 from support.signed_commands import TOPIC, fields, person, signed
 
@@ -119,8 +121,6 @@ def test_troubles_come_first(it: Camera) -> None:
 
 
 def test_the_table_is_drawn(it: Camera) -> None:
-    from rich.console import Console
-
     watch = Watch(it)
     it.press_record_twice()
     it.run(seconds=12)
@@ -130,6 +130,25 @@ def test_the_table_is_drawn(it: Camera) -> None:
     assert "bench-camera-1" in text
     assert "● recording" in text
     assert CONSISTENT in text
+
+
+def test_at_80_columns_no_name_date_or_trouble_is_cut(it: Camera) -> None:
+    watch = Watch(it)
+    it.press_record_twice()
+    it.run(seconds=12)
+    row = {**watch.row(), "device": "camera-of-the-north-division-0042", "undelivered_files": 12,
+           "undelivered_oldest_utc_ms": 1_772_438_400_000, "events_missing": 3}  # fmt: skip
+    console = Console(width=80, record=True, file=io.StringIO())
+    console.print(watch_table.render([row], 10, "1 camera", console.width))
+    text = console.export_text()
+    assert "…" not in text
+    cells = [line.split("│")[1:-1] for line in text.splitlines() if line.startswith("│")]
+    camera, _, left, _, trouble = (
+        " ".join(c.strip() for c in column) for column in zip(*cells, strict=True)
+    )
+    assert camera.replace(" ", "") == row["device"]
+    assert "12 since 03-02 08:00 to deliver" in left
+    assert "3 events missing" in trouble
 
 
 # --- what is not believed ----------------------------------------------------------------------

@@ -152,7 +152,8 @@ def _live(
             lost = f"; {line.dropped} messages dropped here" if line.dropped else ""
             limit = rows or max(5, console.height - 6)
             live.update(
-                watch_table.render(shown, limit, f"{title}   {broker}{state}{lost}"), refresh=True
+                watch_table.render(shown, limit, f"{title}   {broker}{state}{lost}", console.width),
+                refresh=True,
             )
 
 
