@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,9 @@ from rich.table import Table
 
 from bwv_device.commands.tables import print_table
 from bwv_device.errors import MissingPartError
+
+# Beepers sound below 5 kHz; whoever names a higher tone gets a higher rate.
+HIGH_TONE_HZ, HIGH_RATE_HZ = 6_000, 32_000
 
 
 @click.command()
@@ -29,23 +33,23 @@ def command(
     """Reports when beeps can be heard in an exported FILM, and how far apart they are."""
     try:
         from bwv_device.field_test import hearing
-        from bwv_device.field_test.films import pictures, sound
+        from bwv_device.field_test.films import RATE_HZ, FilmSound, pictures
         from bwv_device.field_test.seeing import flashing, redness
     except ImportError as error:
         raise MissingPartError(
             f"The analysis of films needs {error.name}.", "pip install 'bwv-device[check]'"
         ) from None
-    heard = sound(film)
-    tone_hz = float(tone) if tone else hearing.find_tone(heard.samples, heard.rate_hz)
-    found = hearing.beeps(heard.samples, heard.rate_hz, tone_hz) if tone_hz else []
+    heard = FilmSound(film, HIGH_RATE_HZ if (tone or 0) > HIGH_TONE_HZ else RATE_HZ)
+    tone_hz = float(tone) if tone else hearing.find_tone(heard, heard.rate_hz)
+    found = hearing.beeps(heard, heard.rate_hz, tone_hz) if tone_hz else []
     signals = hearing.signals(found)
     result: dict[str, Any] = {
         "film": film.name,
-        "length_s": round(len(heard.samples) / heard.rate_hz, 3),
+        "length_s": round(heard.length_s, 3),
         "tone_hz": tone_hz,
         "signals": [_row(signal) for signal in signals],
         "longest_silence_s": _longest_silence_s(
-            [signal.at_s for signal in signals], len(heard.samples) / heard.rate_hz
+            [signal.at_s for signal in signals], heard.length_s
         ),
     }
     if vault is not None:
@@ -57,7 +61,7 @@ def command(
     if plot is not None:
         from bwv_device.field_test import plots
 
-        plots.heard(plot, heard, tone_hz, signals)
+        plots.heard(plot, heard, heard.rate_hz, tone_hz, signals)
     if as_json:
         click.echo(json.dumps(result, indent=2))
     else:
@@ -80,14 +84,8 @@ def _longest_silence_s(at_s: list[float], length_s: float) -> float:
 
 def _compare(film: Path, vault: Path, at_s: list[float]) -> list[dict[str, Any]]:
     """For each sound that the ledger says was made during the film: how late it is heard."""
-    from bwv_device.formats.ledger_lines import parse_line
-
     recording = film.stem.split(".")[0]
-    lines = [
-        parse_line(raw).fields
-        for path in sorted((vault / "ledger").glob(f"{recording[:8]}.ledger"))
-        for raw in path.read_bytes().split(b"\n")[:-1]
-    ]
+    lines = list(_lines(vault / "ledger" / f"{recording[:8]}.ledger"))
     opened = [li for li in lines if li["kind"] == "open" and li["recording"] == recording]
     if not opened:
         raise click.UsageError(f"{vault} has no recording {recording}")
@@ -107,6 +105,20 @@ def _compare(film: Path, vault: Path, at_s: list[float]) -> list[dict[str, Any]]
                 "late_ms": None if late_ms is None else round(late_ms),
             })  # fmt: skip
     return rows
+
+
+def _lines(path: Path) -> Iterator[dict[str, Any]]:
+    """Up to where the ledger is torn, if it is."""
+    from bwv_device.formats.ledger_lines import LINE_LIMIT, parse_line
+
+    if not path.is_file():
+        return
+    with path.open("rb") as file:
+        while (raw := file.readline(LINE_LIMIT)).endswith(b"\n"):
+            try:
+                yield parse_line(raw[:-1]).fields
+            except ValueError:
+                return
 
 
 def _show(result: dict[str, Any]) -> None:

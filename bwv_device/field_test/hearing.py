@@ -7,13 +7,15 @@ once are needed where the tone is not known.)
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 Samples = npt.NDArray[np.float32]
+# Between -1 and 1: all at once, or in blocks that follow each other.
+Sound = Samples | Iterable[Samples]
 Levels = npt.NDArray[np.float64]
 
 WINDOW_S, HOP_S = 0.04, 0.005
@@ -53,9 +55,9 @@ class Signal(NamedTuple):
         return f"{self.beeps} {length}"
 
 
-def beeps(samples: Samples, rate_hz: int, tone_hz: float) -> list[Beep]:
-    """Every beep of a tone in samples between -1 and 1."""
-    tone, contrast = _tone(samples, rate_hz, tone_hz)
+def beeps(sound: Sound, rate_hz: int, tone_hz: float) -> list[Beep]:
+    """Every beep of a tone."""
+    tone, contrast = _tone(sound, rate_hz, tone_hz)
     on = (contrast > CONTRAST_DB) & (tone > LEAST_DBFS)
     found = []
     for start, end in _runs(on, round(BRIDGED_S / HOP_S)):
@@ -81,12 +83,12 @@ def signals(found: Sequence[Beep]) -> list[Signal]:
     ]  # fmt: skip
 
 
-def find_tone(samples: Samples, rate_hz: int) -> float:
+def find_tone(sound: Sound, rate_hz: int) -> float:
     """The frequency of a beeper nobody named: what stands out most clearly. 0 for none."""
     reach = ASIDE_BINS[-1]
     bins = np.arange(LOWEST_HZ // BIN_HZ, HIGHEST_HZ // BIN_HZ)
     best = np.full((TELLING, len(bins)), 0.0)
-    for levels in _spectra(samples, rate_hz, bins[0] - reach, bins[-1] + reach + 1):
+    for levels in _spectra(sound, rate_hz, bins[0] - reach, bins[-1] + reach + 1):
         inner = levels[:, reach:-reach]
         contrast = np.where(inner > LEAST_DBFS, inner - _aside(levels), 0)
         best = np.sort(np.concatenate((best, contrast)), axis=0)[-TELLING:]
@@ -99,16 +101,16 @@ def find_tone(samples: Samples, rate_hz: int) -> float:
 TELLING = 16
 
 
-def levels_db(samples: Samples, rate_hz: int, tone_hz: float) -> Levels:
+def levels_db(sound: Sound, rate_hz: int, tone_hz: float) -> Levels:
     """The level of one frequency over time, dBFS of a full sine, every `HOP_S`."""
-    return _tone(samples, rate_hz, tone_hz)[0]
+    return _tone(sound, rate_hz, tone_hz)[0]
 
 
-def _tone(samples: Samples, rate_hz: int, tone_hz: float) -> tuple[Levels, Levels]:
+def _tone(sound: Sound, rate_hz: int, tone_hz: float) -> tuple[Levels, Levels]:
     """Level of a tone, and how much it stands out, in decibels."""
     reach, middle = ASIDE_BINS[-1], round(tone_hz / BIN_HZ)
     tones, contrasts = [np.empty(0)], [np.empty(0)]
-    for levels in _spectra(samples, rate_hz, middle - reach, middle + reach + 1):
+    for levels in _spectra(sound, rate_hz, middle - reach, middle + reach + 1):
         tone = levels[:, reach - 1 : reach + 2].max(axis=1)
         tones.append(tone)
         contrasts.append(tone - _aside(levels)[:, 0])
@@ -127,13 +129,45 @@ def _aside(levels: Levels) -> Levels:
     return loudest
 
 
-def _spectra(samples: Samples, rate_hz: int, first: int, end: int) -> Iterator[Levels]:
+def peaks(sound: Sound, rate_hz: int) -> Samples:
+    """The loudest sample of every `HOP_S`."""
+    hop = round(HOP_S * rate_hz)
+    found = [
+        np.abs(block[: len(block) // hop * hop]).reshape(-1, hop).max(axis=1)
+        for block in _blocks(sound, hop, hop)
+    ]
+    return np.concatenate(found) if found else np.zeros(0, np.float32)
+
+
+def _blocks(sound: Sound, window: int, hop: int) -> Iterator[Samples]:
+    """Large blocks, each of which begins where the last whole hop of the one before ended."""
+    least = window + CHUNK * hop
+    waiting: list[Samples] = []
+    length = 0
+    for block in [sound] if isinstance(sound, np.ndarray) else sound:
+        waiting.append(block)
+        length += len(block)
+        if length >= least:
+            joined = np.concatenate(waiting)
+            yield joined
+            waiting = [joined[((len(joined) - window) // hop + 1) * hop :]]
+            length = len(waiting[0])
+    if length >= window:
+        yield np.concatenate(waiting)
+
+
+def _spectra(sound: Sound, rate_hz: int, first: int, end: int) -> Iterator[Levels]:
     """(windows, bins) of some bins in dBFS, a chunk at a time."""
     window, hop = round(WINDOW_S * rate_hz), round(HOP_S * rate_hz)
-    if len(samples) < window:
-        return
     hann = np.hanning(window).astype(np.float32)
-    views = np.lib.stride_tricks.sliding_window_view(samples, window)[::hop]
+    for samples in _blocks(sound, window, hop):
+        yield from _spectra_of(samples, hann, hop, first, end)
+
+
+def _spectra_of(
+    samples: Samples, hann: Samples, hop: int, first: int, end: int
+) -> Iterator[Levels]:
+    views = np.lib.stride_tricks.sliding_window_view(samples, len(hann))[::hop]
     for at in range(0, len(views), CHUNK):
         spectrum = np.abs(np.fft.rfft(views[at : at + CHUNK] * hann, axis=1)[:, first:end])
         amplitude = spectrum * 2 / hann.sum()

@@ -9,8 +9,7 @@ import matplotlib as mpl
 import numpy as np
 
 from bwv_device.field_test import hearing
-from bwv_device.field_test.films import FilmSound
-from bwv_device.field_test.hearing import Signal
+from bwv_device.field_test.hearing import Signal, Sound
 
 mpl.use("Agg")
 from matplotlib import pyplot
@@ -19,18 +18,21 @@ INK, RED, SOFT = "#1b2430", "#c62828", "#9fb0c3"
 POINTS = 4000
 
 
-def heard(path: Path, sound: FilmSound, tone_hz: float, signals: Sequence[Signal]) -> None:
+def heard(
+    path: Path, sound: Sound, rate_hz: int, tone_hz: float, signals: Sequence[Signal]
+) -> None:
     """Level of all sound and of the beeper's tone over time; each signal marked."""
     figure, axes = pyplot.subplots(figsize=(11, 3.6), layout="constrained")
-    length_s = len(sound.samples) / sound.rate_hz
-    loudness = _peaks(np.abs(sound.samples))
+    loudest = hearing.peaks(sound, rate_hz)
+    length_s = len(loudest) * hearing.HOP_S
+    loudness = _peaks(loudest)
     with np.errstate(divide="ignore"):
         all_db = np.maximum(20 * np.log10(loudness), -80)
     axes.fill_between(
         np.linspace(0, length_s, len(all_db)), all_db, -80, color=SOFT, lw=0, label="all sound"
     )
     if tone_hz:
-        tone = _peaks(10 ** (hearing.levels_db(sound.samples, sound.rate_hz, tone_hz) / 20))
+        tone = _peaks(10 ** (hearing.levels_db(sound, rate_hz, tone_hz) / 20))
         tone_db = np.maximum(20 * np.log10(tone), -80)
         axes.plot(np.linspace(0, length_s, len(tone_db)), tone_db, color=INK, lw=0.7,
                   label=f"{tone_hz:.0f} Hz")  # fmt: skip

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import cv2
 import jinja2
+import numpy as np
 
 from bwv_device.field_test import capture, hearing, judgement, plots, storage
-from bwv_device.field_test.films import FilmPicture, FilmSound, pictures, sound
+from bwv_device.field_test.films import FilmPicture, FilmSound, pictures
 from bwv_device.field_test.findings import Finding, Grade, judged
 from bwv_device.field_test.seeing import flashing, redness
 from bwv_device.settings import Settings
@@ -60,12 +61,14 @@ class Test:
         audio = self._board.microphone.format
         if start_ns is None or not seen.units_of[Track.AUDIO]:
             return judgement.microphone(seen, audio, hearing.SILENCE_DB)
-        heard = sound(film)
-        tone = float(tone_hz or self._settings.panel.beeper_hz) or _tone_of(heard)
-        beeps = hearing.beeps(heard.samples, heard.rate_hz, tone) if tone else []
-        plots.heard(folder / "sound.png", heard, tone, hearing.signals(beeps))
+        rate_hz = audio.sample_rate_hz
+        heard = np.concatenate(list(FilmSound(film, rate_hz)))
+        told = float(tone_hz or self._settings.panel.beeper_hz)
+        tone = told or hearing.find_tone(heard, rate_hz)
+        beeps = hearing.beeps(heard, rate_hz, tone) if tone else []
+        plots.heard(folder / "sound.png", heard, rate_hz, tone, hearing.signals(beeps))
         matched = judgement.match(seen.played, beeps, start_ns)
-        level = hearing.rms_dbfs(heard.samples)
+        level = hearing.rms_dbfs(heard)
         return [
             *judgement.microphone(seen, audio, level),
             *judgement.beeper(matched, tone, beeps),
@@ -121,10 +124,6 @@ class Test:
                 )
             )  # fmt: skip
         return findings
-
-
-def _tone_of(heard: FilmSound) -> float:
-    return hearing.find_tone(heard.samples, heard.rate_hz)
 
 
 def write(out: Path, findings: Sequence[Finding], device: str) -> None:

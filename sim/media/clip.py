@@ -5,19 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-import av
 import cv2
 import numpy as np
 
 from bwv_device.errors import ClipError
+from bwv_device.field_test.films import BGR, FilmSound, cut_off_after_s, pictures, sound_length_s
 from hal.ports import VideoFormat
 from hal.simulated.capture import SAMPLES_PER_FRAME
 from sim.media.scene import Image, encode, to_i420
 from sim.media.sound import RATE, Samples, silence
 
 LONGEST_S = 60
-# A file that gives less than this share of the length it declares was cut off.
-WHOLE_SHARE = 0.9
+# Of a picture: stamps are fractions.
+ROUNDING = 0.01
 
 
 class Clip:
@@ -25,8 +25,14 @@ class Clip:
 
     def __init__(self, path: Path, width: int, height: int, fps: int, bitrate_bps: int) -> None:
         self.format = VideoFormat(width, height, fps, bitrate_bps, "libx264 ultrafast")
-        self._gops = [encode(self.format, second) for second in _seconds(path, self.format)]
-        self._samples = _samples(path, len(self._gops))
+        if (end_s := cut_off_after_s(path, LONGEST_S)) is not None:
+            raise ClipError(
+                f"{path} is truncated: it ends after {end_s:.1f} s.", "Give a whole file."
+            )
+        sound_s = sound_length_s(path)
+        seconds = _seconds(path, self.format, still_s=sound_s)
+        self._gops = [encode(self.format, second) for second in seconds]
+        self._samples = _samples(path, len(self._gops)) if sound_s else None
 
     @property
     def seconds(self) -> int:
@@ -51,90 +57,56 @@ class Clip:
         """Nothing is held."""
 
 
-def _seconds(path: Path, video: VideoFormat) -> Iterator[list[Image]]:
-    """I420 pictures at the camera's rate, a second at a time; a last partial second is filled."""
+def _seconds(path: Path, video: VideoFormat, still_s: float) -> Iterator[list[Image]]:
+    """I420 pictures at the camera's rate, a second at a time, at most `LONGEST_S`; a last partial
+    second is filled. A single picture, the cover of a piece of music say, stays for `still_s`.
+    Raises `ClipError`."""
     second: list[Image] = []
-    count, last = 0, None
-    for at_s, image in _pictures(path, video):
-        while last is not None and at_s * video.fps > count:
+    count, shown, last = 0, 0, None
+    limit = LONGEST_S * video.fps
+    for picture in pictures(path):
+        due = min(limit, int(picture.at_s * video.fps + ROUNDING))
+        while last is not None and due > count:
             second.append(last)
             count += 1
             if len(second) == video.fps:
                 yield second
                 second = []
-        last = image
-        if count >= LONGEST_S * video.fps:
+        if count >= limit:
             return
+        last, shown = _fitted(picture.image, video), shown + 1
     if last is None:
-        raise ClipError(f"{path} has no picture that decodes.", "Give another file.")
-    if second or not count:
-        yield second + [last] * (video.fps - len(second))
+        return
+    still = int(min(still_s, LONGEST_S)) * video.fps if shown == 1 else 0
+    for _ in range(count + video.fps, still, video.fps):
+        yield [last] * video.fps
+    # The last picture is shown too, also at a full second.
+    yield second + [last] * (video.fps - len(second))
 
 
-def _pictures(path: Path, video: VideoFormat) -> Iterator[tuple[float, Image]]:
-    """Decoded pictures, fitted, with their time since the first."""
-    with _open(path) as container:
-        if not container.streams.video:
-            raise ClipError(f"{path} has no video track.", "Give a file with pictures.")
-        stream = container.streams.video[0]
-        declared_s = min(float((container.duration or 0) / av.time_base), LONGEST_S)
-        first_s, at_s = None, 0.0
-        try:
-            for frame in container.decode(stream):
-                moment_s = frame.time or 0.0
-                first_s = moment_s if first_s is None else first_s
-                at_s = moment_s - first_s
-                yield at_s, _fitted(frame, video)
-        except av.FFmpegError as error:
-            raise ClipError(
-                f"{path} is damaged after {at_s:.1f} s: {error.strerror}.", "Give a whole file."
-            ) from None
-        if at_s + 1 < declared_s * WHOLE_SHARE:
-            raise ClipError(
-                f"{path} is truncated: it ends after {at_s:.1f} of {declared_s:.1f} s.",
-                "Give a whole file.",
-            )
-
-
-def _open(path: Path) -> av.container.InputContainer:
-    try:
-        return av.open(str(path))
-    except FileNotFoundError:
-        raise ClipError(f"{path} is not there.", "Check the path.") from None
-    except (av.FFmpegError, OSError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise ClipError(
-            f"{path} is not a readable video: {reason}.", "Give a file that plays."
-        ) from None
-
-
-def _fitted(frame: av.VideoFrame, video: VideoFormat) -> Image:
+def _fitted(image: BGR, video: VideoFormat) -> Image:
     """Scaled to fit, black around it."""
-    scale = min(video.width / frame.width, video.height / frame.height)
-    width, height = round(frame.width * scale), round(frame.height * scale)
-    image = cv2.resize(frame.to_ndarray(format="bgr24"), (width, height))
+    rows, columns = image.shape[:2]
+    scale = min(video.width / columns, video.height / rows)
+    width, height = max(1, round(columns * scale)), max(1, round(rows * scale))
+    small = cv2.resize(image, (width, height))
     top, left = (video.height - height) // 2, (video.width - width) // 2
     bottom, right = video.height - height - top, video.width - width - left
-    padded = cv2.copyMakeBorder(image, top, bottom, left, right, cv2.BORDER_CONSTANT)
+    padded = cv2.copyMakeBorder(small, top, bottom, left, right, cv2.BORDER_CONSTANT)
     return to_i420(padded.astype(np.uint8, copy=False))
 
 
 def _samples(path: Path, seconds: int) -> Samples | None:
-    """The clip's own sound, (seconds * 48000,), or None where it has none."""
-    with _open(path) as container:
-        if not container.streams.audio:
-            return None
-        resampler = av.AudioResampler(format="fltp", layout="mono", rate=RATE)
-        blocks = []
-        try:
-            for frame in container.decode(container.streams.audio[0]):
-                blocks += [part.to_ndarray()[0] for part in resampler.resample(frame)]
-        except av.FFmpegError as error:
-            raise ClipError(
-                f"The sound of {path} is damaged: {error.strerror}.", "Give a whole file."
-            ) from None
+    """The clip's own sound, (seconds * 48000,), or None where it has none that decodes."""
     sound = np.zeros(seconds * RATE, np.float32)
-    if blocks:
-        joined = np.concatenate(blocks)[: len(sound)]
-        sound[: len(joined)] = joined
+    at = 0
+    try:
+        for block in FilmSound(path, RATE):
+            part = block[: len(sound) - at]
+            sound[at : at + len(part)] = part
+            at += len(part)
+            if at >= len(sound):
+                break
+    except ClipError:
+        return None
     return sound

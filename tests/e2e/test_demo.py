@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 from fractions import Fraction
 from pathlib import Path
@@ -179,10 +180,21 @@ def unreadable(path: Path) -> None:
         (cut_in_the_stream, "truncated|damaged"),
         (empty, "is not a readable video"),
         (lambda path: None, "is not there"),
-        (lambda path: path.mkdir(), "is not a readable video"),
+        (lambda path: path.mkdir(), "is not a regular file"),
+        (os.mkfifo, "is not a regular file"),
         (unreadable, "is not a readable video: Too many levels of symbolic links"),
     ],
-    ids=["text", "sound only", "no index", "cut stream", "empty", "absent", "folder", "unreadable"],
+    ids=[
+        "text",
+        "sound only",
+        "no index",
+        "cut stream",
+        "empty",
+        "absent",
+        "folder",
+        "pipe",
+        "unreadable",
+    ],
 )
 def test_a_bad_clip_is_one_sentence_and_exit_code_4(
     make: object, sentence: str, tmp_path: Path

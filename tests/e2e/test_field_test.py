@@ -115,4 +115,4 @@ def test_a_file_that_is_no_film_says_so(film: Path) -> None:
     (film / "text.mp4").write_text("not a film")
     done = bwv("cues", "text.mp4", folder=film)
     assert done.returncode == 4
-    assert "can't be read" in done.stderr
+    assert "is not a readable video" in done.stderr
