@@ -31,7 +31,7 @@ from hal.ports import SECOND_NS
 from hal.simulated.power_dock_and_place import SeededEntropy
 from hal.stores.directory import DirectoryStore
 from sim.servers.seaweedfs import SeaweedFS
-from sim.world.custody_workers import office
+from sim.world.custody_workers import session
 from sim.world.test_keys import FOUNDED, BenchAgency
 
 # One borough's day: 400 cameras, two hours each, in segments of a minute.
@@ -212,7 +212,7 @@ def _deliver(agency: BenchAgency, store: DirectoryStore, number: int) -> None:
 
 def _work(root: str, number: int) -> dict[str, float]:
     agency = BenchAgency()
-    desk = office(agency, DirectoryStore(Path(root)), HostClock(), f"intake {number}", "intake")
+    desk = session(agency, DirectoryStore(Path(root)), HostClock(), f"intake {number}", "intake")
     worker = Intake(desk, [agency.root], f"worker-{number}")
     while worker.once().dockings or next(Path(root, "dockings").glob("*/*"), None):
         pass
@@ -236,7 +236,7 @@ def catalogue() -> Iterator[Line]:
         root = Path(name, "store")
         root.mkdir()
         store = DirectoryStore(root)
-        desk = office(agency, store, HostClock(), "intake", "intake")
+        desk = session(agency, store, HostClock(), "intake", "intake")
         for camera in range(RECORDINGS // 250):
             docking, intake = _lines(camera, 250)
             desk.append(lambda docking=docking: ("docking", docking))  # type: ignore[misc]

@@ -1,1 +1,1 @@
-"""What exists outside the process: the ports the agent may touch, and their backends."""
+"""Everything outside the process: the ports that the agent may use, and their backends."""

@@ -1,4 +1,4 @@
-"""H.264 between start codes (annex B), as encoders give it, into the form of `AccessUnit`."""
+"""Converts H.264 with start codes (annex B), as encoders produce it, for `AccessUnit`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The device's identity as a software key. A secure element goes behind the same port."""
+"""The camera's identity as a key in software. A secure element can implement the same port."""
 
 from __future__ import annotations
 

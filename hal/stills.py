@@ -1,4 +1,4 @@
-"""One keyframe → JPEG, through PyAV. Loaded only where a still is wanted."""
+"""Converts one keyframe to JPEG with PyAV. Loaded only when a snapshot is taken."""
 
 from __future__ import annotations
 

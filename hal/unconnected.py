@@ -1,4 +1,4 @@
-"""Links of a camera that is connected to nothing."""
+"""Backends of a camera without network: no uplink, no broker, no outbox."""
 
 from __future__ import annotations
 

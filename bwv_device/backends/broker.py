@@ -1,4 +1,4 @@
-"""The camera's line to its broker and its outbox, as the configuration asks for them."""
+"""Connects the camera to its broker, with an outbox on disk, as the configuration says."""
 
 from __future__ import annotations
 

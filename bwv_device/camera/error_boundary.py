@@ -1,6 +1,7 @@
-"""A part of the agent that may fail: its errors are written down and end nothing else.
+"""Contains the errors of an optional part of the agent: they are written down and end nothing else.
 
-The evidence path is the opposite: there an unexpected error ends the process (docs/decisions/0002).
+On the evidence path it is the opposite: an unexpected error ends the process
+(docs/decisions/0002).
 """
 
 from __future__ import annotations

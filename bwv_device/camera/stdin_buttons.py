@@ -1,4 +1,6 @@
-"""Words on standard input → presses, with the timing of a hand: for a camera without buttons."""
+"""Turns words on standard input into button presses with human timing, for a camera without
+buttons.
+"""
 
 from __future__ import annotations
 

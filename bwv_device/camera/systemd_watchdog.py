@@ -1,8 +1,7 @@
-"""What systemd is told: ready, what it does, and that it is alive; see sd_notify(3).
+"""Tells systemd that the camera is ready, what it does, and that it is alive (sd_notify(3)).
 
-Alive means three things, each with a name. While one does not hold the watchdog is not fed, and
-systemd starts the camera again: (1) the loop turns, (2) pictures arrive when they should, (3) the
-disk's lane finishes its jobs.
+Alive means: (1) the loop turns, (2) pictures arrive when they should, (3) the disk lane finishes
+its jobs. If one of them fails the watchdog is not fed, and systemd restarts the camera.
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 import socket
 import sys
@@ -16,9 +17,9 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from bwv_device import keys
+from bwv_device import __version__, keys
 from bwv_device.backends.realtime_loop import RealLoop
-from bwv_device.commands.run import open_hardware
+from bwv_device.commands.run import SIMULATED, open_hardware
 from bwv_device.commands.tables import print_table
 from bwv_device.config import Loaded, load
 from bwv_device.errors import BwvError, MissingPartError
@@ -92,13 +93,25 @@ def command(
             findings += _buttons(hardware, console)
         findings.append(broker.look(settings, hardware.identity.device))
         loop.stop()
+    verdict = report.verdict(findings)
+    name = board or settings.device.board
+    about = report.About(
+        hardware.identity.device,
+        "simulated board: nothing here says anything of a real one"
+        if name == SIMULATED
+        else f"board {name}",
+        f"{datetime.datetime.now().astimezone():%Y-%m-%d %H:%M %Z}",
+        __version__,
+        verdict,
+    )
     if out is not None:
-        report.write(out, findings, hardware.identity.device)
+        report.write(out, findings, about)
     rows = [{**found._asdict(), "status": found.status.value} for found in findings]
     if as_json:
         click.echo(json.dumps(rows, indent=2))
     else:
         _show(console, rows)
+        console.print(f"{verdict.words}. {about.device}, {about.board}, {about.when}.")
         if out is not None:
             console.print(f"Look at [bold]{out / 'index.html'}[/] in a browser.")
     if any(row["status"] == "bad" for row in rows):

@@ -1,4 +1,4 @@
-"""`bwv cues`: what a recording lets one hear of the camera's beeper, and see of its light."""
+"""`bwv cues`: which beeps can be heard in a film, and whether a red light flashes in it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`bwv pins-safe`: what a supervisor runs when the camera has ended, however it ended."""
+"""`bwv pins-safe`: switches all outputs off. A supervisor runs it after the camera has ended."""
 
 from __future__ import annotations
 

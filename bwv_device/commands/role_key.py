@@ -1,4 +1,4 @@
-"""Reads the key of whoever acts: a person or service with a role."""
+"""Reads the role key of a person or service."""
 
 from __future__ import annotations
 

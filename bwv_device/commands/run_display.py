@@ -1,4 +1,4 @@
-"""What `bwv run` prints: what a person beside the camera sees and hears, with the time of day."""
+"""What `bwv run` prints: lights, sounds and events beside the camera, with the time of day."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ BATTERY_LEAST = 50
 
 
 def issue(
-    office: CustodySession,
+    session: CustodySession,
     configuration: Signer,
     device: str,
     officer: str,
@@ -33,7 +33,7 @@ def issue(
     version: list[int] = []
 
     def decide() -> tuple[str, Mapping[str, Any]] | None:
-        camera = office.index.row("SELECT * FROM cameras WHERE device = ?", device)
+        camera = session.index.row("SELECT * FROM cameras WHERE device = ?", device)
         if camera is not None and camera["officer"] == officer:
             version[:] = [camera["version"]]
             return None
@@ -47,8 +47,8 @@ def issue(
         version[:] = [(camera["version"] if camera else 0) + 1]
         return "issue", {"device": device, "officer": officer, "version": version[0]}
 
-    office.append(decide)
-    _publish(office, configuration, device, version[0], officer, settings or {})
+    session.append(decide)
+    _publish(session, configuration, device, version[0], officer, settings or {})
     return version[0]
 
 
@@ -70,28 +70,28 @@ def refusals(camera: Mapping[str, Any] | None, officer: str) -> list[str]:
     return [reason for reason, there in reasons.items() if there]
 
 
-def take_back(office: CustodySession, configuration: Signer, device: str) -> int:
+def take_back(session: CustodySession, configuration: Signer, device: str) -> int:
     version: list[int] = []
 
     def decide() -> tuple[str, Mapping[str, Any]]:
-        camera = office.index.row("SELECT * FROM cameras WHERE device = ?", device)
+        camera = session.index.row("SELECT * FROM cameras WHERE device = ?", device)
         if camera is None or not camera["officer"]:
             raise CustodyError(f"{device} is issued to nobody.", "See 'bwv custody camera list'.")
         version[:] = [camera["version"] + 1]
         return "return", {"device": device, "version": version[0], "officer": camera["officer"]}
 
-    office.append(decide)
-    _publish(office, configuration, device, version[0], UNASSIGNED, {})
+    session.append(decide)
+    _publish(session, configuration, device, version[0], UNASSIGNED, {})
     return version[0]
 
 
-def revoke(office: CustodySession, device: str, reason: str) -> None:
+def revoke(session: CustodySession, device: str, reason: str) -> None:
     """What this camera brings from now on goes to quarantine."""
-    office.append(lambda: ("revoke", {"device": device, "reason": reason or "no reason given"}))
+    session.append(lambda: ("revoke", {"device": device, "reason": reason or "no reason given"}))
 
 
 def _publish(
-    office: CustodySession,
+    session: CustodySession,
     configuration: Signer,
     device: str,
     version: int,
@@ -103,11 +103,11 @@ def _publish(
         "version": version,
         "officer": officer,
         "settings": dict(settings),
-        "utc_ns": office.now_ns(),
+        "utc_ns": session.now_ns(),
     }
     said = statement.make(configuration, ASSIGNMENT, fields)
     try:
-        office.store.create(store_keys.assignment(device, version), BytesBody(said))
+        session.store.create(store_keys.assignment(device, version), BytesBody(said))
     except StoreError as error:
         if error.trouble is not StoreTrouble.EXISTS:
             raise

@@ -79,16 +79,16 @@ def _working_day_from(day: datetime.date, region: str) -> datetime.date:
     return day
 
 
-def open_request(office: CustodySession, asked: RequestDetails, region: str = "ENG") -> Opened:
+def open_request(session: CustodySession, asked: RequestDetails, region: str = "ENG") -> Opened:
     """Files the letter, writes the request down, and holds what matches. Raises `CustodyError`."""
-    _check(office, asked)
-    incident = office.retention.day(asked.incident_ns)
+    _check(session, asked)
+    incident = session.retention.day(asked.incident_ns)
     in_time = asked.received <= incident + datetime.timedelta(HOLD_DAYS)
     due = due_date(asked.kind, asked.received, region)
     number: list[str] = []
 
     def decide() -> tuple[str, Mapping[str, Any]]:
-        count = office.index.row("SELECT count(*) AS n FROM requests")
+        count = session.index.row("SELECT count(*) AS n FROM requests")
         name = f"{asked.received.year}-{(count['n'] if count else 0) + 1:05d}"
         number[:] = [name]
         body = BytesBody(asked.letter)
@@ -108,21 +108,21 @@ def open_request(office: CustodySession, asked: RequestDetails, region: str = "E
             "letter": f"{asked.letter_name} {body.sha256}",
         }
 
-    office.append(decide)
+    session.append(decide)
     name = number[0]
-    office.store.create(store_keys.letter(name, asked.letter_name), BytesBody(asked.letter))
+    session.store.create(store_keys.letter(name, asked.letter_name), BytesBody(asked.letter))
     held = [
         recording
-        for recording in candidates(office.index, name)
-        if in_time and office.hold(recording, f"request {name}", request=name)
+        for recording in candidates(session.index, name)
+        if in_time and session.hold(recording, f"request {name}", request=name)
     ]
     return Opened(name, due, in_time, held)
 
 
-def _check(office: CustodySession, asked: RequestDetails) -> None:
-    today = office.retention.day(office.now_ns())
-    office.index.catch_up()
-    cameras = {row["device"] for row in office.index.rows("SELECT device FROM cameras")}
+def _check(session: CustodySession, asked: RequestDetails) -> None:
+    today = session.retention.day(session.now_ns())
+    session.index.catch_up()
+    cameras = {row["device"] for row in session.index.rows("SELECT device FROM cameras")}
     unknown = [device for device in asked.devices if device not in cameras]
     problems = {
         f"no camera {' or '.join(unknown)} is known here": bool(unknown),
@@ -134,7 +134,7 @@ def _check(office: CustodySession, asked: RequestDetails) -> None:
             r"\w[\w.-]{0,99}", asked.letter_name
         ),
         "the footage's time ends before it begins": asked.from_ns > asked.to_ns,
-        "the incident lies after the request": office.retention.day(asked.incident_ns)
+        "the incident lies after the request": session.retention.day(asked.incident_ns)
         > asked.received,
         "the request was received in the future": asked.received > today,
     }
@@ -186,28 +186,28 @@ def _meant(request: Mapping[str, Any], recording: Mapping[str, Any]) -> bool:
     )
 
 
-def close_request(office: CustodySession, request: str, outcome: str, reason: str) -> None:
+def close_request(session: CustodySession, request: str, outcome: str, reason: str) -> None:
     """The answer was given. Holds stay until two people release them."""
     if outcome not in OUTCOMES:
         raise CustodyError(f"Unknown outcome {outcome!r}.", f"Choose one of {', '.join(OUTCOMES)}.")
 
     def decide() -> tuple[str, Mapping[str, Any]]:
-        row = office.index.row("SELECT closed FROM requests WHERE id = ?", request)
+        row = session.index.row("SELECT closed FROM requests WHERE id = ?", request)
         if row is None or row["closed"]:
             raise CustodyError(
                 f"There is no open request {request!r}.", "See 'bwv custody request list'."
             )
         return "request-closed", {"request": request, "outcome": outcome, "reason": reason}
 
-    office.append(decide)
+    session.append(decide)
 
 
-def reminders(office: CustodySession, days: int = 5) -> list[str]:
+def reminders(session: CustodySession, days: int = 5) -> list[str]:
     """Sentences about open requests whose answer is due soon, or late."""
-    office.index.catch_up()
-    today = office.retention.day(office.now_ns())
+    session.index.catch_up()
+    today = session.retention.day(session.now_ns())
     said = []
-    for row in office.index.rows("SELECT * FROM requests WHERE closed IS NULL ORDER BY due"):
+    for row in session.index.rows("SELECT * FROM requests WHERE closed IS NULL ORDER BY due"):
         left = (datetime.date.fromisoformat(row["due"]) - today).days
         if left < 0:
             said.append(f"request {row['id']} was due on {row['due']}, {-left} days ago")
@@ -226,17 +226,17 @@ class Coverage(NamedTuple):
     erased: int
 
 
-def search(office: CustodySession, request: str) -> Coverage:
+def search(session: CustodySession, request: str) -> Coverage:
     """Looks, and writes down where: a certificate that "nothing found" can be held against. Cameras
     that have not docked since the time asked for may still hold it."""
-    found = candidates(office.index, request)
-    row = office.index.row("SELECT * FROM requests WHERE id = ?", request)
+    found = candidates(session.index, request)
+    row = session.index.row("SELECT * FROM requests WHERE id = ?", request)
     assert row is not None
     named = [d for d in row["devices"].split(",") if d]
-    cameras = {r["device"]: r["docked_ns"] for r in office.index.rows("SELECT * FROM cameras")}
+    cameras = {r["device"]: r["docked_ns"] for r in session.index.rows("SELECT * FROM cameras")}
     meant = named or sorted(cameras)
-    not_docked = [d for d in meant if (cameras.get(d) or 0) <= row["to_ns"] or _awaits(office, d)]
-    erased = office.index.row(
+    not_docked = [d for d in meant if (cameras.get(d) or 0) <= row["to_ns"] or _awaits(session, d)]
+    erased = session.index.row(
         "SELECT count(*) AS n FROM recordings WHERE erasing IS NOT NULL AND latest_ns >= ? "
         "AND start_ns - error_ns <= ?",
         row["from_ns"], row["to_ns"],
@@ -248,7 +248,7 @@ def search(office: CustodySession, request: str) -> Coverage:
         not_docked,
         erased["n"] if erased else 0,
     )
-    office.append(
+    session.append(
         lambda: (
             "search",
             {
@@ -265,9 +265,9 @@ def search(office: CustodySession, request: str) -> Coverage:
     return coverage
 
 
-def _awaits(office: CustodySession, device: str) -> bool:
+def _awaits(session: CustodySession, device: str) -> bool:
     """Whether a camera announced footage that has not come yet."""
-    row = office.index.row(
+    row = session.index.row(
         "SELECT 1 FROM files WHERE device = ? AND status = 'expected' LIMIT 1", device
     )
     return row is not None

@@ -45,25 +45,25 @@ class RecordingHistory:
 
 
 def audit(
-    office: CustodySession, roots: Sequence[x509.Certificate], recording: str
+    session: CustodySession, roots: Sequence[x509.Certificate], recording: str
 ) -> RecordingHistory:
     """Reads both ledgers from the store, from their first line on."""
-    row = existing(office, recording)
+    row = existing(session, recording)
     life = RecordingHistory(recording)
-    _camera(office, roots, row, life)
-    for line in lines_about(office, recording):
+    _camera(session, roots, row, life)
+    for line in lines_about(session, recording):
         fields = {k: v for k, v in line.items() if k not in ("certificate", "prev", "by", "n")}
         who = f"{line['name']} ({line['role']})"
         step = HistoryStep("custody", line["n"], line["utc_ns"], who, line["kind"], fields)
         life.steps.append(step)
-    problems = office.index.rows("SELECT * FROM problems ORDER BY n")
+    problems = session.index.rows("SELECT * FROM problems ORDER BY n")
     life.problems += [f"custody line {p['n']}: {p['problem']}" for p in problems]
     life.steps.sort(key=lambda step: step.utc_ns)
     return life
 
 
 def _camera(
-    office: CustodySession,
+    session: CustodySession,
     roots: Sequence[x509.Certificate],
     row: Mapping[str, Any],
     life: RecordingHistory,
@@ -72,10 +72,10 @@ def _camera(
     heard: list[tuple[int, Line]] = []
     report = Walked()
     with tempfile.TemporaryDirectory() as folder:
-        write_camera_ledger(office, row["device"], Path(folder))
+        write_camera_ledger(session, row["device"], Path(folder))
         anchors = [
             Anchor(row["device"], a["boot"], a["number"], a["digest"])
-            for line in office.index.lines("kind = 'docking'")
+            for line in session.index.lines("kind = 'docking'")
             if line["device"] == row["device"] and (a := line.get("anchor"))
         ]
         walk = LedgerWalk(Path(folder), roots, anchors, report)
@@ -105,20 +105,20 @@ def _about(fields: Mapping[str, Any], name: str) -> bool:
     return fields.get("recording") == name or str(fields.get("segment", "")).startswith(name)
 
 
-def write_camera_ledger(office: CustodySession, device: str, vault: Path) -> None:
+def write_camera_ledger(session: CustodySession, device: str, vault: Path) -> None:
     """All that the store has of a camera's ledger, as files of a vault."""
     (vault / "ledger").mkdir(parents=True, exist_ok=True)
     pieces = "SELECT * FROM pieces WHERE device = ? ORDER BY boot, offset"
     files: dict[int, bytearray] = {}
-    for piece in office.index.rows(pieces, device):
+    for piece in session.index.rows(pieces, device):
         data = files.setdefault(piece["boot"], bytearray())
         if piece["offset"] <= len(data) < piece["offset"] + piece["length"]:
-            data += office.store.read(piece["key"], piece["length"])[len(data) - piece["offset"] :]
+            data += session.store.read(piece["key"], piece["length"])[len(data) - piece["offset"] :]
     for boot, data in files.items():
         (vault / ledger_path(boot)).write_bytes(bytes(data))
 
 
-def custody_chain(office: CustodySession) -> bytes:
+def custody_chain(session: CustodySession) -> bytes:
     """The custody ledger as text, a line each: what goes into a disclosure."""
-    entries = office.store.entries(store_keys.LINES)
-    return b"".join(office.store.read(stored.key, stored.length) for stored in entries)
+    entries = session.store.entries(store_keys.LINES)
+    return b"".join(session.store.read(stored.key, stored.length) for stored in entries)

@@ -28,27 +28,27 @@ class Wanted(NamedTuple):
     limit: int = 1000
 
 
-def find(office: CustodySession, wanted: Wanted) -> list[dict[str, Any]]:
+def find(session: CustodySession, wanted: Wanted) -> list[dict[str, Any]]:
     """Rows of the index, the newest last. Raises `CustodyError` for values that nothing can have: a
     typing error must not look like "nothing found"."""
-    conditions, values = _conditions(office, wanted)
+    conditions, values = _conditions(session, wanted)
     sql = (
         f"SELECT * FROM recordings WHERE {conditions} "  # noqa: S608  no outside text
         "ORDER BY start_ns DESC LIMIT ?"
     )
-    return office.index.rows(sql, *values, wanted.limit)[::-1]
+    return session.index.rows(sql, *values, wanted.limit)[::-1]
 
 
-def count(office: CustodySession, wanted: Wanted) -> int:
+def count(session: CustodySession, wanted: Wanted) -> int:
     """How many there are, whatever the limit."""
-    conditions, values = _conditions(office, wanted)
-    row = office.index.row(f"SELECT count(*) AS n FROM recordings WHERE {conditions}", *values)  # noqa: S608
+    conditions, values = _conditions(session, wanted)
+    row = session.index.row(f"SELECT count(*) AS n FROM recordings WHERE {conditions}", *values)  # noqa: S608
     return int(row["n"]) if row else 0
 
 
-def _conditions(office: CustodySession, wanted: Wanted) -> tuple[str, list[Any]]:
-    office.index.catch_up()
-    _refuse_unknown(office, wanted)
+def _conditions(session: CustodySession, wanted: Wanted) -> tuple[str, list[Any]]:
+    session.index.catch_up()
+    _refuse_unknown(session, wanted)
     conditions, values = ["erased_ns IS NULL"], list[Any]()
 
     def where(condition: str, *more: Any) -> None:
@@ -72,56 +72,56 @@ def _conditions(office: CustodySession, wanted: Wanted) -> tuple[str, list[Any]]
     return " AND ".join(conditions), values
 
 
-def _refuse_unknown(office: CustodySession, wanted: Wanted) -> None:
+def _refuse_unknown(session: CustodySession, wanted: Wanted) -> None:
     if wanted.from_ns is not None and wanted.to_ns is not None and wanted.from_ns > wanted.to_ns:
         raise CustodyError("--from is later than --to.", "Exchange them.")
     if wanted.category:
-        known_category(office, wanted.category)
+        known_category(session, wanted.category)
     if wanted.marker and wanted.marker not in MARKERS:
         raise CustodyError(f"Unknown marker {wanted.marker!r}.", f"Use {', '.join(MARKERS)}.")
-    known = [row["device"] for row in office.index.rows("SELECT DISTINCT device FROM recordings")]
+    known = [row["device"] for row in session.index.rows("SELECT DISTINCT device FROM recordings")]
     if wanted.device and known and wanted.device not in known:
         raise CustodyError(
             f"No recording is of a camera {wanted.device!r}.", f"There are {', '.join(known[:20])}."
         )
 
 
-def known_category(office: CustodySession, category: str) -> None:
-    known = {"unreviewed", *office.retention.categories}
+def known_category(session: CustodySession, category: str) -> None:
+    known = {"unreviewed", *session.retention.categories}
     if category not in known:
         raise CustodyError(
             f"Unknown category {category!r}.", f"Choose one of {', '.join(sorted(known))}."
         )
 
 
-def categorize(office: CustodySession, recording: str, category: str) -> None:
+def categorize(session: CustodySession, recording: str, category: str) -> None:
     """One of the agency's categories; it may lengthen the time that footage is kept."""
-    known_category(office, category)
-    existing(office, recording)
+    known_category(session, category)
+    existing(session, recording)
     said = {"recording": recording, "category": category}
-    office.append(lambda: ("category", said))
+    session.append(lambda: ("category", said))
 
 
-def review(office: CustodySession, recording: str, words: str) -> None:
+def review(session: CustodySession, recording: str, words: str) -> None:
     """Somebody looked at it, and says what it is."""
-    existing(office, recording)
+    existing(session, recording)
     if not words.strip():
         raise CustodyError("A review without words says nothing.", "Say what the recording shows.")
-    office.append(lambda: ("review", {"recording": recording, "words": words}))
+    session.append(lambda: ("review", {"recording": recording, "words": words}))
 
 
-def lines_about(office: CustodySession, recording: str) -> Sequence[Mapping[str, Any]]:
+def lines_about(session: CustodySession, recording: str) -> Sequence[Mapping[str, Any]]:
     """Every custody line that speaks of a recording, in order."""
-    row = existing(office, recording)
+    row = existing(session, recording)
     numbers = [row["docking"]]
     numbers += [
-        r["n"] for r in office.index.rows("SELECT n FROM files WHERE recording = ?", recording)
+        r["n"] for r in session.index.rows("SELECT n FROM files WHERE recording = ?", recording)
     ]
     wanted = {n for n in numbers if n is not None}
     told = [
         line
-        for line in office.index.lines("json LIKE ?", f'%"{recording}"%')
+        for line in session.index.lines("json LIKE ?", f'%"{recording}"%')
         if line["n"] not in wanted
     ]
-    told += [line for n in sorted(wanted) for line in office.index.lines("n = ?", n)]
+    told += [line for n in sorted(wanted) for line in session.index.lines("n = ?", n)]
     return sorted(told, key=lambda line: int(line["n"]))

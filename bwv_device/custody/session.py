@@ -1,4 +1,4 @@
-"""A custody's desk: one store, its ledger and index, and whoever signs."""
+"""A custody session: one store, its ledger and index, and the key that signs."""
 
 from __future__ import annotations
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import cv2
 import jinja2
@@ -126,11 +127,38 @@ class Test:
         return findings
 
 
-def write(out: Path, findings: Sequence[Finding], device: str) -> None:
+class Verdict(NamedTuple):
+    """What all findings come to."""
+
+    grade: Grade
+    words: str
+
+
+class About(NamedTuple):
+    """Which rig was tested, when, and with what."""
+
+    device: str
+    board: str
+    when: str
+    software: str
+    verdict: Verdict
+
+
+def verdict(findings: Sequence[Finding]) -> Verdict:
+    bad = sum(found.status is Grade.BAD for found in findings)
+    poor = sum(found.status is Grade.POOR for found in findings)
+    if bad:
+        return Verdict(Grade.BAD, f"Do not take this rig out: {bad} bad")
+    if poor:
+        return Verdict(Grade.POOR, f"May go out: {poor} could be better")
+    return Verdict(Grade.GOOD, "May go out")
+
+
+def write(out: Path, findings: Sequence[Finding], about: About) -> None:
     """index.html beside the pictures that the test left in `out`."""
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("bwv_device", "field_test"), autoescape=True
     )
     there = {path.name for path in out.iterdir()}
-    page = environment.get_template(PAGE).render(findings=findings, device=device, there=there)
+    page = environment.get_template(PAGE).render(findings=findings, about=about, there=there)
     (out / "index.html").write_text(page)

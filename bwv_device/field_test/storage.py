@@ -64,7 +64,7 @@ def judge(test: StorageTest, settings: Settings) -> list[Finding]:
     fragment_ms = settings.recording.fragment_ms
     p50, p95, p99 = (test.percentile_ms(percent) for percent in (50, 95, 99))
     longest = max(test.latencies_ms, default=0.0)
-    shape = f"p50 {p50:.1f}, p95 {p95:.1f}, p99 {p99:.1f}, longest {longest:.0f} ms"
+    shape = f"p50 {p50:.1f} ms, p95 {p95:.1f} ms, p99 {p99:.1f} ms, longest {longest:.0f} ms"
     share = p95 / fragment_ms
     kbps = settings.video.bitrate_kbps + settings.audio.bitrate_kbps
     reserve = settings.storage.reserve_mib << 20

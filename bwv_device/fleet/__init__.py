@@ -1,1 +1,1 @@
-"""The desk's side of MQTT: watching cameras, telling them something, configuring a broker."""
+"""The operator's side of MQTT: watching cameras, sending commands, configuring a broker."""

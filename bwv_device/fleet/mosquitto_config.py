@@ -1,7 +1,8 @@
 """A mosquitto configuration in which no camera can speak for another (docs/mqtt.md, section 6).
 
 Two listeners: at the cameras' the user name and the client id are the common name of the device
-certificate; at the desk's the user name is the whole subject, so that no camera is anybody there.
+certificate; at the operators' the user name is the whole subject, so that no camera is anybody
+there.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from cryptography.x509.oid import NameOID
 from bwv_device.camera.commands.check import ROLE
 from bwv_device.formats.mqtt_messages import VERSION, level
 
-CAMERA_PORT, DESK_PORT = 8883, 8884
+CAMERA_PORT, OPERATOR_PORT = 8883, 8884
 # What a camera says at most, and no more.
 SAYS = ("presence", "identity", "state", "health", "event", "reply")
 HEARS = ("command", "presence")
@@ -24,7 +25,7 @@ HEARS = ("command", "presence")
 
 class Ports(NamedTuple):
     cameras: int = CAMERA_PORT
-    desk: int = DESK_PORT
+    operator: int = OPERATOR_PORT
 
 
 DEFAULT_PORTS = Ports()
@@ -48,7 +49,7 @@ per_listener_settings true
 persistence true
 persistence_location {folder / "data"}/
 autosave_interval 60
-# A desk that was away for a while gets everything, and a camera gets its commands.
+# An operator that was away for a while gets everything, and a camera gets its commands.
 max_queued_messages 100000
 max_inflight_messages 200
 persistent_client_expiration 7d
@@ -65,9 +66,9 @@ listener {ports.cameras}{address}
 use_username_as_clientid true
 acl_file {folder / "cameras.acl"}
 
-listener {ports.desk}{address}
+listener {ports.operator}{address}
 {tls}use_subject_as_username true
-acl_file {folder / "desk.acl"}
+acl_file {folder / "operators.acl"}
 """
 
 
@@ -112,5 +113,5 @@ def write(
     (folder / "data").mkdir(parents=True, exist_ok=True)
     rights = {"home_assistant": home_assistant}
     (folder / "cameras.acl").write_text(cameras_acl(agency, **rights))
-    (folder / "desk.acl").write_text(desk_acl(agency, people, **rights))
+    (folder / "operators.acl").write_text(desk_acl(agency, people, **rights))
     (folder / "mosquitto.conf").write_text(configuration(folder, root, ports, bind))

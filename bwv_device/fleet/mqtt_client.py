@@ -1,4 +1,6 @@
-"""The desk's own line to the broker: messages into a queue, commands out, tried again when lost."""
+"""An operator's connection to the broker. Messages go into a queue; commands are sent again if
+lost.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,7 @@ from bwv_device.errors import BrokerError
 from hal.mqtt.paho_link import Broker, MqttThread, PahoLink, tls_context
 from hal.ports import HardwareError, MqttMessage
 
-# A desk that can't keep up loses the oldest, and is told so.
+# If the operator's program can't keep up, the oldest messages are dropped and counted.
 QUEUE_LIMIT = 200_000
 RETRY_S = 2.0
 

@@ -1,4 +1,5 @@
-"""What a desk knows of each camera, from its messages alone. Pure: messages go in, rows come out.
+"""What an operator knows of each camera, from its messages alone. Pure: messages go in, rows come
+out.
 
 Nothing is believed of a ledger that the device key did not sign; the broker may withhold, repeat,
 and mix up, and nothing else.

@@ -1,4 +1,4 @@
-"""Commands as the desk signs them."""
+"""Signs commands of an operator."""
 
 from __future__ import annotations
 

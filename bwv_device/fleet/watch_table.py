@@ -1,4 +1,4 @@
-"""The desk's live table: a row a camera, the troubled first."""
+"""The live table of `bwv fleet watch`: a row for each camera, those with trouble first."""
 
 from __future__ import annotations
 

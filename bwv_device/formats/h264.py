@@ -1,4 +1,4 @@
-"""The little of H.264 that a recorder must understand: which NAL units a picture consists of."""
+"""The part of H.264 that a recorder needs: the NAL units of a picture."""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
-"""The camera's signed diary: lines, their chain, and reading them back (docs/format.md, 3).
+"""Lines of the camera's signed ledger: their form, their chain, and reading them (docs/format.md,
+3).
 
-A line is canonical JSON, a tab, and the signature of this boot's key over the JSON. It carries
-its number and the SHA-256 of the line before it.
+A line is canonical JSON, a tab, and the signature of this boot's key over the JSON. It holds its
+number and the SHA-256 of the line before it.
 """
 
 from __future__ import annotations

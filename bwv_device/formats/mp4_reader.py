@@ -1,4 +1,4 @@
-"""Reads back what `fmp4` wrote, whole or cut off anywhere."""
+"""Reads what `mp4_writer` wrote, whole or cut off anywhere."""
 
 from __future__ import annotations
 

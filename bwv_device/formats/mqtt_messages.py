@@ -1,7 +1,7 @@
-"""What cameras say over MQTT, and what they may be told (docs/mqtt.md). `docs/asyncapi.json` is
-generated from these classes.
+"""Messages over MQTT: what cameras publish, and the commands they take (docs/mqtt.md).
 
-Standard dataclasses, so that the recording process need not load a validator.
+`docs/asyncapi.json` is generated from these classes. They are standard dataclasses, so that the
+recording process need not load a validator.
 """
 
 from __future__ import annotations

@@ -1,5 +1,6 @@
-"""What a signature is for: the first field of everything signed, so that no statement can be passed
-off as another (docs/format.md, section 6). The one table of them."""
+"""The purpose of each signature: the first field of everything signed. No statement can be passed
+off as one of another kind (docs/format.md, section 6).
+"""
 
 BOOT_KEY = "bwv boot key v1"
 RECEIPT = "bwv receipt v1"

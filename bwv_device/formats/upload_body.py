@@ -1,4 +1,4 @@
-"""Bodies: what is to be stored."""
+"""Bodies of uploads: bytes in memory, and parts of files."""
 
 from __future__ import annotations
 

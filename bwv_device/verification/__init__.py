@@ -1,1 +1,1 @@
-"""What anybody with public keys can judge: ledgers, footage, receipts, whole vaults."""
+"""What anybody can check with public keys: ledgers, footage, receipts, whole vaults."""

@@ -1,4 +1,4 @@
-"""What a ledger claims of each file of footage, by the rules of docs/format.md, 3.5."""
+"""What a ledger says of each file of footage (rules: docs/format.md, 3.5)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a ledger says of receipts and removals, by the rules of docs/format.md, 3.5."""
+"""What a ledger says of receipts and removals (rules: docs/format.md, 3.5)."""
 
 from __future__ import annotations
 

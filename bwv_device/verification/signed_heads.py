@@ -1,4 +1,4 @@
-"""Ledger heads that left their camera: whether the camera signed them, and reading kept ones."""
+"""Ledger heads that left the camera: reading them, and checking that the camera signed them."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Judges a vault with public keys only. Nothing of the agent is trusted here but the formats.
+"""Verifies a vault with public keys only. It shares only the formats with the agent.
 
-Walks every ledger file, line by line, then holds every file of footage against what the ledger
-says of it.
+Reads every ledger file line by line, then compares every file of footage with what the ledger says
+of it.
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""A Raspberry Pi with camera, microphone and panel. Each library that can hang has a process."""
+"""A Raspberry Pi with camera, microphone and panel. A library that can hang has a process."""

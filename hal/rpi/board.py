@@ -1,5 +1,4 @@
-"""A Raspberry Pi rig, part by part. What a configuration asks for is what is opened, or an
-error."""
+"""Opens the parts of a Raspberry Pi rig as configured. A part that is missing is an error."""
 
 from __future__ import annotations
 

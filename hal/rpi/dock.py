@@ -1,4 +1,4 @@
-"""In the dock or not: a contact of its own, or power over USB."""
+"""Whether the camera is docked: by a contact, or by power over USB."""
 
 from __future__ import annotations
 

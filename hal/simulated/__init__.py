@@ -1,4 +1,4 @@
-"""Simulated hardware with two faces: the agent sees the ports, the world drives the back.
+"""Simulated hardware with two sides: the agent uses the ports, the world drives the other side.
 
-Every state ever shown is kept with its time.
+Every state that was shown is kept with its time.
 """

@@ -1,4 +1,4 @@
-"""A broker in virtual time, with the troubles of real ones and a memory; and a line to it."""
+"""A broker in virtual time with realistic faults and a memory, and a connection to it."""
 
 from __future__ import annotations
 

@@ -1,5 +1,6 @@
-"""The clocks of a camera without a real-time clock: monotonic from boot, and a wall clock that is
-unset, drifts, steps, and says how far off it may be."""
+"""The clocks of a camera without a real-time clock: monotonic time since boot, and a wall clock
+that may be unset, drift or step, with its error.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The content of one simulated file: what was synced, what was not, and what a cut makes of it."""
+"""The content of one simulated file: synced bytes, unsynced bytes, and what a power cut leaves."""
 
 from __future__ import annotations
 

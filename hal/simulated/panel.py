@@ -1,6 +1,5 @@
-"""A panel on gpiozero's mock pins, with the world's fingers on the buttons and eyes on the lights.
-
-What was shown is kept with its time.
+"""A panel on gpiozero's mock pins. The world presses its buttons and reads its lights; what was
+shown is kept with its time.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""The rest of a simulated camera: entropy, battery, dock, place, links, speaker.
+"""The other parts of a simulated camera: entropy, battery, dock, location, speaker.
 
-Each has the agent's face (its port) and plain attributes for the world.
+The agent uses their ports; the world sets their plain attributes.
 """
 
 from __future__ import annotations

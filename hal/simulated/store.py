@@ -1,5 +1,6 @@
-"""An evidence store in memory, and a dock's line to it that can lose requests and answers, lie,
-corrupt, be full."""
+"""An evidence store in memory, and an uplink to it that can lose, corrupt or falsify requests and
+answers.
+"""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Evidence stores: where a camera delivers, and custody works. One port, `hal.ports`."""
+"""Evidence stores: cameras deliver to them, custody works in them. One port (`hal.ports`)."""

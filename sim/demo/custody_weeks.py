@@ -69,7 +69,7 @@ class Afterwards:
         self._world, self._stores, self._roots = world, stores, list(roots)
         self._signers, self._began_ns = signers, ahead_ns
         self.clock = BenchClock(world.loop, ahead_ns)
-        intake = self._desk("intake service", "intake", stores.intake)
+        intake = self._session("intake service", "intake", stores.intake)
         self._intake = Intake(intake, self._roots, "demo-worker")
         self.story: list[Day] = []
 
@@ -84,17 +84,17 @@ class Afterwards:
         self, folder: Path, root_pem: bytes, identities: Sequence[age.Identity]
     ) -> tuple[dict[str, Any], Package]:
         """From the evening of the shift to its 32nd day. What came of it goes into the page."""
-        custodian = self._desk("Ada Okafor", "custodian", self._stores.custodian)
+        custodian = self._session("Ada Okafor", "custodian", self._stores.custodian)
         custodian.index.catch_up()
         names = [r["id"] for r in custodian.index.rows("SELECT id FROM recordings ORDER BY id")]
         evidence, asked_for, ordinary = names[:3]
         self._tell(f"{len(names)} recordings delivered and receipted", "the camera forgot them")
-        holder = self._desk("Ada Okafor", "custodian", self._stores.hold)
+        holder = self._session("Ada Okafor", "custodian", self._stores.hold)
         holds.place(holder, evidence, "evidence", "case 12/26")
         self._tell(f"{evidence} is held", "evidence, case 12/26")
         opened = self._request(custodian, asked_for)
         self._pass_days(24)
-        retention = self._desk("retention service", "retention", self._stores.retention)
+        retention = self._session("retention service", "retention", self._stores.retention)
         for name in Expiry(retention).run().hidden:
             self._tell(f"{name} is hidden", "nobody held it or asked for it")
         self._pass_days(8)
@@ -103,7 +103,7 @@ class Afterwards:
             self._tell(f"{name} is erased", "with a signed certificate")
         for sentence in done.denied:
             self._tell("the store refuses to erase", sentence)
-        officer = self._desk("Dora Lee", "disclosure", self._stores.custodian)
+        officer = self._session("Dora Lee", "disclosure", self._stores.custodian)
         wish = DisclosureRequest(evidence, "Crown Prosecution Service", "case 12/26")
         package = disclose(officer, self._roots, root_pem, identities, wish, folder / "disclosure")
         self._tell(f"{evidence} is disclosed", "to the Crown Prosecution Service")
@@ -126,26 +126,26 @@ class Afterwards:
 
     def films(self, folder: Path, identities: Sequence[age.Identity]) -> list[Exported]:
         """Every recording, fetched from the store and opened, before anything is erased."""
-        desk = self._desk("Dora Lee", "disclosure", self._stores.custodian)
-        desk.index.catch_up()
+        session = self._session("Dora Lee", "disclosure", self._stores.custodian)
+        session.index.catch_up()
         done: list[Exported] = []
-        for row in desk.index.rows("SELECT id, recording FROM recordings ORDER BY id"):
+        for row in session.index.rows("SELECT id, recording FROM recordings ORDER BY id"):
             work = folder / row["recording"]
-            _, opened = open_recording(desk, self._roots, identities, row["id"], work)
+            _, opened = open_recording(session, self._roots, identities, row["id"], work)
             done += opened
         return done
 
-    def _request(self, desk: CustodySession, recording: str) -> public_requests.Opened:
-        row = desk.index.row("SELECT * FROM recordings WHERE id = ?", recording)
+    def _request(self, session: CustodySession, recording: str) -> public_requests.Opened:
+        row = session.index.row("SELECT * FROM recordings WHERE id = ?", recording)
         assert row is not None
         incident_ns = row["start_ns"] + 5 * SECOND_NS
         opened = public_requests.open_request(
-            desk,
+            session,
             public_requests.RequestDetails(
                 public_requests.SUBJECT_ACCESS,
                 LETTER,
                 "letter.txt",
-                desk.retention.day(desk.now_ns()),
+                session.retention.day(session.now_ns()),
                 incident_ns,
                 incident_ns - SECOND_NS,
                 incident_ns + SECOND_NS,
@@ -153,7 +153,7 @@ class Afterwards:
                 "spoken to at the bus stop",
             ),
         )
-        coverage = public_requests.search(desk, opened.request)
+        coverage = public_requests.search(session, opened.request)
         self._tell(
             f"request {opened.request} from a member of the public",
             f"due on {opened.due}; held at once: {', '.join(opened.held)}; "
@@ -163,7 +163,7 @@ class Afterwards:
 
     # --- inside -------------------------------------------------------------------------------
 
-    def _desk(self, name: str, role: str, store: EvidenceStore) -> CustodySession:
+    def _session(self, name: str, role: str, store: EvidenceStore) -> CustodySession:
         retention = Retention(LONDON)
         return CustodySession(store, self.clock, self._signers(name, role), self._roots, retention)
 

@@ -29,9 +29,9 @@ from the seed which of them are in a shift.
 The loss bound (1.2 s at the defaults) counts from the power cut, or from the beginning of the
 disk's trouble where the disk could not take anything: while it can't, the light does not say
 "recording".
-A step of the wall clock is inside the error of every reading if an earlier reading was right; a
-clock whose first word after a boot is wrong, or a step within what it admits to be off, nobody on
-the camera can detect.
+If an earlier reading was right, the error of each later reading contains a step of the wall clock.
+Nothing on the camera can detect a clock whose first reading after a boot is wrong, or a step within
+the error that it states.
 
 ## Detected: something may be lost, and the verifiers say so
 
@@ -39,11 +39,15 @@ the camera can detect.
 
 ## Outside
 
-Not simulated, and not promised: memory that flips bits, a processor that computes wrongly, a card
-that returns to an older state as a whole (seen only against a ledger head that left the camera), a
-failed sync that the kernel later reports as done after it dropped the pages and the same process
-goes on (a new segment is started, and what was attested before stays true). Faults of dock and
-store are in `sim/sweeps/docking_cuts.py`.
+Not simulated, and not promised:
+
+- memory that flips bits, and a processor that computes wrongly;
+- a card that returns to an older state as a whole: only a ledger head that left the camera shows
+  it;
+- a kernel that drops pages after a failed sync and later reports them as written. The camera starts
+  a new segment, and what it attested before stays true.
+
+Faults of dock and store are in `sim/sweeps/docking_cuts.py`.
 """
 
 SCENARIOS = """\

@@ -42,11 +42,12 @@ WIDTH, HEIGHT = 880, 500
 
 def svg(pins: Pins) -> str:
     """A whole document. Raises `ValueError` for a pin that the header does not have."""
-    parts = [_head(), _header()]
+    parts = [_head(), _case()]
     wired = [(name, pin) for name, pin in asdict(pins).items() if name in PARTS]
     for row, (name, pin) in enumerate(wired):
         parts.append(_wire(PARTS[name], pin, TOP - 6 + row * BOX_STEP, row))
-    return "\n".join([*parts, "</svg>", ""])
+    # Names of pins lie above the wires.
+    return "\n".join([*parts, _pins(), "</svg>", ""])
 
 
 def _head() -> str:
@@ -64,20 +65,24 @@ def _place(physical: int) -> tuple[int, int]:
     return LEFT + column * 60, TOP + row * STEP
 
 
-def _header() -> str:
-    box = (
+def _case() -> str:
+    return (
         f'<rect x="{LEFT - 46}" y="{TOP - 16}" width="152" height="{20 * STEP + 12}" rx="6" '
         'fill="#f1f4f7" stroke="#b7c1cc"/>'
     )
+
+
+def _pins() -> str:
     pins = []
     for physical, what in enumerate(HEADER, 1):
         x, y = _place(physical)
         anchor, at = ("end", x - 11) if physical % 2 else ("start", x + 11)
         pins.append(
             f'<circle cx="{x}" cy="{y}" r="5" fill="{_shade(what)}"/>'
-            f'<text x="{at}" y="{y + 4}" font-size="10" text-anchor="{anchor}">{what}</text>'
+            f'<text x="{at}" y="{y + 4}" font-size="10" text-anchor="{anchor}" '
+            f'stroke="#f1f4f7" stroke-width="4" paint-order="stroke">{what}</text>'
         )
-    return "\n".join([box, *pins])
+    return "\n".join(pins)
 
 
 def _shade(what: int | str) -> str:

@@ -113,7 +113,7 @@ class FleetCamera:
             loop=paced.loop,
             outbox=self.outbox,
         )
-        # As late as it really is: desks sign by their own clocks.
+        # As late as it really is: operators sign by their own clocks.
         self.world.clock.epoch_utc_ns = time.time_ns() - paced.loop.now_ns()
         self._draws = Draws(hash_of(name), "fleet")
         self._officer = Officer(self.world, self._draws.stream("officer"), QUIET)

@@ -79,7 +79,7 @@ class Drill:
             people[name] = orders.folder / f"{name}.{role}-key.pem"
             people[name].write_bytes(next(iter(files.values())))
             people[name].chmod(0o600)
-        self._certificate, self.desk = people["ear"], people["desk"]
+        self._certificate, self.operator = people["ear"], people["desk"]
         roles = [path.read_bytes() for path in people.values()]
         self.broker = Mosquitto(orders.folder / "broker", agency.files, AGENCY, roles)
         self._processes = multiprocessing.get_context("spawn")
@@ -92,13 +92,13 @@ class Drill:
         empty_kib = _broker(self.broker.pid)[1]
         try:
             ear, heard = self._begin(
-                listen, self.broker.ports.desk, AGENCY, self._certificate, self.broker.root
+                listen, self.broker.ports.operator, AGENCY, self._certificate, self.broker.root
             )
             crew, told = self._crew()
             self._tell(f"{self._orders.devices} cameras with keys; they connect")
             self._tell(
-                f"bwv fleet watch --agency {AGENCY} --broker {HOST}:{self.broker.ports.desk} "
-                f"--as {self.desk} --root {self.broker.root}"
+                f"bwv fleet watch --agency {AGENCY} --broker {HOST}:{self.broker.ports.operator} "
+                f"--as {self.operator} --root {self.broker.root}"
             )
             time.sleep(spread_s(self._orders.devices) / self._orders.speed + 4)
             _ask(told, "steady")

@@ -58,7 +58,7 @@ def listen(port: int, agency: str, certificate: Path, ca: Path, pipe: Connection
                 continue
             first_ns[key] = at_ns
             pair = key[1:]
-            # What is retained overtakes what waits for a desk that was away: states may.
+            # What is retained overtakes what waits for an operator that was away: states may.
             if leaf in ("event", "reply"):
                 out_of_order += pair < newest.get(key[0], (0, 0))
             newest[key[0]] = max(pair, newest.get(key[0], (0, 0)))

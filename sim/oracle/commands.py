@@ -1,5 +1,6 @@
-"""What the desk and the owner of the broker came to: no command but the desk's own, each at most
-once; and events that arrive without holes."""
+"""What the operator and the owner of the broker came to: no command but the operator's own, each at
+most once; and events that arrive without holes.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +17,7 @@ def command_findings(record: Record) -> list[Finding]:
 
 
 def _commands(record: Record) -> Iterator[Finding]:
-    """Whatever stands as accepted was signed by the desk, and its counters grow."""
+    """Whatever stands as accepted was signed by the operator, and its counters grow."""
     newest = 0
     epoch_utc_ns = record.world.clock.epoch_utc_ns
     for said in record.of_kind("command"):
@@ -24,7 +25,7 @@ def _commands(record: Record) -> Iterator[Finding]:
         told = json.loads(text.partition("\t")[0])
         number = told["counter"]
         if text not in record.world.commands:
-            yield Finding("commands", said.at_ns, f"number {number} was not sent by the desk")
+            yield Finding("commands", said.at_ns, f"number {number} was not sent by the operator")
         elif number <= newest:
             yield Finding("commands", said.at_ns, f"number {number} was accepted again")
         elif epoch_utc_ns + said.at_ns > told["expires_s"] * SECOND_NS:

@@ -25,7 +25,7 @@ READY_S, STOP_S = 20, 10
 
 class Mosquitto:
     """One broker in `folder`. `agency` are an agency's key files, `people` role files whose
-    certificates may use the desk's listener."""
+    certificates may use the operators' listener."""
 
     def __init__(
         self,

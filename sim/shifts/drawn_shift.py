@@ -18,7 +18,7 @@ from sim.oracle import Finding, judge
 from sim.random_streams import Draws
 from sim.world.custody_workers import BenchCustody
 from sim.world.environment import Nature
-from sim.world.mqtt_operator import BenchDesk
+from sim.world.mqtt_operator import SimulatedOperator
 from sim.world.observations import Witness
 from sim.world.officer import Officer
 from sim.world.test_keys import BenchAgency
@@ -100,8 +100,8 @@ class Simulation:
         world.on_transition = self._tell_transition
         self.witness = Witness(world)
         self.nature = Nature(world, draws.stream("nature"))
-        self.desk = BenchDesk(world, agency, draws.stream("desk"))
-        world.attack = self.desk.attack
+        self.operator = SimulatedOperator(world, agency, draws.stream("desk"))
+        world.attack = self.operator.attack
         self.officer = Officer(world, draws.stream("officer"))
         self.faults = Faults(
             world, self.officer, self.witness, draws.stream("faults"), self.fault_names
@@ -118,7 +118,7 @@ class Simulation:
         """The shift begins: everything is under way, no time has passed."""
         self.nature.start()
         self.custody.start()
-        self.desk.start()
+        self.operator.start()
         self.faults.start()
         self.officer.start()
         self.world.loop.post(self._watch)
@@ -128,7 +128,7 @@ class Simulation:
         """So much of it."""
         self._run(self.world.loop.now_ns() + duration_ns)
 
-    def play(self, go_on: Callable[[int], bool]) -> PlayedShift:
+    def play(self, go_on: Callable[[int], bool] = lambda done_s: True) -> PlayedShift:
         """From the beginning to the oracle's verdict."""
         self.start()
         begin_ns = self.world.loop.now_ns()
@@ -250,7 +250,7 @@ class Simulation:
         except PowerCut:
             self._power_cut()
         self.nature.calm()
-        self.desk.calm()
+        self.operator.calm()
         world.power.set(80)
         world.disk.faults.clear()
         world.disk.cut_before = world.disk.cut_during = None

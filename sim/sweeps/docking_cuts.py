@@ -314,7 +314,7 @@ class _Docking:
             word = Judge(Path(folder), [self._agency.root]).judge()
         if not report.complete or word != "whole":
             self.failures.append(f"the vault: {word} {report.problems} {report.remarks}")
-        index = self.custody.workers[0].office.index
+        index = self.custody.workers[0].session.index
         index.catch_up()
         received = index.rows("SELECT segment, sha256 FROM files WHERE status = 'received'")
         settled = {v.name for v in report.segments if v.length or v.status.value == "delivered"}

@@ -18,7 +18,7 @@ from hal.ports import Body, EvidenceStore, StoreError
 from hal.stores.s3 import S3Store
 from sim.random_streams import Draws
 from sim.servers.seaweedfs import SeaweedFS
-from sim.world.custody_workers import BenchClock, office
+from sim.world.custody_workers import BenchClock, session
 from sim.world.test_keys import BenchAgency
 from sim.world.virtual_loop import VirtualLoop
 from sim.world.world import World, stub_media
@@ -161,11 +161,11 @@ class Kills:
     def _judge(self) -> list[str]:
         """Everything is there as the camera had it, recorded once, receipted."""
         self._reaper.resting = True
-        desk = self._office("auditor", self._weed.store(BUCKET), "auditor")
-        desk.index.catch_up()
-        found = [f"custody: {row}" for row in desk.index.rows("SELECT * FROM problems")]
+        session = self._session("auditor", self._weed.store(BUCKET), "auditor")
+        session.index.catch_up()
+        found = [f"custody: {row}" for row in session.index.rows("SELECT * FROM problems")]
         taken = Counter(
-            file["key"] for line in desk.index.lines("kind = 'intake'") for file in line["files"]
+            file["key"] for line in session.index.lines("kind = 'intake'") for file in line["files"]
         )
         found += [f"{key} was recorded {n} times" for key, n in taken.items() if n != 1]
         found += [f"{key} was never recorded" for key in self._sent if key not in taken]
@@ -186,8 +186,8 @@ class Kills:
         return store
 
     def _worker(self, number: int) -> Intake:
-        desk = self._office(f"intake {number}", self._store("intake", worker=True), "intake")
-        return Intake(desk, [self._agency.root], f"worker-{number}-{self._reaper.worker_kills}")
+        session = self._session(f"intake {number}", self._store("intake", worker=True), "intake")
+        return Intake(session, [self._agency.root], f"worker-{number}-{self._reaper.worker_kills}")
 
-    def _office(self, name: str, store: EvidenceStore, role: str) -> CustodySession:
-        return office(self._agency, store, self._clock, name, role)
+    def _session(self, name: str, store: EvidenceStore, role: str) -> CustodySession:
+        return session(self._agency, store, self._clock, name, role)

@@ -42,10 +42,10 @@ def role(agency: BenchAgency, name: str, role_name: str) -> SoftwareIdentity:
     return SoftwareIdentity(pem, pem)
 
 
-def office(
+def session(
     agency: BenchAgency, store: EvidenceStore, clock: Clock, name: str, role_name: str
 ) -> CustodySession:
-    """A desk of the bench's custody."""
+    """A session of the bench's custody."""
     retention = Retention(LONDON, categories={"evidence": 365})
     return CustodySession(store, clock, role(agency, name, role_name), [agency.root], retention)
 
@@ -68,7 +68,7 @@ class BenchCustody:
         self.store.now_utc_s = lambda: self.clock.utc().utc_ns // SECOND_NS
         self.workers = [
             Intake(
-                office(agency, self.store, self.clock, f"intake {n}", "intake"),
+                session(agency, self.store, self.clock, f"intake {n}", "intake"),
                 [agency.root],
                 f"worker-{n}",
                 replicas,
@@ -94,5 +94,5 @@ class BenchCustody:
             self.look()
         self.world.loop.call_at(self.world.loop.now_ns() + self._every_ns, self._look)
 
-    def desk(self, name: str, role_name: str) -> CustodySession:
-        return office(self.agency, self.store, self.clock, name, role_name)
+    def session(self, name: str, role_name: str) -> CustodySession:
+        return session(self.agency, self.store, self.clock, name, role_name)

@@ -1,5 +1,6 @@
-"""The agency's desk in a shift: commands now and then; and whoever owns the broker, who knows them
-all and would like to send some of his own."""
+"""The agency's operator in a shift: commands now and then; and whoever owns the broker, who knows
+them all and would like to send some of his own.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +26,7 @@ def command_key(agency: BenchAgency, role: str = "command") -> SoftwareIdentity:
     return SoftwareIdentity(pem, pem)
 
 
-class BenchDesk:
+class SimulatedOperator:
     """What it signed stands in `world.commands`."""
 
     def __init__(self, world: World, agency: BenchAgency, draws: Draws) -> None:

@@ -137,7 +137,7 @@ class World:
         self.happenings: list[Happening] = []
         self.shown: dict[str, list[Shown]] = {}
         self.time = BootTime(self.loop, 0)
-        self.commands: set[str] = set()  # statements that the agency's desk signed
+        self.commands: set[str] = set()  # statements that the agency's operator signed
         self.attack: Callable[[Draws], None] = lambda draws: None  # by whoever owns the broker
         self.origins_ns: list[int] = []  # for each boot, where its monotonic time starts
         self.on_transition: Callable[[Transition], None] = lambda transition: None

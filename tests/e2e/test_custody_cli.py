@@ -72,8 +72,8 @@ class Desk:
             it.run(seconds=2)
         role = folder / "roles" / "the-intake.intake-key.pem"
         clock, signer = BenchClock(it.loop, ahead_ns), SoftwareIdentity.load(role, role)
-        office = CustodySession(store, clock, signer, [agency.root], Retention(LONDON))
-        worker = Intake(office, [agency.root], "w")
+        session = CustodySession(store, clock, signer, [agency.root], Retention(LONDON))
+        worker = Intake(session, [agency.root], "w")
         it.put_in_dock(True)
         for _ in range(40):
             it.run(seconds=1)
@@ -248,7 +248,7 @@ def test_a_log_line_names_time_camera_recording_and_officer(
     context = CustodyContext(None, Path(ADA))
     log = ServiceLog(context)
     log.intake(Done(received=2, receipts=2, arrived=Counter({ONE: 2})))
-    context.office.index.db.execute("INSERT INTO problems VALUES (7, 'its signer may not')")
+    context.session.index.db.execute("INSERT INTO problems VALUES (7, 'its signer may not')")
     log.intake(Done(refused=["cam-7: rolled back"]))
     out, err = capsys.readouterr()
     stamp = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d  "

@@ -61,14 +61,14 @@ def held(agency: BenchAgency) -> Held:
     it.put_in_dock(True)
     it.run(seconds=60)
     scene.close()
-    desk = custody.desk("a", "auditor")
+    desk = custody.session("a", "auditor")
     desk.index.catch_up()
     (row,) = desk.index.rows("SELECT id FROM recordings")
     return Held(agency, custody, row["id"])
 
 
 def package(held: Held, out: Path, **wishes: Any) -> Any:
-    desk = held.custody.desk("Dora", "disclosure")
+    desk = held.custody.session("Dora", "disclosure")
     wish = DisclosureRequest(held.name, "The Crown Court", "case 12/26", **wishes)
     root = held.agency.files[keys.ROOT]
     return disclose(desk, [held.agency.root], root, held.agency.identities, wish, out), desk

@@ -1,4 +1,4 @@
-"""`bwv fleet` and `bwv run` as somebody at a desk uses them: processes, a real mosquitto, TLS."""
+"""`bwv fleet` and `bwv run` as an operator uses them: processes, a real mosquitto, TLS."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class Site:
         )  # fmt: skip
 
     def where(self, role: str = "command") -> list[str]:
-        return ["--broker", f"{HOST}:{self.broker.ports.desk}", "--agency", AGENCY,
+        return ["--broker", f"{HOST}:{self.broker.ports.operator}", "--agency", AGENCY,
                 "--root", str(self.root), "--as", str(self.people[role])]  # fmt: skip
 
     def close(self) -> None:
@@ -177,13 +177,14 @@ def test_broker_writes_a_configuration_that_mosquitto_takes(tmp_path: Path) -> N
     assert bwv("keygen", "agency", "--recipient-type", "X25519").returncode == 0
     assert bwv("custody", "enrol", "Ada", "--role", "command", "--agency", "agency").returncode == 0
     words = ["fleet", "broker", "mq", "--keys", "agency", "--host", "broker.example", "--host",
-             "127.0.0.1", "--desk", "roles/Ada.command-key.pem", "--home-assistant"]  # fmt: skip
+             "127.0.0.1", "--operator", "roles/Ada.command-key.pem",
+             "--home-assistant"]  # fmt: skip
     first = bwv(*words)
     assert first.returncode == 0, first.stderr
     key = (tmp_path / "mq" / "broker-key.pem").read_bytes()
     assert bwv(*words).returncode == 0
     assert (tmp_path / "mq" / "broker-key.pem").read_bytes() == key
-    assert "user OU=command,CN=Ada\n" in (tmp_path / "mq" / "desk.acl").read_text()
+    assert "user OU=command,CN=Ada\n" in (tmp_path / "mq" / "operators.acl").read_text()
     assert "homeassistant" in (tmp_path / "mq" / "cameras.acl").read_text()
     text = subprocess.run(
         ["openssl", "verify", "-CAfile", "agency/agency-root.pem", "-untrusted",

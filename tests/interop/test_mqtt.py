@@ -114,7 +114,7 @@ def test_only_the_role_command_may_write_commands(desk: Desk, opened: Open) -> N
 
 
 def test_a_camera_is_nobody_at_the_desks_port(desk: Desk, opened: Open) -> None:
-    link = desk.camera("cam-f", port=desk.broker.ports.desk)
+    link = desk.camera("cam-f", port=desk.broker.ports.operator)
     ear = opened(link, f"bwv/v1/{AGENCY}/#")
     ear.wait("connected")
     link.publish(1, MqttMessage(topic("cam-f", "state"), b"here"))

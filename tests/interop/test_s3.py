@@ -27,7 +27,7 @@ from hal.simulated.store import MemoryStore
 from hal.stores.directory import DirectoryStore
 from hal.stores.s3 import S3Place, S3Store
 from sim.servers.seaweedfs import SeaweedFS
-from sim.world.custody_workers import BenchClock, office
+from sim.world.custody_workers import BenchClock, session
 from sim.world.test_keys import BenchAgency
 
 DOCK = {"store": "bench", "poll_ms": 500, "greeting_wait_s": 5, "resend_s": 20}
@@ -175,7 +175,7 @@ def delivered(server: Server, agency: BenchAgency) -> tuple[str, Any, Any]:
     it.run(seconds=4)
     it.hold_record()
     it.run(seconds=2)
-    desk = office(agency, server.store("intake"), clock, "intake", "intake")
+    desk = session(agency, server.store("intake"), clock, "intake", "intake")
     worker = Intake(desk, [agency.root], "w")
     it.put_in_dock(True)
     for _ in range(60):
@@ -222,8 +222,8 @@ def test_the_bytes_can_not_be_erased_before_time_through_s3(
 def test_deletion_on_time_and_holds_with_separate_keys(server: Server, agency: BenchAgency) -> None:
     """Who can lift a hold can't delete, and who can delete can't lift a hold."""
     key, clock, _ = delivered(server, agency)
-    holder = office(agency, server.store("hold"), clock, "Ada", "custodian")
-    retention = office(agency, server.store("retention"), clock, "service", "retention")
+    holder = session(agency, server.store("hold"), clock, "Ada", "custodian")
+    retention = session(agency, server.store("retention"), clock, "service", "retention")
     holder.index.catch_up()
     (row,) = holder.index.rows("SELECT id FROM recordings")
     assert holds.place(holder, row["id"], "evidence", "case 1")
@@ -245,7 +245,7 @@ def test_denied_by_the_lock_is_told_and_tried_again(server: Server, agency: Benc
     nothing."""
     key, clock, _ = delivered(server, agency)
     clock.ahead_ns += 40 * 86_400 * 10**9
-    retention = office(agency, server.store("retention"), clock, "service", "retention")
+    retention = session(agency, server.store("retention"), clock, "service", "retention")
     done = Expiry(retention).run()
     assert done.erased == []
     assert len(done.denied) == 1
@@ -255,10 +255,10 @@ def test_denied_by_the_lock_is_told_and_tried_again(server: Server, agency: Benc
 def test_hidden_week_with_delete_markers(server: Server, agency: BenchAgency) -> None:
     key, clock, _ = delivered(server, agency)
     clock.ahead_ns += 25 * 86_400 * 10**9
-    retention = office(agency, server.store("retention"), clock, "service", "retention")
+    retention = session(agency, server.store("retention"), clock, "service", "retention")
     assert len(Expiry(retention).run().hidden) == 1
     assert trouble(server.store("custodian").stat, key) is StoreTrouble.MISSING
-    holder = office(agency, server.store("hold"), clock, "Ada", "custodian")
+    holder = session(agency, server.store("hold"), clock, "Ada", "custodian")
     holder.index.catch_up()
     (row,) = holder.index.rows("SELECT id FROM recordings")
     holds.place(holder, row["id"], "request")
@@ -268,7 +268,7 @@ def test_hidden_week_with_delete_markers(server: Server, agency: BenchAgency) ->
 
 def test_a_replica_in_a_directory(server: Server, agency: BenchAgency, tmp_path: Path) -> None:
     replica = DirectoryStore(tmp_path)
-    desk = office(agency, MemoryStore(), BenchClock(make_camera(agency, boot=False).loop), "i",
+    desk = session(agency, MemoryStore(), BenchClock(make_camera(agency, boot=False).loop), "i",
                   "intake")  # fmt: skip
     worker = Intake(desk, [agency.root], "w", [ReplicaStore("elsewhere", replica)])
     source: EvidenceStore = server.store("administrator")

@@ -66,7 +66,7 @@ class Day:
         self.custody.clock.ahead_ns += int(count * DAY_NS)
 
     def desk(self, name: str, role_name: str) -> CustodySession:
-        return self.custody.desk(name, role_name)
+        return self.custody.session(name, role_name)
 
     @property
     def custodian(self) -> CustodySession:
@@ -88,9 +88,9 @@ def day(agency: BenchAgency) -> Callable[..., Day]:
     return lambda *a, **k: Day(agency, *a, **k)
 
 
-def lines(office: CustodySession, kind: str) -> list[dict[str, Any]]:
-    office.index.catch_up()
-    return list(office.index.lines("kind = ?", kind))
+def lines(session: CustodySession, kind: str) -> list[dict[str, Any]]:
+    session.index.catch_up()
+    return list(session.index.lines("kind = ?", kind))
 
 
 # --- deletion ---------------------------------------------------------------------------------

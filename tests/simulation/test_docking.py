@@ -125,7 +125,7 @@ def test_undocked_in_the_middle_and_docked_again(agency: BenchAgency, tmp_path: 
     it.put_in_dock(True)
     it.run(seconds=120)
     assert footage(it) == []
-    counts = custody.desk("a", "auditor").index
+    counts = custody.session("a", "auditor").index
     counts.catch_up()
     assert len(counts.rows("SELECT * FROM files WHERE status = 'received'")) == 8
     it.shut_down()
@@ -169,7 +169,7 @@ def test_a_shift_every_day(agency: BenchAgency) -> None:
 def test_two_workers_do_nothing_twice(agency: BenchAgency) -> None:
     it = recorded(agency, recordings=3)
     custody = docked(it, agency, workers=3)
-    index = custody.desk("a", "auditor").index
+    index = custody.session("a", "auditor").index
     index.catch_up()
     taken = [f["segment"] for line in index.lines("kind = 'intake'") for f in line["files"]]
     assert len(taken) == len(set(taken)) == 6
@@ -179,7 +179,7 @@ def test_two_workers_do_nothing_twice(agency: BenchAgency) -> None:
 def test_no_private_key_ever_leaves(agency: BenchAgency) -> None:
     it = recorded(agency)
     custody = docked(it, agency)
-    camera_register.issue(custody.desk("c", "custodian"), role(agency, "g", "configuration"),
+    camera_register.issue(custody.session("c", "custodian"), role(agency, "g", "configuration"),
                    agency.device.device, "PC 42")  # fmt: skip
     it.run(seconds=120)
     everything = [*custody.store.objects.values(), *(data for _, data in it.disk.files())]
@@ -207,7 +207,7 @@ def test_the_store_tells_the_time(agency: BenchAgency) -> None:
 def test_an_officer_is_assigned_in_the_dock_and_stays_over_boots(agency: BenchAgency) -> None:
     it = recorded(agency)
     custody = docked(it, agency)
-    desk, configuration = custody.desk("c", "custodian"), role(agency, "g", "configuration")
+    desk, configuration = custody.session("c", "custodian"), role(agency, "g", "configuration")
     device = agency.device.device
     assert camera_register.issue(desk, configuration, device, "PC 42") == 1
     it.run(seconds=120)
@@ -341,7 +341,7 @@ def test_bytes_that_are_not_what_was_announced_are_set_aside(agency: BenchAgency
     it.uplink.fate = fate
     custody = docked(it, agency, seconds=120)
     assert footage(it) == []
-    index = custody.desk("a", "auditor").index
+    index = custody.session("a", "auditor").index
     index.catch_up()
     (row,) = index.rows("SELECT * FROM quarantine")
     assert row["segment"] == spoiled[0].split("/")[2]
@@ -535,7 +535,7 @@ def _refused(agency: BenchAgency, disk: SimulatedDisk, store: MemoryStore) -> tu
     assert it.agent
     assert it.agent.parts.delivery.outcome == "refused"
     assert len(footage(it)) >= 2, "nothing is removed from a camera that is refused"
-    index = custody.desk("a", "auditor").index
+    index = custody.session("a", "auditor").index
     index.catch_up()
     assert len(index.rows("SELECT * FROM quarantine")) == 1
     return it, reasons[0]
@@ -601,7 +601,7 @@ def test_a_forked_camera_delivers_what_came_after_and_is_marked(
     assert reasons == {
         "the camera's ledger had forked (boots 1 to 2): look at its card by hand, with bwv verify"
     }
-    index = custody.desk("a", "auditor").index
+    index = custody.session("a", "auditor").index
     index.catch_up()
     (camera,) = index.rows("SELECT * FROM cameras")
     assert (camera["forked_from"], camera["whole_since"]) == (1, 3)
@@ -641,7 +641,9 @@ def test_a_revoked_camera_goes_to_quarantine(agency: BenchAgency) -> None:
     store = MemoryStore()
     it.uplink.store = store
     custody = BenchCustody(it, agency)
-    camera_register.revoke(custody.desk("c", "custodian"), agency.device.device, "stolen on 3 May")
+    camera_register.revoke(
+        custody.session("c", "custodian"), agency.device.device, "stolen on 3 May"
+    )
     it.shut_down()
     _, reason = _refused(agency, _copy(it), store)
     assert "stolen on 3 May" in reason

@@ -400,7 +400,7 @@ def test_an_honest_camera_is_never_refused_for_what_it_says_while_docked(
 
 
 def desk_lines(custody: BenchCustody, kind: str) -> list[dict[str, Any]]:
-    desk = custody.desk("Ann", "auditor")
+    desk = custody.session("Ann", "auditor")
     desk.index.catch_up()
     return list(desk.index.lines("kind = ?", kind))
 
@@ -437,7 +437,7 @@ def test_a_hold_over_mqtt_becomes_a_hold_in_custody(agency: BenchAgency) -> None
     it.run(seconds=40)
     assert it.disk.names("footage") == []
     assert desk_lines(custody, "docking")[-1]["flagged"] == ["00000001-0002"]
-    desk = custody.desk("Ada", "custodian")
+    desk = custody.session("Ada", "custodian")
     desk.index.catch_up()
     held = desk.index.rows("SELECT recording, reason FROM holds WHERE released IS NULL")
     assert [row["recording"] for row in held] == ["bench-camera-1/00000001-0002"]

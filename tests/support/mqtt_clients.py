@@ -96,7 +96,7 @@ class Desk:
 
     def person(self, role: str, client: str, port: int = 0) -> PahoLink:
         pem = self._role_files[role]
-        return self.link(self.tls(pem, pem), client, port or self.broker.ports.desk)
+        return self.link(self.tls(pem, pem), client, port or self.broker.ports.operator)
 
     def link(self, tls: ssl.SSLContext | None, client: str, port: int) -> PahoLink:
         return PahoLink(self.thread, Broker(HOST, port, client), tls)

@@ -1,4 +1,4 @@
-"""What a command may do to the camera: `dispatch.Hands`, and nothing more."""
+"""What a command may do to the camera (`dispatch.Hands`), and nothing more."""
 
 from __future__ import annotations
 

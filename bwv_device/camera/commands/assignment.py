@@ -1,4 +1,4 @@
-"""To whom the camera is issued, and with which settings: the agency's newest signed word."""
+"""The newest signed assignment: who wears the camera, and with which settings."""
 
 from __future__ import annotations
 

@@ -1,5 +1,7 @@
-"""Whether a command may be carried out: signature, addressee, counter, expiry, form (docs/mqtt.md,
-section 5). Pure; whoever owns the broker may send anything."""
+"""Checks a command: signature, addressee, counter, expiry, form (docs/mqtt.md, section 5).
+
+Pure functions. The owner of the broker may send anything; all of it is checked here.
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
-"""Commands from the agency's desk: checked, written down, carried out at most once, answered.
+"""Carries out commands from an operator: each is checked, written to the ledger, carried out at
+most once, and answered.
 
-A compromised broker reaches as far as `take`: what it can do is to withhold.
+A compromised broker gets no further than `take`. All it can do is withhold messages.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
-"""Edges of two buttons → presses, counted and held. Debounce is here, not in a library.
+"""Turns button edges into presses, multiple presses and holds. Debouncing happens here, not in a
+library.
 
-Starting (two presses) and stopping (a long hold) are different movements, so that no impatient
-finger ends what it wanted to begin.
+Two presses start a recording; a long hold stops it. The two movements are different on purpose: an
+impatient finger must not stop what it wanted to start.
 """
 
 from __future__ import annotations

@@ -1,4 +1,6 @@
-"""What an officer says of a recording: markers, flags, stills; and that those present were told."""
+"""Markers, flags and snapshots that an officer adds to a recording, and the reminder to inform
+those present.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Recording without sound, or without lights and sounds: where policy allows it, and signed."""
+"""Recording without sound, and recording without lights and sounds. Policy decides; the ledger says
+it.
+"""
 
 from __future__ import annotations
 

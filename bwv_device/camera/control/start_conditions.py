@@ -1,4 +1,4 @@
-"""What must be so for a recording to begin. What is not met is said, in the ledger and by a cue."""
+"""The conditions of a recording. Those that are not met are named in the ledger."""
 
 from __future__ import annotations
 

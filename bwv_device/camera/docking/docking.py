@@ -1,6 +1,7 @@
-"""Carries out what a docking asks for: the store in the uplink's lane, the vault in the disk's.
+"""Carries out the requests of the docking protocol: store requests in the uplink lane, vault jobs
+in the disk lane.
 
-A department of its own: what goes wrong here is written down, and the next docking starts anew.
+An error here is written to the ledger and affects nothing else. The next docking starts afresh.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""The conversation with the evidence store while the camera is docked: a generator of requests.
+"""The docking protocol as a generator of requests: greet, send, receive receipts, remove.
 
-It has no clock, disk or network of its own; `docking` carries the requests out.
-Undocking in the middle is normal: the conversation is closed, and the next docking starts another.
+It has no clock, disk or network; `docking` carries the requests out. Undocking in the middle is
+normal: the generator is closed, and the next docking starts another.
 """
 
 from __future__ import annotations

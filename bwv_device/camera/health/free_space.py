@@ -1,4 +1,4 @@
-"""How long recording can go on: free bytes over the rate at which sealed files really grow."""
+"""How long recording can go on: free bytes divided by the rate at which sealed files grow."""
 
 from __future__ import annotations
 

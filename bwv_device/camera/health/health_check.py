@@ -1,4 +1,4 @@
-"""Looks at battery, storage and wall clock now and then; says what gets worse."""
+"""Checks battery, storage and wall clock at intervals, and reports what gets worse."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""The wall clock, held against the monotonic one.
+"""The wall clock, compared with the monotonic clock.
 
-A step is a ledger line, never a rename; and a clock that contradicts itself gets an error that
-contains both of what it said.
+A step is written to the ledger; file names never change. If two readings contradict each other, the
+error is widened until it contains both.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
-"""State → lights and sounds. "Recording" is shown on a lease that only durable bytes renew.
+"""Decides what lights, beeper and vibration motor show in each state.
 
-The lease ends a fixed time after the capture of the newest durable picture; the HAL then falls
-back by itself to "capturing, not stored" and the alarm, even if this process hangs.
+"Recording" is shown on a lease, and only durable bytes renew it. The lease ends a fixed time after
+the newest durable picture was captured. Then the HAL by itself shows "capturing, not stored" and
+sounds the alarm, even if this process hangs.
 """
 
 from __future__ import annotations

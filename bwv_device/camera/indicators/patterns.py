@@ -1,4 +1,4 @@
-"""What lights, beeper and vibration motor can say (the table of `docs/cues.md`)."""
+"""The patterns of lights, beeper and vibration motor (the table in `docs/cues.md`)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Holes in the footage, merged so that a flood of them becomes few ledger lines."""
+"""Gaps in the footage. Neighbouring gaps are merged, so that many gaps become few ledger lines."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whole groups of pictures, in order: what a pre-event buffer and a recorder's memory hold."""
+"""A queue of whole groups of pictures: the pre-event buffer and the recorder keep units in it."""
 
 from __future__ import annotations
 

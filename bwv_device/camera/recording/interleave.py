@@ -1,6 +1,6 @@
-"""Brings the tracks into one order of capture and notices what is missing or wrong.
+"""Merges the tracks in order of capture, and finds what is missing or wrong.
 
-Everything odd becomes an `Anomaly` with a count; nothing is dropped in silence.
+Everything odd becomes an `Anomaly` with a count. Nothing is dropped silently.
 """
 
 from __future__ import annotations

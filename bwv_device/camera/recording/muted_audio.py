@@ -1,4 +1,4 @@
-"""Which sound was captured while the officer had muted: by time of capture, not of delivery."""
+"""Leaves out sound that was captured while the officer had muted, by time of capture."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The pre-event buffer: in RAM only, bounded by duration and by bytes, whole groups of pictures."""
+"""The pre-event buffer: whole groups of pictures in RAM, limited in duration and in bytes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A still on demand: the next keyframe, as a JPEG, sealed like everything else."""
+"""A snapshot on demand: the next keyframe as a JPEG, sealed as segments are."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Units that are taken but not durable yet: what a failed segment is written again from.
+"""Units that were captured and are not durable yet. A failed segment is written again from them.
 
-Bounded: while too much waits for the disk, whole groups of pictures are dropped, never parts.
+The memory is limited. If the disk falls behind, whole groups of pictures are dropped, never parts.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""The line to the broker: connects, backs off, drains the outbox in order, and notices when a line
-only seems to live.
+"""The connection to the broker: connects, backs off, sends the outbox in order, and notices a
+connection that is dead but open.
 
-At-least-once: a message leaves the outbox when the broker has acknowledged it. Nothing here knows
-what messages mean, and nothing here can hold recording up.
+Delivery is at least once: a message leaves the outbox when the broker has acknowledged it. This
+file does not know what messages mean, and can't delay a recording.
 """
 
 from __future__ import annotations

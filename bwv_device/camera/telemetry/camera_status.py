@@ -1,4 +1,4 @@
-"""The camera as its agent sees it, for whoever tells others."""
+"""A summary of the camera for telemetry."""
 
 from __future__ import annotations
 

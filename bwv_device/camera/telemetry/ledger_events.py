@@ -1,4 +1,4 @@
-"""Which ledger lines are told as events, and what of them (docs/mqtt.md, section 4)."""
+"""Which ledger lines are published as events, with which fields (docs/mqtt.md, section 4)."""
 
 from __future__ import annotations
 

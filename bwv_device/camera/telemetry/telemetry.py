@@ -1,7 +1,7 @@
-"""What the camera tells the outside about itself (docs/mqtt.md).
+"""What the camera publishes about itself (docs/mqtt.md).
 
-Advisory: a department of its own. Nothing here can hold recording up, and an error here is written
-down, and begins again a minute later.
+Optional: nothing here can delay a recording. An error is written to the ledger, and telemetry
+starts again a minute later.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""What a boot does before anything else: find the end of the ledger, explain what was open.
+"""Runs first at each boot: finds the end of the ledger, and explains the files that were open.
 
-Needs no key, changes no segment, and may itself be cut off at any point: the next boot does the
+It needs no key and changes no segment. It may be interrupted at any point; the next boot does the
 same again.
 """
 

@@ -1,4 +1,4 @@
-"""What a vault holds that the evidence store has not received: read from its ledger."""
+"""Lists the vault's files that the evidence store has not received yet, from the ledger."""
 
 from __future__ import annotations
 

@@ -47,7 +47,7 @@ ENCRYPTED = (b"age-encryption.org/", b"-----BEGIN AGE ENCRYPTED FILE-----")
 @click.option("--only-redacted", is_flag=True, help="Leave the original out.")
 @click.pass_obj
 def disclose_command(
-    desk: CustodyContext,
+    context: CustodyContext,
     recording: str,
     identity: Path,
     out: Path,
@@ -66,30 +66,30 @@ def disclose_command(
     identities = load_identities(identity)
     writable_folder(out.parent if not propose else out)
     if propose:
-        _propose(desk, recording, identities, out)
+        _propose(context, recording, identities, out)
         return
     if not recipient or not reason:
         raise click.UsageError("Say to whom it goes and why: --to and --reason.")
     wish = DisclosureRequest(
         recording, recipient, reason, request, from_s, to_s,
         redaction.read_redaction(redact) if redact else None,
-        desk.office.name if confirm else "", only_redacted,
+        context.session.name if confirm else "", only_redacted,
     )  # fmt: skip
-    root = Path(desk.settings.agency.root).read_bytes()
+    root = Path(context.settings.agency.root).read_bytes()
     with _progress() as advance:
-        package = disclose(desk.office, desk.roots, root, identities, wish, out, advance)
+        package = disclose(context.session, context.roots, root, identities, wish, out, advance)
     for note in package.notes:
         click.echo(note)
     click.echo(f"Read {out / 'report.html'} or {out / 'report.pdf'} first.")
 
 
 def _propose(
-    desk: CustodyContext, recording: str, identities: list[age.Identity], out: Path
+    context: CustodyContext, recording: str, identities: list[age.Identity], out: Path
 ) -> None:
     out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder, _progress() as advance:
         _, done = open_recording(
-            desk.office, desk.roots, identities, recording, Path(folder), advance
+            context.session, context.roots, identities, recording, Path(folder), advance
         )
         seconds = max(1.0, done[0].duration_ms / 1000)
         found = redaction.propose(done[0].path, lambda at_s: advance("looking", at_s / seconds))

@@ -19,10 +19,10 @@ COLOURS = {ERASE: "red", HIDE: "yellow"}
 @click.option("--confirm", default=0, help="The number that an unusually large run would erase.")
 @click.option("--json", "as_json", is_flag=True)
 @click.pass_obj
-def expire_command(desk: CustodyContext, dry_run: bool, confirm: int, as_json: bool) -> None:
+def expire_command(context: CustodyContext, dry_run: bool, confirm: int, as_json: bool) -> None:
     """Hides and erases what is due, with signed certificates."""
     if dry_run:
-        decisions = list(plan(desk.office))
+        decisions = list(plan(context.session))
         if as_json:
             print_json([decision._asdict() for decision in decisions])
             return
@@ -35,7 +35,7 @@ def expire_command(desk: CustodyContext, dry_run: bool, confirm: int, as_json: b
                           escape(decision.why))  # fmt: skip
         print_table(table)
         return
-    done = Expiry(desk.office, list(desk.replicas.values())).run(confirm)
+    done = Expiry(context.session, list(context.replicas.values())).run(confirm)
     if as_json:
         print_json({"hidden": done.hidden, "erased": done.erased, "restored": done.restored,
                     "denied": done.denied})  # fmt: skip

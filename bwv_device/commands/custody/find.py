@@ -37,7 +37,7 @@ console = Console(highlight=False)
 @click.option("--json", "as_json", is_flag=True)
 @click.pass_obj
 def list_command(
-    desk: CustodyContext,
+    context: CustodyContext,
     from_: str | None,
     to_: str | None,
     camera: str,
@@ -51,58 +51,60 @@ def list_command(
 ) -> None:
     """Recordings in the store; every option that is given must hold."""
     wanted = Wanted(
-        desk.parse_ns(from_) if from_ else None, desk.parse_ns(to_) if to_ else None,
+        context.parse_ns(from_) if from_ else None, context.parse_ns(to_) if to_ else None,
         camera, officer, category, marker, held, hidden, limit,
     )  # fmt: skip
-    rows = search.find(desk.office, wanted)
+    rows = search.find(context.session, wanted)
     if as_json:
-        print_json([{**row, "due": desk.office.due(row)._asdict()} for row in rows])
-        if (total := search.count(desk.office, wanted)) > len(rows):
+        print_json([{**row, "due": context.session.due(row)._asdict()} for row in rows])
+        if (total := search.count(context.session, wanted)) > len(rows):
             click.echo(_counted(rows, total), err=True)
         return
     table = _table("recording", "began", "seconds", "officer", "category", "state", "goes on")
     for row in rows:
         table.add_row(
             escape(row["id"]),
-            _sure(desk, row),
+            _sure(context, row),
             f"{(row['end_ns'] - row['start_ns']) / NANOSECOND:.0f}",
             escape(row["officer"] or "-"),
             row["category"],
-            _state(desk, row),
-            "held" if holds.active(desk.office, row["id"]) else str(desk.office.due(row).erased),
+            _state(context, row),
+            "held"
+            if holds.active(context.session, row["id"])
+            else str(context.session.due(row).erased),
         )
     print_table(table, console)
-    click.echo(_counted(rows, search.count(desk.office, wanted)), err=True)
+    click.echo(_counted(rows, search.count(context.session, wanted)), err=True)
 
 
 @click.command()
 @click.argument("recording")
 @click.option("--json", "as_json", is_flag=True)
 @click.pass_obj
-def show_command(desk: CustodyContext, recording: str, as_json: bool) -> None:
+def show_command(context: CustodyContext, recording: str, as_json: bool) -> None:
     """Everything about one recording, with the custody lines that speak of it."""
-    row = holds.existing(desk.office, recording)
+    row = holds.existing(context.session, recording)
     files = "SELECT * FROM files WHERE recording = ? ORDER BY segment"
     said: dict[str, Any] = {
-        "recording": {**row, "due": desk.office.due(row)._asdict()},
-        "files": desk.office.index.rows(files, recording),
-        "holds": desk.office.index.rows(
+        "recording": {**row, "due": context.session.due(row)._asdict()},
+        "files": context.session.index.rows(files, recording),
+        "holds": context.session.index.rows(
             "SELECT * FROM holds WHERE recording = ? ORDER BY n", recording
         ),
         "lines": [
             {k: v for k, v in line.items() if k != "certificate"}
-            for line in search.lines_about(desk.office, recording)
+            for line in search.lines_about(context.session, recording)
         ],
     }
     if as_json:
         print_json(said)
         return
-    due = desk.office.due(row)
-    console.print(f"[bold]{escape(recording)}[/]  {_sure(desk, row)}, officer {row['officer']}")
+    due = context.session.due(row)
+    console.print(f"[bold]{escape(recording)}[/]  {_sure(context, row)}, officer {row['officer']}")
     dates = f"hidden on {due.hidden}, erased on {due.erased} ({due.rule})"
-    if holds.active(desk.office, recording):
+    if holds.active(context.session, recording):
         dates = f"not erased while it is held; without the hold {dates}"
-    console.print(f"{row['category']}, {_state(desk, row)}; {dates}")
+    console.print(f"{row['category']}, {_state(context, row)}; {dates}")
     for file in said["files"]:
         console.print(f"  {file['segment']}  {file['length']:,} bytes  {file['status']}")
     for hold in said["holds"]:
@@ -110,7 +112,7 @@ def show_command(desk: CustodyContext, recording: str, as_json: bool) -> None:
         console.print(f"  hold {hold['n']} ({state}): {escape(hold['reason'])} {hold['case_']}")
     for line in said["lines"]:
         console.print(
-            f"  {line['n']:>6}  {desk.said(line['utc_ns'])}  {line['kind']:<17} "
+            f"  {line['n']:>6}  {context.said(line['utc_ns'])}  {line['kind']:<17} "
             f"{escape(str(line['name']))} ({line['role']})"
         )
 
@@ -119,15 +121,15 @@ def show_command(desk: CustodyContext, recording: str, as_json: bool) -> None:
 @click.argument("recording")
 @click.option("--json", "as_json", is_flag=True)
 @click.pass_obj
-def audit_command(desk: CustodyContext, recording: str, as_json: bool) -> None:
+def audit_command(context: CustodyContext, recording: str, as_json: bool) -> None:
     """The life of a recording from the press of the button, and whether its chain is unbroken."""
-    life = audit(desk.office, desk.roots, recording)
+    life = audit(context.session, context.roots, recording)
     if as_json:
         print_json({"recording": recording, "unbroken": not life.problems,
                     "problems": life.problems,
                     "steps": [step._asdict() for step in life.steps]})  # fmt: skip
     else:
-        _print_life(desk, life)
+        _print_life(context, life)
     if life.problems:
         raise CustodyError(f"The chain of {recording} is broken.", "Each problem is named above.")
 
@@ -138,11 +140,11 @@ def audit_command(desk: CustodyContext, recording: str, as_json: bool) -> None:
 @click.option("--page", type=click.Path(dir_okay=False, path_type=Path), help="Writes a web page.")
 @click.pass_obj
 def certificate_command(
-    desk: CustodyContext, recording: str, as_json: bool, page: Path | None
+    context: CustodyContext, recording: str, as_json: bool, page: Path | None
 ) -> None:
     """The signed deletion certificate of an erased recording."""
-    certificate = deletion_certificate.find(desk.office, recording)
-    erased = desk.said(certificate.line["utc_ns"])
+    certificate = deletion_certificate.find(context.session, recording)
+    erased = context.said(certificate.line["utc_ns"])
     if page is not None:
         writable_folder(page.parent)
         page.write_text(deletion_certificate.page(certificate, erased))
@@ -156,37 +158,39 @@ def certificate_command(
 @click.command()
 @click.option("--json", "as_json", is_flag=True)
 @click.pass_obj
-def quarantine_command(desk: CustodyContext, as_json: bool) -> None:
+def quarantine_command(context: CustodyContext, as_json: bool) -> None:
     """What intake did not accept, why, and when somebody must look at it."""
-    rows = desk.office.index.rows("SELECT * FROM quarantine ORDER BY n")
+    rows = context.session.index.rows("SELECT * FROM quarantine ORDER BY n")
     if as_json:
         print_json(rows)
         return
     table = _table("camera", "file", "reason", "look at it by")
     for row in rows:
         table.add_row(row["device"], row["segment"] or "(docking)", escape(row["reason"]),
-                      desk.said(row["review_ns"]))  # fmt: skip
+                      context.said(row["review_ns"]))  # fmt: skip
     print_table(table, console)
 
 
 @click.command()
 @click.pass_obj
-def index_command(desk: CustodyContext) -> None:
+def index_command(context: CustodyContext) -> None:
     """Builds the index anew from the store, which is the only truth."""
-    desk.office.index.rebuild()
-    count = desk.office.index.row("SELECT count(*) AS n FROM recordings")
-    problems = desk.office.index.rows("SELECT * FROM problems ORDER BY n")
-    click.echo(f"{desk.office.index.head.number} lines, {count['n'] if count else 0} recordings")
+    context.session.index.rebuild()
+    count = context.session.index.row("SELECT count(*) AS n FROM recordings")
+    problems = context.session.index.rows("SELECT * FROM problems ORDER BY n")
+    click.echo(
+        f"{context.session.index.head.number} lines, {count['n'] if count else 0} recordings"
+    )
     for problem in problems:
         click.echo(f"line {problem['n']} does not count: {problem['problem']}", err=True)
 
 
-def _print_life(desk: CustodyContext, life: RecordingHistory) -> None:
+def _print_life(context: CustodyContext, life: RecordingHistory) -> None:
     for step in life.steps:
         detail = {k: v for k, v in step.fields.items() if k in TOLD and v not in ("", None)}
         words = ", ".join(f"{k} {v}" for k, v in detail.items())
         console.print(
-            f"{desk.said(step.utc_ns):<24} {step.ledger:<8}{step.number:>6}  {step.what:<17} "
+            f"{context.said(step.utc_ns):<24} {step.ledger:<8}{step.number:>6}  {step.what:<17} "
             f"{escape(step.who)}  [dim]{escape(words)}[/]",
             soft_wrap=True,
         )
@@ -216,18 +220,18 @@ def _table(*columns: str) -> Table:
     return table
 
 
-def _sure(desk: CustodyContext, row: dict[str, Any] | Any) -> str:
+def _sure(context: CustodyContext, row: dict[str, Any] | Any) -> str:
     """When it began, with the clock's error where that is more than a second."""
     if row["error_ns"] > 86_400 * NANOSECOND:
-        return f"before {desk.said(row['latest_ns'])} (clock not set)"
+        return f"before {context.said(row['latest_ns'])} (clock not set)"
     error_s = row["error_ns"] / NANOSECOND
-    return desk.said(row["start_ns"]) + (f" ± {error_s:.0f} s" if error_s > 1 else "")
+    return context.said(row["start_ns"]) + (f" ± {error_s:.0f} s" if error_s > 1 else "")
 
 
-def _state(desk: CustodyContext, row: dict[str, Any] | Any) -> str:
+def _state(context: CustodyContext, row: dict[str, Any] | Any) -> str:
     if row["erased_ns"]:
-        return f"erased {desk.said(row['erased_ns'])}"
-    if holds.active(desk.office, row["id"]):
+        return f"erased {context.said(row['erased_ns'])}"
+    if holds.active(context.session, row["id"]):
         return "held"
     if row["hidden_ns"]:
         return "hidden"

@@ -14,9 +14,9 @@ from bwv_device.custody.retention import holds
 @click.option("--reason", required=True)
 @click.option("--case", default="", help="Case number.")
 @click.pass_obj
-def hold_command(desk: CustodyContext, recording: str, reason: str, case: str) -> None:
+def hold_command(context: CustodyContext, recording: str, reason: str, case: str) -> None:
     """Keeps RECORDING until two people release it; brings it back where it was hidden."""
-    placed = holds.place(desk.office, recording, reason, case)
+    placed = holds.place(context.session, recording, reason, case)
     click.echo(f"{recording} is held." if placed else f"{recording} was held for that already.")
 
 
@@ -29,18 +29,18 @@ def release_command() -> None:
 @click.argument("hold", type=int)
 @click.option("--reason", required=True)
 @click.pass_obj
-def propose(desk: CustodyContext, hold: int, reason: str) -> None:
+def propose(context: CustodyContext, hold: int, reason: str) -> None:
     """The first of two. HOLD is its number (bwv custody show)."""
-    holds.propose_release(desk.office, hold, reason)
+    holds.propose_release(context.session, hold, reason)
     click.echo(f"The release of hold {hold} waits for somebody else's approval.")
 
 
 @release_command.command()
 @click.argument("hold", type=int)
 @click.pass_obj
-def approve(desk: CustodyContext, hold: int) -> None:
+def approve(context: CustodyContext, hold: int) -> None:
     """The second, by somebody else."""
-    holds.approve_release(desk.office, hold)
+    holds.approve_release(context.session, hold)
     click.echo(f"Hold {hold} is released.")
 
 
@@ -48,9 +48,9 @@ def approve(desk: CustodyContext, hold: int) -> None:
 @click.argument("recording")
 @click.argument("category")
 @click.pass_obj
-def categorize_command(desk: CustodyContext, recording: str, category: str) -> None:
+def categorize_command(context: CustodyContext, recording: str, category: str) -> None:
     """Gives RECORDING one of the agency's categories; some are kept for longer."""
-    search.categorize(desk.office, recording, category)
+    search.categorize(context.session, recording, category)
     click.echo(f"{recording} is {category}.")
 
 
@@ -58,7 +58,7 @@ def categorize_command(desk: CustodyContext, recording: str, category: str) -> N
 @click.argument("recording")
 @click.argument("words")
 @click.pass_obj
-def review_command(desk: CustodyContext, recording: str, words: str) -> None:
+def review_command(context: CustodyContext, recording: str, words: str) -> None:
     """Says that somebody looked at RECORDING, and what it shows."""
-    search.review(desk.office, recording, words)
+    search.review(context.session, recording, words)
     click.echo(f"{recording} is reviewed.")

@@ -25,11 +25,11 @@ from hal.ports import StoreError
 @click.command()
 @click.option("--watch", is_flag=True, help="Go on until stopped.")
 @click.pass_obj
-def intake_command(desk: CustodyContext, watch: bool) -> None:
+def intake_command(context: CustodyContext, watch: bool) -> None:
     """Verifies new uploads with public keys only, and issues receipts. Any number may run at
     once."""
-    worker, stopped = make_worker(desk, desk.office), _until_stopped() if watch else None
-    log = ServiceLog(desk)
+    worker, stopped = make_worker(context, context.session), _until_stopped() if watch else None
+    log = ServiceLog(context)
     while True:
         try:
             log.intake(worker.once())
@@ -37,7 +37,7 @@ def intake_command(desk: CustodyContext, watch: bool) -> None:
             if stopped is None:
                 raise
             log.no_answer(error)
-        if stopped is None or stopped.wait(desk.settings.service.intake_s):
+        if stopped is None or stopped.wait(context.settings.service.intake_s):
             return
 
 
@@ -49,19 +49,19 @@ def intake_command(desk: CustodyContext, watch: bool) -> None:
     help="The role key of the retention service; --as is the intake's.",
 )
 @click.pass_obj
-def serve_command(desk: CustodyContext, retention_as: Path) -> None:
+def serve_command(context: CustodyContext, retention_as: Path) -> None:
     """Runs intake, retention and reminders by itself, so that deletion really is automatic."""
-    worker, service = make_worker(desk, desk.office), desk.settings.service
+    worker, service = make_worker(context, context.session), context.settings.service
     retention = CustodySession(
-        desk.store,
-        desk.office.clock,
+        context.store,
+        context.session.clock,
         load_role_key(retention_as),
-        desk.roots,
-        desk.office.retention,
+        context.roots,
+        context.session.retention,
     )
-    expiry = Expiry(retention, list(desk.replicas.values()))
+    expiry = Expiry(retention, list(context.replicas.values()))
     stopped, due_s, told = _until_stopped(), 0.0, set[str]()
-    log = ServiceLog(desk)
+    log = ServiceLog(context)
     click.echo("Custody serves; Ctrl-C ends it.", err=True)
     while not stopped.wait(service.intake_s):
         try:
@@ -74,29 +74,29 @@ def serve_command(desk: CustodyContext, retention_as: Path) -> None:
             log.no_answer(error)
 
 
-def make_worker(desk: CustodyContext, office: CustodySession) -> Intake:
+def make_worker(context: CustodyContext, session: CustodySession) -> Intake:
     name = f"{socket.gethostname()}-{os.getpid()}".replace(" ", "-")
-    replicas = [ReplicaStore(name, store) for name, store in desk.replicas.items()]
-    heads = desk.settings.agency.heads
-    return Intake(office, desk.roots, name, replicas, heads=Path(heads) if heads else None)
+    replicas = [ReplicaStore(name, store) for name, store in context.replicas.items()]
+    heads = context.settings.agency.heads
+    return Intake(session, context.roots, name, replicas, heads=Path(heads) if heads else None)
 
 
 class ServiceLog:
     """Lines with the time of day, in the agency's zone."""
 
-    def __init__(self, desk: CustodyContext) -> None:
-        self._desk = desk
+    def __init__(self, context: CustodyContext) -> None:
+        self._desk = context
         self._problems = 0  # custody lines that do not count, and were told
 
     def line(self, text: str, *, wrong: bool = False) -> None:
-        now = datetime.datetime.fromtimestamp(self._desk.office.now_ns() / 1e9, self._desk.zone)
+        now = datetime.datetime.fromtimestamp(self._desk.session.now_ns() / 1e9, self._desk.zone)
         click.echo(f"{now:%Y-%m-%d %H:%M:%S}  {text}", err=wrong)
 
     def intake(self, done: Done) -> None:
         """What a pass of the intake came to: each recording with its camera and officer."""
         for name, count in done.arrived.items():
             device, _, recording = name.partition("/")
-            row = self._desk.office.index.row("SELECT * FROM recordings WHERE id = ?", name)
+            row = self._desk.session.index.row("SELECT * FROM recordings WHERE id = ?", name)
             officer = (row["officer"] if row else "") or "unknown"
             self.line(f"{device}: {count} files of recording {recording} received ({officer})")
         if done.something:
@@ -106,7 +106,7 @@ class ServiceLog:
         self._tell_problems()
 
     def _tell_problems(self) -> None:
-        problems = self._desk.office.index.rows("SELECT * FROM problems ORDER BY rowid")
+        problems = self._desk.session.index.rows("SELECT * FROM problems ORDER BY rowid")
         for row in problems[self._problems :]:
             self.line(f"custody line {row['n']} does not count: {row['problem']}", wrong=True)
         self._problems = len(problems)
@@ -121,12 +121,12 @@ class ServiceLog:
             for name in getattr(done, word):
                 self.line(f"{word}: {name}")
 
-    def remind(self, office: CustodySession, days: int, told: set[str]) -> None:
-        for sentence in reminders(office, days):
+    def remind(self, session: CustodySession, days: int, told: set[str]) -> None:
+        for sentence in reminders(session, days):
             if sentence not in told:
                 told.add(sentence)
                 self.line(f"reminder: {sentence}")
-                office.append(lambda said=sentence: ("reminder", {"text": said}))  # type: ignore[misc]
+                session.append(lambda said=sentence: ("reminder", {"text": said}))  # type: ignore[misc]
 
     def no_answer(self, error: StoreError) -> None:
         self.line(f"The store does not answer; it is asked again: {error}", wrong=True)

@@ -1,5 +1,4 @@
-"""What custody's commands have in common: configuration, store, who acts, and how times are
-said."""
+"""What the custody commands share: configuration, store, role key, and how times are shown."""
 
 from __future__ import annotations
 
@@ -70,14 +69,14 @@ class CustodyContext:
         return {place.name: store}
 
     @cached_property
-    def office(self) -> CustodySession:
+    def session(self) -> CustodySession:
         """With the index as new as the store."""
         rules = self.settings.retention
         retention = Retention(
             self.zone, rules.days, rules.hidden_days, rules.late_days, self.settings.categories
         )
         index = self.settings.agency.index
-        office = CustodySession(
+        session = CustodySession(
             self.store,
             HostClock(),
             self.signer,
@@ -85,8 +84,8 @@ class CustodyContext:
             retention,
             Path(index) if index else None,
         )
-        office.index.catch_up()
-        return office
+        session.index.catch_up()
+        return session
 
     @property
     def signer(self) -> SoftwareIdentity:

@@ -40,7 +40,7 @@ def camera_command() -> None:
 @click.option("--new", is_flag=True, help="It never docked here and was never issued.")
 @click.pass_obj
 def issue(
-    desk: CustodyContext,
+    context: CustodyContext,
     device: str,
     officer: str,
     configuration: Path,
@@ -52,7 +52,7 @@ def issue(
     assigned = load(settings).table if settings else {}
     Loaded(Settings(), "", {}).with_assigned(assigned)
     version = camera_register.issue(
-        desk.office, load_role_key(configuration), device, officer, assigned, new=new
+        context.session, load_role_key(configuration), device, officer, assigned, new=new
     )
     click.echo(f"{device} is issued to {officer} (assignment {version}).")
 
@@ -61,9 +61,9 @@ def issue(
 @click.argument("device")
 @configuration
 @click.pass_obj
-def return_(desk: CustodyContext, device: str, configuration: Path) -> None:
+def return_(context: CustodyContext, device: str, configuration: Path) -> None:
     """Takes DEVICE back."""
-    camera_register.take_back(desk.office, load_role_key(configuration), device)
+    camera_register.take_back(context.session, load_role_key(configuration), device)
     click.echo(f"{device} is returned.")
 
 
@@ -71,18 +71,18 @@ def return_(desk: CustodyContext, device: str, configuration: Path) -> None:
 @click.argument("device")
 @click.option("--reason", required=True)
 @click.pass_obj
-def revoke(desk: CustodyContext, device: str, reason: str) -> None:
+def revoke(context: CustodyContext, device: str, reason: str) -> None:
     """What DEVICE brings from now on goes to quarantine."""
-    camera_register.revoke(desk.office, device, reason)
+    camera_register.revoke(context.session, device, reason)
     click.echo(f"{device} is revoked.")
 
 
 @camera_command.command(name="list")
 @click.option("--json", "as_json", is_flag=True)
 @click.pass_obj
-def list_(desk: CustodyContext, as_json: bool) -> None:
+def list_(context: CustodyContext, as_json: bool) -> None:
     """All cameras that custody knows."""
-    rows = desk.office.index.rows("SELECT * FROM cameras ORDER BY device")
+    rows = context.session.index.rows("SELECT * FROM cameras ORDER BY device")
     if as_json:
         print_json(rows)
         return
@@ -94,6 +94,6 @@ def list_(desk: CustodyContext, as_json: bool) -> None:
         state = "revoked" if row["revoked"] else f"{row['waiting']} files to come"
         if row["whole_since"]:
             state += f"; ledger forked, whole since boot {row['whole_since']}"
-        table.add_row(row["device"], row["officer"] or "-", desk.said(row["docked_ns"]), battery,
+        table.add_row(row["device"], row["officer"] or "-", context.said(row["docked_ns"]), battery,
                       row["clock"] or "-", f"line {row['number']}", state)  # fmt: skip
     print_table(table)

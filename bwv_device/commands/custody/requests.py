@@ -1,4 +1,4 @@
-"""`bwv custody request`: what the public asks for."""
+"""`bwv custody request`: requests from the public."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def request_command() -> None:
 @click.option("--officer", "officers", multiple=True)
 @click.pass_obj
 def open_(
-    desk: CustodyContext,
+    context: CustodyContext,
     kind: str,
     letter: Path,
     received: str,
@@ -49,21 +49,21 @@ def open_(
         text = letter.read_bytes()
     except OSError as error:
         raise CustodyError(f"{letter} can't be read: {error.strerror}.", "Name a file.") from None
-    at_ns = desk.parse_ns(incident)
+    at_ns = context.parse_ns(incident)
     asked = public_requests.RequestDetails(
         kind,
         text,
         letter.name,
-        desk.day(received),
+        context.day(received),
         at_ns,
-        desk.parse_ns(from_) if from_ else at_ns - 15 * 60 * 10**9,
-        desk.parse_ns(to_) if to_ else at_ns + 3600 * 10**9,
+        context.parse_ns(from_) if from_ else at_ns - 15 * 60 * 10**9,
+        context.parse_ns(to_) if to_ else at_ns + 3600 * 10**9,
         place,
         description,
         cameras,
         officers,
     )
-    opened = public_requests.open_request(desk.office, asked, desk.settings.agency.region)
+    opened = public_requests.open_request(context.session, asked, context.settings.agency.region)
     click.echo(f"Request {opened.request}: the answer is due on {opened.due}.")
     if not opened.in_time:
         click.echo("It came more than 31 days after the incident: answered from what is kept.")
@@ -75,10 +75,10 @@ def open_(
 @click.argument("request")
 @click.option("--json", "as_json", is_flag=True)
 @click.pass_obj
-def search(desk: CustodyContext, request: str, as_json: bool) -> None:
+def search(context: CustodyContext, request: str, as_json: bool) -> None:
     """What may show what REQUEST asks for, and which cameras can't have been searched:
     certified."""
-    coverage = public_requests.search(desk.office, request)
+    coverage = public_requests.search(context.session, request)
     if as_json:
         print_json(coverage._asdict())
         return
@@ -98,18 +98,18 @@ def search(desk: CustodyContext, request: str, as_json: bool) -> None:
 @click.option("--outcome", required=True, type=click.Choice(public_requests.OUTCOMES))
 @click.option("--reason", default="")
 @click.pass_obj
-def close(desk: CustodyContext, request: str, outcome: str, reason: str) -> None:
+def close(context: CustodyContext, request: str, outcome: str, reason: str) -> None:
     """Says how REQUEST was answered."""
-    public_requests.close_request(desk.office, request, outcome, reason)
+    public_requests.close_request(context.session, request, outcome, reason)
     click.echo(f"Request {request} is closed: {outcome}.")
 
 
 @request_command.command(name="list")
 @click.option("--json", "as_json", is_flag=True)
 @click.pass_obj
-def list_(desk: CustodyContext, as_json: bool) -> None:
+def list_(context: CustodyContext, as_json: bool) -> None:
     """All requests, with the days on which their answers are due."""
-    rows = public_requests.all_requests(desk.office.index)
+    rows = public_requests.all_requests(context.session.index)
     if as_json:
         print_json(rows)
         return
@@ -121,5 +121,7 @@ def list_(desk: CustodyContext, as_json: bool) -> None:
                       "yes" if row["in_time"] else "no", escape(row["place"]),
                       row["outcome"] or "open")  # fmt: skip
     print_table(table)
-    for sentence in public_requests.reminders(desk.office, desk.settings.service.reminder_days):
+    for sentence in public_requests.reminders(
+        context.session, context.settings.service.reminder_days
+    ):
         click.echo(sentence, err=True)

@@ -1,4 +1,4 @@
-"""`bwv custody enrol` and `policy`: who may act, and what a key of the store may."""
+"""`bwv custody enrol` and `policy`: role keys, and the rights of a store key."""
 
 from __future__ import annotations
 

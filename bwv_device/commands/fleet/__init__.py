@@ -1,4 +1,4 @@
-"""`bwv fleet`: the desk's side of MQTT. Each subcommand is loaded only when it is called."""
+"""`bwv fleet`: the operator's side of MQTT. Each subcommand is loaded only when it is called."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ LAZY = {
 
 @click.command(name="fleet", cls=LazyGroup, lazy=LAZY)
 def command() -> None:
-    """Watches cameras over MQTT, and tells them what a desk may (docs/mqtt.md).
+    """Watches cameras over MQTT, and sends them commands (docs/mqtt.md).
 
     Exit codes as of bwv; 17: the broker can't be used, or the camera does not answer; 18: the
     camera refused; 19: a forked ledger was seen.

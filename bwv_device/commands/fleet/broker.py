@@ -12,7 +12,7 @@ from cryptography.x509.oid import NameOID
 from bwv_device import keys
 from bwv_device.errors import KeyFileError
 from bwv_device.fleet import mosquitto_config
-from bwv_device.fleet.mosquitto_config import CAMERA_PORT, DESK_PORT, Ports
+from bwv_device.fleet.mosquitto_config import CAMERA_PORT, OPERATOR_PORT, Ports
 from bwv_device.formats.certificates import ROLES
 from hal.host import HostEntropy
 
@@ -25,11 +25,11 @@ from hal.host import HostEntropy
 @click.option("--agency", default="example-agency", show_default=True)
 @click.option("--host", "hosts", multiple=True, required=True,
               help="A name or address by which cameras reach it; may be repeated.")  # fmt: skip
-@click.option("--desk", "people", multiple=True,
+@click.option("--operator", "people", multiple=True,
               type=click.Path(path_type=Path, exists=True, dir_okay=False),
-              help="Role key or certificate of somebody at the desk; may be repeated.")  # fmt: skip
+              help="Role key or certificate of an operator; may be repeated.")  # fmt: skip
 @click.option("--port", default=CAMERA_PORT, show_default=True, help="For cameras.")
-@click.option("--desk-port", default=DESK_PORT, show_default=True)
+@click.option("--operator-port", default=OPERATOR_PORT, show_default=True)
 @click.option("--home-assistant", is_flag=True, help="Cameras may announce themselves to it.")
 def command(
     folder: Path,
@@ -38,7 +38,7 @@ def command(
     hosts: tuple[str, ...],
     people: tuple[Path, ...],
     port: int,
-    desk_port: int,
+    operator_port: int,
     home_assistant: bool,
 ) -> None:
     """Writes mosquitto.conf, rights and a certified TLS key into FOLDER.
@@ -46,7 +46,7 @@ def command(
     Run it again for other people or ports: the key that is there stays.
     """
     try:
-        _write(folder.absolute(), agency_keys, agency, hosts, people, Ports(port, desk_port),
+        _write(folder.absolute(), agency_keys, agency, hosts, people, Ports(port, operator_port),
                home_assistant)  # fmt: skip
     except OSError as error:
         raise KeyFileError(
@@ -54,7 +54,9 @@ def command(
             "Check the path and its permissions.",
         ) from None
     if not people:
-        click.echo("Nobody may watch or command yet: run it again with --desk ROLE-KEY.", err=True)
+        click.echo(
+            "Nobody may watch or command yet: run it again with --operator ROLE-KEY.", err=True
+        )
     click.echo(f"sudo chown -R mosquitto {folder.absolute()}")
     click.echo(f"mosquitto -c {folder.absolute() / 'mosquitto.conf'}")
 
@@ -73,8 +75,8 @@ def _write(
         keys.make_broker(agency_keys, folder, hosts, HostEntropy(), now)
     root = folder / keys.ROOT
     root.write_bytes((agency_keys / keys.ROOT).read_bytes())
-    desk = [_person(path) for path in people]
-    mosquitto_config.write(folder, root, agency, desk, ports, home_assistant=home_assistant)
+    operators = [_person(path) for path in people]
+    mosquitto_config.write(folder, root, agency, operators, ports, home_assistant=home_assistant)
 
 
 def _person(path: Path) -> x509.Certificate:
@@ -84,6 +86,6 @@ def _person(path: Path) -> x509.Certificate:
     if not any(unit.value in ROLES for unit in units):
         raise KeyFileError(
             f"{path} is not the key of a person or service.",
-            "Give a role key of 'bwv custody enrol' with --desk.",
+            "Give a role key of 'bwv custody enrol' with --operator.",
         )
     return certificate

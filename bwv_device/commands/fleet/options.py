@@ -1,4 +1,4 @@
-"""What `watch` and `send` have in common: which broker, who asks, which agency."""
+"""What `watch` and `send` share: broker, key, agency."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from bwv_device.fleet.mosquitto_config import DESK_PORT
+from bwv_device.fleet.mosquitto_config import OPERATOR_PORT
 
 
 def broker_options(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -29,7 +29,7 @@ def broker_options(function: Callable[..., Any]) -> Callable[..., Any]:
         ),
         click.option(
             "--broker", required=True, envvar="BWV_FLEET_BROKER", metavar="HOST[:PORT]",
-            help=f"Port {DESK_PORT} where none is given; or BWV_FLEET_BROKER.",
+            help=f"Port {OPERATOR_PORT} where none is given; or BWV_FLEET_BROKER.",
         ),
     ):  # fmt: skip
         function = option(function)
@@ -39,7 +39,7 @@ def broker_options(function: Callable[..., Any]) -> Callable[..., Any]:
 def address(broker: str) -> tuple[str, int]:
     host, colon, port = broker.rpartition(":")
     if not colon:
-        return broker, DESK_PORT
+        return broker, OPERATOR_PORT
     if not port.isdecimal() or not 1 <= int(port) <= 65535:
         raise click.BadParameter(f"{broker!r} is no HOST:PORT.", param_hint="--broker")
     return host, int(port)

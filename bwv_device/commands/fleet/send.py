@@ -109,8 +109,8 @@ def _takes(kind: type) -> str:
 
 
 def _known_counter(line: Any, topic: str) -> int:
-    """The counter that the camera told last: another desk's clock may be ahead. A camera that never
-    spoke has none."""
+    """The counter that the camera reported last: another operator's clock may be ahead. A camera
+    that never spoke has none."""
     try:
         while True:
             heard = line.heard.get(timeout=1.0)

@@ -46,7 +46,7 @@ class Package:
 
 
 def open_recording(
-    office: CustodySession,
+    session: CustodySession,
     roots: Sequence[x509.Certificate],
     identities: Sequence[age.Identity],
     recording: str,
@@ -55,13 +55,13 @@ def open_recording(
 ) -> tuple[Report, list[Exported]]:
     """Fetches a recording from the store into `folder`/vault, verifies it, and opens it into
     `folder`/films."""
-    row = existing(office, recording)
+    row = existing(session, recording)
     if row["erased_ns"] is not None:
         raise CustodyError(f"{recording} was erased.", "See 'bwv custody certificate'.")
     vault = folder / "vault"
     (vault / "footage").mkdir(parents=True)
-    write_camera_ledger(office, row["device"], vault)
-    files = office.index.rows(
+    write_camera_ledger(session, row["device"], vault)
+    files = session.index.rows(
         "SELECT * FROM files WHERE recording = ? AND status = 'received' ORDER BY segment",
         recording,
     )
@@ -71,7 +71,7 @@ def open_recording(
         advance("fetching", number / len(files))
         stored = Stored(file["key"], file["length"], file["version"])
         with (vault / "footage" / file["segment"]).open("xb") as target:
-            for block in office.store.blocks(stored):
+            for block in session.store.blocks(stored):
                 target.write(block)
     advance("opening", 0.0)
     report = verify(vault, roots, recording=row["recording"])
@@ -80,7 +80,7 @@ def open_recording(
 
 
 def disclose(
-    office: CustodySession,
+    session: CustodySession,
     roots: Sequence[x509.Certificate],
     root_pem: bytes,
     identities: Sequence[age.Identity],
@@ -93,8 +93,8 @@ def disclose(
     if out.exists() and any(out.iterdir()):
         raise CustodyError(f"{out} is not empty.", "Name a new folder.")
     if wish.request:
-        office.index.catch_up()
-        existing_request(office.index, wish.request)
+        session.index.catch_up()
+        existing_request(session.index, wish.request)
     if wish.redaction is not None and not wish.confirmed_by:
         raise CustodyError(
             "Nobody has confirmed the redaction.", "Look at the contact sheet, then --confirm."
@@ -102,12 +102,12 @@ def disclose(
     work = out / ".work"
     work.mkdir(parents=True)
     try:
-        report, done = open_recording(office, roots, identities, wish.recording, work, advance)
+        report, done = open_recording(session, roots, identities, wish.recording, work, advance)
         package = Package(out)
         _films(wish, done, package, advance)
-        life = audit(office, roots, wish.recording)
-        _chain(office, wish, work / "vault", root_pem, package)
-        _papers(office, wish, report, life, package)
+        life = audit(session, roots, wish.recording)
+        _chain(session, wish, work / "vault", root_pem, package)
+        _papers(session, wish, report, life, package)
     finally:
         shutil.rmtree(work, ignore_errors=True)
     package.digests = {
@@ -117,7 +117,7 @@ def disclose(
     }
     listing = "".join(f"{digest}  {name}\n" for name, digest in package.digests.items())
     (out / "SHA256SUMS").write_text(listing)
-    _write_down(office, wish, package, hashlib.sha256(listing.encode()).hexdigest())
+    _write_down(session, wish, package, hashlib.sha256(listing.encode()).hexdigest())
     return package
 
 
@@ -177,12 +177,12 @@ def _shifted(redaction: film.Redaction, by_s: float) -> film.Redaction:
 
 
 def _chain(
-    office: CustodySession, wish: DisclosureRequest, vault: Path, root_pem: bytes, package: Package
+    session: CustodySession, wish: DisclosureRequest, vault: Path, root_pem: bytes, package: Package
 ) -> None:
     """What proves it: the sealed originals with the camera's ledger, and custody's ledger."""
     proof = package.folder / "proof"
     proof.mkdir()
-    (proof / "custody.ledger").write_bytes(custody_chain(office))
+    (proof / "custody.ledger").write_bytes(custody_chain(session))
     (proof / "agency-root.pem").write_bytes(root_pem)
     shutil.copyfile(str(second_verifier.__file__), proof / "verify.py")
     if not wish.only_redacted:
@@ -190,20 +190,20 @@ def _chain(
 
 
 def _papers(
-    office: CustodySession,
+    session: CustodySession,
     wish: DisclosureRequest,
     report: Report,
     life: RecordingHistory,
     package: Package,
 ) -> None:
-    said = papers.content(office, wish, report, life, package.notes)
+    said = papers.content(session, wish, report, life, package.notes)
     (package.folder / "report.html").write_text(papers.html(said))
     (package.folder / "report.pdf").write_bytes(papers.pdf(said))
     (package.folder / "report.json").write_text(json.dumps(said, indent=2, default=str) + "\n")
 
 
 def _write_down(
-    office: CustodySession, wish: DisclosureRequest, package: Package, digest: str
+    session: CustodySession, wish: DisclosureRequest, package: Package, digest: str
 ) -> None:
     fields: dict[str, Any] = {
         "recording": wish.recording,
@@ -215,4 +215,4 @@ def _write_down(
         "redacted": wish.redaction is not None,
         "confirmed_by": wish.confirmed_by,
     }
-    office.append(lambda: ("disclosed", fields))
+    session.append(lambda: ("disclosed", fields))

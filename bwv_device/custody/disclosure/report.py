@@ -34,16 +34,16 @@ Said = dict[str, Any]
 
 
 def content(
-    office: CustodySession,
+    session: CustodySession,
     wish: DisclosureRequest,
     report: Report,
     life: RecordingHistory,
     notes: Sequence[str],
 ) -> Said:
     """Everything that the papers say."""
-    row = office.index.row("SELECT * FROM recordings WHERE id = ?", wish.recording)
+    row = session.index.row("SELECT * FROM recordings WHERE id = ?", wish.recording)
     assert row is not None
-    moment = office.retention.moment
+    moment = session.retention.moment
     problems = [*report.problems, *[p for p in life.problems if p not in report.problems]]
     good = report.ok and not problems
     error_s = row["error_ns"] / 1e9
@@ -55,8 +55,8 @@ def content(
         "ended": f"{moment(row['end_ns']):%d %B %Y, %H:%M:%S %Z}",
         "certainty": f"± {error_s:.1f} s" if error_s < 86_400 else "the camera's clock was not set",
         "category": row["category"],
-        "made": f"{moment(office.now_ns()):%d %B %Y, %H:%M:%S %Z}",
-        "by": f"{office.name} ({office.role})",
+        "made": f"{moment(session.now_ns()):%d %B %Y, %H:%M:%S %Z}",
+        "by": f"{session.name} ({session.role})",
         "recipient": wish.recipient,
         "reason": wish.reason,
         "request": wish.request,

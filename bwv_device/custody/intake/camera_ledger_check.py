@@ -98,7 +98,7 @@ class Judged:
 def judge(
     docking: dict[str, Any],
     pieces: Pieces,
-    office: CustodySession,
+    session: CustodySession,
     roots: Sequence[x509.Certificate],
     heads: Path | None = None,
 ) -> Judged:
@@ -106,13 +106,13 @@ def judge(
     what it said over MQTT (`heads`)."""
     device = docking["device"]
     anchor = parse_anchor_fields(device, docking["boot"], docking["anchor"])
-    older = _anchors(office, device)
+    older = _anchors(session, device)
     try:
         older += _said_over_mqtt(docking, pieces, heads, roots)
     except ValueError as error:
         return Judged([str(error)], pieces.number)
     stories = Stories()
-    report = Walked(device=device, claims=_known_claims(office.index, device, pieces.first_boot))
+    report = Walked(device=device, claims=_known_claims(session.index, device, pieces.first_boot))
     with tempfile.TemporaryDirectory() as folder:
         pieces.write(Path(folder), docking["ledgers"])
         walk = LedgerWalk(
@@ -129,7 +129,7 @@ def judge(
     if problems:
         return Judged(problems, pieces.number)
     start = report.boot_heads.get(anchor.boot, Head(0, ""))
-    files, recordings = _listed(docking, report, stories, office)
+    files, recordings = _listed(docking, report, stories, session)
     lengths = dict(docking["ledgers"])
     fields = {
         "anchor": {"boot": anchor.boot, "number": anchor.number, "digest": anchor.digest},
@@ -149,9 +149,9 @@ def judge(
     return Judged([], pieces.number, fields)
 
 
-def _anchors(office: CustodySession, device: str) -> list[Anchor]:
+def _anchors(session: CustodySession, device: str) -> list[Anchor]:
     """The newest head that this camera showed before."""
-    camera = office.index.row("SELECT * FROM cameras WHERE device = ?", device)
+    camera = session.index.row("SELECT * FROM cameras WHERE device = ?", device)
     if camera is None or not camera["number"]:
         return []
     return [Anchor(device, camera["boot"], camera["number"], camera["digest"])]
@@ -270,7 +270,7 @@ class Stories:
 
 
 def _listed(
-    docking: dict[str, Any], report: Walked, stories: Stories, office: CustodySession
+    docking: dict[str, Any], report: Walked, stories: Stories, session: CustodySession
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """The files that the docking announces and the ledger claims, and their recordings."""
     files, names = [], dict[str, None]()
@@ -286,13 +286,13 @@ def _listed(
         names[recording] = None
         files.append({**{k: file[k] for k in ("segment", "length", "sha256")},
                       "recording": recording})  # fmt: skip
-    now_ns = office.now_ns()
+    now_ns = session.now_ns()
     recordings = [
         _times(name, stories, docking, now_ns) for name in names if name in stories.recordings
     ]
     known = {r["recording"] for r in recordings}
     for name in names:
-        row = office.index.row(
+        row = session.index.row(
             "SELECT 1 FROM recordings WHERE id = ?", f"{docking['device']}/{name}"
         )
         if name not in known and row is None:  # its `open` line was lost in a power cut

@@ -64,7 +64,7 @@ class Intake:
 
     def __init__(
         self,
-        office: CustodySession,
+        session: CustodySession,
         roots: Sequence[x509.Certificate],
         worker: str,
         replicas: Sequence[ReplicaStore] = (),
@@ -72,9 +72,9 @@ class Intake:
         heads: Path | None = None,
     ) -> None:
         """`heads`: what a watch over MQTT keeps (`bwv_device.fleet.kept_heads`)."""
-        self.office, self._roots, self._worker = office, list(roots), worker
+        self.session, self._roots, self._worker = session, list(roots), worker
         self._replicas, self._clock_error_ns = list(replicas), clock_error_ns
-        self._store, self._heads = office.store, heads
+        self._store, self._heads = session.store, heads
         self._claims: dict[str, int] = {}
         self._answered: dict[str, set[str]] = {}
 
@@ -101,7 +101,7 @@ class Intake:
     def _work(self, device: str, nonce: str, key: str, done: Done) -> None:
         said = statement.parse(self._store.read(key, statement.SIZE_LIMIT))
         docking = well_formed(said, device, nonce)
-        self.office.index.catch_up()
+        self.session.index.catch_up()
         if reason := self._unwelcome(said, device):
             self._refuse(device, nonce, reason, done)
             return
@@ -110,7 +110,7 @@ class Intake:
         if accepted is None:
             return
         waiting = self._receive(docking, done)
-        newest = self.office.index.row("SELECT number FROM cameras WHERE device = ?", device)
+        newest = self.session.index.row("SELECT number FROM cameras WHERE device = ?", device)
         superseded = newest is not None and newest["number"] > docking["anchor"]["number"]
         if not waiting or superseded:
             self._store.erase(key)
@@ -125,17 +125,17 @@ class Intake:
             return "the certificate is a person's, not a camera's"
         except StatementError:
             pass
-        camera = self.office.index.row("SELECT * FROM cameras WHERE device = ?", device)
+        camera = self.session.index.row("SELECT * FROM cameras WHERE device = ?", device)
         if camera is not None and camera["revoked"]:
             return f"the camera is revoked: {camera['revoked']}"
         return ""
 
     def _greet(self, device: str, nonce: str, done: Done) -> None:
-        camera = self.office.index.row("SELECT * FROM cameras WHERE device = ?", device)
+        camera = self.session.index.row("SELECT * FROM cameras WHERE device = ?", device)
         fields = {
             "device": device,
             "nonce": nonce,
-            "utc_ns": self.office.now_ns(),
+            "utc_ns": self.session.now_ns(),
             "error_ns": self._clock_error_ns,
             "ledger": {
                 "boot": camera["boot"] if camera else 0,
@@ -150,22 +150,22 @@ class Intake:
         """The number of the `docking` line, once the ledger that came with it was judged. None
         while it is not all there, or where it was refused."""
         device, nonce = docking["device"], docking["nonce"]
-        known = self.office.index.row("SELECT * FROM dockings WHERE nonce = ?", nonce)
+        known = self.session.index.row("SELECT * FROM dockings WHERE nonce = ?", nonce)
         if known is None:
-            pieces = Pieces(self.office.index, self._store, device, nonce)
+            pieces = Pieces(self.session.index, self._store, device, nonce)
             if pieces.number > docking["anchor"]["number"] and not pieces.new:
                 # Taken off the dock before it said anything, and docked again since.
                 self._store.erase(store_keys.docking(device, nonce))
                 return None
             if not pieces.complete(docking["ledgers"]):
                 return None
-            judged = judge(docking, pieces, self.office, self._roots, self._heads)
+            judged = judge(docking, pieces, self.session, self._roots, self._heads)
             if judged.problems:
                 self._refuse(device, nonce, "; ".join(judged.problems[:3]), done)
                 return None
             self._append_docking(docking, judged)
             self._hold_flagged(device, judged.fields.get("flagged", []))
-            known = self.office.index.row("SELECT * FROM dockings WHERE nonce = ?", nonce)
+            known = self.session.index.row("SELECT * FROM dockings WHERE nonce = ?", nonce)
         if known is None or known["refused"]:
             return None
         return int(known["n"])
@@ -174,7 +174,7 @@ class Intake:
         device, nonce = docking["device"], docking["nonce"]
 
         def decide() -> tuple[str, Mapping[str, Any]] | None:
-            index = self.office.index
+            index = self.session.index
             if index.row("SELECT 1 FROM dockings WHERE nonce = ?", nonce):
                 return None
             camera = index.row("SELECT number FROM cameras WHERE device = ?", device)
@@ -182,16 +182,16 @@ class Intake:
                 return None  # another docking of this camera came in between: judged anew
             return "docking", {**judged.fields, "device": device, "nonce": nonce}
 
-        self.office.append(decide)
+        self.session.append(decide)
 
     def _hold_flagged(self, device: str, names: Sequence[str]) -> None:
         """Flagged after it was brought in: by a command, or late."""
         for name in names:
-            row = self.office.index.row(
+            row = self.session.index.row(
                 "SELECT 1 FROM recordings WHERE id = ? AND erasing IS NULL", f"{device}/{name}"
             )
             if row is not None:
-                self.office.hold(f"{device}/{name}", FLAGGED, request="flag")
+                self.session.hold(f"{device}/{name}", FLAGGED, request="flag")
 
     # --- files ----------------------------------------------------------------------------------
 
@@ -228,7 +228,7 @@ class Intake:
         """Where a file is and in which replicas; None while it is not there; a reason where it
         never will be accepted."""
         device, segment = docking["device"], file["segment"]
-        known = self.office.index.row(
+        known = self.session.index.row(
             "SELECT * FROM files WHERE device = ? AND segment = ?", device, segment
         )
         if known is None or (known["length"], known["sha256"]) != (file["length"], file["sha256"]):
@@ -246,7 +246,7 @@ class Intake:
                 "version": stored.version, "late": False, "known": known["status"]}  # fmt: skip
 
     def _in_branch(self, device: str, segment: str) -> str:
-        camera = self.office.index.row("SELECT * FROM cameras WHERE device = ?", device)
+        camera = self.session.index.row("SELECT * FROM cameras WHERE device = ?", device)
         if camera is None or not camera["forked_from"] <= int(segment[:8]) < camera["whole_since"]:
             return ""
         return (
@@ -255,7 +255,7 @@ class Intake:
         )
 
     def _is_erased(self, recording: str) -> bool:
-        row = self.office.index.row("SELECT erasing FROM recordings WHERE id = ?", recording)
+        row = self.session.index.row("SELECT erasing FROM recordings WHERE id = ?", recording)
         return row is not None and bool(row["erasing"])
 
     def _good_version(
@@ -289,13 +289,13 @@ class Intake:
     def _quarantine(self, device: str, segment: str, reason: str, key: str) -> None:
         def decide() -> tuple[str, Mapping[str, Any]] | None:
             known = "SELECT 1 FROM quarantine WHERE key = ? AND reason = ?"
-            if self.office.index.row(known, key, reason):
+            if self.session.index.row(known, key, reason):
                 return None
-            review_ns = self.office.now_ns() + REVIEW_NS
+            review_ns = self.session.now_ns() + REVIEW_NS
             return "quarantine", {"device": device, "segment": segment, "reason": reason,
                                   "key": key, "review_ns": review_ns}  # fmt: skip
 
-        self.office.append(decide)
+        self.session.append(decide)
 
     def _copy(self, replica: EvidenceStore, stored: Stored, sha256: str) -> bool:
         """Into a second store, and read again there."""
@@ -315,7 +315,7 @@ class Intake:
         recorded: list[str] = []
 
         def decide() -> tuple[str, Mapping[str, Any]] | None:
-            index = self.office.index
+            index = self.session.index
             rows = index.rows(
                 "SELECT segment, latest_ns FROM files JOIN recordings ON recordings.id = "
                 "files.recording WHERE files.device = ? AND status = 'expected'", device
@@ -329,42 +329,42 @@ class Intake:
                     "key": good[name]["key"],
                     "version": good[name]["version"],
                     "replicas": good[name]["replicas"],
-                    "late": self.office.retention.is_late(ended_ns, self.office.now_ns()),
+                    "late": self.session.retention.is_late(ended_ns, self.session.now_ns()),
                 }
                 for name, ended_ns in latest.items()
             ]
             return ("intake", {"device": device, "files": files}) if files else None
 
-        self.office.append(decide)
+        self.session.append(decide)
         done.received += len(recorded)
         for name in recorded:
-            row = self.office.index.row(
+            row = self.session.index.row(
                 "SELECT recording FROM files WHERE device = ? AND segment = ?", device, name
             )
             done.arrived[row["recording"] if row else device] += 1
         for name in good:
-            self.office.protect(Stored(good[name]["key"], 0, good[name]["version"]), device, name)
+            self.session.protect(Stored(good[name]["key"], 0, good[name]["version"]), device, name)
 
     def _hold_what_is_asked_for(self, device: str, good: dict[str, dict[str, Any]]) -> None:
         """Requests from the public reach footage that was still on a camera; and what its officer
         flagged waits for a person's review."""
         names = {
             row["recording"]
-            for row in self.office.index.rows("SELECT * FROM files WHERE device = ?", device)
+            for row in self.session.index.rows("SELECT * FROM files WHERE device = ?", device)
             if row["segment"] in good
         }
         for name in sorted(names):
-            for request in matching(self.office.index, name):
-                self.office.hold(name, f"request {request}", request=request)
-            row = self.office.index.row("SELECT flagged FROM recordings WHERE id = ?", name)
+            for request in matching(self.session.index, name):
+                self.session.hold(name, f"request {request}", request=request)
+            row = self.session.index.row("SELECT flagged FROM recordings WHERE id = ?", name)
             if row is not None and row["flagged"]:
-                self.office.hold(name, FLAGGED, request="flag")
+                self.session.hold(name, FLAGGED, request="flag")
 
     def _receipt(
         self, docking: dict[str, Any], file: dict[str, Any], good: dict[str, Any], done: Done
     ) -> None:
         device, nonce = docking["device"], docking["nonce"]
-        row = self.office.index.row(
+        row = self.session.index.row(
             "SELECT files.recording FROM files JOIN holds ON holds.recording = files.recording "
             "WHERE device = ? AND segment = ? AND released IS NULL", device, file["segment"]
         )  # fmt: skip
@@ -376,7 +376,7 @@ class Intake:
             "segment": file["segment"],
             "length": file["length"],
             "sha256": file["sha256"],
-            "utc_ns": self.office.now_ns(),
+            "utc_ns": self.session.now_ns(),
             "replicas": good["replicas"],
             "hold": row is not None,
         }
@@ -390,11 +390,11 @@ class Intake:
         why."""
 
         def decide() -> tuple[str, Mapping[str, Any]] | None:
-            if self.office.index.row("SELECT 1 FROM dockings WHERE nonce = ?", nonce):
+            if self.session.index.row("SELECT 1 FROM dockings WHERE nonce = ?", nonce):
                 return None
             return "docking", {"device": device, "nonce": nonce, "refused": reason}
 
-        if self.office.append(decide) is not None:
+        if self.session.append(decide) is not None:
             done.refused.append(f"{device}: {reason}")
             done.quarantined += 1
             self._quarantine(device, "", reason, store_keys.docking(device, nonce))
@@ -409,12 +409,12 @@ class Intake:
 
     def _say(self, key: str, purpose: str, fields: dict[str, Any]) -> bool:
         """False where it was said before."""
-        return _create(self._store, key, statement.make(self.office.signer, purpose, fields))
+        return _create(self._store, key, statement.make(self.session.signer, purpose, fields))
 
     def _claim(self, device: str, nonce: str) -> bool:
         """Whether this worker may work on a docking: claims keep workers from doing the same work
         at once. That nothing is recorded twice does not rest on them."""
-        now_ns, generation = self.office.now_ns(), self._claims.get(nonce, 0)
+        now_ns, generation = self.session.now_ns(), self._claims.get(nonce, 0)
         while True:
             key = store_keys.claim(device, nonce, generation)
             try:

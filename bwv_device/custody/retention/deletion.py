@@ -39,23 +39,23 @@ class DeletionRun:
     denied: list[str] = field(default_factory=list)
 
 
-def plan(office: CustodySession) -> Iterator[Decision]:
+def plan(session: CustodySession) -> Iterator[Decision]:
     """What would go now, and why everything else stays."""
-    index = office.index
+    index = session.index
     index.catch_up()
-    today = office.retention.day(office.now_ns())
+    today = session.retention.day(session.now_ns())
     held: dict[str, list[str]] = {}
     for row in index.rows("SELECT * FROM holds WHERE released IS NULL ORDER BY n"):
         said = row["reason"] + (f" ({row['case_']})" if row["case_"] else "")
         held.setdefault(row["recording"], []).append(said)
     for row in index.rows("SELECT * FROM recordings WHERE erased_ns IS NULL ORDER BY latest_ns"):
-        yield _decide(office, row, held.get(row["id"], []), today)
+        yield _decide(session, row, held.get(row["id"], []), today)
 
 
 def _decide(
-    office: CustodySession, row: Mapping[str, Any], held: Sequence[str], today: datetime.date
+    session: CustodySession, row: Mapping[str, Any], held: Sequence[str], today: datetime.date
 ) -> Decision:
-    name, due = str(row["id"]), office.due(row)
+    name, due = str(row["id"]), session.due(row)
     if row["erasing"]:
         return Decision(name, ERASE, f"decided before: {due.rule}")
     if held:
@@ -74,9 +74,9 @@ def _decide(
 class Expiry:
     """Carries a plan out, in the evidence store and in its replicas."""
 
-    def __init__(self, office: CustodySession, replicas: Sequence[EvidenceStore] = ()) -> None:
-        self._office = office
-        self._stores = [office.store, *replicas]
+    def __init__(self, session: CustodySession, replicas: Sequence[EvidenceStore] = ()) -> None:
+        self._office = session
+        self._stores = [session.store, *replicas]
 
     def run(self, confirmed: int = 0) -> DeletionRun:
         """Raises `CustodyError` where far more than usual would go and `confirmed` is not that
@@ -202,8 +202,8 @@ def _say(kind: str, fields: Mapping[str, Any]) -> tuple[str, Mapping[str, Any]]:
     return kind, fields
 
 
-def stored_files(office: CustodySession, recording: str) -> list[Stored]:
+def stored_files(session: CustodySession, recording: str) -> list[Stored]:
     """Where a recording's files are, as intake took them in."""
     files = "SELECT * FROM files WHERE recording = ? AND status = 'received' ORDER BY segment"
-    rows = office.index.rows(files, recording)
+    rows = session.index.rows(files, recording)
     return [Stored(row["key"], row["length"], row["version"]) for row in rows]

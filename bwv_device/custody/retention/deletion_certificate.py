@@ -19,12 +19,12 @@ class DeletionCertificate(NamedTuple):
     digest: str
 
 
-def find(office: CustodySession, recording: str) -> DeletionCertificate:
+def find(session: CustodySession, recording: str) -> DeletionCertificate:
     """Raises `CustodyError` if the recording was not erased."""
-    office.index.catch_up()
-    for line in office.index.lines("kind = 'erased' AND json LIKE ?", f'%"{recording}"%'):
+    session.index.catch_up()
+    for line in session.index.lines("kind = 'erased' AND json LIKE ?", f'%"{recording}"%'):
         if line.get("recording") == recording:
-            row = office.index.row("SELECT digest FROM lines WHERE n = ?", line["n"])
+            row = session.index.row("SELECT digest FROM lines WHERE n = ?", line["n"])
             kept = {name: value for name, value in line.items() if name != "certificate"}
             return DeletionCertificate(kept, row["digest"] if row else "")
     raise CustodyError(f"{recording} was not erased.", "See 'bwv custody show'.")

@@ -11,21 +11,21 @@ from bwv_device.errors import CustodyError
 from hal.ports import StoreError, StoreTrouble
 
 
-def place(office: CustodySession, recording: str, reason: str, case: str = "") -> bool:
+def place(session: CustodySession, recording: str, reason: str, case: str = "") -> bool:
     """Also restores what was hidden. False where the same hold is there already. Whether the store
     itself protects the bytes beyond that depends on whose credentials these are."""
     if not reason:
         raise CustodyError("A hold needs a reason.", "Give one with --reason.")
-    existing(office, recording)
-    placed = office.hold(recording, reason, case=case)
-    protect(office, recording, on=True)
+    existing(session, recording)
+    placed = session.hold(recording, reason, case=case)
+    protect(session, recording, on=True)
     return placed
 
 
-def protect(office: CustodySession, recording: str, *, on: bool) -> bool:
+def protect(session: CustodySession, recording: str, *, on: bool) -> bool:
     """A legal hold of the store. False where it has none, or these credentials may not."""
     try:
-        kept = [office.store.hold(file, on) for file in stored_files(office, recording)]
+        kept = [session.store.hold(file, on) for file in stored_files(session, recording)]
     except StoreError as error:
         if error.trouble is StoreTrouble.DENIED:
             return False
@@ -33,11 +33,11 @@ def protect(office: CustodySession, recording: str, *, on: bool) -> bool:
     return all(kept)
 
 
-def propose_release(office: CustodySession, hold: int, reason: str) -> None:
+def propose_release(session: CustodySession, hold: int, reason: str) -> None:
     """The first of two."""
 
     def decide() -> tuple[str, Mapping[str, Any]]:
-        row = office.index.row("SELECT * FROM holds WHERE n = ?", hold)
+        row = session.index.row("SELECT * FROM holds WHERE n = ?", hold)
         if row is None or row["released"]:
             raise CustodyError(f"There is no hold {hold}.", "See 'bwv custody show'.")
         return "release-proposed", {
@@ -46,41 +46,41 @@ def propose_release(office: CustodySession, hold: int, reason: str) -> None:
             "reason": reason,
         }
 
-    office.append(decide)
+    session.append(decide)
 
 
-def approve_release(office: CustodySession, hold: int) -> None:
+def approve_release(session: CustodySession, hold: int) -> None:
     """The second, who must be somebody else."""
 
     def decide() -> tuple[str, Mapping[str, Any]]:
-        row = office.index.row("SELECT * FROM holds WHERE n = ?", hold)
+        row = session.index.row("SELECT * FROM holds WHERE n = ?", hold)
         if row is None or row["released"] or not row["proposed"]:
             raise CustodyError(
                 f"Nobody proposed to release hold {hold}.", "See 'bwv custody show'."
             )
-        if row["proposer"] == office.name:
+        if row["proposer"] == session.name:
             raise CustodyError(
-                f"{office.name} proposed the release of hold {hold}.",
+                f"{session.name} proposed the release of hold {hold}.",
                 "Somebody else must approve it.",
             )
         return "release-approved", {"hold": hold, "recording": row["recording"]}
 
-    line = office.append(decide)
+    line = session.append(decide)
     recording = str(line.fields["recording"]) if line else ""
-    if recording and not active(office, recording):
-        protect(office, recording, on=False)
+    if recording and not active(session, recording):
+        protect(session, recording, on=False)
 
 
-def active(office: CustodySession, recording: str) -> Sequence[Mapping[str, Any]]:
-    office.index.catch_up()
+def active(session: CustodySession, recording: str) -> Sequence[Mapping[str, Any]]:
+    session.index.catch_up()
     held = "SELECT * FROM holds WHERE recording = ? AND released IS NULL ORDER BY n"
-    return office.index.rows(held, recording)
+    return session.index.rows(held, recording)
 
 
-def existing(office: CustodySession, recording: str) -> Mapping[str, Any]:
+def existing(session: CustodySession, recording: str) -> Mapping[str, Any]:
     """The recording's row. Raises `CustodyError`."""
-    office.index.catch_up()
-    row = office.index.row("SELECT * FROM recordings WHERE id = ?", recording)
+    session.index.catch_up()
+    row = session.index.row("SELECT * FROM recordings WHERE id = ?", recording)
     if row is None:
         raise CustodyError(f"There is no recording {recording!r}.", "See 'bwv custody list'.")
     return row

@@ -1,6 +1,6 @@
-"""The child's side of the pipe: whatever it has to say goes through one thread and a bounded queue.
+"""The capture process's side of the pipe: all output goes through one thread and a bounded queue.
 
-Standard output is the pipe's; whatever a library prints there goes to standard error instead.
+Standard output belongs to the pipe; what a library prints goes to standard error.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What this board has, from what the kernel says: nothing is opened."""
+"""Finds out which encoder this board has from what the kernel reports; no device is opened."""
 
 from __future__ import annotations
 

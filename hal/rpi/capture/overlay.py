@@ -1,4 +1,4 @@
-"""Words burnt into the picture before it is encoded: UTC, device, officer (OpenCV)."""
+"""Burns UTC, device and officer into the picture before it is encoded (OpenCV)."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""gpiozero's pin factory, exactly the one that is asked for: gpiozero itself would fall back to
-others without a word that anybody reads.
+"""gpiozero's pin factory, exactly the one that is configured. gpiozero itself would fall back to
+another one silently.
 """
 
 from __future__ import annotations
