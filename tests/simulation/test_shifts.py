@@ -29,10 +29,20 @@ def test_each_way_of_failing_alone(name: str) -> None:
     assert played.fault_names == [name, "power-cut"]
 
 
+# Seeds in which a rare fault strikes within minutes; with another seed it takes an hour or more.
+EARLY = {
+    "storage-full": 3, "broker-deaf": 3, "broker-loses-acks": 3, "session-taken-over": 5,
+    "read-only": 3, "button-stuck": 10, "broker-doubles": 5, "short-write": 6, "erased-block": 10,
+    "camera-stall": 8, "button-bounce": 5, "microphone-unplugged": 6, "lying-sync": 10,
+    "malformed-units": 3, "broker-flaps": 12, "camera-stops-late": 4, "clock-step": 8,
+}  # fmt: skip
+
+
 @pytest.mark.parametrize("name", [kind.name for kind in faults.KINDS if kind.strike])
 def test_each_fault_alone(name: str) -> None:
     """Played until it has struck, and a while longer."""
-    simulation = Simulation(Shift(1, SHORT_S, (name,)), lambda at_ns, text: None)
+    shift = Shift(EARLY.get(name, 1), SHORT_S, (name,))
+    simulation = Simulation(shift, lambda at_ns, text: None)
     simulation.start()
     while not simulation.faults.strikes and simulation.world.loop.now_ns() < 7000 * SECOND_NS:
         simulation.go_on(30 * SECOND_NS)
