@@ -62,7 +62,7 @@ class MissingPartError(BwvError):
 
 
 class SealedFileError(BwvError):
-    """A sealed file that does not open: malformed, altered, or sealed to somebody else."""
+    """A sealed file that does not open: malformed, altered, or sealed to another recipient."""
 
     exit_code = 9
 

@@ -1,1 +1,1 @@
-"""The bench: virtual time, a world, a shift, and what judges them. Nobody imports it."""
+"""The simulator: virtual time, a world, shifts, and an oracle that judges them."""

@@ -30,7 +30,7 @@ def open_store(
     client_certificate: str = "",
     environment: Mapping[str, str] = os.environ,
 ) -> EvidenceStore:
-    """Raises `EvidenceStoreError`, `KeyFileError` or `MissingPartError`; speaks to nobody yet."""
+    """Opens no connection yet. Raises `EvidenceStoreError`, `KeyFileError`, `MissingPartError`."""
     if "://" not in address:
         return DirectoryStore(Path(address).absolute())
     parts = urlsplit(address)

@@ -1,4 +1,4 @@
-"""What an agent tells whoever runs it: a command, a simulated world, a test."""
+"""What an agent reports to the program that runs it: a command, a simulated world, a test."""
 
 from __future__ import annotations
 

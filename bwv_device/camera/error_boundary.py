@@ -13,7 +13,7 @@ from bwv_device.camera.loop import Done, LaneFullError, Loop, Outcome
 
 
 class ErrorBoundary:
-    """`failed` hears what nobody expected."""
+    """`failed` is called with each unexpected error."""
 
     def __init__(self, loop: Loop, lane: str, failed: Callable[[Exception], None]) -> None:
         self._lane, self._failed = loop.lane(lane), failed

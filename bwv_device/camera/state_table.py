@@ -84,5 +84,5 @@ TABLE: dict[tuple[State, Event], Outcome] = {
 
 
 def decide(state: State, event: Event) -> Outcome:
-    """What `event` comes to in `state`. Total: what the table does not name is ignored."""
+    """The outcome of `event` in `state`. An event that the table does not name is ignored."""
     return TABLE.get((state, event), IGNORED)

@@ -15,7 +15,7 @@ from rich.table import Table
 from bwv_device.commands.tables import print_table
 from bwv_device.errors import MissingPartError
 
-# Beepers sound below 5 kHz; whoever names a higher tone gets a higher rate.
+# Beepers sound below 5 kHz; a higher tone needs a higher rate.
 HIGH_TONE_HZ, HIGH_RATE_HZ = 6_000, 32_000
 
 
@@ -78,7 +78,7 @@ def _row(signal: Any) -> dict[str, Any]:
 
 
 def _longest_silence_s(at_s: list[float], length_s: float) -> float:
-    """For how long at most nobody could hear that it records."""
+    """The longest time without a beep."""
     return round(max(b - a for a, b in itertools.pairwise([0.0, *at_s, length_s])), 3)
 
 

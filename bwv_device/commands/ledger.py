@@ -18,7 +18,7 @@ HIDDEN = {"n", "prev", "t", "kind", "header", "nonce", "certificate", "boot_key"
 HIDDEN |= {"device_signature", "plaintext_sha256", "plaintext_length", "config_sha256", "statement"}
 # More than any line has. What is longer was not written by a camera.
 SECOND_NS = 1_000_000_000
-# A clock that nobody has set claims an error of more than a year.
+# A clock that was never set states an error of more than a year.
 UNKNOWN_NS = 366 * 86_400 * SECOND_NS
 
 

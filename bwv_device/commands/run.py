@@ -57,7 +57,7 @@ RESTART = 15
 def command(
     config_file: Path | None, board: str | None, seconds: float | None, trial: bool
 ) -> None:
-    """Runs the camera until it is told to stop (SIGINT, SIGTERM).
+    """Runs the camera until SIGINT or SIGTERM.
 
     The simulated board reads its buttons from standard input, a word a line: record (pressed
     twice), stop (held), mark, snapshot, flag, dock, undock.
@@ -233,7 +233,7 @@ def _at_the_broker(board: Board, settings: Settings) -> AbstractContextManager[B
 
 
 def _run_panel(panel: RealLoop, agent: RealLoop) -> None:
-    """Lights that nobody drives any more must end the camera, not go on lying."""
+    """If the panel's thread ends, the camera ends: lights must not go on unattended."""
     try:
         panel.run()
     except Exception as error:

@@ -34,7 +34,7 @@ DETAILS = (
 
 
 class _ShownIndicator:
-    """An indicator that also says in words what it is told to show."""
+    """An indicator that also prints what it shows."""
 
     def __init__(self, name: str, inner: Indicator, say: Say) -> None:
         self._name, self._inner, self._say = name, inner, say

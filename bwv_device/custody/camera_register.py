@@ -1,5 +1,6 @@
-"""The issue register: each camera is issued to one officer at a time, with a word that the camera
-checks."""
+"""The issue register. Each camera is issued to one officer at a time, by a signed assignment that
+the camera checks.
+"""
 
 from __future__ import annotations
 

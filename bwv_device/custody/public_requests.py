@@ -33,7 +33,7 @@ OUTCOMES = ("disclosed", "partly-disclosed", "refused", "not-found", "withdrawn"
 
 
 class RequestDetails(NamedTuple):
-    """What somebody wrote. The times are of the footage that is meant; `received` is the day on
+    """A request as received. The times are of the footage asked for; `received` is the day on
     which the letter came."""
 
     kind: str

@@ -1,4 +1,6 @@
-"""The life of a recording, from the press of the button to its end, and whether the chain holds."""
+"""The history of a recording, from the press of the button to its erasure, and whether the chain is
+unbroken.
+"""
 
 from __future__ import annotations
 

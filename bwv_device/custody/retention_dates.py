@@ -1,8 +1,8 @@
-"""When footage goes: hidden from day 24, erased on day 31, later where a rule or a late docking
-says so.
+"""Computes when footage is hidden (day 24) and erased (day 31), or later where a rule or a late
+docking says so.
 
-Days are days of the agency's calendar: a recording that ended at any time of a day is a day old
-when the next one begins. The latest possible end counts.
+Days are days of the agency's calendar. A recording is one day old when the day after its end
+begins. The latest possible end counts.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Finding recordings, and what people say of them."""
+"""Finds recordings, and records what people say of them."""
 
 from __future__ import annotations
 

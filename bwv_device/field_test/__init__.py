@@ -1,1 +1,1 @@
-"""What a rig does, heard and seen: the same analysis for `bwv check` and for any recording."""
+"""Tests a rig by what it can hear and see. `bwv check` and `bwv cues` share the analysis."""

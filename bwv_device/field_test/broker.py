@@ -1,4 +1,4 @@
-"""Whether the broker takes this camera, and how long it takes to be there."""
+"""Whether the broker accepts this camera, and how long the connection takes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Looks and listens for some seconds while light and beeper do what they do in a recording."""
+"""Records some seconds while light and beeper work as in a recording."""
 
 from __future__ import annotations
 

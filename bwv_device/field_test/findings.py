@@ -1,4 +1,4 @@
-"""What a field test found, line by line."""
+"""Findings of a field test."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 class Grade(enum.Enum):
     GOOD = "good"
-    POOR = "poor"  # it records, but somebody should look
+    POOR = "poor"  # it records, but should be looked at
     BAD = "bad"  # do not take it out
     NOT_TESTED = "not tested"
 

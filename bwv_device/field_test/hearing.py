@@ -84,7 +84,7 @@ def signals(found: Sequence[Beep]) -> list[Signal]:
 
 
 def find_tone(sound: Sound, rate_hz: int) -> float:
-    """The frequency of a beeper nobody named: what stands out most clearly. 0 for none."""
+    """Finds the frequency of an unknown beeper: the tone that stands out most. 0 for none."""
     reach = ASIDE_BINS[-1]
     bins = np.arange(LOWEST_HZ // BIN_HZ, HIGHEST_HZ // BIN_HZ)
     best = np.full((TELLING, len(bins)), 0.0)

@@ -1,4 +1,4 @@
-"""From what was observed to findings. Pure: every limit is here, and every remedy."""
+"""Turns observations into findings. Pure functions; all limits and remedies stand here."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pictures of what was heard and measured, by matplotlib."""
+"""Plots of sound and latencies, by matplotlib."""
 
 from __future__ import annotations
 

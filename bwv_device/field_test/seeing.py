@@ -1,4 +1,4 @@
-"""Finds a red light that flashes, in what a camera sees of itself in a mirror."""
+"""Finds a flashing red light in pictures of a mirror."""
 
 from __future__ import annotations
 

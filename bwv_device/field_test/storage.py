@@ -1,4 +1,4 @@
-"""Is this card good enough? Writes what the recorder would write, and syncs as often."""
+"""Tests the card: writes what the recorder would write, and syncs as often."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The AsyncAPI 3 document, made of the classes that make the messages."""
+"""Generates the AsyncAPI 3 document from the message classes."""
 
 from __future__ import annotations
 

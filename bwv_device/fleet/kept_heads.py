@@ -1,7 +1,7 @@
-"""Heads that left their cameras, kept in a folder: what custody's intake holds a ledger against.
+"""Keeps ledger heads that cameras published, in a folder. Intake checks ledgers against them.
 
-One file a camera, `<device>.json`, with the signed head and the certificate; whoever has the root
-can check it again. Proof of a fork is kept beside it, and is never overwritten.
+There is one file per camera, `<device>.json`, with the signed head and the certificate: whoever has
+the root can check it again. Proof of a fork is kept beside it, and never overwritten.
 """
 
 from __future__ import annotations

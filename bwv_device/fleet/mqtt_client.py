@@ -1,6 +1,4 @@
-"""An operator's connection to the broker. Messages go into a queue; commands are sent again if
-lost.
-"""
+"""An operator's connection to the broker: received messages are queued, lost commands repeated."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""What an operator knows of each camera, from its messages alone. Pure: messages go in, rows come
+"""What an operator knows of each camera, from its messages alone. Pure functions: messages in, rows
 out.
 
-Nothing is believed of a ledger that the device key did not sign; the broker may withhold, repeat,
-and mix up, and nothing else.
+Only ledger heads that the device key signed are believed. The broker can withhold, repeat and
+reorder messages, and nothing else.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from bwv_device.fleet.roster import CONSISTENT, FORKED, Seen
 
-# So long a silence is a trouble even where nobody said goodbye.
+# A silence this long is reported even without an offline message.
 SILENT_S = 120
 
 
@@ -58,7 +58,7 @@ def _plain(value: Any) -> Any:
 
 
 def troubles(row: dict[str, Any]) -> list[str]:
-    """Why somebody should look, in words; the worst first."""
+    """What is wrong, in words; the worst first."""
     found = []
     if row["ledger"] == FORKED:
         found.append("ledger forked")

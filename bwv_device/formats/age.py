@@ -64,7 +64,7 @@ class Recipient(Protocol):
 
 class Identity(Protocol):
     def unwrap(self, stanza: Stanza) -> bytes | None:
-        """The file key, or None where the stanza is for somebody else."""
+        """The file key, or None if the stanza is for another recipient."""
         ...
 
 
@@ -231,7 +231,7 @@ class Header(NamedTuple):
 def write_header(file_key: bytes, recipients: Sequence[Recipient], entropy: Entropy) -> bytes:
     """A header that wraps `file_key` for every recipient. Refuses a mix of types."""
     if not recipients:
-        raise KeyFileError("There is nobody to seal to.", "Name at least one recipient.")
+        raise KeyFileError("No recipients to seal to.", "Name at least one recipient.")
     if len({recipient.kind for recipient in recipients}) > 1:
         raise KeyFileError(
             "Post-quantum and classic recipients can't share a file: it would be as weak as the "
@@ -284,7 +284,7 @@ def open_file_key(header: Header, identities: Sequence[Identity]) -> bytes:
 
 
 class NoMatchError(SealedFileError):
-    """Sealed to somebody else."""
+    """Sealed to another recipient."""
 
 
 class HeaderMacError(SealedFileError):

@@ -29,7 +29,7 @@ def is_picture(data: bytes) -> bool:
     """Whether the access unit shows something: parameter sets alone must not start a segment.
     Raises `ValueError` when it is malformed."""
     if first_nal_type(data) == SLICE and int.from_bytes(data[:4], "big") + 4 == len(data):
-        return True  # the usual case, told without walking
+        return True  # the usual case, decided without parsing
     return any(kind in (SLICE, IDR) for kind, _, _ in _walk(data))
 
 

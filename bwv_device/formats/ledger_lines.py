@@ -18,7 +18,7 @@ from bwv_device.formats.purposes import BOOT_KEY
 GENESIS = "0" * 64
 DIRECTORY = "ledger"
 SUFFIX = ".ledger"
-# A line with its newline. A card can be written by anybody: nobody reads further for a newline.
+# Largest line with its newline. A card can be written by anybody, so reading stops here.
 LINE_LIMIT = 1 << 20
 RESERVED = frozenset({"n", "prev", "t", "kind"})
 SIGNATURE = re.compile(rb"[0-9a-f]{128}")

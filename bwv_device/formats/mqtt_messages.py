@@ -81,7 +81,7 @@ class Storage:
 
 @dataclass(frozen=True, slots=True)
 class Undelivered:
-    """Footage that no receipt let the camera forget. `oldest_utc_ms` is None where nobody knew the
+    """Footage without a receipt yet. `oldest_utc_ms` is None if the camera did not know the
     time when it was recorded."""
 
     files: Count

@@ -92,7 +92,7 @@ def check(text: bytes, chain: Sequence[x509.Certificate]) -> dict[str, Any]:
 
 
 def chain_of(pem: bytes) -> list[x509.Certificate]:
-    """Certificates and nothing else: what stands around them would be signed by nobody."""
+    """Certificates and nothing else: text around them would be unsigned."""
     try:
         chain = x509.load_pem_x509_certificates(pem)
     except UNREADABLE_CERTIFICATE:

@@ -37,7 +37,7 @@ from bwv_device.verification.footage_claims import Claim
 from bwv_device.verification.vault_report import FileStatus, Report, Verdict
 from hal.ports import SECOND_NS, AccessUnit, Track
 
-# What a file may come to that is sealed to somebody else, damaged, or made to harm.
+# Errors of a file that is sealed to another recipient, damaged, or malicious.
 UNREADABLE = (SealedFileError, ValueError, KeyError, IndexError, struct.error)
 
 
@@ -158,7 +158,7 @@ class _Joiner:
             "recording": self._recording,
             "device": self._report.device,
             "ledger_verified": self._report.ok,
-            # None: nobody gave a root to check against.
+            # None: no root was given to check against.
             "certificate_leads_to_agency_root": self._report.ok if self._report.rooted else None,
             "ledger_head": head._asdict() if head else None,
             "start": film.init.metadata["time"],
@@ -320,7 +320,7 @@ def _absent(verdict: Verdict) -> str:
 
 
 def _shorter(claim: Claim, plaintext: bytes, damaged: int) -> str:
-    """How much of a segment does not open; "" if all does, or nobody said how long it is."""
+    """How much of a segment does not open; "" if all of it does, or its length is not known."""
     missing = claim.plaintext_length - len(plaintext)
     where = f"in {damaged} places" if damaged > 1 else "in one place" if damaged else "at its end"
     if claim.plaintext_length and missing > 0:

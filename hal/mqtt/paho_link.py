@@ -90,7 +90,7 @@ class _Client(paho.Client):
     def _handle_publish(self) -> MQTTErrorCode:
         """QoS 2 was never asked for, and paho would keep its messages until they are released."""
         if self._in_packet["command"] & 0x06 == 0x04:
-            raise OversizedPacketError("the broker sends QoS 2, which nobody subscribed to")
+            raise OversizedPacketError("the broker sends QoS 2, which was not subscribed to")
         return super()._handle_publish()
 
 

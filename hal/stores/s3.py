@@ -29,7 +29,7 @@ STATUSES = {
     401: StoreTrouble.DENIED,
     403: StoreTrouble.DENIED,
     404: StoreTrouble.MISSING,
-    409: StoreTrouble.TRANSIENT,  # two at once; whoever comes later will meet 412
+    409: StoreTrouble.TRANSIENT,  # two at once; the later one gets 412
     411: StoreTrouble.REFUSED,
     412: StoreTrouble.EXISTS,
     413: StoreTrouble.REFUSED,

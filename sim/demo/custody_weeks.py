@@ -1,5 +1,4 @@
-"""What becomes of the demo's footage: held, asked for, hidden, erased, disclosed; 32 days in a
-moment."""
+"""The 32 days after the demo's shift: holds, a request, deletion, a disclosure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Everything that can go wrong, each by its name: what is promised, how it strikes, how it ends."""
+"""All faults by name: what is promised, how each strikes, how it ends."""
 
 from sim.faults.capture import prepare_microphone
 from sim.faults.schedule import Faults, swarm

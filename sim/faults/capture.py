@@ -1,4 +1,4 @@
-"""Camera and microphone stall, stutter, and give what nobody asked for."""
+"""Faults of camera and microphone: stalls, lost and malformed units."""
 
 from __future__ import annotations
 

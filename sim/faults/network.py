@@ -1,4 +1,4 @@
-"""A broker that is ill, and one that belongs to somebody else."""
+"""Faults of the broker, and an attacker who owns it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Lights, beeper, buttons, and the wall clock."""
+"""Faults of lights, beeper, buttons and wall clock."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The power goes, sags, or can't be read; the process ends."""
+"""Faults of power and process: cuts, undervoltage, unreadable gauges, kills."""
 
 from __future__ import annotations
 

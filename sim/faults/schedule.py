@@ -1,4 +1,4 @@
-"""Which faults are in a shift, and when each strikes: from streams of their own."""
+"""Decides which faults a shift has, and when each strikes, from streams of their own."""
 
 from __future__ import annotations
 

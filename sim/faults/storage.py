@@ -1,4 +1,4 @@
-"""The card fails, fills up, dawdles, lies, rots."""
+"""Faults of the card: errors, a full card, slowness, lying syncs, decay."""
 
 from __future__ import annotations
 

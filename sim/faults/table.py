@@ -1,4 +1,4 @@
-"""Every fault by its name. `docs/faults.md` is made from this table."""
+"""The table of all faults; `docs/faults.md` is generated from it."""
 
 from __future__ import annotations
 

@@ -1,5 +1,6 @@
-"""One camera of a fleet: the whole agent, with a disk that keeps the ledger and of footage only its
-length."""
+"""One camera of a fleet: the whole agent, on a disk that keeps the ledger and only the length of
+footage.
+"""
 
 from __future__ import annotations
 

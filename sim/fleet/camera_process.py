@@ -1,4 +1,4 @@
-"""A process full of cameras. It can be killed at any moment: what it left is in its folder."""
+"""A process with many cameras. It may be killed at any moment; its folder keeps their state."""
 
 from __future__ import annotations
 

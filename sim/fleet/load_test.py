@@ -1,5 +1,6 @@
-"""A fleet at a real broker: what it carries, how fast, and what is lost when the broker restarts or
-the cameras' process is killed. Nothing may be."""
+"""Measures a fleet at a real broker: rate, latency, cost, and losses when the broker restarts or
+the cameras' process is killed.
+"""
 
 from __future__ import annotations
 

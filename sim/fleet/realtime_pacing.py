@@ -1,4 +1,4 @@
-"""Virtual time that keeps step with the wall clock, and hears other threads."""
+"""Virtual time in step with the wall clock, which other threads can post to."""
 
 from __future__ import annotations
 

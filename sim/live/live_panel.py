@@ -1,4 +1,6 @@
-"""A camera to play with: keys are buttons and misfortunes, a screen shows what anybody sees."""
+"""A simulated camera in the terminal: keys are buttons and faults, the screen shows lights and
+sounds.
+"""
 
 from __future__ import annotations
 

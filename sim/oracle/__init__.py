@@ -1,4 +1,4 @@
-"""Judges a shift from outside: public information, and what the world knows to be true."""
+"""Judges a shift from outside, by public information and by what the world knows to be true."""
 
 from sim.oracle.evidence import Finding
 from sim.oracle.judge import judge

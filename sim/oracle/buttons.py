@@ -1,5 +1,6 @@
-"""What hands did and what the camera made of it. Only movements that stand alone are judged: no
-other within seconds, no chattering contact, no change of state shortly before."""
+"""Compares button presses with what the camera did. Only isolated presses are judged: no other
+within seconds, no contact bounce, no change of state shortly before.
+"""
 
 from __future__ import annotations
 

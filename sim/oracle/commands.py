@@ -1,6 +1,4 @@
-"""What the operator and the owner of the broker came to: no command but the operator's own, each at
-most once; and events that arrive without holes.
-"""
+"""Judges commands and events: only the operator's, each at most once; events without gaps."""
 
 from __future__ import annotations
 

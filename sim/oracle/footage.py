@@ -1,4 +1,4 @@
-"""Pictures: all there, unchanged, from the right one on, and no sound that policy forbids."""
+"""Judges pictures: complete, unchanged, from the right one on, no sound that policy forbids."""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""The ledger's times: they never go back, and every wall clock reading contains the truth."""
+"""Judges times in the ledger: they never go back, and each wall clock reading contains the true
+time.
+"""
 
 from __future__ import annotations
 

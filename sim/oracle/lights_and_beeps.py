@@ -1,4 +1,6 @@
-"""Light and beeps: honest within two seconds, never dark while it records, heard when promised."""
+"""Judges light and beeps: honest within two seconds, never dark while recording, heard when
+promised.
+"""
 
 from __future__ import annotations
 

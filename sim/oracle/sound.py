@@ -1,4 +1,4 @@
-"""Sound: there while it was not muted or missing, and not there where it must not be."""
+"""Judges sound: present unless muted or missing, and absent where policy forbids it."""
 
 from __future__ import annotations
 

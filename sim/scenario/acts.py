@@ -1,4 +1,4 @@
-"""What people, machines and misfortune do in a scenario."""
+"""The acts of a scenario: what people, machines and faults do."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What may be expected in a scenario. Each gives "" where it is so, else what is there instead."""
+"""The expectations of a scenario. Each returns "" if it holds, else what was found instead."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reads a scenario file, plays it, and explains what did not come as expected."""
+"""Reads a scenario file, plays it, and explains each expectation that failed."""
 
 from __future__ import annotations
 

@@ -1,6 +1,5 @@
-"""A camera as the person holds it, hears it and looks at what it left: no more than that.
-
-For tests of other projects (`sim.pytest_plugin`) and for scenarios.
+"""A camera as a person sees it: buttons, lights, sounds, and the files it leaves. Used by tests of
+other projects (`sim.pytest_plugin`) and by scenarios.
 """
 
 from __future__ import annotations

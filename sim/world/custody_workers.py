@@ -1,5 +1,4 @@
-"""A custody beside a simulated camera: workers that look at the store now and then, in virtual
-time."""
+"""Custody workers beside a simulated camera: they look at the store from time to time."""
 
 from __future__ import annotations
 

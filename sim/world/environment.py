@@ -1,4 +1,4 @@
-"""What is true outside the camera, over time: place, light, network, warmth, and the right time."""
+"""The environment of the camera over time: place, light, network, temperature, true time."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""The agency's operator in a shift: commands now and then; and whoever owns the broker, who knows
-them all and would like to send some of his own.
+"""An operator who sends commands during a shift, and an attacker who owns the broker and forges
+some.
 """
 
 from __future__ import annotations

@@ -1,4 +1,6 @@
-"""What the world saw of a camera: everything the oracle may know, and nothing from inside."""
+"""What the world observed of a camera: all that the oracle may use, and nothing from inside the
+agent.
+"""
 
 from __future__ import annotations
 

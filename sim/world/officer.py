@@ -1,4 +1,4 @@
-"""An officer's shift, drawn from a seed: patrols, incidents, impatient fingers, odd dockings."""
+"""An officer's shift, drawn from a seed: patrols, incidents, hasty presses, odd dockings."""
 
 from __future__ import annotations
 

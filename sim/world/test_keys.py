@@ -1,6 +1,5 @@
-"""An agency and a camera for the bench: keys in memory, the same for the same seed.
-
-Never for real footage: whoever knows the seed knows the keys.
+"""Keys of an agency and a camera for tests, in memory; the same for the same seed. Never for real
+footage: whoever knows the seed knows the keys.
 """
 
 from __future__ import annotations

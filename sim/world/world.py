@@ -1,4 +1,4 @@
-"""One camera in a world: a loop in virtual time, a body, a disk that survives its agent."""
+"""One simulated camera: a loop in virtual time, hardware, and a disk that survives its agent."""
 
 from __future__ import annotations
 

@@ -51,7 +51,7 @@ class CommandActions:
         self._markers, self._assignments, self._control = markers, assignments, control
 
     def locate(self, duration_s: int) -> list[str]:
-        """Not in covert mode: whoever ordered that one did not want to be found."""
+        """Refused in covert mode, where the camera must not be noticed."""
         return [] if self._cues.locate(duration_s) else ["the camera is in covert mode"]
 
     def mark(self) -> list[str]:

@@ -54,7 +54,7 @@ class Checked(NamedTuple):
 
 
 class Refused(NamedTuple):
-    """Why nothing is done. `counter` and `id` where the word is the agency's own, else 0 and ""."""
+    """Why a command is refused. `counter` and `id` if the agency signed it, else 0 and ""."""
 
     reason: str
     counter: int = 0

@@ -4,7 +4,7 @@ report.
 Rules:
 
 - What happens in which state stands in `state_table`; here stands how it is done.
-- A refusal is heard and written down, whoever asked.
+- Each refusal sounds and is written to the ledger.
 - A recording has ended when its last line is durable; dock and stop wait for that.
 - The `stop` line is the last thing the ledger says of a boot.
 """

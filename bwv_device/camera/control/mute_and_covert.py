@@ -46,7 +46,7 @@ class MuteAndCovert:
             self._mute(False, "the recording ended")
 
     def leave(self) -> None:
-        """In the dock, and before the end, nobody hides."""
+        """Covert mode ends in the dock and at shutdown."""
         if self.covert:
             self._go_covert(False, "dock or shutdown")
 

@@ -171,7 +171,7 @@ class Delivery:
         self._go_on(self._number, None)
 
     def _battery(self) -> int:
-        """Percent; 0 where nobody can say."""
+        """Percent; 0 if it can't be read."""
         try:
             return self._board.power.read().percent
         except OSError:
@@ -209,7 +209,7 @@ class Delivery:
             answer = None
 
     def _begin_anew(self, error: Exception) -> None:
-        """A boundary: what nobody expected here is written down, and must not end the camera."""
+        """An error boundary: an unexpected error is written down and does not end the camera."""
         reason = f"{type(error).__name__}: {error}"
         self._vault_lane.note("fault", part="dock", reason=reason)
         self._leave()

@@ -140,7 +140,7 @@ class _RefusedError(Exception):
 
 
 class Docking:
-    """One conversation. `waiting` is what has no receipt yet; the counts are for whoever looks."""
+    """One conversation. `waiting` are the files without a receipt; the counts are for reports."""
 
     def __init__(
         self,

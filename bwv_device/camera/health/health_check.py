@@ -11,7 +11,7 @@ from bwv_device.camera.indicators import patterns
 from bwv_device.settings import Settings, seconds
 from hal.ports import Board, Pattern, PowerReading
 
-# A board at the limit would be told as hot and cool in turn.
+# Hysteresis, so that a board near the limit does not flap.
 COOL_K = 5
 EMPTY, FULL = "battery empty", "storage full"
 

@@ -26,7 +26,7 @@ def recording(light: Light) -> Pattern:
 DARK = _steady("dark", Level.OFF)
 QUIET = _steady("quiet", Level.OFF)
 
-# Front light. Fast, so that nobody takes it for "recording"; never dark while the camera sees.
+# Front light. Fast, so that it is not mistaken for "recording"; never dark while capturing.
 NOT_STORED = _blink("capturing, not stored", Level.ON, 100, 100)
 MUTED = Pattern(
     "recording without sound",
@@ -56,7 +56,7 @@ ALARM = _blink("not stored", Level.ON, 200, 100)
 
 
 def locate(duration_s: int) -> tuple[Pattern, Pattern]:
-    """Status light and beeper of a camera that is looked for; nobody takes it for a recording."""
+    """Status light and beeper for locating a camera; not to be mistaken for a recording."""
     light = (Step(Level.GREEN, milliseconds(250)), Step(Level.AMBER, milliseconds(250)))
     beep = (Step(Level.ON, milliseconds(50)), Step(Level.OFF, milliseconds(450)))
     return (

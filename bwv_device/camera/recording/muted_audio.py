@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from hal.ports import AccessUnit, Track
 
-# Units come at most some batches late; older intervals concern nobody.
+# Units come at most some batches late, so older intervals are not needed.
 REMEMBERED = 4
 
 

@@ -6,7 +6,7 @@ Rules:
 - A start takes what the buffer holds. A start that comes while a recording still ends waits for it.
 - A stop ends the recording with the last unit captured before it. The pictures up to there are
   waited for; what was captured later belongs to what comes next.
-- What is missing becomes a gap line, whoever dropped it.
+- Everything missing becomes a gap line, wherever it was dropped.
 """
 
 from __future__ import annotations

@@ -64,7 +64,7 @@ class RecordingObserver(Protocol):
         ...
 
     def recording_closed(self, ending: str) -> None:
-        """The recording that was told to finish is durable to its last line."""
+        """The recording that was to finish is durable to its last line."""
         ...
 
 

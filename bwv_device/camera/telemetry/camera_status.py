@@ -34,7 +34,7 @@ class CameraStatus(NamedTuple):
         return Battery(power.percent, power.minutes_left, power.charging, _name(self.band))
 
     def storage(self, percent_left: int | None) -> Storage | None:
-        """None where nobody knows."""
+        """None if it is not known."""
         if self.left_s is None:
             return None
         return Storage(percent_left, self.left_s // 60, _name(self.room))

@@ -19,7 +19,7 @@ class LineEvent(NamedTuple):
 
 
 def told(kind: str, line: Mapping[str, Any]) -> LineEvent | None:
-    """The event of a line, or None where it is nobody's business."""
+    """The event of a line, or None if the line is not published."""
     if kind == "state":
         return _state(line)
     if kind == "marker":

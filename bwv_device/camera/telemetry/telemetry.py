@@ -38,7 +38,7 @@ from bwv_device.formats.mqtt_messages import (
 from bwv_device.settings import Settings, seconds
 from hal.ports import SECOND_NS, Anchor, Board, MqttMessage, Timer, UtcReading
 
-# Changes come in groups; more than one state a second helps nobody.
+# Changes come in groups: at most one state message a second.
 CHANGE_NS = SECOND_NS
 RESTART_NS = 60 * SECOND_NS
 LOOK_NS = SECOND_NS // 20
@@ -101,7 +101,7 @@ class Telemetry(BrokerObserver):
         self._boundary.run(lambda: self._opened(anchor, commands))
 
     def changed(self, anchor: Anchor | None) -> None:
-        """Something may be different; what is really different is told."""
+        """Something may have changed. Only real changes are published."""
         self._anchor = anchor or self._anchor
         if self._boot and self.running is not _S.SUSPENDED:
             self._boundary.run(self._tell_change)
@@ -222,7 +222,7 @@ class Telemetry(BrokerObserver):
     # --- state --------------------------------------------------------------------------------
 
     def _aspects(self) -> tuple[object, ...]:
-        """What is told at once when it changes; the rest can wait for the next time."""
+        """What is published as soon as it changes; the rest waits for the next regular message."""
         status = self._status()
         power = status.power
         return (

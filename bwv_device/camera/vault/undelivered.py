@@ -68,7 +68,7 @@ def waiting(disk: Disk) -> tuple[int, str]:
 
 
 def recorded_ns(disk: Disk, name: str) -> int | None:
-    """When a file began, UTC, by the camera's clock then; None where nobody knew."""
+    """When a file began, UTC, by the camera's clock then; None if the clock was not set."""
     boot = int(name[:8])
     if f"{boot:08d}{SUFFIX}" not in disk.names(DIRECTORY):
         return None

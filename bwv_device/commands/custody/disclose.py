@@ -1,4 +1,4 @@
-"""`bwv custody disclose`: a package for court or for whoever asked."""
+"""`bwv custody disclose`: a package for a court or a requester."""
 
 from __future__ import annotations
 

@@ -159,7 +159,7 @@ def certificate_command(
 @click.option("--json", "as_json", is_flag=True)
 @click.pass_obj
 def quarantine_command(context: CustodyContext, as_json: bool) -> None:
-    """What intake did not accept, why, and when somebody must look at it."""
+    """What intake did not accept, why, and by when it must be looked at."""
     rows = context.session.index.rows("SELECT * FROM quarantine ORDER BY n")
     if as_json:
         print_json(rows)

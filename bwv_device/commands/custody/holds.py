@@ -32,14 +32,14 @@ def release_command() -> None:
 def propose(context: CustodyContext, hold: int, reason: str) -> None:
     """The first of two. HOLD is its number (bwv custody show)."""
     holds.propose_release(context.session, hold, reason)
-    click.echo(f"The release of hold {hold} waits for somebody else's approval.")
+    click.echo(f"The release of hold {hold} waits for the approval of a second person.")
 
 
 @release_command.command()
 @click.argument("hold", type=int)
 @click.pass_obj
 def approve(context: CustodyContext, hold: int) -> None:
-    """The second, by somebody else."""
+    """The second step, by another person."""
     holds.approve_release(context.session, hold)
     click.echo(f"Hold {hold} is released.")
 
@@ -59,6 +59,6 @@ def categorize_command(context: CustodyContext, recording: str, category: str) -
 @click.argument("words")
 @click.pass_obj
 def review_command(context: CustodyContext, recording: str, words: str) -> None:
-    """Says that somebody looked at RECORDING, and what it shows."""
+    """Records that you watched RECORDING, and what it shows."""
     search.review(context.session, recording, words)
     click.echo(f"{recording} is reviewed.")

@@ -1,4 +1,4 @@
-"""A package for court: the film, the signed chain, and the means to check it without us."""
+"""A disclosure package: film, signed ledgers, and a verifier to check them independently."""
 
 from __future__ import annotations
 

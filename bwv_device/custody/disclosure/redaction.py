@@ -1,4 +1,4 @@
-"""Cutting and redacting films. A cut copies the encoded pictures; a redacted copy is encoded anew,
+"""Cuts and redacts films. An excerpt copies the encoded pictures; a redacted copy is encoded again,
 and says so.
 """
 
@@ -164,7 +164,7 @@ def _detector(width: int, height: int) -> Any:
     for folder in folders:
         path = Path(folder) / MODEL
         if path.exists():
-            cv2.utils.logging.setLogLevel(LOG_ERRORS)  # it warns of a target that nobody asked for
+            cv2.utils.logging.setLogLevel(LOG_ERRORS)  # it warns of a target that is not used
             return cv2.FaceDetectorYN.create(
                 str(path), "", (width, height), SCORE, OVERLAP, 10 * MOST
             )

@@ -1,4 +1,4 @@
-"""The report of a disclosure: the same words as HTML and as PDF, for somebody who knows no bits."""
+"""The report of a disclosure, as HTML and as PDF, for a non-technical reader."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ VERDICTS = {
     FileStatus.SEALED: "complete, exactly as the camera finished it",
     FileStatus.DELIVERED: "complete, exactly as the camera finished it",
     FileStatus.RECOVERED: "cut off by a loss of power; everything up to there is the camera's",
-    FileStatus.OPEN: "its end was attested by nobody",
+    FileStatus.OPEN: "its end is not attested",
     FileStatus.MISSING: "missing",
     FileStatus.UNKNOWN: "the camera's ledger does not know it",
     FileStatus.BAD: "altered or damaged",

@@ -1,4 +1,4 @@
-"""What is asked for in a disclosure."""
+"""The options of a disclosure."""
 
 from __future__ import annotations
 

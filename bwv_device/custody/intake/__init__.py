@@ -1,1 +1,1 @@
-"""Taking in what cameras deliver: verified, re-read, receipted."""
+"""Receives what cameras deliver: verifies it, reads it again, issues receipts."""

@@ -1,5 +1,4 @@
-"""What a camera's ledger says, judged with public keys: continuity, claims, and each recording's
-times."""
+"""Checks a camera's ledger with public keys: continuity, claims, and each recording's times."""
 
 from __future__ import annotations
 
@@ -21,7 +20,7 @@ from bwv_device.verification.signed_heads import recorded
 from bwv_device.verification.vault_report import parse_anchor_fields
 from hal.ports import Anchor, EvidenceStore
 
-# A device's clock that nobody set may be wrong by anything.
+# The error of a clock that was never set.
 UNKNOWN_NS = 1 << 60
 
 
@@ -314,7 +313,7 @@ def _times(name: str, stories: Stories, docking: dict[str, Any], now_ns: int) ->
     best = min(readings, key=lambda r: r.error_ns, default=Reading(0, 0, UNKNOWN_NS))
     end_ns = best.utc_ns + story.last_ns - best.t_ns
     error_ns = min(best.error_ns, UNKNOWN_NS)
-    if error_ns > 86_400 * 10**9:  # nobody knew: the bound is all there is
+    if error_ns > 86_400 * 10**9:  # the time is not known: only the bound is
         end_ns, error_ns = bound_ns, UNKNOWN_NS
     return {
         "recording": name,

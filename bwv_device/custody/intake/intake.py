@@ -1,7 +1,7 @@
-"""Intake: what cameras brought is verified with public keys alone, re-read, and receipted.
+"""Intake: verifies delivered files with public keys alone, reads them again, and issues receipts.
 
-Everything is decided by the custody ledger. A worker that dies at any point leaves nothing half:
-what it wrote stands, what it did not is done by the next one, and receipts follow from the lines.
+The custody ledger decides. A worker that dies leaves nothing half done: its lines stand, the next
+worker does the rest, and receipts follow from the lines.
 """
 
 from __future__ import annotations
@@ -311,7 +311,7 @@ class Intake:
             return False
 
     def _record(self, device: str, good: dict[str, dict[str, Any]], done: Done) -> None:
-        """One `intake` line for the files that nobody recorded before."""
+        """One `intake` line for the files that are not in the ledger yet."""
         recorded: list[str] = []
 
         def decide() -> tuple[str, Mapping[str, Any]] | None:

@@ -1,5 +1,6 @@
-"""What the custody ledger comes to, in SQLite: built from the store alone, and rebuilt when
-lost."""
+"""The custody ledger as SQLite tables. They are built from the store alone, and can be rebuilt at
+any time.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +24,7 @@ VERSION = 2
 
 Row = dict[str, Any]
 
-# What reading fields that somebody else wrote can raise; a sum of two may pass 64 bits.
+# Errors of reading fields from outside; a sum of two may exceed 64 bits.
 MALFORMED = (KeyError, TypeError, ValueError, OverflowError)
 
 SCHEMA = """

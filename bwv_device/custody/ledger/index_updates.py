@@ -1,4 +1,4 @@
-"""What each kind of custody line changes in the index, and what it may not say."""
+"""What each kind of custody line changes in the index."""
 
 from __future__ import annotations
 

@@ -1,8 +1,7 @@
-"""The custody's own diary: numbered, hash-linked lines, an object each, signed by persons and
-services.
+"""The custody ledger: numbered, hash-linked, signed lines, one object each.
 
-Any number of workers append: a line's key is its number, and a key is created once. Who loses the
-race reads what was written meanwhile, decides again, and takes the next number.
+Any number of workers may append. The key of a line is its number, and a key can be created only
+once. A worker that loses the race reads the new lines, decides again, and takes the next number.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Deletion by day 31: hidden first, erased when due, each with a signed line, and never what is
-held.
+"""Deletion by day 31. A recording is first hidden, then erased when due; each step is a signed
+line. What is held is never erased.
 
-The decision stands in the ledger before the first byte goes (`erasing`); the certificate (`erased`)
-follows the last. What was interrupted in between is finished by the next run.
+The decision (`erasing`) is written before the first byte is erased, the certificate (`erased`)
+after the last. An interrupted run is finished by the next one.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Reasons not to delete: placed by one person, released by two."""
+"""Holds: reasons not to delete. One person places them, two release them."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def propose_release(session: CustodySession, hold: int, reason: str) -> None:
 
 
 def approve_release(session: CustodySession, hold: int) -> None:
-    """The second, who must be somebody else."""
+    """The second person, who must not be the first."""
 
     def decide() -> tuple[str, Mapping[str, Any]]:
         row = session.index.row("SELECT * FROM holds WHERE n = ?", hold)
