@@ -25,7 +25,7 @@ class ErrorBoundary:
             self._failed(error)
 
     def submit(self, job: Callable[[], Any], done: Done) -> None:
-        """In this department's lane; whatever the job raises is its outcome."""
+        """Runs a job in this part's lane. Whatever it raises becomes its outcome."""
 
         def contained() -> Any:
             try:

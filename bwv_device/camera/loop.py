@@ -14,7 +14,7 @@ from hal.ports import Timer
 
 
 class Outcome(NamedTuple):
-    """What a lane's job came to: a value, or the `OSError` or `ValueError` that ended it."""
+    """The outcome of a lane's job: a value, or the `OSError` or `ValueError` that ended it."""
 
     value: Any
     error: Exception | None

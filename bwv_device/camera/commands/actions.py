@@ -27,12 +27,12 @@ class CommandedControl(Protocol):
         ...
 
     def caption(self) -> None:
-        """The officer is another one: pictures name them."""
+        """The officer changed; the burnt-in caption follows."""
         ...
 
 
 class CommandActions:
-    """`start` walks the state table as a press does, and says what is not met."""
+    """`start` does what a press does, and returns the conditions that are not met."""
 
     def __init__(
         self,

@@ -32,7 +32,7 @@ class Assignments:
         self._settings_assigned = settings_assigned
 
     def take(self, said: Statement) -> None:
-        """A newer one, as signed. One that says too little is refused, in the ledger."""
+        """Takes a newer assignment. An incomplete one is refused; the ledger says so."""
         fields = said.fields
         version, officer = fields.get("version"), fields.get("officer")
         settings = fields.get("settings")
@@ -47,7 +47,7 @@ class Assignments:
         self._note("assignment", statement=said.text, certificate=said.certificate)
 
     def issue(self, said: Statement, officer: str) -> None:
-        """A command says who wears the camera, until the next assignment."""
+        """A command names the officer, until the next assignment."""
         self._issue(said, officer)
         self._note("officer", statement=said.text, certificate=said.certificate)
 

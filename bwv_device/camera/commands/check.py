@@ -63,7 +63,7 @@ class Refused(NamedTuple):
 
 
 def read(data: bytes, device: str, roots: Sequence[x509.Certificate]) -> Statement | Refused:
-    """The agency's word to this camera, if it is that. Slow: three signatures."""
+    """Reads a command for this camera, or says why it is none. Slow: three signatures."""
     if len(data) > SIZE_LIMIT:
         return Refused("oversized")
     try:
@@ -82,7 +82,7 @@ def read(data: bytes, device: str, roots: Sequence[x509.Certificate]) -> Stateme
 
 
 def judge(said: Statement, counter: int, now: UtcReading) -> Checked | Refused:
-    """Whether it is to be carried out now; `counter` is the largest that was accepted before."""
+    """Whether it is to be carried out now. `counter` is the largest accepted so far."""
     told = said.fields
     if {name: type(value) for name, value in told.items()} != FIELDS:
         return Refused("malformed")
@@ -108,7 +108,7 @@ def _latest_ms(now: UtcReading) -> int:
 
 
 def _expired(issued_s: int, expires_s: int, now: UtcReading) -> bool:
-    """By the latest time that it can be now; what was issued in the future was never issued."""
+    """Judged by the latest possible time. A command from the future is refused too."""
     latest_ns, earliest_ns = now.utc_ns + now.error_ns, now.utc_ns - now.error_ns
     return (
         not 0 < expires_s - issued_s <= LIFETIME_S
@@ -118,7 +118,7 @@ def _expired(issued_s: int, expires_s: int, now: UtcReading) -> bool:
 
 
 def conform(name: str, table: Mapping[str, Any]) -> Arguments | None:
-    """The command's arguments, where they are exactly what it takes."""
+    """The command's arguments, or None unless they are exactly as required."""
     kind = COMMANDS.get(name)
     if kind is None or table.keys() != {field.name for field in fields(kind)}:
         return None

@@ -30,7 +30,7 @@ Report = Callable[[Callable[[dict[str, Any]], None]], None]
 
 
 class Answer(NamedTuple):
-    """What a command came to."""
+    """The outcome of a command."""
 
     id: str
     counter: int
@@ -81,12 +81,12 @@ class Remote:
         self._written: set[str] = set()
 
     def opened(self, counter: int) -> None:
-        """A ledger was opened, and knows this largest counter."""
+        """A ledger was opened; it holds this largest counter."""
         self.counter = max(self.counter, counter)
         self._written.clear()
 
     def take(self, data: bytes) -> None:
-        """What came on the command topic, from whomever."""
+        """Takes a message of the command topic. Anybody may have sent it."""
         if not self._allowed():
             self._refuse(Refused("flood"))
             return
@@ -134,7 +134,7 @@ class Remote:
             self._reply(Answer(*about, "refused", [refused.reason], {}))
 
     def _accept(self, command: Checked) -> None:
-        """Durable first: what was carried out once must never be again."""
+        """Makes the command durable first, so that it is never carried out twice."""
         self.counter = command.counter
         t_ns, said = self._loop.now_ns(), command.said
         fields = {"statement": said.text, "certificate": said.certificate}

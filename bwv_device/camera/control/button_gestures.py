@@ -18,7 +18,7 @@ STUCK_NS = seconds(60)
 
 
 class Gesture(enum.Enum):
-    """What a person did."""
+    """A gesture on the buttons."""
 
     RECORD_SINGLE = "record button pressed once"
     RECORD_DOUBLE = "record button pressed twice"
@@ -34,7 +34,7 @@ class Gesture(enum.Enum):
 
 
 class _Contact:
-    """One button: debounced level, count of presses, hold."""
+    """One button: debouncing, counting presses, measuring holds."""
 
     def __init__(
         self,
@@ -74,7 +74,7 @@ class _Contact:
             self._settle = self._loop.call_at(when_ns, self._settled)
 
     def cancel(self) -> None:
-        """Forgets what was begun: the fingers did something else."""
+        """Forgets an unfinished gesture: it became another one."""
         self._clear_timers()
         self._count, self._done = 0, True
 

@@ -46,7 +46,7 @@ LAST_WORDS_NS = SECOND_NS
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What the control moves. `telemetry` is None where no broker is set."""
+    """The parts of the camera. `telemetry` is None if no broker is set."""
 
     vault_lane: VaultLane
     recorder: Recorder
@@ -83,7 +83,7 @@ class CameraControl(RecorderObserver, VaultObserver, CaptureObserver, DockObserv
     # --- the state table ----------------------------------------------------------------------
 
     def handle(self, event: Event, reason: str = "") -> list[str]:
-        """Walks the table. What is not met stands in the ledger, and is returned."""
+        """Walks the table. Returns the conditions that are not met; the ledger names them too."""
         outcome = decide(self.state, event)
         if isinstance(outcome, Ignored):
             return [f"it is {self.state.value}"]
@@ -226,7 +226,7 @@ class CameraControl(RecorderObserver, VaultObserver, CaptureObserver, DockObserv
     # --- capture and health -------------------------------------------------------------------
 
     def impaired(self, impairment: Impairment) -> None:
-        """Written down and felt; what there is goes on being recorded."""
+        """Writes it down and vibrates. Recording goes on with what there is."""
         part = "camera" if impairment.track is Track.VIDEO else "microphone"
         reason = impairment.what if impairment.present else f"{impairment.what} no longer"
         self.parts.vault_lane.note("fault", part=part, reason=reason)
@@ -241,7 +241,7 @@ class CameraControl(RecorderObserver, VaultObserver, CaptureObserver, DockObserv
         self.show()
 
     def spent(self, reason: str) -> None:
-        """Battery or storage are used up: what can be ended in order is."""
+        """Battery or storage are used up: ends in order."""
         if reason == "battery empty" and self.state is not State.DOCKED:
             self.handle(Event.SHUTDOWN, reason)
         elif reason == "storage full" and self.state in (State.RECORDING, State.POST_EVENT):
@@ -317,11 +317,11 @@ class CameraControl(RecorderObserver, VaultObserver, CaptureObserver, DockObserv
             parts.telemetry.changed(parts.vault_lane.anchor)
 
     def caption(self) -> None:
-        """Pictures name the officer."""
+        """Sets the burnt-in caption to the officer."""
         self._board.camera.caption(self._officer)
 
     def status(self) -> CameraStatus:
-        """What telemetry tells."""
+        """The summary for telemetry."""
         parts, unmet = self.parts, self._unmet()
         recording, cues, health = parts.recorder.recording, parts.lights_and_sounds, parts.health
         return CameraStatus(

@@ -18,7 +18,7 @@ from hal.ports import AccessUnit, Board, Timer
 
 
 class Markers:
-    """`refuse` says no, and writes it down."""
+    """`refuse` sounds the refusal and writes it down."""
 
     def __init__(
         self,
@@ -42,7 +42,7 @@ class Markers:
         self.last_recording = ""
 
     def began(self) -> None:
-        """A recording was begun now; before long those present are to be told."""
+        """A recording began. Those present are to be informed soon."""
         now_ns = self._loop.now_ns()
         self._began_ns, self._informed = now_ns, False
         wait_s = self._public.reminder_after_s
@@ -51,7 +51,7 @@ class Markers:
             self._reminder = self._loop.call_at(now_ns + seconds(wait_s), self._remind)
 
     def ended(self, *, others: bool) -> None:
-        """`others`: another one goes on."""
+        """`others`: another recording goes on."""
         self._ended_ns = self._loop.now_ns()
         if not others:
             self._forget_reminder()
@@ -62,7 +62,7 @@ class Markers:
             self.last_recording = self._recorder.recording.id
 
     def mark(self) -> None:
-        """The first single press says that those present were told; later ones mark a moment."""
+        """The first press says that those present were informed; later ones mark a moment."""
         recording = self._recorder.recording
         if recording is None or self._began_ns is None:
             return

@@ -15,7 +15,7 @@ from hal.ports import Timer
 
 
 class MuteAndCovert:
-    """`refuse` says no, and writes it down; `changed` follows what covert mode hides."""
+    """`refuse` sounds and writes down a refusal; `changed` follows each switch of covert mode."""
 
     def __init__(
         self,
@@ -41,7 +41,7 @@ class MuteAndCovert:
         self._go_covert(not self.covert, "button")
 
     def ended(self) -> None:
-        """A recording is over, and its silence with it."""
+        """The recording ended: muting ends with it."""
         if self._muted:
             self._mute(False, "the recording ended")
 

@@ -25,12 +25,12 @@ from hal.ports import Board, Edge
 
 
 class StateMachine(Protocol):
-    """What buttons and commands move (`camera_control`)."""
+    """The part of `camera_control` that buttons and commands use."""
 
     state: State
 
     def handle(self, event: Event, reason: str = "") -> list[str]:
-        """Gives the conditions that are not met; none is good."""
+        """Returns the conditions that are not met; an empty list is success."""
         ...
 
 

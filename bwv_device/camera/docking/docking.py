@@ -49,7 +49,7 @@ RESTART_NS = 60 * SECOND_NS
 
 
 class DockObserver(Protocol):
-    """What a docking asks of the camera and tells it, on the loop."""
+    """What a docking needs from the camera, and reports to it, on the loop."""
 
     def may_send(self) -> bool:
         """Whether the battery is good for an upload."""
@@ -64,7 +64,7 @@ class DockObserver(Protocol):
         ...
 
     def delivery_changed(self) -> None:
-        """`outcome` is another one."""
+        """`outcome` changed."""
         ...
 
     def noted(self, kind: str, fields: Mapping[str, Any], at: Anchor) -> None:
@@ -118,7 +118,7 @@ class Delivery:
         self._vault_lane.submit(lambda vault: vault.note("dock", t_ns, fields), docked)
 
     def end(self) -> None:
-        """Undocked, or switched off: what is under way is not waited for."""
+        """Undocked or switched off. Requests under way are not waited for."""
         if self._docking is not None and self.outcome == "delivering":
             self._tell_outcome("undocked")
         self._leave()
@@ -183,7 +183,7 @@ class Delivery:
     # --- requests -----------------------------------------------------------------------------
 
     def _go_on(self, number: int, answer: Any) -> None:
-        """Until a request takes time. A conversation that was left is not answered."""
+        """Runs until a request takes time. An abandoned conversation gets no answers."""
         while number == self._number and self._conversation is not None:
             try:
                 request = self._conversation.send(answer)
@@ -279,7 +279,7 @@ class Delivery:
         look()
 
     def _clock(self, told: Clock) -> None:
-        """Half of the time between asking and hearing goes into the error."""
+        """Half of the time between request and answer is added to the error."""
         span_ns = self._loop.now_ns() - told.asked_ns
         utc_ns, error_ns = told.utc_ns + span_ns // 2, told.error_ns + (span_ns + 1) // 2
         self._observer.time_told(UtcReading(utc_ns, error_ns, "store"))

@@ -76,7 +76,7 @@ class Wipe(NamedTuple):
 
 
 class Clock(NamedTuple):
-    """The store's time, as it was at a moment between two of this camera's. Answer: None."""
+    """The store's time at some moment between two times of this camera. Answer: None."""
 
     utc_ns: int
     error_ns: int
@@ -132,11 +132,11 @@ class Limits(NamedTuple):
 
 
 class _DeniedError(Exception):
-    """Nothing goes on this dock."""
+    """This dock does not work at all."""
 
 
 class _RefusedError(Exception):
-    """The store does not take this camera's docking."""
+    """The store refuses this docking."""
 
 
 class Docking:
@@ -179,7 +179,7 @@ class Docking:
         return True
 
     def _rest(self) -> Generator[Request, Any, None]:
-        """All is said: only a new assignment may still come."""
+        """Everything is sent; only a new assignment may still come."""
         until_ns = self._now_ns() + self._limits.renew_ns
         while self._now_ns() < until_ns:
             yield Wait(ASSIGNMENT_LOOK_NS)
@@ -271,7 +271,7 @@ class Docking:
         yield Assign(said)
 
     def _send_ledger(self, boot: int, length: int) -> Generator[Request, Any, None]:
-        """What the store does not have of this camera's ledger, before the anchor."""
+        """Sends the part of the ledger before the anchor that the store does not have."""
         plan = self._plan
         for own, own_length in sorted(plan.inventory.ledgers.items()):
             offset = length if own == boot else 0
@@ -299,7 +299,7 @@ class Docking:
         return bool(sent)
 
     def _send_again(self) -> Generator[Request, Any, None]:
-        """What was sent long ago and has no answer: the store may have lost it."""
+        """Sends files again that have had no answer for long: the store may have lost them."""
         for file in list(self.waiting.values()):
             if self._now_ns() - self._sent_ns[file.segment] >= self._limits.resend_ns:
                 yield from self._say(
@@ -310,7 +310,7 @@ class Docking:
                     self._keep(file.segment)
 
     def _send(self, upload: Upload) -> Generator[Request, Any, bool]:
-        """Whether it is there now; False where it never will be."""
+        """Sends a file. False if it can never be delivered."""
         return (yield from self._insist(upload, upload.segment or upload.key))
 
     def _say(self, key: str, data: bytes) -> Generator[Request, Any, None]:
@@ -340,7 +340,7 @@ class Docking:
     # --- answers --------------------------------------------------------------------------------
 
     def _collect(self) -> Generator[Request, Any, None]:
-        """Asks after the files that were sent longest ago."""
+        """Asks for the receipts of the files that were sent longest ago."""
         nonce = self._plan.nonce
         for file in list(self.waiting.values())[:WINDOW]:
             answer = yield from self._ask(
@@ -360,7 +360,7 @@ class Docking:
         yield from self._hear_refusal()
 
     def _hear_refusal(self) -> Generator[Request, Any, None]:
-        """Of the whole docking: it ends here."""
+        """Looks for a refusal of the whole docking, which ends it."""
         answer = yield from self._ask(store_keys.refusal(self._plan.device, self._plan.nonce, ""))
         said = self._statement(answer, REFUSAL) if answer else None
         if said is not None and said.fields.get("segment") == "":
@@ -433,7 +433,7 @@ class Docking:
                 raise StatementError(f"it names another {name}")
 
     def _ask(self, key: str) -> Generator[Request, Any, bytes | None]:
-        """None where there is nothing, or nothing can be had just now."""
+        """None if there is no object, or the store does not answer now."""
         answer: bytes | StoreError = yield Ask(key)
         if isinstance(answer, StoreError):
             if answer.trouble is StoreTrouble.DENIED:

@@ -18,7 +18,7 @@ class Band(enum.IntEnum):
 
 
 class BatteryBands:
-    """Feed readings; `band` is where the battery stands. Charging leaves EMPTY at once."""
+    """Takes readings; `band` is the current band. Charging leaves EMPTY at once."""
 
     def __init__(self, alarms: Alarms) -> None:
         self._limits = (

@@ -17,7 +17,7 @@ EMPTY, FULL = "battery empty", "storage full"
 
 
 class HealthCheck:
-    """`alarm` is heard; `spent` ends what must be ended."""
+    """`alarm` sounds a pattern; `spent` is called when battery or storage are used up."""
 
     def __init__(
         self,
@@ -43,7 +43,7 @@ class HealthCheck:
         return self._battery.band
 
     def look(self, now_ns: int) -> None:
-        """One look at everything. A gauge that can't be read is a fault line; it must not end a
+        """Checks everything once. A gauge that can't be read is a fault line; it must not end a
         recording."""
         self._wallclock.look()
         for part, check in (("battery", self._power), ("storage", self._storage)):
@@ -57,7 +57,7 @@ class HealthCheck:
                     self._note("fault", part=part, reason=str(error))
 
     def _forget(self, part: str) -> None:
-        """What can't be read is not known."""
+        """Forgets a value that can't be read any more."""
         if part == "battery":
             self.power = None
         else:
@@ -103,7 +103,7 @@ class HealthCheck:
             self._alarm("storage", patterns.STORAGE, now_ns, at_once=worse)
 
     def _alarm(self, name: str, pattern: Pattern, now_ns: int, *, at_once: bool) -> None:
-        """At once when it got worse, else now and then."""
+        """Alarms at once if it got worse, otherwise at intervals."""
         last_ns = self._alarmed_ns.get(name)
         due = last_ns is None or now_ns - last_ns >= seconds(self._settings.alarms.repeat_s)
         if at_once or due:

@@ -20,7 +20,7 @@ RANK = {"none": 0, "rtc": 1, "ntp": 2, "store": 3}
 
 
 class _Word(NamedTuple):
-    """What a source said: wall clock minus monotonic time, within an error, at a time."""
+    """A reading of a source: wall clock minus monotonic time, its error, and when."""
 
     rank: int
     offset_ns: int
@@ -44,14 +44,14 @@ class WallClock:
         return self._clock.monotonic_ns()
 
     def correct(self, told: UtcReading) -> None:
-        """The evidence store has said what time it is now."""
+        """Takes the time from the evidence store."""
         now_ns = self._clock.monotonic_ns()
         word = _Word(RANK[told.source], told.utc_ns - now_ns, told.error_ns, now_ns)
         if self._told is None or told.error_ns < self._reading_told(now_ns, self._told).error_ns:
             self._told = self._word = word
 
     def utc(self) -> UtcReading:
-        """The better of what the clock says and what the store has said."""
+        """The better of the clock's reading and the store's."""
         reading = self._from_clock()
         if self._told is None:
             return reading
@@ -78,7 +78,7 @@ class WallClock:
 
 
 class WallClockWatch:
-    """`look` now and then; steps and changes of source become `time` lines."""
+    """Call `look` at intervals; steps and changes of source become `time` lines."""
 
     def __init__(self, clock: Clock, note: Callable[..., None]) -> None:
         self._clock, self._note = clock, note

@@ -36,7 +36,7 @@ class Front(enum.Enum):
 
 
 class LightsAndSounds:
-    """Speaks for the agent. Every change of what the light says becomes a ledger line."""
+    """Drives all indicators. Every change of the front light becomes a ledger line."""
 
     def __init__(self, board: Board, loop: Loop, settings: Settings, note: Note) -> None:
         self._board, self._loop, self._note = board, loop, note
@@ -57,12 +57,12 @@ class LightsAndSounds:
 
     @property
     def honest(self) -> bool:
-        """Whether what is recorded reaches storage."""
+        """Whether the recording reaches storage."""
         return self._front is Front.STORED
 
     @property
     def front_light(self) -> str:
-        """What it says now, by name."""
+        """The pattern it shows now, by name."""
         if self._front is Front.NOTHING:
             return patterns.DARK.name
         hidden = patterns.DARK if self._covert else patterns.NOT_STORED
@@ -122,7 +122,7 @@ class LightsAndSounds:
             self._board.status_light.show(pattern, None, pattern)
 
     def covert(self, on: bool) -> None:
-        """Lights and sounds off. Policy decides, not this."""
+        """Switches lights and sounds off or on. Policy was checked before."""
         self._covert, self._status = on, None
         if self._front is not Front.NOTHING:
             self._show_recording()
@@ -153,7 +153,7 @@ class LightsAndSounds:
         self._board.haptic.play(pattern)
 
     def dark(self) -> None:
-        """The agent leaves: nothing may go on saying anything."""
+        """Switches everything off when the agent ends."""
         for device in self._devices().values():
             device.show(patterns.DARK, None, patterns.DARK)
 

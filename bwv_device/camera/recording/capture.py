@@ -17,14 +17,14 @@ STALL_NS = SECOND_NS
 
 
 class CaptureObserver(Protocol):
-    """Hears of capture that is not as it should be, on the loop."""
+    """Is called when capture has trouble, on the loop."""
 
     def impaired(self, impairment: Impairment) -> None:
-        """Pictures or sound that show nothing, or do again."""
+        """Pictures or sound are useless, or useful again."""
         ...
 
     def pictures_stalled(self, stalled: bool) -> None:
-        """The camera stopped delivering without saying so, or delivers again."""
+        """The camera silently stopped delivering, or delivers again."""
         ...
 
 
@@ -57,7 +57,7 @@ class Capture:
             self._board.microphone.stop()
 
     def pictures_overdue_ns(self) -> int:
-        """For how long pictures are due and have not come."""
+        """How long pictures have been overdue."""
         newest_ns = max(self._recorder.newest_video_ns, self._began_ns)
         return max(0, self._loop.now_ns() - newest_ns) if self._on else 0
 
@@ -75,7 +75,7 @@ class Capture:
     # --- on the loop --------------------------------------------------------------------------
 
     def _take(self, batch: Sequence[AccessUnit]) -> None:
-        """A camera that goes on after it was stopped, in the dock say, is not looked at."""
+        """Ignores pictures after the stop, in the dock for example."""
         if self._on:
             self._recorder.take(batch)
 

@@ -35,7 +35,7 @@ class GapBook:
             self._open[key] = gap
 
     def settle(self, now_ns: int) -> None:
-        """Writes what has been quiet for a while, and what goes on for long."""
+        """Writes gaps that are over, and gaps that last long."""
         for key, gap in list(self._open.items()):
             since_ns = self._since_ns.setdefault(key, now_ns)
             if now_ns - gap.to_ns > MERGE_WITHIN_NS or now_ns - since_ns > LONGEST_OPEN_NS:

@@ -34,7 +34,7 @@ class Interleaved(NamedTuple):
 
 
 class Interleaver:
-    """Batches of both tracks in, units in order out. Waits for the slower track, not for ever."""
+    """Takes batches of both tracks, returns units in order. Waits for the slower track briefly."""
 
     def __init__(self, patience_ns: int) -> None:
         self._patience_ns = patience_ns
@@ -69,12 +69,12 @@ class Interleaver:
         return Interleaved(self._ready(), anomalies)
 
     def flush(self) -> list[AccessUnit]:
-        """Everything that waits, at the end."""
+        """Returns everything that still waits."""
         ready, self._waiting = self._waiting, []
         return ready
 
     def restart(self) -> None:
-        """Capture begins anew: what comes next is no continuation."""
+        """Capture starts again: the next units do not continue the old ones."""
         self._waiting = []
         self._end_ns = [None, None]
 

@@ -12,7 +12,7 @@ REMEMBERED = 4
 
 
 class MuteIntervals:
-    """Switched on and off at a time; `without` leaves out what was captured in between."""
+    """`switch` starts and ends an interval; `without` removes sound captured inside one."""
 
     def __init__(self) -> None:
         self._since_ns: int | None = None
@@ -31,7 +31,7 @@ class MuteIntervals:
         return [u for u in batch if u.track is Track.VIDEO or not self._muted(u)]
 
     def _muted(self, unit: AccessUnit) -> bool:
-        """Any part of the unit counts."""
+        """Whether any part of the unit lies in an interval."""
         if self._since_ns is not None and unit.end_ns > self._since_ns:
             return True
         return any(unit.end_ns > start and unit.pts_ns < end for start, end in self._over)

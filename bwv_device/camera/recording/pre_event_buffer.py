@@ -10,7 +10,7 @@ from hal.ports import AccessUnit, Track
 
 
 class PreEvent(NamedTuple):
-    """What the buffer gave at the press. `shortfall` says why it is less than asked, or is ""."""
+    """What the buffer held at the press. `shortfall` says why it is less than asked, or is ""."""
 
     units: list[AccessUnit]
     requested_ns: int
@@ -46,7 +46,7 @@ class PreEventBuffer:
             self._squeezed_ns = self._gops.drop_oldest()[-1].end_ns
 
     def interrupted(self, at_ns: int) -> None:
-        """The camera stopped delivering; what comes later starts a new history."""
+        """The camera stopped delivering; later units start a new history."""
         self._broken_ns = at_ns
 
     def drain(self, now_ns: int) -> PreEvent:

@@ -35,7 +35,7 @@ HANDLING_NS = 100 * 1_000_000
 
 
 class RecorderState(enum.Enum):
-    """Where the recorder is, beside the camera's own state (`state_table`)."""
+    """The recorder's own state, beside the camera's (`state_table`)."""
 
     BUFFERING = "units go into the pre-event buffer"
     RECORDING = "units are recorded"
@@ -49,7 +49,7 @@ _NEXT = {_S.BUFFERING: _S.RECORDING, _S.RECORDING: _S.ENDING, _S.ENDING: _S.CLOS
 
 
 class RecorderObserver(Protocol):
-    """Hears what comes of recording, on the loop."""
+    """Is called with the results of recording, on the loop."""
 
     def durable(self, video_until_ns: int) -> None:
         """All pictures up to this time are on the disk."""
@@ -64,7 +64,7 @@ class RecorderObserver(Protocol):
         ...
 
     def keyframe(self, unit: AccessUnit) -> None:
-        """A picture that can be shown by itself."""
+        """A keyframe was captured."""
         ...
 
 
@@ -77,7 +77,7 @@ class _Stop(NamedTuple):
 
 
 class Recorder:
-    """Takes batches; starts and ends recordings when told."""
+    """Takes batches; `start` and `stop` begin and end recordings."""
 
     def __init__(
         self,
@@ -199,7 +199,7 @@ class Recorder:
         self._gaps.add(Anomaly(loss.track, now_ns, now_ns, loss.units, loss.reason))
 
     def settle(self) -> None:
-        """Now and then: gaps that are over become ledger lines."""
+        """Call at intervals: gaps that are over become ledger lines."""
         self._gaps.settle(self._loop.now_ns())
 
     def _note_pictures(self, units: Sequence[AccessUnit]) -> None:
@@ -213,7 +213,7 @@ class Recorder:
         self._writer.write(self._as_policy_allows(units))
 
     def _as_policy_allows(self, units: Sequence[AccessUnit]) -> Sequence[AccessUnit]:
-        """A batch may bring, after the press, what was captured before it."""
+        """Leaves out what was captured before the press, unless policy allows it."""
         pressed_ns, settings = self._pressed_ns, self._settings
         if not units or units[0].pts_ns >= pressed_ns:
             return units
@@ -223,7 +223,7 @@ class Recorder:
     # --- the end ------------------------------------------------------------------------------
 
     def _before_end(self, units: Sequence[AccessUnit]) -> Sequence[AccessUnit]:
-        """Cuts at the moment of the stop, and ends there once the pictures have got so far."""
+        """Cuts at the moment of the stop; ends once pictures have reached it."""
         stop = self._stop
         if stop is None:
             return units
@@ -259,7 +259,7 @@ class Recorder:
             self.start(request)
 
     def _watch_quiet(self) -> None:
-        """When units stop coming, what waits is sealed all the same, within the loss bound."""
+        """If units stop coming, what waits is sealed within the loss bound."""
         if self._quiet:
             self._quiet.cancel()
         wait_ns = self._pace.batch_ns + self._pace.batch_ns // 2

@@ -23,7 +23,7 @@ class RecordingRequest(NamedTuple):
 
 @dataclass(slots=True)
 class OpenRecording:
-    """`name` is its newest segment's; `ending` says why it ends, once that is known."""
+    """`name` is that of its newest segment; `ending` is why it ends, once known."""
 
     name: SegmentName
     request: RecordingRequest
@@ -40,7 +40,7 @@ class OpenRecording:
         return self.name.recording_id
 
     def about(self, first_pts_ns: int, reading: UtcReading) -> dict[str, Any]:
-        """What a segment says of itself, inside the seal and in its `open` line."""
+        """The fields of a segment, inside the seal and in its `open` line."""
         return {
             "recording": self.id,
             "index": self.name.number,
@@ -49,7 +49,7 @@ class OpenRecording:
         }
 
     def first_fields(self, media: MediaFormat, *, pre_event_audio: bool) -> dict[str, Any]:
-        """What only the first segment's `open` line says."""
+        """Further fields of the first segment's `open` line."""
         fields: dict[str, Any] = {
             "trigger": self.request.trigger,
             "officer": self.request.officer,
@@ -82,7 +82,7 @@ class OpenRecording:
 
 
 def seal_fields(segment: SealedSegment) -> dict[str, Any]:
-    """What a `seal` line says beside length and digest."""
+    """The fields of a `seal` line beside length and digest."""
     return {
         "chunks": segment.chunks,
         "plaintext_length": segment.plaintext_length,

@@ -49,14 +49,14 @@ _AGAIN = {_S.RETRYING: _S.WRITING, _S.RETRYING_THE_END: _S.FINISHING}
 
 
 class RecordingObserver(Protocol):
-    """Hears what becomes of units and recordings, on the loop."""
+    """Is called with what becomes of units and recordings, on the loop."""
 
     def durable(self, video_until_ns: int) -> None:
         """All pictures up to this time are on the disk."""
         ...
 
     def not_recorded(self, unit: AccessUnit, reason: str) -> None:
-        """A unit finds no place in the recording."""
+        """A unit could not be recorded."""
         ...
 
     def storage_fault(self, part: str, error: Exception) -> None:
@@ -108,7 +108,7 @@ class RecordingWriter:
         return self._segments.segment is not None
 
     def begin(self, request: RecordingRequest, pre_event: PreEvent | None) -> None:
-        """A recording; the units of its pre-event part are to be written first."""
+        """Begins a recording. Its pre-event units are to be written first."""
         self._backlog.begin(pre_event.units if pre_event else [])
         self._start(request, pre_event)
         self.state = _S.WRITING
@@ -217,7 +217,7 @@ class RecordingWriter:
             recording.end_ns = max(recording.end_ns, units[-1].end_ns)
 
     def _without_late(self, units: Sequence[AccessUnit], start_ns: int) -> Sequence[AccessUnit]:
-        """Sound that comes when its segment is closed has no place any more."""
+        """Leaves out sound that comes after its segment was closed."""
         for unit in units:
             if unit.pts_ns < start_ns:
                 self._observer.not_recorded(unit, "too late")

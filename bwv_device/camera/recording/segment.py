@@ -38,7 +38,7 @@ class Pace(NamedTuple):
 
 
 class SealedSegment:
-    """Feed units from a keyframe on; take sealed bytes; `finish` once."""
+    """Takes units from a keyframe on, returns sealed bytes; `finish` once."""
 
     def __init__(
         self,
@@ -74,7 +74,7 @@ class SealedSegment:
         return self._digest.hexdigest()
 
     def feed(self, units: Iterable[AccessUnit]) -> bytes:
-        """Units in order of capture; gives what is sealed by them, often nothing."""
+        """Takes units in order of capture; returns the bytes they sealed, often none."""
         sealed = []
         for unit in units:
             self.units[unit.track] += 1
@@ -82,14 +82,14 @@ class SealedSegment:
         return b"".join(sealed)
 
     def flush(self) -> bytes:
-        """Seals everything that waits; for the moment when no more units come."""
+        """Seals everything that waits, when no more units come."""
         sealed = [self._add(fragment) for fragment in self._fragments.flush()]
         if self._seal.unsealed:
             sealed.append(self._fill())
         return b"".join(sealed)
 
     def finish(self) -> bytes:
-        """The rest, and the final chunk."""
+        """Returns the rest, and the final chunk."""
         sealed = [self._add(fragment, last=True) for fragment in self._fragments.flush()]
         if not self._seal.unsealed:
             sealed.append(self._take(free_box(FREE_HEADER)))

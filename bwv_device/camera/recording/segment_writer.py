@@ -24,7 +24,7 @@ from hal.ports import AccessUnit, Anchor
 
 
 class SegmentWriterState(enum.Enum):
-    """What stands on the disk of the segment under way."""
+    """How far the current segment is on the disk."""
 
     CLOSED = "no segment: the next keyframe opens one"
     OPEN = "a segment is open, none of its bytes on their way"
@@ -32,7 +32,7 @@ class SegmentWriterState(enum.Enum):
 
 
 class SegmentObserver(Protocol):
-    """Hears how jobs ended, on the loop."""
+    """Is called when jobs end, on the loop."""
 
     def durable(self, video_until_ns: int) -> None:
         """All pictures up to this time are on the disk."""
