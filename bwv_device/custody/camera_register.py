@@ -87,7 +87,7 @@ def take_back(session: CustodySession, configuration: Signer, device: str) -> in
 
 
 def revoke(session: CustodySession, device: str, reason: str) -> None:
-    """What this camera brings from now on goes to quarantine."""
+    """From now on, what this camera delivers goes to quarantine."""
     session.append(lambda: ("revoke", {"device": device, "reason": reason or "no reason given"}))
 
 

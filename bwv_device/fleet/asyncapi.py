@@ -23,7 +23,7 @@ SAID: dict[str, tuple[type, str]] = {
     "state": (State, "What is so now; retained."),
     "health": (Health, "How the camera is; retained."),
     "event": (Event, "What happened, in order."),
-    "reply": (Reply, "What a command came to."),
+    "reply": (Reply, "The outcome of a command."),
 }
 SCHEMAS = "#/components/schemas/"
 

@@ -91,7 +91,7 @@ class Undelivered:
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """What is so now. Retained; replaced by the next."""
+    """The current state. Retained; replaced by the next."""
 
     boot: Count
     number: Count
@@ -130,7 +130,7 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """How the camera is. `refused`: commands that did nothing, by reason."""
+    """Health of the camera. `refused`: refused commands, by reason."""
 
     boot: Count
     number: Count
@@ -151,7 +151,7 @@ class Health:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What a command came to."""
+    """The outcome of a command."""
 
     boot: Count
     number: Count
@@ -197,7 +197,7 @@ class Hold:
 
 @dataclass(frozen=True, slots=True)
 class Assign:
-    """To whom the camera is issued."""
+    """The officer to whom the camera is issued."""
 
     officer: Annotated[str, Len(1, 64)]
 

@@ -21,7 +21,7 @@ TEXT = re.compile(rb"(\{[^\n]*\})\t([0-9a-f]{128})")
 
 
 class StatementError(ValueError):
-    """What is not a statement of the kind and by the signer that was asked for."""
+    """Not a statement of the required kind and signer."""
 
 
 class Signer(Protocol):
@@ -34,7 +34,7 @@ class Signer(Protocol):
 
 
 class Role(NamedTuple):
-    """Who a role certificate speaks of."""
+    """The holder of a role certificate."""
 
     name: str
     role: str
@@ -103,7 +103,7 @@ def chain_of(pem: bytes) -> list[x509.Certificate]:
 
 
 def role_of(chain: Sequence[x509.Certificate], roots: Sequence[x509.Certificate] = ()) -> Role:
-    """Whom a role certificate names. The roles CA must have issued it, and one of `roots`, where
+    """The holder of a role certificate. The roles CA must have issued it, and one of `roots`, where
     there are any, the roles CA. Raises `StatementError`."""
     if len(chain) != 2 or _unit(chain[1]) != ROLES_UNIT or not chain_leads_to(chain[:1], chain[1]):
         raise StatementError("is not signed by a role that the agency's roles CA certified")

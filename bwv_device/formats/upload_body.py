@@ -30,7 +30,7 @@ class FilePart(NamedTuple):
     sha256: str
 
     def read(self, offset: int, length: int) -> bytes:
-        """A camera that can't read its own file is no fault of the line: `REFUSED`."""
+        """If the camera can't read its own file, the link is not at fault: `REFUSED`."""
         try:
             return self.disk.read(
                 self.path, self.offset + offset, min(length, self.length - offset)

@@ -12,7 +12,7 @@ from bwv_device.formats.ledger_lines import START, Head, Line, branches_head
 
 
 class Link(enum.Enum):
-    """How a file's first line stands to what came before."""
+    """How a file's first line relates to the lines before it."""
 
     CONTINUES = "it continues the end of the file before"
     BRANCHES = "it continues a line that another file continues too"
@@ -50,11 +50,11 @@ class ChainEnds:
         return list(self._ends)
 
     def holds(self, number: int, digest: str) -> bool:
-        """Whether a line with this digest was passed, in whichever branch."""
+        """Whether a line with this digest was passed, in any branch."""
         return Head(number, digest) in self._passed
 
     def link(self, first: Line) -> Link:
-        """A file begins with this line. Where it breaks, nothing changes."""
+        """Takes a file's first line. If it breaks the chain, nothing changes."""
         before = Head(first.number - 1, first.fields["prev"])
         for end in self._ends:
             if end.head == before:

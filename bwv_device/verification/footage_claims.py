@@ -29,7 +29,7 @@ class Claim:
 
 
 class ClaimError(ValueError):
-    """A line that says what it may not say."""
+    """A line that breaks the rules for its kind."""
 
 
 def follow(claims: dict[str, Claim], boot: int, line: Line) -> None:

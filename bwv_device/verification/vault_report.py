@@ -27,7 +27,7 @@ BLOCK = 1 << 20
 
 
 class FileStatus(enum.Enum):
-    """What can be said of one file of footage."""
+    """The verdict on one file of footage."""
 
     SEALED = "sealed"
     RECOVERED = "recovered"
@@ -53,7 +53,7 @@ class Verdict(NamedTuple):
 
 @dataclass(slots=True)
 class Report(Walked):
-    """The ledger's walk, and a verdict for each file."""
+    """The result for the ledger, and a verdict for each file."""
 
     segments: list[Verdict] = field(default_factory=list)
 

@@ -42,32 +42,32 @@ PENDING_LIMIT = 512
 
 @dataclass(frozen=True, slots=True)
 class Greeting:
-    """What is said at both ends of a connection, and by the broker where it breaks."""
+    """Messages at the start and the end of a connection, and the broker's if it breaks."""
 
     birth: Sequence[MqttMessage]
     offline: MqttMessage
 
 
 class BrokerObserver(Protocol):
-    """What a connection asks and tells, inside its error boundary."""
+    """What a connection needs and reports, inside its error boundary."""
 
     def greeting(self, session: int) -> Greeting:
-        """What is said at both ends of connection number `session`."""
+        """The messages at both ends of connection number `session`."""
         ...
 
     def received(self, topic: str, payload: bytes) -> None: ...
 
     def trouble(self, reason: str) -> None:
-        """Something does not work; it is tried again."""
+        """Something failed; it is tried again."""
         ...
 
     def broker_up(self) -> None:
-        """The broker has taken the connection."""
+        """The broker accepted the connection."""
         ...
 
 
 class _Ear:
-    """Hears of one connection, and posts. What comes of an older one is not listened to."""
+    """Posts the events of one connection to the loop. Those of an older one are ignored."""
 
     def __init__(self, loop: Loop, run: Callable[..., None], line: BrokerConnection) -> None:
         self._loop, self._run, self._line, self._number = loop, run, line, line.session
@@ -96,7 +96,7 @@ class _Ear:
 
 
 class ConnectionState(enum.Enum):
-    """Where the connection to the broker is."""
+    """The state of the connection to the broker."""
 
     IDLE = "not started, or stopped"
     CONNECTING = "an answer is waited for"
@@ -151,19 +151,19 @@ class BrokerConnection:
             self._connect()
 
     def stop(self) -> None:
-        """Says goodbye where there is a line; waits for nothing."""
+        """Sends the offline message if connected. Waits for nothing."""
         farewell = self._observer.greeting(self.session).offline if self.up else None
         self._end(_S.IDLE, farewell)
 
     def abandon(self) -> None:
-        """Nothing more comes from this one; another takes its place."""
+        """Ends silently; another connection takes its place."""
         self._state = _S.ABANDONED
         for name in list(self._timers):
             self._cancel(name)
         self.session = -1
 
     def put(self, key: str, message: MqttMessage) -> None:
-        """Into the outbox; with a `key`, instead of an older one."""
+        """Puts a message into the outbox. With a `key` it replaces an older one."""
         if key:
             self._pending = [item for item in self._pending if item.key != key]
         self._pending.append(Outgoing(key, message))
@@ -178,7 +178,7 @@ class BrokerConnection:
 
     @property
     def drained(self) -> bool:
-        """Nothing waits, or nothing can go."""
+        """Whether nothing waits, or nothing can be sent."""
         busy = self._pending or self._writing or self._under_way or self.filled.rows
         return not self.up or not busy
 
@@ -222,7 +222,7 @@ class BrokerConnection:
         self._pump()
 
     def refused(self, token: int, reason: str, final: bool) -> None:
-        """A broker that is full is tried again later; what it will never take is let go."""
+        """A full broker is tried again later. A message that it will never accept is dropped."""
         self._observer.trouble(f"the broker refuses a message: {reason}")
         if not final:
             self.lost(reason)
@@ -233,7 +233,7 @@ class BrokerConnection:
             self._under_way.pop(token, None)
 
     def lost(self, reason: str) -> None:
-        """Tries again, later and later; a fleet that lost its broker must not come back at once."""
+        """Tries again with growing random delays: a fleet must not reconnect all at once."""
         self._suspect()
         idle = self._state is _S.IDLE
         self._end(_S.IDLE if idle else _S.WAITING, None)
@@ -254,7 +254,7 @@ class BrokerConnection:
         self._link.close(farewell)
 
     def _supervise(self) -> None:
-        """A line may look alive and carry nothing."""
+        """Ends a connection that looks alive and carries nothing."""
         oldest_ns = min(self._under_way.values(), default=None)
         if oldest_ns is not None and self._loop.now_ns() - oldest_ns >= self._ack_ns:
             self.lost("the broker acknowledges nothing")
@@ -335,7 +335,7 @@ class BrokerConnection:
     # --- sending ------------------------------------------------------------------------------
 
     def _pump(self) -> None:
-        """As many as may be under way, no faster than `drain_per_s`."""
+        """Sends as many as may be in flight, no faster than `drain_per_s`."""
         while self.up and len(self._under_way) < WINDOW:
             if not self._queue:
                 if self._more and not self._fetching:

@@ -11,7 +11,7 @@ from hal.ports import PowerReading
 
 
 class CameraStatus(NamedTuple):
-    """The camera as its agent sees it."""
+    """The state of the camera in short."""
 
     state: str
     recording: str | None
@@ -27,7 +27,7 @@ class CameraStatus(NamedTuple):
     delivery: str
 
     def battery(self) -> Battery | None:
-        """None where the gauge can't be read."""
+        """None if the gauge can't be read."""
         power = self.power
         if power is None:
             return None

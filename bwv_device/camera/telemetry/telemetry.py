@@ -47,7 +47,7 @@ FAULTS = 16
 
 
 class TelemetryState(enum.Enum):
-    """Whether messages are made."""
+    """Whether messages are published."""
 
     RUNNING = "messages go to the outbox"
     SUSPENDED = "an unexpected error was met; it begins again in a while"
@@ -157,7 +157,7 @@ class Telemetry(BrokerObserver):
             self._tell_health()
 
     def _failed(self, error: Exception) -> None:
-        """Nobody expected this: a new line, in a while."""
+        """After an unexpected error: a new connection, a minute later."""
         reason = f"{type(error).__name__}: {error}"
         self._troubled = True
         if self.running is _S.RUNNING:
@@ -186,7 +186,7 @@ class Telemetry(BrokerObserver):
         return line
 
     def trouble(self, reason: str) -> None:
-        """One line in the ledger until it works again: an outage of hours is one event."""
+        """One ledger line until it works again: an outage of hours is one event."""
         if not self._troubled:
             self._troubled = True
             self._vault_lane.note("fault", part="telemetry", reason=reason[:200])
@@ -289,7 +289,7 @@ class Telemetry(BrokerObserver):
         return Head(*anchor, *when, signed.hex())
 
     def _undelivered(self) -> Undelivered:
-        """Looks the oldest up only when it is another one."""
+        """Looks up the oldest file only if it changed."""
         files, name = undelivered.waiting(self._board.disk)
         if name != self._oldest.oldest:
             recorded_ns = undelivered.recorded_ns(self._board.disk, name) if name else None
@@ -309,7 +309,7 @@ class Telemetry(BrokerObserver):
         self._line.put("health", self._topics.message("health", said))
 
     def vital_signs(self) -> dict[str, Any]:
-        """What a health message holds beyond its stamp and the computer's numbers."""
+        """The fields of a health message beside its stamp and the computer's vitals."""
         power, line = self._status().power, self._line
         return {
             "session": line.session,
@@ -362,7 +362,7 @@ class Telemetry(BrokerObserver):
         return {"boot": self._boot, "number": number, **when}
 
     def _soon(self, name: str, wait_ns: int, callback: Callable[[], None]) -> None:
-        """Not later than in `wait_ns`; what is planned for sooner stays."""
+        """Runs within `wait_ns`; an earlier plan stays."""
         due_ns = self._loop.now_ns() + wait_ns
         if self._due_ns.get(name, due_ns + 1) > due_ns:
             self._later(name, wait_ns, callback)
@@ -377,5 +377,5 @@ class Telemetry(BrokerObserver):
 
 
 def _milliseconds(reading: UtcReading) -> tuple[int, int]:
-    """Wall clock and error; the error never comes out smaller."""
+    """Wall clock and error in milliseconds; the error is rounded up."""
     return reading.utc_ns // 1_000_000, -(-reading.error_ns // 1_000_000)

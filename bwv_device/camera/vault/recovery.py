@@ -74,7 +74,7 @@ class Found(NamedTuple):
 
 
 class Recovered(NamedTuple):
-    """What was put in order: (name, length, attested length) per segment."""
+    """What was recovered: (name, length, attested length) per segment."""
 
     found: Found
     segments: list[tuple[str, int, int]]
@@ -276,7 +276,7 @@ def _follow(
 
 
 def _finish_removals(disk: Disk, wiped: list[str]) -> None:
-    """What a `wipe` line says is gone, and a power cut brought back."""
+    """Removes files that a `wipe` line names and a power cut brought back."""
     names = disk.names(FOOTAGE)
     paths = [n for name in wiped for n in (name, name + PART) if n in names]
     for path in paths:

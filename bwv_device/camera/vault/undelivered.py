@@ -91,7 +91,7 @@ def _lines(disk: Disk, boot: int) -> Iterator[tuple[Line, int]]:
 
 
 def _claim(claims: dict[str, Claim], boot: int, line: Line) -> None:
-    """A line that says what it may not is for the verifiers; here it claims nothing."""
+    """A line that breaks the rules is for the verifiers; here it claims nothing."""
     try:
         follow(claims, boot, line)
     except ClaimError:

@@ -28,7 +28,7 @@ class SegmentLostError(OSError):
 
 
 class ReceiptError(ValueError):
-    """A receipt that is not for what the camera has."""
+    """A receipt that does not match the file on the camera."""
 
 
 class Receipt(NamedTuple):

@@ -47,7 +47,7 @@ _S = VaultState
 
 
 class VaultObserver(Protocol):
-    """Hears of the vault, on the loop."""
+    """Is called with events of the vault, on the loop."""
 
     def vault_opened(self, recovered: Recovered) -> None:
         """The ledger can be written; this is what was found."""
@@ -63,7 +63,7 @@ class VaultObserver(Protocol):
 
 
 class VaultLane:
-    """Everything that is written goes through here, in order."""
+    """Everything is written through here, in order."""
 
     def __init__(
         self, board: Board, loop: Loop, about: Mapping[str, Any], observer: VaultObserver
@@ -93,7 +93,7 @@ class VaultLane:
         return self.anchor.boot
 
     def open(self, cause: str) -> None:
-        """Recovers the vault and starts a ledger file. Repeats until the disk lets it."""
+        """Recovers the vault and starts a ledger file. Repeats until it works."""
         self._close()
         board, t_ns = self._board, self._loop.now_ns()
         reading = board.clock.utc()._asdict()
@@ -139,7 +139,7 @@ class VaultLane:
             self._write(Note("stop", self._loop.now_ns(), {}))
 
     def submit(self, job: Callable[[Vault], Anchor], done: Done) -> None:
-        """A job on the open vault. `done` hears `LedgerError` where the ledger broke."""
+        """Runs a job on the open vault. `done` gets `LedgerError` if the ledger broke."""
         vault = self._vault
         if vault is None:
             done(Outcome(None, LedgerError("the ledger is closed")))

@@ -36,7 +36,7 @@ Advance = Callable[[str, float], None]
 
 @dataclass(slots=True)
 class Package:
-    """What was made. `digests` are of every file in it."""
+    """A finished package. `digests` are of every file in it."""
 
     folder: Path
     films: list[Path] = field(default_factory=list)
@@ -167,7 +167,7 @@ def _films(
 
 
 def _shifted(redaction: film.Redaction, by_s: float) -> film.Redaction:
-    """Times of a whole film, as an excerpt of it counts them."""
+    """Converts times of a whole film to times of an excerpt."""
     boxes = [
         film.RedactionBox(b.from_s - by_s, b.to_s - by_s, b.x, b.y, b.width, b.height)
         for b in redaction.boxes
@@ -179,7 +179,7 @@ def _shifted(redaction: film.Redaction, by_s: float) -> film.Redaction:
 def _chain(
     session: CustodySession, wish: DisclosureRequest, vault: Path, root_pem: bytes, package: Package
 ) -> None:
-    """What proves it: the sealed originals with the camera's ledger, and custody's ledger."""
+    """Adds the proof: sealed originals, the camera's ledger, and custody's ledger."""
     proof = package.folder / "proof"
     proof.mkdir()
     (proof / "custody.ledger").write_bytes(custody_chain(session))

@@ -36,7 +36,7 @@ BANNER = "REDACTED COPY - encoded anew"
 
 @dataclass(frozen=True, slots=True)
 class RedactionBox:
-    """A part of the picture that is not to be seen, in pixels, from one second to another."""
+    """A part of the picture to be covered, in pixels, from one second to another."""
 
     from_s: float
     to_s: float
@@ -59,7 +59,7 @@ class Redaction:
 
 
 def read_redaction(path: Path) -> Redaction:
-    """Raises `CustodyError` where the file does not say what is to be covered."""
+    """Raises `CustodyError` if the file does not say what is to be covered."""
     try:
         table = json.loads(path.read_text())
         boxes = [RedactionBox(**box) for box in table["boxes"]]
@@ -78,7 +78,7 @@ def read_redaction(path: Path) -> Redaction:
 
 
 class Cut(NamedTuple):
-    """What an excerpt came to: it begins at a keyframe, a little before what was asked for."""
+    """An excerpt. It begins at a keyframe, a little before the time asked for."""
 
     from_s: float
     to_s: float
@@ -86,7 +86,7 @@ class Cut(NamedTuple):
 
 
 def cut(film: Path, from_s: float, to_s: float, out: Path) -> Cut:
-    """Copies what is between two times, without encoding anything anew."""
+    """Copies what lies between two times, without encoding again."""
     with av.open(str(film)) as source, av.open(str(out), "w", format="mp4") as target:
         video = source.streams.video[0]
         streams = {s.index: target.add_stream_from_template(s) for s in source.streams}

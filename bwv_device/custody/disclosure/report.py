@@ -40,7 +40,7 @@ def content(
     life: RecordingHistory,
     notes: Sequence[str],
 ) -> Said:
-    """Everything that the papers say."""
+    """The content of the report."""
     row = session.index.row("SELECT * FROM recordings WHERE id = ?", wish.recording)
     assert row is not None
     moment = session.retention.moment

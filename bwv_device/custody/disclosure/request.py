@@ -9,7 +9,7 @@ from bwv_device.custody.disclosure import redaction as film
 
 @dataclass(slots=True)
 class DisclosureRequest:
-    """What is asked for. `redaction` is what a person has confirmed."""
+    """The options of a disclosure. `redaction` was confirmed by a person."""
 
     recording: str
     recipient: str

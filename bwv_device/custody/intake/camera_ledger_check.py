@@ -32,7 +32,7 @@ class LedgerPiece(NamedTuple):
 
 
 class Pieces:
-    """What the store has of a camera's ledger: pieces that were accepted, and those of this
+    """The parts of a camera's ledger in the store: accepted pieces, and those of this
     docking."""
 
     def __init__(self, index: Index, store: EvidenceStore, device: str, nonce: str) -> None:
@@ -87,7 +87,7 @@ class Pieces:
 
 @dataclass(slots=True)
 class Judged:
-    """What the walk came to; `fields` are those of the custody's `docking` line."""
+    """The result of the check; `fields` are those of custody's `docking` line."""
 
     problems: list[str]
     judged_from: int
@@ -200,7 +200,7 @@ def _known_claims(index: Index, device: str, first_boot: int) -> dict[str, Claim
 
 @dataclass(slots=True)
 class Story:
-    """What the ledger tells of a recording."""
+    """What the ledger says of a recording."""
 
     boot: int
     officer: str = ""
@@ -220,7 +220,7 @@ class Reading(NamedTuple):
 
 
 class Stories:
-    """Listens to the walk."""
+    """Collects recordings, markers and clock readings while a ledger is read."""
 
     def __init__(self) -> None:
         self.recordings: dict[str, Story] = {}

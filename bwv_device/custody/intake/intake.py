@@ -44,7 +44,7 @@ class ReplicaStore(NamedTuple):
 
 @dataclass(slots=True)
 class Done:
-    """What one pass came to."""
+    """The results of one pass."""
 
     dockings: int = 0
     greeted: int = 0
