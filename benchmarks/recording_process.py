@@ -64,7 +64,7 @@ def main() -> None:
     recording = Recording(fragment_ms=fragment_ms, pre_event_s=120, pre_event_audio=True)
     settings = Settings(recording=recording)
     run = _Run(loop, units, mode, int(seconds))
-    vault_lane = VaultLane(board, loop, {}, run)  # type: ignore[arg-type]
+    vault_lane = run.vault_lane = VaultLane(board, loop, {}, run)  # type: ignore[arg-type]
     run.recorder = Recorder(board, loop, vault_lane, settings, agency.recipients, run)  # type: ignore[arg-type]
     loop.post(lambda: vault_lane.open("power cut"))
     loop.run()
@@ -94,6 +94,7 @@ class _Run(RecordingEars):
     """Feeds the recorder, and hears what comes of it."""
 
     recorder: Recorder
+    vault_lane: VaultLane
 
     def __init__(
         self,
@@ -158,7 +159,7 @@ class _Run(RecordingEars):
     def _end(self) -> None:
         self.cpu_s = time.process_time() - self._cpu
         self.wall_s = time.monotonic() - self._wall
-        self._loop.stop()
+        self.vault_lane.finish(self._loop.stop)
 
     def recording_ended(self) -> None:
         self._end()

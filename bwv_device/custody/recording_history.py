@@ -80,9 +80,9 @@ def _camera(
             for line in session.index.lines("kind = 'docking'")
             if line["device"] == row["device"] and (a := line.get("anchor"))
         ]
-        walk = LedgerWalk(Path(folder), roots, anchors, report)
-        walk.seen = lambda boot, line: heard.append((boot, line))
-        walk.run()
+        LedgerWalk(
+            Path(folder), roots, anchors, report, seen=lambda boot, line: heard.append((boot, line))
+        ).run()
     life.problems += [f"camera: {problem}" for problem in report.problems]
     name, own_boot = str(row["recording"]), int(row["recording"][:8])
     ends = [

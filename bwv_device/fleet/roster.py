@@ -96,13 +96,18 @@ class Seen:
 
 
 class Roster:
-    """Everybody seen. `rejected` counts messages that were none, by reason."""
+    """All cameras that were seen. `rejected` counts invalid messages, by reason."""
 
-    def __init__(self, roots: Sequence[x509.Certificate]) -> None:
+    def __init__(
+        self,
+        roots: Sequence[x509.Certificate],
+        forked: Callable[[Seen], None] = lambda seen: None,
+    ) -> None:
+        """`forked` is called once for each camera whose ledger turns out to have forked."""
         self._roots = list(roots)
         self.cameras: dict[str, Seen] = {}
         self.rejected: dict[str, int] = {}
-        self.on_fork: Callable[[Seen], None] = lambda seen: None
+        self._forked = forked
 
     def feed(self, topic: str, payload: bytes, now_ns: int) -> Seen | None:
         """A message of the tree; None where it says nothing that counts."""
@@ -233,7 +238,7 @@ class Roster:
         """Stays: what was signed can't be unsaid."""
         if seen.ledger != FORKED:
             seen.ledger, seen.fork = FORKED, fork
-            self.on_fork(seen)
+            self._forked(seen)
 
     def _reject(self, reason: str) -> Seen | None:
         self.rejected[reason] = self.rejected.get(reason, 0) + 1

@@ -77,9 +77,11 @@ class LedgerWalk:
         report: Walked,
         start: Head = START,
         judged: int = 0,
+        seen: Callable[[int, Line], None] = lambda boot, line: None,
     ) -> None:
-        """`judged` is the number of the last line that was judged before: of it and what stands
-        before it only the chain counts."""
+        """`seen` is called with each line in the chain, and its boot. `judged` is the number of the
+        last line that was judged before: of it and what stands before it only the chain
+        counts."""
         self._folder, self._roots, self._report = vault / DIRECTORY, roots, report
         self._anchors = anchors
         self._head: Head = start
@@ -89,7 +91,7 @@ class LedgerWalk:
         self._torn: list[dict[str, Any]] = []
         self._last: Line | None = None
         self._deliveries = Deliveries(roots)
-        self.seen: Callable[[int, Line], None] = lambda boot, line: None
+        self._seen = seen
         self.device_keys: list[ec.EllipticCurvePublicKey] = []
         self._ends = ChainEnds(start)
         self._conflicts: list[str] = []  # of branches; problems unless a later boot names them all
@@ -225,7 +227,7 @@ class LedgerWalk:
         self._head, self._last = Head(line.number, line.digest), line
         self._ends.passed(boot, line)
         report.lines += 1
-        self.seen(boot, line)
+        self._seen(boot, line)
 
     def _problem(self, text: str, line: Line) -> None:
         if line.number > self._judged:

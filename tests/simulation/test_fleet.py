@@ -44,7 +44,9 @@ class Watch:
     """A desk that hears everything a simulated broker carries."""
 
     def __init__(self, it: Camera, roots: list[Any] | None = None) -> None:
-        self.roster = Roster([it.agency.root] if roots is None else roots)
+        self.forks: list[str] = []
+        known = [it.agency.root] if roots is None else roots
+        self.roster = Roster(known, lambda seen: self.forks.append(str(seen.fork)))
         self.it = it
         for message in it.broker.messages:
             self.roster.feed(message.topic, message.payload, message.at_ns)
@@ -196,13 +198,11 @@ def test_a_copied_camera_forks(it: Camera, agency: BenchAgency) -> None:
     watch = Watch(it)
     twin = make_camera(agency, mqtt={"broker": "bench"}, disk=card(image), boot=False, seed="twin")
     twin.broker.on_published = lambda m: watch.roster.feed(m.topic, m.payload, m.at_ns)
-    forks: list[str] = []
-    watch.roster.on_fork = lambda seen: forks.append(str(seen.fork))
     twin.boot()
     record(twin)
     twin.run(seconds=12)
     assert watch.seen.ledger == FORKED
-    assert len(forks) == 1
+    assert len(watch.forks) == 1
     assert "ledger forked" in watch_table.troubles(watch.row())
     record(it)
     it.run(seconds=12)

@@ -64,17 +64,20 @@ def command(
         raise click.UsageError(f"--only {unknown[0]}: choose of {', '.join(watch_table.FILTERS)}.")
     if sort not in watch_table.SORTS:
         raise click.UsageError(f"--sort {sort}: choose of {', '.join(watch_table.SORTS)}.")
-    roster = Roster(keys.load_certificates(root))
     try:
         records = Records(record) if record else None
     except OSError as error:
         raise BrokerError(
             f"{record} can't be used: {error.strerror}.", "Give a folder that can be written."
         ) from None
-    if records:
-        for kept in records.all():
-            roster.recall(**kept)
-        roster.on_fork = lambda seen: _keep(records, seen, fork=True)
+
+    def forked(seen: Seen) -> None:
+        if records:
+            _keep(records, seen, fork=True)
+
+    roster = Roster(keys.load_certificates(root), forked)
+    for kept in records.all() if records else ():
+        roster.recall(**kept)
     ended = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: ended.set())

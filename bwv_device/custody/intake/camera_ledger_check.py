@@ -114,12 +114,10 @@ def judge(
     report = Walked(device=device, claims=_known_claims(session.index, device, pieces.first_boot))
     with tempfile.TemporaryDirectory() as folder:
         pieces.write(Path(folder), docking["ledgers"])
-        walk = LedgerWalk(
+        LedgerWalk(
             Path(folder), roots, [anchor, *older], report,
-            pieces.start or Head(0, "0" * 64), pieces.number,
-        )  # fmt: skip
-        walk.seen = stories.hear
-        walk.run()
+            pieces.start or Head(0, "0" * 64), pieces.number, stories.hear,
+        ).run()  # fmt: skip
     problems = list(report.problems)
     if report.head is not None and report.head.number != anchor.number:
         problems.append("the ledger does not end at the docking's anchor")
