@@ -29,7 +29,8 @@ from the seed which of them are in a shift.
 The loss bound (1.2 s at the defaults) counts from the power cut, or from the beginning of the
 disk's trouble where the disk could not take anything: while it can't, the light does not say
 "recording".
-If an earlier reading was right, the error of each later reading contains a step of the wall clock.
+If an earlier reading was right and the wall clock then steps, the error of each later reading is
+large enough to contain the step.
 Nothing on the camera can detect a clock whose first reading after a boot is wrong, or a step within
 the error that it states.
 
