@@ -213,6 +213,26 @@ def test_a_disk_error_is_a_fault_line_and_a_new_segment(camera: Make) -> None:
     assert [o["segment"][-12:-8] for o in it.ledger("open")] == ["0001", "0002"]
 
 
+def test_a_ledger_that_breaks_while_units_come_gives_no_false_gap(
+    camera: Make, tmp_path: Path
+) -> None:
+    """A marker finds the ledger broken; the units of the next batches wait in memory."""
+    it = started(camera)
+    broken = [True]
+    it.disk.refuse = lambda operation: (
+        errno.EIO if broken[0] and operation.path.startswith("ledger/") else 0
+    )
+    it.press_marker(times=1)
+    it.run(seconds=3)
+    broken[0] = False
+    it.run(seconds=8)
+    finish(it)
+    assert gaps(it) == []
+    it.shut_down()
+    kept = sorted(set(numbers(it, tmp_path)))
+    assert kept == list(range(kept[0], kept[-1] + 1)), "no picture is lost"
+
+
 def test_a_ledger_that_breaks_is_opened_anew_and_recording_goes_on(
     camera: Make, tmp_path: Path
 ) -> None:

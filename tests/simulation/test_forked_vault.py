@@ -8,6 +8,8 @@ import pytest
 
 from bwv_device.camera.vault.recovery import Recovered, boot_vault, survey
 from bwv_device.camera.vault.vault import Vault
+from bwv_device.formats.ledger_lines import START, Head, Line, branches_head
+from bwv_device.verification.chain_ends import ChainEnds, End, Link
 from bwv_device.verification.second_verifier import Judge
 from bwv_device.verification.vault_report import FileStatus, Report, verify
 from hal.ports import Anchor
@@ -243,6 +245,67 @@ def test_a_line_of_another_form_ends_no_boot(card: Card, branches: object) -> No
     writer = Writer(card)
     writer.vault.note("fault", 1, {"branches": branches, "boot": 1})
     assert Writer(card).boot == 2
+
+
+def test_what_another_branch_found_of_an_open_file_is_left_out(card: Card) -> None:
+    """The second attests the file as it is at its boot; the first goes on with it."""
+    first = Writer(card)
+    name = first.opens()
+    first.appends()
+    Writer(card).stops()
+    first.appends()
+    Writer(card).stops()
+    report = card.verify()
+    assert report.ok, report.problems
+    assert {v.name: v.status for v in report.segments} == {name: FileStatus.BRANCH}
+
+
+def test_cut_off_behind_its_first_line_the_healing_goes_on(card: Card) -> None:
+    """What branches leave is carried over, and nothing is said of their files."""
+    first = Writer(card)
+    second = Writer(card)
+    first.vault.note("recovery", 1, {"segments": 0, "commands": 7})
+    second.vault.note("recovery", 1, {"segments": 0, "commands": 5})
+    card.disk.create("footage/00000001-0009-0001.mp4.age.part")
+    lines = len(Writer(card).recovered.found.branches)
+    assert lines == 2
+    path = "ledger/00000003.ledger"
+    begun = card.disk.read(path).split(b"\n")[0] + b"\n"
+    card.disk.remove(path)
+    card.disk.create(path)
+    card.disk.append(path, begun)
+    fourth = Writer(card)
+    assert fourth.recovered.found.commands == 7
+    assert fourth.recovered.segments == []
+    fourth.stops()
+    report = card.verify()
+    assert report.ok, report.problems
+    assert report.whole_since == 3
+
+
+def test_a_first_line_heals_only_what_stands_there() -> None:
+    ends = [End(1, 4, "a" * 64), End(2, 3, "b" * 64)]
+    right = branches_head(ends)
+
+    def link(named: object, before: Head) -> Link:
+        known = ChainEnds()
+        known.link(_first(START))
+        for end in ends:
+            known.ended(end.boot, end.head)
+        return known.link(_first(before, branches=named))
+
+    named = [end._asdict() for end in ends]
+    assert link(named, right) is Link.HEALS
+    assert link(named[:1], right) is Link.BREAKS
+    assert link([*named[:1], {**named[1], "number": 2}], right) is Link.BREAKS
+    assert link("all", right) is Link.BREAKS
+    assert link(named, right._replace(number=right.number + 1)) is Link.BREAKS
+    assert link(named, right._replace(digest="c" * 64)) is Link.BREAKS
+
+
+def _first(before: Head, **fields: object) -> Line:
+    said = {"n": before.number + 1, "prev": before.digest, "t": 0, "kind": "boot", **fields}
+    return Line(said, b"", b"", "d" * 64)
 
 
 def test_one_chain_is_no_fork(card: Card) -> None:
