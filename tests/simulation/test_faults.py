@@ -213,24 +213,50 @@ def test_a_disk_error_is_a_fault_line_and_a_new_segment(camera: Make) -> None:
     assert [o["segment"][-12:-8] for o in it.ledger("open")] == ["0001", "0002"]
 
 
-def test_a_ledger_that_breaks_while_units_come_gives_no_false_gap(
-    camera: Make, tmp_path: Path
-) -> None:
-    """A marker finds the ledger broken; the units of the next batches wait in memory."""
-    it = started(camera)
-    broken = [True]
+def refuse_ledger(it: Camera, broken: list[bool]) -> None:
+    """While `broken` holds true the disk takes no ledger line."""
     it.disk.refuse = lambda operation: (
         errno.EIO if broken[0] and operation.path.startswith("ledger/") else 0
     )
-    it.press_marker(times=1)
+
+
+@pytest.mark.parametrize("late_ms", range(20, 270, 50))
+def test_a_ledger_that_breaks_where_a_segment_ends_gives_no_false_gap(
+    camera: Make, tmp_path: Path, late_ms: int
+) -> None:
+    """A line finds the ledger broken just before the batch that begins a segment."""
+    it = camera(recording={"pre_event_s": 0, "segment_s": 10}, video={"bitrate_kbps": 200})
+    it.run(seconds=5)
+    it.press_record_twice()
+    it.run(seconds=3)
+    ten_s_on_ns = it.ledger("open")[0]["first_pts_ns"] + 10 * SECOND_NS
+    cut_ns = it.origins_ns[-1] + -(-ten_s_on_ns // SECOND_NS) * SECOND_NS  # the next keyframe
+    it.run(cut_ns - it.loop.now_ns() + late_ms * 1_000_000)
+    before = len(it.ledger("gap"))
+    broken = [True]
+    refuse_ledger(it, broken)
+    it.agent.parts.vault_lane.note("fault", part="test", reason="finds the ledger broken")
     it.run(seconds=3)
     broken[0] = False
     it.run(seconds=8)
     finish(it)
-    assert gaps(it) == []
+    assert gaps(it)[before:] == []
     it.shut_down()
     kept = sorted(set(numbers(it, tmp_path)))
     assert kept == list(range(kept[0], kept[-1] + 1)), "no picture is lost"
+
+
+def test_a_ledger_that_breaks_at_the_stop_still_says_why_it_ended(camera: Make) -> None:
+    it = started(camera)
+    broken = [False]
+    refuse_ledger(it, broken)
+    it.hold_record()
+    broken[0] = True
+    it.run(seconds=3)
+    broken[0] = False
+    it.run(seconds=8)
+    assert it.ledger("close")[-1]["reason"] == "stop"
+    assert it.agent.state.value == "ready"
 
 
 def test_a_ledger_that_breaks_is_opened_anew_and_recording_goes_on(
