@@ -11,6 +11,7 @@ import click
 
 from bwv_device import config
 from bwv_device.config import parse_table, read_file
+from bwv_device.custody import settings as custody
 from bwv_device.custody.settings import CustodySettings
 from bwv_device.settings import Settings
 
@@ -32,7 +33,7 @@ def check(file: Path, as_json: bool) -> None:
     table = parse_table(raw, str(file))
     digest = hashlib.sha256(raw).hexdigest()
     if _is_custody(table):
-        settings = dataclasses.asdict(config.validate(CustodySettings, table, str(file)))
+        settings = dataclasses.asdict(custody.check(table, str(file)))
         whose = "as custody's configuration"
     else:
         settings, whose = config.check(table, str(file)).as_dict(), "as a camera's configuration"
@@ -44,5 +45,5 @@ def check(file: Path, as_json: bool) -> None:
 
 def _is_custody(table: dict[str, object]) -> bool:
     """More of its sections are custody's than a camera's."""
-    custody, camera = ({f.name for f in dataclasses.fields(k)} for k in (CustodySettings, Settings))
-    return len(table.keys() & custody) > len(table.keys() & camera)
+    ours, theirs = ({f.name for f in dataclasses.fields(k)} for k in (CustodySettings, Settings))
+    return len(table.keys() & ours) > len(table.keys() & theirs)

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Annotated
+from typing import Annotated, Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from annotated_types import Interval, Len
 
+from bwv_device.config import validate
+from bwv_device.errors import ConfigError
 from bwv_device.settings import Section
 
 
@@ -60,3 +63,18 @@ class CustodySettings(Section):
     retention: Times = field(default_factory=Times)
     categories: dict[str, int] = field(default_factory=lambda: {"evidence": 2555, "training": 365})
     service: Service = field(default_factory=Service)
+
+
+def check(table: dict[str, Any], name: str) -> CustodySettings:
+    """Settings from a table of sections. Raises `ConfigError` with every problem."""
+    settings = validate(CustodySettings, table, name)
+    problems = []
+    try:
+        ZoneInfo(settings.agency.zone)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        problems.append(("agency.zone", "unknown time zone; write it as Europe/London"))
+    if settings.retention.hidden_days > settings.retention.days:
+        problems.append(("retention.hidden_days", "must not exceed retention.days"))
+    if problems:
+        raise ConfigError(f"The configuration {name} can't be used:", problems)
+    return settings

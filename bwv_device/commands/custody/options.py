@@ -6,7 +6,7 @@ import datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo
 
 import click
 from cryptography import x509
@@ -14,11 +14,11 @@ from cryptography import x509
 from bwv_device import keys
 from bwv_device.backends.evidence_store import open_store
 from bwv_device.commands.role_key import load_role_key
-from bwv_device.config import parse_table, read_file, validate
+from bwv_device.config import parse_table, read_file
 from bwv_device.custody.retention_dates import NANOSECOND, Retention
 from bwv_device.custody.session import CustodySession
-from bwv_device.custody.settings import CustodySettings
-from bwv_device.errors import ConfigError, CustodyError, KeyFileError
+from bwv_device.custody.settings import CustodySettings, check
+from bwv_device.errors import CustodyError, KeyFileError
 from hal.host import HostClock
 from hal.keystore import SoftwareIdentity
 from hal.ports import EvidenceStore
@@ -37,15 +37,11 @@ class CustodyContext:
         path = self._config or (DEFAULT if DEFAULT.exists() else None)
         if path is None:
             return CustodySettings()
-        return validate(CustodySettings, parse_table(read_file(path), str(path)), str(path))
+        return check(parse_table(read_file(path), str(path)), str(path))
 
     @cached_property
     def zone(self) -> ZoneInfo:
-        try:
-            return ZoneInfo(self.settings.agency.zone)
-        except (ZoneInfoNotFoundError, ValueError, OSError):
-            problem = [("agency.zone", "unknown time zone; write it as Europe/London")]
-            raise ConfigError("The configuration can't be used.", problem) from None
+        return ZoneInfo(self.settings.agency.zone)
 
     @cached_property
     def roots(self) -> list[x509.Certificate]:
