@@ -102,9 +102,11 @@ def _run(agent: Agent, loop: RealLoop, panel_loop: RealLoop, seconds: float | No
         loop.post(lambda: watchdog.start(every_ns))
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: loop.post(agent.stop))
-    # The panel has a thread of its own: a hung agent must not keep the light alive.
-    threading.Thread(target=_run_panel, args=(panel_loop, loop), name="panel", daemon=True).start()
+    # The panel has a thread of its own: a hung agent must not keep the light alive. It begins when
+    # the agent listens, so that no early press is lost without a word.
+    panel = threading.Thread(target=_run_panel, args=(panel_loop, loop), name="panel", daemon=True)
     loop.post(agent.start)
+    loop.post(panel.start)
     if seconds is not None:
         loop.call_at(loop.now_ns() + int(seconds * 1e9), agent.stop)
     loop.run()

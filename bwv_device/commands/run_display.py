@@ -33,6 +33,9 @@ DETAILS = (
 )  # fmt: skip
 
 
+OFF = ("", "dark", "quiet")
+
+
 class _ShownIndicator:
     """An indicator that also prints what it shows."""
 
@@ -41,7 +44,8 @@ class _ShownIndicator:
         self._shown = ""
 
     def show(self, pattern: Pattern, lease_until_ns: int | None, then: Pattern) -> None:
-        if pattern.name != self._shown and (self._shown or pattern.name not in ("dark", "quiet")):
+        was_off, is_off = self._shown in OFF, pattern.name in OFF
+        if pattern.name != self._shown and not (was_off and is_off):
             self._say(f"{self._name}: {pattern.name}")
         self._shown = pattern.name
         self._inner.show(pattern, lease_until_ns, then)

@@ -159,6 +159,19 @@ def test_keys_camera_recording_verification_export(tmp_path: Path) -> None:
     assert "sync" not in {line.split()[3] for line in diary.splitlines()}
 
 
+def test_a_press_before_the_camera_listens_is_not_lost(agency_keys: Path, tmp_path: Path) -> None:
+    """Piped in, a word is there before the agent is."""
+    assert bwv("provision", "cam-1", "--agency", agency_keys, cwd=tmp_path).returncode == 0
+    (tmp_path / "camera.toml").write_text(
+        "[video]\nwidth = 320\nheight = 240\nfps = 10\nbitrate_kbps = 200\n"
+        '[sealing]\nrecipient_type = "X25519"\n'
+    )
+    words = ["run", "--config", "camera.toml", "--board", "sim", "--seconds", "3"]
+    done = bwv(*words, cwd=tmp_path, text_in="record\n")
+    assert done.returncode == 0, done.stderr
+    assert "ready → recording" in done.stdout or "REFUSED" in done.stdout
+
+
 def test_verify_speaks_in_exit_codes(vault: Path, agency_keys: Path) -> None:
     root = agency_keys / keys.ROOT
     assert bwv("verify", vault, "--root", root).returncode == 0

@@ -8,6 +8,7 @@ from typing import Protocol
 from bwv_device.camera.commands.assignment import Assignments
 from bwv_device.camera.commands.dispatch import Submit
 from bwv_device.camera.control.markers import Markers
+from bwv_device.camera.control.on_button import StateMachine
 from bwv_device.camera.indicators.lights_and_sounds import LightsAndSounds
 from bwv_device.camera.loop import Loop, Outcome
 from bwv_device.camera.recording.recorder import Recorder
@@ -19,12 +20,8 @@ from bwv_device.settings import Policy
 from hal.ports import Board
 
 
-class CommandedControl(Protocol):
+class CommandedControl(StateMachine, Protocol):
     """What a command may ask of the camera's control."""
-
-    def handle(self, event: Event, reason: str = "") -> list[str]:
-        """Walks the state table; gives the conditions that are not met."""
-        ...
 
     def caption(self) -> None:
         """The officer changed; the burnt-in caption follows."""
