@@ -249,12 +249,12 @@ def test_a_log_line_names_time_camera_recording_and_officer(
     log = ServiceLog(context)
     log.intake(Done(received=2, receipts=2, arrived=Counter({ONE: 2})))
     context.session.index.db.execute("INSERT INTO problems VALUES (7, 'its signer may not')")
-    log.intake(Done(refused=["cam-7: rolled back"]))
+    log.intake(Done(refused=["cam-7: rolled back\n2026-01-01 00:00:00  all is well"]))
     out, err = capsys.readouterr()
     stamp = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d  "
     assert re.search(stamp + r"cam-7: 2 files of recording 00000001-0001 received \(\w+\)", out)
     assert re.search(stamp + "custody line 7 does not count: its signer may not", err)
-    assert re.search(stamp + "refused: cam-7: rolled back", err)
+    assert re.search(stamp + r"refused: cam-7: rolled back\?2026.* all is well", err)
 
 
 @pytest.mark.parametrize("how", ["text", "zeros in the middle"])
@@ -268,7 +268,22 @@ def test_a_damaged_index_is_made_anew(desk: Desk, how: str) -> None:
     else:
         data = path.read_bytes()
         path.write_bytes(data[:8192] + bytes(len(data) - 12288) + data[-4096:])
+    damaged = path.read_bytes()
     assert desk.ask("custodian", "list") == before
+    assert damaged in [kept.read_bytes() for kept in desk.folder.glob("index.sqlite.damaged-*")]
+
+
+def test_another_programs_database_is_no_index(desk: Desk) -> None:
+    (desk.folder / "other.toml").write_text('[agency]\nindex = "other.sqlite"\n')
+    with sqlite3.connect(desk.folder / "other.sqlite") as db:
+        db.execute("CREATE TABLE precious (x)")
+    before = (desk.folder / "other.sqlite").read_bytes()
+    done = bwv("custody", "--config", "other.toml", "--as", ADA, "list", cwd=desk.folder)
+    assert done.returncode == 13
+    assert "another program's database" in done.stderr
+    with sqlite3.connect(desk.folder / "other.sqlite") as db:
+        assert db.execute("SELECT name FROM sqlite_master").fetchall() == [("precious",)]
+    assert len((desk.folder / "other.sqlite").read_bytes()) == len(before)
 
 
 def test_an_index_that_can_not_be_written_is_one_sentence(desk: Desk) -> None:

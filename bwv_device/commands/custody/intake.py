@@ -90,7 +90,9 @@ class ServiceLog:
 
     def line(self, text: str, *, wrong: bool = False) -> None:
         now = datetime.datetime.fromtimestamp(self._desk.session.now_ns() / 1e9, self._desk.zone)
-        click.echo(f"{now:%Y-%m-%d %H:%M:%S}  {text}", err=wrong)
+        # Names and reasons may come from a camera: no line of the log may be forged.
+        said = "".join(c if c.isprintable() else "?" for c in text)
+        click.echo(f"{now:%Y-%m-%d %H:%M:%S}  {said}", err=wrong)
 
     def intake(self, done: Done) -> None:
         """What a pass of the intake came to: each recording with its camera and officer."""

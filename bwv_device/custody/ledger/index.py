@@ -21,6 +21,8 @@ from bwv_device.formats.ledger_lines import Head
 from bwv_device.formats.statement import StatementError
 
 VERSION = 2
+# Marks the file as ours (SQLite's application_id): "bwvi".
+APPLICATION = 0x62777669
 
 Row = dict[str, Any]
 
@@ -75,8 +77,9 @@ class Index:
         roots: Sequence[x509.Certificate],
         path: Path | None = None,
     ) -> None:
-        """`path` None keeps it in memory. A damaged index is made anew: it holds nothing that the
-        store does not. Raises `CustodyError` if the file can't be written."""
+        """`path` None keeps it in memory. A damaged index is set aside and made anew: it holds
+        nothing that the store does not. Raises `CustodyError` if the file can't be written, or is
+        another program's database."""
         self._ledger, self._roots = ledger, list(roots)
         if not self._roots:
             raise CustodyError("Custody needs the agency's root certificate.", "Name it.")
@@ -134,6 +137,9 @@ class Index:
     # --- inside -------------------------------------------------------------------------------
 
     def _make(self) -> None:
+        self.db.execute(
+            f"PRAGMA application_id = {APPLICATION}"
+        )  # first: a cut may come in between
         tables = self.db.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
         for table in tables:
             self.db.execute(f"DROP TABLE {table['name']}")
@@ -207,10 +213,9 @@ def _open(path: Path | None) -> sqlite3.Connection:
             return _connect(path)
         except sqlite3.OperationalError:
             raise
-        except sqlite3.DatabaseError:  # damaged
+        except sqlite3.DatabaseError:
             assert path is not None
-            for name in (path, Path(f"{path}-wal"), Path(f"{path}-shm")):
-                name.unlink(missing_ok=True)
+            _set_aside(path)
             return _connect(path)
     except (sqlite3.OperationalError, OSError) as error:
         raise CustodyError(
@@ -218,11 +223,25 @@ def _open(path: Path | None) -> sqlite3.Connection:
         ) from None
 
 
+def _set_aside(path: Path) -> None:
+    """Under a name that is free: what was there may be something else, named by mistake."""
+    number = 1
+    while (kept := path.with_name(f"{path.name}.damaged-{number}")).exists():
+        number += 1
+    path.rename(kept)
+    for name in ("wal", "shm"):
+        Path(f"{path}-{name}").unlink(missing_ok=True)
+
+
 def _connect(path: Path | None) -> sqlite3.Connection:
     db = sqlite3.connect(path or ":memory:", isolation_level=None)
     db.row_factory = _as_dict
     if path:
         try:
+            if db.execute("SELECT count(*) AS n FROM sqlite_master").fetchone()["n"]:
+                owner = db.execute("PRAGMA application_id").fetchone()["application_id"]
+                if owner != APPLICATION:
+                    raise sqlite3.OperationalError("it is another program's database")
             db.execute("PRAGMA journal_mode = WAL")
             if db.execute("PRAGMA quick_check(1)").fetchone()["quick_check"] != "ok":
                 raise sqlite3.DatabaseError("damaged")
