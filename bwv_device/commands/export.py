@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from bwv_device import keys
-from bwv_device.commands.verify import CHANGED
+from bwv_device.verification.conclusion import Conclusion
 from bwv_device.verification.export import export, without_film
 from bwv_device.verification.vault_report import verify
 
@@ -65,4 +65,4 @@ def command(
         )
     if not report.ok:
         click.echo("Warning: the vault does not verify; see 'bwv verify'.", err=True)
-        sys.exit(CHANGED)
+        sys.exit(Conclusion.CHANGED.value)

@@ -11,11 +11,16 @@ import click
 from bwv_device import keys
 from bwv_device.errors import VaultError
 from bwv_device.files import read_small
+from bwv_device.verification.conclusion import Conclusion, conclude, sentence
 from bwv_device.verification.signed_heads import parse_head
 from bwv_device.verification.vault_report import FileStatus, Report, verify
 
-CHANGED, NOT_CLOSED, NO_ROOT, OTHER_ROOT, FORKED = 10, 11, 12, 21, 22
 COLOURS = {FileStatus.SEALED: "green", FileStatus.RECOVERED: "yellow", FileStatus.OPEN: "yellow"}
+CONCLUSION_COLOURS = {
+    Conclusion.WHOLE: "green",
+    Conclusion.CHANGED: "red",
+    Conclusion.OTHER_ROOT: "red",
+}
 
 
 @click.command()
@@ -52,17 +57,7 @@ def command(vault: Path, roots: tuple[Path, ...], anchors: tuple[str, ...], as_j
         click.echo(json.dumps(report.as_dict(), indent=2))
     else:
         _show(report)
-    sys.exit(exit_code(report))
-
-
-def exit_code(report: Report) -> int:
-    if not report.ok:
-        return OTHER_ROOT if report.only_root_differs else CHANGED
-    if not report.complete:
-        return NOT_CLOSED
-    if not report.rooted:
-        return NO_ROOT
-    return FORKED if report.whole_since else 0
+    sys.exit(conclude(report).value)
 
 
 def _text(anchor: str) -> str:
@@ -100,24 +95,5 @@ def _show(report: Report) -> None:
         f"device {escape(report.device)}, {report.boots} boots, {report.lines} ledger lines, "
         f"head {report.head.number if report.head else 0}"
     )
-    console.print(_sentence(report))
-
-
-def _sentence(report: Report) -> str:
-    code = exit_code(report)
-    return {
-        0: "[green]Verified: nothing was changed, removed or added.[/]",
-        OTHER_ROOT: "[red]The camera is not of the agency of this root file: it is the wrong "
-        "file, another agency's camera, or a forged vault. The vault is consistent in itself.[/]",
-        CHANGED: "[red]Not verified: something was changed, removed or added.[/]",
-        NOT_CLOSED: "[yellow]Nothing was changed. The camera stopped in order, but bytes that it "
-        "did not sign stand behind its last line.[/]"
-        if report.stopped
-        else "[yellow]Nothing was changed, but the camera did not stop in order; what was open is "
-        "attested up to its last acknowledged byte.[/]",
-        FORKED: f"[yellow]Whole since boot {report.whole_since}: nothing was changed, removed or "
-        f"added. Before, the ledger had forked into {len(report.branches)} branches: two programs "
-        "wrote this vault, or files of two cards were put together. All branches are here.[/]",
-        NO_ROOT: "[yellow]Consistent, but nobody vouches for the camera: give --root with the "
-        "agency's root certificate.[/]",
-    }[code]
+    colour = CONCLUSION_COLOURS.get(conclude(report), "yellow")
+    console.print(f"[{colour}]{escape(sentence(report))}[/]")

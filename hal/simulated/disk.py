@@ -203,6 +203,10 @@ class SimulatedDisk:
         for path in sorted(self._live):
             yield path, self.read(path)
 
+    def lengths(self) -> dict[str, int]:
+        """Of every file, without reading."""
+        return {path: inode.length for path, inode in self._live.items()}
+
     def durable_files(self) -> Iterator[tuple[str, bytes]]:
         """What a cut can't take: synced bytes under synced names."""
         for path in sorted(self._durable):

@@ -4,6 +4,7 @@ shown is kept with its time.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 from gpiozero.pins.mock import MockFactory, MockPin
@@ -35,13 +36,14 @@ class BreakablePin(MockPin):  # type: ignore[misc]  # gpiozero carries no types
 
 class SimulatedPanel:
     """The agent's face is `panel`. The world presses, breaks, and reads `history`, whose times are
-    the world's: the scheduler's start `origin_ns` later."""
+    the world's: the scheduler's start `origin_ns` later. `watched` hears each level as it comes."""
 
     def __init__(self, pins: PanelPins, scheduler: Scheduler, origin_ns: int = 0) -> None:
         self._pins, self._scheduler, self._origin_ns = pins, scheduler, origin_ns
         self._on = True
         self.factory = MockFactory(pin_class=BreakablePin)
         self.history: dict[str, list[Shown]] = {name: [] for name in OUTPUTS}
+        self.watched: Callable[[str, Shown], None] = lambda output, shown: None
         self.panel = Panel(pins, scheduler, self.factory, self._remember)
 
     def press(self, button: str) -> None:
@@ -57,6 +59,9 @@ class SimulatedPanel:
 
     def repair_output(self, name: str) -> None:
         self.factory.pin(getattr(self._pins, name)).broken = ""
+
+    def is_broken(self, name: str) -> bool:
+        return bool(self.factory.pin(getattr(self._pins, name)).broken)
 
     def shown(self, output: str, at_ns: int) -> Shown | None:
         """What an output showed at a time."""
@@ -77,8 +82,8 @@ class SimulatedPanel:
     def power_off(self) -> None:
         """Every output goes dark at once; a new agent needs a new panel."""
         now_ns = self._scheduler.now_ns() + self._origin_ns
-        for history in self.history.values():
-            history.append(Shown(now_ns, Level.OFF, "dark"))
+        for output in OUTPUTS:
+            self._keep(output, Shown(now_ns, Level.OFF, "dark"))
         self._on = False
         self.panel.close()
         self.factory.reset()
@@ -89,4 +94,8 @@ class SimulatedPanel:
 
     def _remember(self, output: str, at_ns: int, level: Level, pattern: str) -> None:
         if self._on:
-            self.history[output].append(Shown(at_ns + self._origin_ns, level, pattern))
+            self._keep(output, Shown(at_ns + self._origin_ns, level, pattern))
+
+    def _keep(self, output: str, shown: Shown) -> None:
+        self.history[output].append(shown)
+        self.watched(output, shown)

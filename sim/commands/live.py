@@ -1,4 +1,4 @@
-"""`bwv-sim live`: the world in the terminal, with keys as buttons."""
+"""`bwv-sim live`: a simulated camera to play with, in the terminal or in a browser."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from rich.live import Live
 
 from bwv_device.config import load
 from bwv_device.settings import Settings
+from sim.commands.options import Hours
 from sim.live.live_panel import LivePanel
 
 FRAME_S = 0.1
@@ -25,8 +26,33 @@ FRAME_S = 0.1
 @click.option("--rate", type=click.IntRange(1, 1000), default=1, show_default=True,
               help="How much faster than real time.")  # fmt: skip
 @click.option("--config", "config_file", type=click.Path(path_type=Path), help="Settings to use.")
-def command(rate: int, config_file: Path | None) -> None:
-    """A camera to play with: r records, s stops, c cuts the power, q quits."""
+@click.option("--web", is_flag=True, help="In a browser, on this machine only.")
+@click.option("--port", type=click.IntRange(0, 65535), default=8080, show_default=True,
+              help="With --web; 0 takes a free one.")  # fmt: skip
+@click.option("--clip", type=click.Path(path_type=Path),
+              help="With --web: a video file as the scene.")  # fmt: skip
+@click.option("--seed", type=int, help="With --web: watch the shift that this seed draws.")
+@click.option("--hours", "duration_s", type=Hours(), default="0.5", show_default=True,
+              help="With --seed: how long it lasts.")  # fmt: skip
+@click.option("--no-browser", is_flag=True, help="With --web: do not open a browser.")
+def command(
+    rate: int,
+    config_file: Path | None,
+    web: bool,
+    port: int,
+    clip: Path | None,
+    seed: int | None,
+    duration_s: int,
+    no_browser: bool,
+) -> None:
+    """A camera to play with. In the terminal: r records, s stops, c cuts the power, q quits. With
+    --web everything is on a page, and Ctrl-C ends it."""
+    if web:
+        from sim.live.serve_web_panel import LIVE, serve
+
+        settings = load(config_file).settings if config_file else LIVE
+        serve(settings, port, clip, min(rate, 60), seed, duration_s, browser=not no_browser)
+        return
     if not sys.stdin.isatty():
         raise click.UsageError("bwv-sim live needs a terminal for its keys.")
     panel = LivePanel(load(config_file).settings if config_file else Settings(), rate)

@@ -18,12 +18,12 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from bwv_device import keys
-from bwv_device.commands.verify import exit_code
 from bwv_device.custody import s3_policies
 from bwv_device.errors import VaultError
 from bwv_device.files import writable_folder
 from bwv_device.formats import age
 from bwv_device.settings import Dock, Sealing, Settings
+from bwv_device.verification.conclusion import conclude
 from bwv_device.verification.export import Exported
 from bwv_device.verification.vault_report import Report, verify
 from hal.host import HostEntropy, InUseError, lock_folder
@@ -92,7 +92,7 @@ def command(out: Path, clip: Path | None, recipient_type: str, s3: bool) -> None
     console.print(f"Look at [bold]{out / 'index.html'}[/] in a browser.")
     decoded = all(row["decoded"] == row["pictures"] for row in summary["recordings"])
     good = decoded and not custody["problems"] and (s3 or len(custody["erased"]) == 1)
-    raise SystemExit(exit_code(verified) or (0 if good else 1))
+    raise SystemExit(conclude(verified).value or (0 if good else 1))
 
 
 def _directory(out: Path) -> Stores:

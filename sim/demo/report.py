@@ -61,9 +61,10 @@ def write(
     folder: Path,
     verified: Report,
     exported: list[Exported],
-    custody: dict[str, Any],
+    custody: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """Writes both files into `folder` and returns what `report.json` holds."""
+    """Writes both files into `folder` and returns what `report.json` holds. `custody` is what came
+    of it in the evidence store, where somebody played that."""
     lines = list(_ledger(folder / "vault"))
     films = [_film(folder, item, lines) for item in exported]
     summary = {
@@ -91,7 +92,7 @@ def write(
     ).get_template("report.html.jinja")
     placed = list(_in_world_time(world, lines))
     rows = timeline(world, placed)
-    length_s = summary["shift_s"]
+    length_s = world.loop.now_ns() / SECOND_NS
     _write(
         folder / "index.html",
         page.render(
@@ -100,7 +101,8 @@ def write(
             rows=rows,
             length_s=length_s,
             ticks=_ticks(world, placed),
-            sealed_example=next(x["segment"] for x in lines if x["kind"] == "seal"),
+            grid_s=_grid_s(length_s),
+            sealed_example=next((x["segment"] for x in lines if x["kind"] == "seal"), ""),
             custody=custody,
         ),
     )
@@ -109,6 +111,14 @@ def write(
 
 # --- timeline ----------------------------------------------------------------------------------
 
+# Of the labelled lines of a timeline.
+STEPS_S = (10, 30, 60, 300, 600, 3600)
+LABELS = 18
+
+
+def _grid_s(length_s: float) -> int:
+    return next((step for step in STEPS_S if length_s / step <= LABELS), STEPS_S[-1])
+
 
 def timeline(world: World, lines: list[dict[str, Any]]) -> list[tuple[str, list[Bar]]]:
     """Rows of bars: what the camera was doing and what it showed."""
@@ -116,9 +126,9 @@ def timeline(world: World, lines: list[dict[str, Any]]) -> list[tuple[str, list[
     return [
         ("device", list(_states(world, end_s))),
         ("footage", list(_footage(lines))),
-        ("front light", list(_patterns(world.shown["front light"], end_s))),
-        ("status light", list(_patterns(world.shown["status light"], end_s))),
-        ("beeper", list(_beeps(world.shown["beeper"]))),
+        ("front light", list(_patterns(world.shown_so_far("front light"), end_s))),
+        ("status light", list(_patterns(world.shown_so_far("status light"), end_s))),
+        ("beeper", list(_beeps(world.shown_so_far("beeper")))),
     ]
 
 
@@ -154,7 +164,7 @@ def _footage(lines: list[dict[str, Any]]) -> Iterator[Bar]:
         elif line["kind"] == "seal":
             ends[line["segment"][:13]] = line["end_pts_ns"]
     for line in lines:
-        if line["kind"] == "open" and line["index"] == 1:
+        if line["kind"] == "open" and line["index"] == 1 and line["recording"] in ends:
             first, pressed = line["first_pts_ns"] / SECOND_NS, line["pressed_ns"] / SECOND_NS
             yield Bar(first, pressed, "pre-event", "pre-event")
             yield Bar(pressed, ends[line["recording"]] / SECOND_NS, "recording", "recording")

@@ -8,6 +8,8 @@ from collections.abc import Callable
 from hal.ports import SECOND_NS
 from hal.simulated.disk import Fault, Operation, PowerCut
 from sim.faults.strike import Strike, Struck, over
+from sim.random_streams import Draws
+from sim.world.world import World
 
 
 def disk_error(error: int, *, short: bool = False) -> Callable[[Strike], Struck]:
@@ -86,3 +88,15 @@ def erased_block(strike: Strike) -> Struck | None:
     length = min(draws.spread(512, 128 << 10), lengths[path])
     disk.erase(path, draws.below(lengths[path] - length + 1), length)
     return 0, over
+
+
+def slow_card(world: World, draws: Draws) -> None:
+    """From now on every operation takes its time."""
+    base_ns = {verb: draws.spread(100_000, 20_000_000) for verb in ("append", "sync", "create")}
+    jitter = draws.stream("jitter")
+
+    def latency_ns(operation: Operation) -> int:
+        longest_ns = base_ns.get(operation.verb, 1_000_000)
+        return jitter.between(longest_ns // 10, longest_ns)
+
+    world.disk.latency_ns = latency_ns

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from bwv_device.errors import BwvError
 from hal.ports import SECOND_NS
+from sim.faults import KINDS
 
 
 class ScenarioError(BwvError):
@@ -70,6 +71,7 @@ PLACES: dict[str, tuple[str, Callable[[str], Any]]] = {
     "word": (r"[a-z]+(?:-[a-z]+)*", str),
     "clock": (r"(?:\d+:)?\d+:\d\d(?:\.\d+)?", lambda text: clock_ns(text) / SECOND_NS),
     "fields": (r"\w+ = .+", fields),
+    "fault": ("|".join(kind.name for kind in KINDS), str),
     "words": (r".+?", str),
 }
 

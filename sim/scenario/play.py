@@ -15,8 +15,8 @@ from hal.simulated.disk import PowerCut
 from sim.scenario.acts import ACTS
 from sim.scenario.expectations import EXPECTATIONS
 from sim.scenario.language import ScenarioError, Sentence, read
+from sim.scenario.stage import Stage
 from sim.shifts.drawn_shift import bench_agency
-from sim.world.camera_handle import Camera
 from sim.world.world import World, stub_media
 
 AROUND_NS = 8 * SECOND_NS
@@ -96,13 +96,20 @@ def play(scenario: Scenario, tell: Callable[[str], None] = lambda text: None) ->
     settings = scenario.settings
     media = stub_media(settings.video.bitrate_kbps * 1000, settings.video.fps)
     agency = bench_agency()
-    world = World(settings, agency.device, agency.recipients, media=media, docked=scenario.docked)
-    camera, failures = Camera(world, agency), list[Failure]()
+    world = World(
+        settings,
+        agency.device,
+        agency.recipients,
+        media=media,
+        docked=scenario.docked,
+        roots=[agency.root] if settings.dock.store or settings.mqtt.broker else [],
+    )
+    camera, failures = Stage(world, agency), list[Failure]()
     for sentence in scenario.sentences:
         if sentence.at_ns is None and world.agent is not None:
             camera.switch_off()
         _run_to(camera, sentence)
-        instead = _do(camera, sentence)
+        instead = act(camera, sentence)
         told = "" if not sentence.expected else "   no: " + instead if instead else "   yes"
         tell(f"{sentence.text}{told}")
         if sentence.expected and instead:
@@ -110,7 +117,7 @@ def play(scenario: Scenario, tell: Callable[[str], None] = lambda text: None) ->
     return failures
 
 
-def _run_to(camera: Camera, sentence: Sentence) -> None:
+def _run_to(camera: Stage, sentence: Sentence) -> None:
     if sentence.at_ns is None:
         return
     late_ns = camera.world.loop.now_ns() - sentence.at_ns
@@ -119,10 +126,12 @@ def _run_to(camera: Camera, sentence: Sentence) -> None:
             f"{sentence.text!r} comes {late_ns / SECOND_NS:.1f} s before the step above is over.",
             "Holding a button, switching off and a cut in the next operation take time.",
         )
-    camera.world.loop.run_until(max(sentence.at_ns, camera.world.loop.now_ns()))
+    camera.run_until(sentence.at_ns)
 
 
-def _do(camera: Camera, sentence: Sentence) -> str:
+def act(camera: Stage, sentence: Sentence) -> str:
+    """Does it, or looks whether it is so: what was found instead, or "". Raises `ScenarioError`
+    where it can't be done now."""
     try:
         result = sentence.phrase.call(camera, **sentence.words)
     except (AssertionError, AttributeError, PowerCut) as error:
@@ -133,7 +142,7 @@ def _do(camera: Camera, sentence: Sentence) -> str:
     return result if sentence.expected else ""
 
 
-def timeline(camera: Camera) -> Iterator[str]:
+def timeline(camera: Stage) -> Iterator[str]:
     """What happened around now: fingers, transitions, light, and ledger lines."""
     world = camera.world
     now_ns = world.loop.now_ns()

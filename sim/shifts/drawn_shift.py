@@ -80,18 +80,24 @@ def play(
 class Simulation:
     """The bench around one camera: power supply, supervisor, and the end of the shift."""
 
-    def __init__(self, shift: Shift, tell: Callable[[int, str], None]) -> None:
+    def __init__(
+        self,
+        shift: Shift,
+        tell: Callable[[int, str], None],
+        media: Callable[[Settings], Media] | None = None,
+    ) -> None:
+        """`media` gives other pictures and sounds than the stubs, to the same settings."""
         self._shift, self._tell = shift, tell
         draws = Draws(shift.seed, "shift")
         names = list(shift.fault_names)
         self.fault_names = faults.swarm(draws.stream("swarm")) if names == [SWARM] else names
         agency = bench_agency()
-        settings, media = drawn_settings(draws.stream("settings"))
+        settings, stubs = drawn_settings(draws.stream("settings"))
         self.world = world = World(
             settings,
             agency.device,
             agency.recipients,
-            media=media,
+            media=media(settings) if media else stubs,
             seed=f"seed {shift.seed}",
             roots=[agency.root],
         )
@@ -111,7 +117,7 @@ class Simulation:
         world.disk.observe = self._then_tell(world.disk.observe)
         world.prepare = self._prepare(world.prepare)
         if self.faults.on(faults.LATENCY):
-            self._slow_card(draws.stream("card"))
+            faults.slow_card(world, draws.stream("card"))
         world.power.set(self._power.between(60, 100))
 
     def start(self) -> None:
@@ -184,8 +190,7 @@ class Simulation:
         if world.power.percent() == 0:
             world.power.set(30)  # somebody changes the battery
         if self.faults.on(faults.UNSET) and not world.powered:
-            year_2016 = 1_451_606_400 * SECOND_NS
-            world.clock.unset(self.faults.stream(faults.UNSET).pick((0, year_2016)))
+            faults.clock_unset(world, self.faults.stream(faults.UNSET))
         world.clock.stepped_ns = 0
         world.boot()
 
@@ -201,17 +206,8 @@ class Simulation:
         else:
             world.disk.cut(Tear(Bytes.NONE, Names.WITHOUT))
         if self.faults.on(faults.RECOVERY):
-            self._cut_again(self.faults.stream(faults.RECOVERY))
+            faults.cut_in_recovery(world, self.faults.stream(faults.RECOVERY))
         self._boot_in(self._power.spread(100, 20_000) * 1_000_000)
-
-    def _cut_again(self, draws: Draws) -> None:
-        """The next boot may not come far: after such a cut this comes round again."""
-        if draws.chance(600):
-            world, number = self.world, self.world.disk.count + draws.below(14)
-            if draws.chance(500):
-                world.disk.cut_before = number
-            else:
-                world.disk.cut_during = number
 
     def _process_ended(self, how: str) -> None:
         self.witness.ended(how)
@@ -327,16 +323,6 @@ class Simulation:
             self.world.disk.operations.clear()
 
         return also
-
-    def _slow_card(self, draws: Draws) -> None:
-        base_ns = {verb: draws.spread(100_000, 20_000_000) for verb in ("append", "sync", "create")}
-        jitter = draws.stream("jitter")
-
-        def latency_ns(operation: Operation) -> int:
-            longest_ns = base_ns.get(operation.verb, 1_000_000)
-            return jitter.between(longest_ns // 10, longest_ns)
-
-        self.world.disk.latency_ns = latency_ns
 
     def _counts(self) -> dict[str, int]:
         lives = self.witness.lives

@@ -98,8 +98,7 @@ class Camera:
 
     def shown(self, output: str) -> list[Shown]:
         """All that "front light", "status light", "beeper" or "vibration" ever showed."""
-        now = self.world.panel.history[output] if self.world.panel else []
-        return [*self.world.shown.get(output, []), *now]
+        return self.world.shown_so_far(output)
 
     def pattern(self, output: str) -> str:
         """The name of the pattern that it shows now."""

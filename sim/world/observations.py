@@ -69,8 +69,7 @@ class Witness:
     def shown(self, output: str) -> list[Shown]:
         """Everything an output showed, over all boots."""
         assert output in OUTPUTS
-        now = self._world.panel.history[output] if self._world.panel else []
-        return [*self._world.shown.get(output, []), *now]
+        return self._world.shown_so_far(output)
 
     def look(self) -> None:
         """Once in a while: whether every queue keeps to its limit."""

@@ -142,9 +142,13 @@ class Officer:
         loop = self._world.loop
         down_ns = loop.now_ns() + in_ns
         for at_ns, pressed in ((down_ns, True), (down_ns + held_ns, False)):
-            self._edge(at_ns, button, pressed)
-            if self._bouncing:
-                self._chatter(at_ns, button, pressed)
+            self.move(at_ns, button, pressed)
+
+    def move(self, at_ns: int, button: str, pressed: bool) -> None:
+        """A finger goes down on a button, or off it."""
+        self._edge(at_ns, button, pressed)
+        if self._bouncing:
+            self._chatter(at_ns, button, pressed)
 
     def _chatter(self, at_ns: int, button: str, pressed: bool) -> None:
         """The contact opens and closes some times before it rests."""

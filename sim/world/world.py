@@ -111,6 +111,11 @@ class World:
         """When the beeper sounded; the microphone hears it."""
         return self.panel.sounding(from_ns, to_ns) if self.panel else []
 
+    def shown_so_far(self, output: str) -> list[Shown]:
+        """Everything an output showed, over all boots."""
+        now = self.panel.history[output] if self.panel else []
+        return [*self.shown.get(output, []), *now]
+
     def __post_init__(self) -> None:
         self.clock = SimulatedClock(self.loop, EPOCH_UTC_NS)
         self._entropy = self.entropy or SeededEntropy(self.seed)

@@ -32,6 +32,12 @@ class PreEventBuffer:
     def size(self) -> int:
         return self._gops.size
 
+    @property
+    def held_ns(self) -> int:
+        """From the oldest picture to the newest."""
+        start_ns, end_ns = self._gops.start_ns(), self._gops.end_ns
+        return 0 if start_ns is None or end_ns is None else end_ns - start_ns
+
     def extend(self, units: Sequence[AccessUnit]) -> None:
         """Adds units. Sound is dropped before it gets in where policy says so."""
         if not units or not self._duration_ns:

@@ -133,6 +133,11 @@ class Recorder:
         return self._prebuffer.size
 
     @property
+    def prebuffer_ns(self) -> int:
+        """How much the pre-event buffer holds."""
+        return self._prebuffer.held_ns
+
+    @property
     def dropped_units(self) -> int:
         """Units for which there was no room in memory while the disk was slow."""
         return self._writer.dropped_units

@@ -1,0 +1,69 @@
+// The camera's storage: the verdict in words, films to play, files with their verdicts.
+const by = (id) => document.getElementById(id);
+const size = new Intl.NumberFormat("en");
+
+export class Vault {
+  constructor(facts) {
+    this.facts = facts;
+    this.films = "";
+  }
+
+  show(message) {
+    const verdict = by("verdict");
+    verdict.dataset.conclusion = message.conclusion;
+    verdict.textContent = this.words(message);
+    if (this.facts.asked && message.conclusion) this.facts.verified = true;
+    by("problems").replaceChildren(
+      ...(message.problems ?? []).map((text) => item("li", text, "problem")),
+      ...(this.runs() ? [] : message.remarks ?? []).map((text) => item("li", text)));
+    by("files").replaceChildren(...message.files.map((file) => {
+      const row = document.createElement("tr");
+      row.append(item("td", file.name), item("td", file.status),
+        item("td", size.format(file.bytes), "n"), item("td", file.detail));
+      return row;
+    }));
+    const films = JSON.stringify(message.films);
+    if (films === this.films) return; // a film that plays is not put anew
+    this.films = films;
+    if (message.films.length) by("films").replaceChildren(...message.films.map(film));
+  }
+
+  runs() {
+    return this.facts.status && this.facts.status.state !== "off";
+  }
+
+  words({ conclusion, sentence }) {
+    if (!conclusion) return "There is nothing in it yet.";
+    if (conclusion === "not_closed" && this.runs())
+      return "Nothing was changed, removed or added. The camera is on: its ledger is still open.";
+    return sentence;
+  }
+}
+
+function item(tag, text, name = "") {
+  const element = document.createElement(tag);
+  element.textContent = text;
+  element.className = name;
+  return element;
+}
+
+function film({ recording, files, duration_ms: ms, pictures, stills, statuses }) {
+  const place = item("li", "");
+  place.dataset.recording = recording;
+  for (const file of files) {
+    const video = document.createElement("video");
+    Object.assign(video, { controls: true, preload: "metadata", src: `films/${file}` });
+    video.setAttribute("aria-label", `Recording ${recording}`);
+    place.append(video);
+  }
+  place.append(item("p", `${recording}: ${(ms / 1000).toFixed(1)} s, ${pictures} pictures, `
+    + statuses.join(" and ")));
+  const row = item("div", "", "stills");
+  for (const still of stills) {
+    const picture = new Image();
+    Object.assign(picture, { src: `films/${still}`, alt: `Snapshot of ${recording}` });
+    row.append(picture);
+  }
+  place.append(row);
+  return place;
+}

@@ -1,0 +1,36 @@
+"""Runs an application of ours on a socket that already listens."""
+
+from __future__ import annotations
+
+import socket
+
+import uvicorn
+from starlette.types import ASGIApp
+
+# A browser sends a press, a filter, a name: small things.
+LARGEST_MESSAGE = 64 << 10
+FAREWELL_S = 1
+
+
+def server(app: ASGIApp) -> uvicorn.Server:
+    """Its `serve` or `run` takes the socket. Nothing is logged: addresses carry tokens."""
+    return uvicorn.Server(
+        uvicorn.Config(
+            app,
+            log_config=None,
+            access_log=False,
+            proxy_headers=False,
+            server_header=False,
+            date_header=False,
+            lifespan="off",
+            ws="websockets-sansio",
+            ws_max_size=LARGEST_MESSAGE,
+            ws_per_message_deflate=False,
+            timeout_graceful_shutdown=FAREWELL_S,
+        )
+    )
+
+
+def run(app: ASGIApp, listening: socket.socket) -> None:
+    """Until the process is told to end."""
+    server(app).run(sockets=[listening])

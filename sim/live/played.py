@@ -1,0 +1,74 @@
+"""The two worlds that the live panel plays: one that is moved by hand, and a drawn shift that is
+watched.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sim.live import switches
+from sim.live.script import Script
+from sim.scenario.acts import ACTS
+from sim.scenario.language import ScenarioError, read
+from sim.scenario.play import act
+from sim.scenario.stage import Stage
+from sim.shifts.drawn_shift import Simulation
+
+WATCHED = "This is a drawn shift: it can be watched, not touched."
+
+
+class ByHand:
+    """Everything is done by whoever looks, and kept as a scenario."""
+
+    controls = True
+
+    def __init__(self, stage: Stage) -> None:
+        self._stage, self.world = stage, stage.world
+        self._script = Script(stage.world.settings)
+        self._crashes = 0
+
+    def run_until(self, until_ns: int) -> None:
+        self._stage.run_until(until_ns)
+
+    def do(self, sentence: str) -> None:
+        """Raises `ScenarioError`."""
+        at_ns = self.world.loop.now_ns()
+        understood = read(f"at 0:00 {sentence}", ACTS, [])
+        act(self._stage, understood._replace(text=sentence))
+        self._script.add(at_ns, sentence)
+
+    def about(self) -> dict[str, Any]:
+        return {"on": switches.on(self._stage), "crashes": len(self._stage.crashes)}
+
+    def scenario(self) -> str:
+        return self._script.text()
+
+
+class Watched:
+    """A shift drawn from a seed, until its end and the oracle's verdict."""
+
+    controls = False
+
+    def __init__(self, simulation: Simulation, duration_ns: int) -> None:
+        self._simulation, self.world = simulation, simulation.world
+        self._end_ns = self.world.loop.now_ns() + duration_ns
+        self._findings: list[str] | None = None
+
+    def run_until(self, until_ns: int) -> None:
+        """At its end it is judged, and nothing more happens."""
+        if self._findings is not None:
+            return
+        now_ns = self.world.loop.now_ns()
+        self._simulation.go_on(min(until_ns, self._end_ns) - now_ns)
+        if until_ns >= self._end_ns:
+            played = self._simulation.finish()
+            self._findings = [f"{f.promise}: {f.text}" for f in played.findings]
+
+    def do(self, sentence: str) -> None:
+        raise ScenarioError(WATCHED, "Start 'bwv-sim live --web' without --seed to press yourself.")
+
+    def about(self) -> dict[str, Any]:
+        return {"on": [], "findings": self._findings}
+
+    def scenario(self) -> str:
+        return ""
