@@ -4,17 +4,21 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
 
-.PHONY: installers readme demo demo-s3 test coverage lint types check campaign bench ci fleet rig-virtual rig rig-hardware arm64 pi lock diagram golden clean
+.PHONY: installers readme demo live demo-s3 test coverage lint types check campaign bench ci fleet rig-virtual rig rig-hardware arm64 pi lock diagram golden clean
 
 demo: $(STAMP)
 	$(BIN)/bwv demo $(DEMO)
 
-# The same over a real S3 server (SeaweedFS) on loopback.
+# A camera to press, in a browser on this machine; make live LIVE="--clip FILE --rate 2".
+live: $(STAMP)
+	$(BIN)/bwv-sim live --web $(LIVE)
+
+# The demo over a real S3 server (SeaweedFS) on loopback.
 demo-s3: $(STAMP)
 	$(BIN)/bwv demo --s3 --out demo-s3 $(DEMO)
 
 # The wheel is built and installed: what is tested is what is shipped.
-$(STAMP): pyproject.toml requirements.lock $(shell find bwv_device hal sim -name '*.py' -o -name '*.jinja' -o -name '*.toml') requirements-models.lock
+$(STAMP): pyproject.toml requirements.lock $(shell find bwv_device hal sim -name '*.py' -o -name '*.jinja' -o -name '*.toml' -o -path '*/static/*' -type f) requirements-models.lock
 	sh scripts/install-venv $(PYTHON) $(VENV)
 	touch $@
 

@@ -19,7 +19,7 @@ from sim.world.test_keys import BenchAgency
 # Files whose tests share something that takes long to make: one worker runs them all, first.
 TOGETHER = {
     "test_demo.py", "test_custody_cli.py", "test_field_test.py", "test_disclosure.py",
-    "test_fleet_cli.py", "test_removals.py", "test_media.py",
+    "test_fleet_cli.py", "test_removals.py", "test_media.py", "test_live_panel.py",
 }  # fmt: skip
 
 

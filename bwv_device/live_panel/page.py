@@ -32,7 +32,7 @@ class Page:
 
     SHOWN: ClassVar = (
         "title", "mode", "controls", "touchable", "note", "switches", "rates", "buttons", "video",
-        "pre_event_s",
+        "pre_event_s", "gestures",
     )  # fmt: skip
 
     def __init__(
@@ -60,6 +60,7 @@ class Page:
                 Route("/films/{name}", self._film),
                 Route("/scenario.toml", self._scenario),
                 Route("/report/{path:path}", self._report),
+                Route("/favicon.ico", lambda request: FileResponse(static / "icon.svg")),
                 Mount("/static", StaticFiles(directory=static)),
             ]
         )

@@ -4,8 +4,10 @@ watched.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
+from bwv_device.settings import milliseconds
 from sim.live import switches
 from sim.live.script import Script
 from sim.scenario.acts import ACTS
@@ -14,6 +16,7 @@ from sim.scenario.play import act
 from sim.scenario.stage import Stage
 from sim.shifts.drawn_shift import Simulation
 
+PRESS_MS, APART_MS = 100, 150
 WATCHED = "This is a drawn shift: it can be watched, not touched."
 
 
@@ -32,10 +35,27 @@ class ByHand:
 
     def do(self, sentence: str) -> None:
         """Raises `ScenarioError`."""
-        at_ns = self.world.loop.now_ns()
         understood = read(f"at 0:00 {sentence}", ACTS, [])
-        act(self._stage, understood._replace(text=sentence))
-        self._script.add(at_ns, sentence)
+        words = understood.words
+        if understood.phrase.form.startswith("press "):
+            self._gesture(words["button"], words["times"], PRESS_MS)
+        elif understood.phrase.form.startswith("hold "):
+            needed_s = self._stage.needed_s(words["button"])
+            self._gesture(words["button"], 1, round(words.get("span", needed_s) * 1000))
+        else:
+            at_ns = self.world.loop.now_ns()
+            act(self._stage, understood._replace(text=sentence))
+            self._script.add(at_ns, sentence)
+
+    def _gesture(self, button: str, times: int, held_ms: int) -> None:
+        """Its movements come as time goes on; each is a sentence of its own."""
+        loop = self.world.loop
+        down_ns = loop.now_ns()
+        for _ in range(times):
+            up_ns = down_ns + milliseconds(held_ms)
+            loop.call_at(down_ns, partial(self.do, f"{button} goes down"))
+            loop.call_at(up_ns, partial(self.do, f"{button} comes up"))
+            down_ns = up_ns + milliseconds(APART_MS)
 
     def about(self) -> dict[str, Any]:
         return {"on": switches.on(self._stage), "crashes": len(self._stage.crashes)}

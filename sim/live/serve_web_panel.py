@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import signal
 import tempfile
 import threading
 import time
@@ -42,6 +43,10 @@ from sim.world.world import EPOCH_UTC_NS, Media, World
 CARD_BYTES, STORE_BYTES = 1024 * MIB, 2048 * MIB
 # So that there is room for more than an hour: less would sound the alarm at once.
 LIVE = replace(Settings(), video=replace(Settings().video, bitrate_kbps=1500))
+GESTURES = (
+    ("Start", "press record twice"), ("Stop", "hold record"), ("Mark", "press marker once"),
+    ("Snapshot", "press marker twice"), ("Flag", "hold marker"),
+)  # fmt: skip
 BY_HAND = "A simulated camera that runs the real agent. Press twice to record; hold to stop."
 
 
@@ -73,15 +78,20 @@ def serve(
             folder,
             time.monotonic_ns,
             rate,
+            stage.stand_still,
             lambda: write_report(stage.world, folder),
         )
         stage.begin()
         click.echo(f"The camera is at {address}  (Ctrl-C ends it)")
         if browser and _has_browser():
             threading.Thread(target=webbrowser.open, args=(address,), daemon=True).start()
-        with contextlib.suppress(KeyboardInterrupt):
-            while page.alive:
-                panel.turn()
+        ended = threading.Event()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda *_: ended.set())
+        while page.alive and not ended.is_set():
+            panel.turn()
+        if not ended.is_set():
+            click.echo("The process of the page has ended.", err=True)
     click.echo("The camera is switched off; nothing of it is kept.")
 
 
@@ -93,6 +103,7 @@ class _Bench:
     ) -> None:
         self._clip = clip
         self._closing: list[Callable[[], None]] = []
+        self.stand_still: Callable[[bool], None] = lambda still: None
         self.played: Played
         self.begin: Callable[[], None]
         if seed is None:
@@ -130,7 +141,15 @@ class _Bench:
         self._closing.append(scene.close)
         samples = scene.samples if isinstance(scene, Clip) else street
         heard = with_beeper(samples, self._sounding)
-        return Media(scene, Sound(heard, settings.audio.bitrate_kbps * 1000), PyavStills())
+        sound = Sound(heard, settings.audio.bitrate_kbps * 1000)
+
+        def stand_still(still: bool) -> None:
+            sound.stand_still(still)
+            if isinstance(scene, Scene):
+                scene.stand_still(still)
+
+        self.stand_still = stand_still
+        return Media(scene, sound, PyavStills())
 
     def _sounding(self, from_ns: int, to_ns: int) -> list[tuple[int, int]]:
         return self.world.sounding(from_ns, to_ns)
@@ -160,6 +179,7 @@ class _Bench:
                 "height": settings.video.height,
                 "fps": settings.video.fps,
             },
+            "gestures": GESTURES if self.played.controls else [],
             "pre_event_s": settings.recording.pre_event_s,
             "folder": str(folder),
             "vault": str(folder / "vault"),

@@ -101,13 +101,16 @@ class WebPanel:
         folder: Path,
         now_ns: Callable[[], int],
         rate: int = 1,
+        stand_still: Callable[[bool], None] = lambda still: None,
         report: Callable[[], None] = lambda: None,
     ) -> None:
-        """Before the world's first boot. `now_ns` is real time."""
+        """Before the world's first boot. `now_ns` is real time; `stand_still` tells the scene
+        whether time runs faster than its pictures can be made."""
         self._played, self._page, self._mirror, self._folder = played, page, mirror, folder
-        self._real_ns, self._report = now_ns, report
+        self._real_ns, self._report, self._stand_still = now_ns, report, stand_still
         self._inbox = inbox
         self.rate, self.paused = rate, False
+        stand_still(rate > SMOOTH_RATE)
         self._before_ns = self._told_ns = now_ns()
         self._pace: deque[tuple[int, int]] = deque(maxlen=10)
         self._look_due = self._looking = self._reporting = False
@@ -156,9 +159,7 @@ class WebPanel:
     def _set_rate(self, rate: int) -> None:
         self.paused = rate == 0
         self.rate = rate or self.rate
-        video = self._played.world.media.video
-        if hasattr(video, "stands_still"):
-            video.stands_still = self.rate > SMOOTH_RATE
+        self._stand_still(self.rate > SMOOTH_RATE)
 
     def _reached(self) -> float:
         """How much faster than real time it went of late."""

@@ -55,13 +55,20 @@ class Scene:
             2, get_context("spawn"), initializer=_leave_ctrl_c_to_the_parent
         )
         self._coming: dict[int, Future[list[bytes]]] = {}
-        self.stands_still = False
+        self._still = False
+
+    def stand_still(self, still: bool) -> None:
+        """From the next second on; what was asked for ahead and is not made yet is made so too."""
+        if still != self._still:
+            self._still = still
+            for number in [n for n, made in self._coming.items() if made.cancel()]:
+                del self._coming[number]
 
     def keyframe(self, number: int) -> None:
         """This encoder keeps its rhythm of one a second."""
 
     def gop(self, number: int) -> Sequence[bytes]:
-        make = encode_still_second if self.stands_still else encode_second
+        make = encode_still_second if self._still else encode_second
         for ahead in range(number, number + AHEAD):
             if ahead not in self._coming:
                 self._coming[ahead] = self._pool.submit(

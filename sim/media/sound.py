@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
+from functools import cache
 
 import av
 import numpy as np
@@ -34,9 +35,16 @@ class Sound:
         self._packets: Iterator[bytes] = iter(())
         self._next = -1
         self._newest = b""
+        self._still = False
+
+    def stand_still(self, still: bool) -> None:
+        """Silence, where time runs faster than sound can be encoded."""
+        self._still = still
 
     def frame(self, number: int) -> bytes:
         """Frame `number`, asked for in ascending order; the encoder begins anew after a hole."""
+        if self._still:
+            return _silent_frame(self._bitrate_bps)
         if number == self._next - 1:
             return self._newest
         if number != self._next:
@@ -54,6 +62,13 @@ class Sound:
                 # The encoder's delay comes out as one packet before time zero.
                 if packet.pts is not None and packet.pts >= 0:
                     yield bytes(packet)
+
+
+@cache
+def _silent_frame(bitrate_bps: int) -> bytes:
+    """A frame of lasting silence: the encoder has settled, and so has a decoder."""
+    frames = Sound(silence, bitrate_bps)
+    return [frames.frame(number) for number in range(8)][-1]
 
 
 def _encoder(bitrate_bps: int) -> av.AudioCodecContext:

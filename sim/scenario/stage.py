@@ -153,6 +153,7 @@ class Stage(Camera):
         draws = self._draws.stream(f"{name} {self._strikes}")
         struck = act(Strike(self.world, self._officer, self._witness, draws))
         if struck is None:
+            self.world.happened(f"{name} finds nothing to strike now")
             return
         lasts_ns, repair = struck
         lasts_ns = lasts_ns if span_s is None or not lasts_ns else round(span_s * SECOND_NS)

@@ -77,11 +77,15 @@ class Camera:
 
     def hold(self, button: str = "record", seconds: float | None = None) -> None:
         """Held as long as it takes to stop a recording, or to flag one; or for `seconds`."""
-        buttons = self.world.settings.buttons
-        needed_ms = buttons.stop_hold_ms if button == "record" else buttons.flag_hold_ms
-        held_ms = needed_ms + 100 if seconds is None else round(seconds * 1000)
+        held_ms = round((self.needed_s(button) if seconds is None else seconds) * 1000)
         self.world.happened(f"{button} held for {held_ms / 1000:g} s")
         self.world.press(button, held_ms=held_ms)
+
+    def needed_s(self, button: str) -> float:
+        """How long it has to be held: to stop a recording, or to flag one."""
+        buttons = self.world.settings.buttons
+        needed_ms = buttons.stop_hold_ms if button == "record" else buttons.flag_hold_ms
+        return (needed_ms + 100) / 1000
 
     def dock(self) -> None:
         self.world.put_in_dock(True)
