@@ -213,6 +213,12 @@ class Panel(Section):
 
 
 @dataclass(frozen=True, slots=True)
+class LivePanel(Section):
+    listen: Annotated[str, Len(0, 64)] = ""
+    token: Annotated[str, Len(1)] = "keys/live-panel-token"  # noqa: S105 - a path
+
+
+@dataclass(frozen=True, slots=True)
 class Power(Section):
     gauge: Literal["kernel", "none"] = "kernel"
     cells: Annotated[int, Interval(ge=1, le=4)] = 2
@@ -242,6 +248,7 @@ class Settings(Section):
     camera: Camera = field(default_factory=Camera)
     microphone: Microphone = field(default_factory=Microphone)
     panel: Panel = field(default_factory=Panel)
+    live_panel: LivePanel = field(default_factory=LivePanel)
     power: Power = field(default_factory=Power)
 
     def as_dict(self) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bwv_device.camera.stdin_buttons import StdinButtons
 from bwv_device.settings import Settings
+from hal.panel.face import with_face
 from hal.ports import Board, Clock, Disk, Entropy, Identity, Scheduler
 
 
@@ -22,4 +23,4 @@ def realtime(
     panel = open_panel(tables)
     if settings.panel.factory == "mock":
         StdinButtons(panel, scheduler, settings).start()
-    return open_board(tables, panel, clock, entropy, disk, identity)
+    return with_face(open_board(tables, panel, clock, entropy, disk, identity), panel)

@@ -30,6 +30,7 @@ from bwv_device.config import Loaded, load
 from bwv_device.errors import ConfigError, KeyFileError, MissingPartError, VaultError
 from bwv_device.files import reason
 from bwv_device.formats.statement import StatementError
+from bwv_device.live_panel.open_page import listen, open_page
 from bwv_device.settings import Dock, Settings
 from hal.host import (
     VOLATILE,
@@ -53,14 +54,30 @@ RESTART = 15
 @click.option("--config", "config_file", type=click.Path(path_type=Path), help="Default: built in.")
 @click.option("--board", help="Which hardware; overrides the configuration.")
 @click.option("--seconds", type=PositiveSeconds(), help="Stop in order after so long.")
+@click.option(
+    "--panel",
+    "panel_at",
+    metavar="HOST:PORT",
+    help="Show the simulated camera on a page; a real one: see [live_panel].",
+)
+@click.option(
+    "--panel-identity",
+    type=click.Path(path_type=Path),
+    help="The agency's identity, for a page that plays the recordings.",
+)
 @click.option("--trial", is_flag=True, help="Allow a vault that a power loss erases.")
 def command(
-    config_file: Path | None, board: str | None, seconds: float | None, trial: bool
+    config_file: Path | None,
+    board: str | None,
+    seconds: float | None,
+    panel_at: str | None,
+    panel_identity: Path | None,
+    trial: bool,
 ) -> None:
     """Runs the camera until SIGINT or SIGTERM.
 
     The simulated board reads its buttons from standard input, a word a line: record (pressed
-    twice), stop (held), mark, snapshot, flag, dock, undock.
+    twice), stop (held), mark, snapshot, flag, dock, undock. With --panel it is pressed on a page.
     """
     loaded = load(config_file) if config_file else Loaded(Settings(), "", {})
     chosen = board or loaded.settings.device.board
@@ -75,19 +92,31 @@ def command(
             "Set sealing.recipient_type, or make other keys.",
         )
     panel_loop = RealLoop(HostClock())
-    hardware = open_hardware(board or settings.device.board, settings, vault, panel_loop)
+    name = board or settings.device.board
+    listening = listen(settings, panel_at, simulated=name == SIMULATED)
+    hardware = open_hardware(name, settings, vault, panel_loop)
     hardware = _at_the_dock(hardware, settings.dock)
     asked = settings.dock.store or settings.mqtt.broker
     roots = keys.load_certificates(Path(settings.dock.root)) if asked else []
     display = RunDisplay(click.echo, lambda: HostClock().utc().utc_ns)
-    with vault, _at_the_broker(hardware, settings) as hardware:
+    page = open_page(listening, hardware, settings, panel_identity, simulated=name == SIMULATED)
+    with vault, page, _at_the_broker(hardware, settings) as hardware:
         loop = RealLoop(HostClock())
         watch = _Watch(loop, display, loaded, settings)
         agent = Agent(
-            display.board(hardware), loop, settings, recipients, loaded.sha256, roots, watch
+            page.board(display.board(hardware)),
+            loop,
+            settings,
+            recipients,
+            loaded.sha256,
+            roots,
+            watch,
         )
         watch.stop_agent = agent.stop
+        loop.post(lambda: page.watch(agent, loop))
         click.echo(_welcome(chosen, settings), err=True)
+        if listening:
+            click.echo(f"The camera's page: {listening.address}", err=True)
         _run(agent, loop, panel_loop, seconds)
     click.echo(display.summary(Path(settings.device.vault), Path(settings.dock.root)), err=True)
     if watch.restart:

@@ -32,7 +32,7 @@ class Page:
 
     SHOWN: ClassVar = (
         "title", "mode", "controls", "touchable", "note", "switches", "rates", "buttons", "video",
-        "pre_event_s", "gestures",
+        "pre_event_s", "gestures", "verifies",
     )  # fmt: skip
 
     def __init__(

@@ -46,7 +46,8 @@ class PageServer:
         about, rest = await self._first(reader, frame_reader)
         server = serve.server(self._app(about))
         serving = asyncio.create_task(server.serve(sockets=[self._listening]))
-        looking = asyncio.create_task(self._keep_looking(_recordings(about, self._films)))
+        recordings = _recordings(about, self._films) if about["vault"] else None
+        looking = asyncio.create_task(self._keep_looking(recordings))
         for frame in rest:
             self._take(frame)
         while data := await reader.read(READ_BYTES):
@@ -87,11 +88,13 @@ class PageServer:
         assert self._writer
         self._writer.write(frames.message(content))
 
-    async def _keep_looking(self, recordings: Recordings) -> None:
-        """Judges the vault each time the camera says that it is worth it."""
+    async def _keep_looking(self, recordings: Recordings | None) -> None:
+        """Judges the vault each time the camera says that it is worth it, if it may be read."""
         while True:
             await self._look.wait()
             self._look.clear()
+            if recordings is None:
+                continue
             self._hub.tell(await asyncio.to_thread(recordings.look))
             self._ask({"act": "looked"})
 

@@ -112,6 +112,7 @@ def open_panel(settings: Settings) -> RemotePanel:
             "chip": panel["chip"],
             "beeper_hz": panel["beeper_hz"],
             "light": {name: light[name] for name in names},
+            "tell_levels": bool(settings["live_panel"]["listen"]),
         }
     )
 

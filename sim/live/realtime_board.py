@@ -8,6 +8,7 @@ from bwv_device.backends.realtime_loop import RealLoop
 from bwv_device.camera.stdin_buttons import StdinButtons
 from bwv_device.settings import Settings, milliseconds
 from hal.host import HostVitals
+from hal.panel.face import with_face
 from hal.panel.gpio_panel import PanelPins
 from hal.ports import Board, Clock, Disk, Entropy, Identity, Scheduler
 from hal.simulated.board import on_panel
@@ -22,6 +23,7 @@ from hal.simulated.power_dock_and_place import (
 from hal.simulated.store import SimulatedUplink
 from hal.stills import PyavStills
 from hal.unconnected import NoMqtt, NoOutbox
+from sim.live.realtime_face import RealtimeFace
 from sim.media.scene import Scene
 from sim.media.sound import Sound, street, with_beeper
 
@@ -46,16 +48,19 @@ def realtime(
     sound = Sound(with_beeper(street, panel.sounding), settings.audio.bitrate_kbps * 1000)
     dock = SimulatedDock()
     StdinButtons(panel, scheduler, settings, dock.put).start()
-    return on_panel(
+    camera = SimulatedCamera(capture, scene, batch_ns)
+    microphone = SimulatedMicrophone(capture, sound, batch_ns)
+    power = SimulatedPower(scheduler)
+    board = on_panel(
         panel.panel,
         clock=clock,
         entropy=entropy,
         disk=disk,
-        camera=SimulatedCamera(capture, scene, batch_ns),
-        microphone=SimulatedMicrophone(capture, sound, batch_ns),
+        camera=camera,
+        microphone=microphone,
         stills=PyavStills(),
         speaker=SimulatedSpeaker(),
-        power=SimulatedPower(scheduler),
+        power=power,
         dock=dock,
         location=SimulatedLocation(),
         identity=identity,
@@ -64,3 +69,4 @@ def realtime(
         outbox=NoOutbox(),
         vitals=HostVitals(),
     )
+    return with_face(board, RealtimeFace(scheduler, panel, camera, microphone, power, dock))

@@ -166,6 +166,7 @@ class _Bench:
             "mode": "virtual",
             "controls": True,
             "touchable": self.played.controls,
+            "verifies": True,
             "note": BY_HAND if self.played.controls else "A drawn shift, to be watched.",
             "switches": switches.described() if self.played.controls else [],
             "rates": list(RATES),

@@ -70,6 +70,7 @@ class PanelProcess:
             factory,
             brightness=light.brightness if light.dimmed else None,
             beeper_hz=asked["beeper_hz"],
+            observe=self._level if asked.get("tell_levels") else lambda *_: None,
         )
         for name, field in OUTPUTS.items():
             self._output(field).watch(partial(self._failed, name))
@@ -124,6 +125,9 @@ class PanelProcess:
 
     def _edge(self, button: str, edge: Edge) -> None:
         self._say(button=button, pressed=edge.pressed, at_ns=edge.at_ns)
+
+    def _level(self, output: str, at_ns: int, level: Level, pattern: str) -> None:
+        self._say(output=output, level=level.value, pattern=pattern, at_ns=at_ns)
 
     def _failed(self, output: str, reason: str) -> None:
         self._say(output=output, failed=reason[:200])

@@ -11,7 +11,8 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from hal.ports import Button, Edge, HardwareError, Indicator, Pattern
+from hal.panel.face import HeardLevel
+from hal.ports import Button, Edge, HardwareError, Indicator, Level, Pattern
 from hal.rpi.capture.capture_process import python_command
 from hal.rpi.panel.panel_child import BUTTONS, OUTPUTS, as_json
 
@@ -67,6 +68,7 @@ class RemotePanel:
         self._indicators = {name: RemoteIndicator(name, self._order) for name in OUTPUTS}
         self._buttons = {name: RemoteButton() for name in BUTTONS}
         self._closing = False
+        self._heard_level: HeardLevel = lambda output, at_ns, level, pattern: None
         self.dropped = 0
         self.docked = False
         self._held: set[str] = set()
@@ -106,6 +108,10 @@ class RemotePanel:
     @property
     def dock(self) -> Button:
         return self._buttons["dock"]
+
+    def watch_levels(self, heard: HeardLevel) -> None:
+        """Every level that is driven from now on, where the panel was asked to tell them."""
+        self._heard_level = heard
 
     def press(self, button: str) -> None:
         """On mock pins: "record" or "marker"."""
@@ -197,6 +203,8 @@ class RemotePanel:
             if name != "dock":
                 (self._held.add if pressed else self._held.discard)(name)
             self._buttons[name].listener(Edge(pressed, said["at_ns"]))
+        elif "level" in said:
+            self._heard_level(said["output"], said["at_ns"], Level(said["level"]), said["pattern"])
         elif "failed" in said:
             self._indicators[said["output"]].failed(said["failed"])
 
