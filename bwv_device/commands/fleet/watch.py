@@ -19,6 +19,8 @@ from bwv_device.commands.fleet.options import address, broker_options
 
 FORKED_EXIT = 19
 REDRAW_S = 1.0
+BOARD_AT = "127.0.0.1:8090"
+ACKNOWLEDGED = "acknowledged.jsonl"
 BATCH = 5000
 
 
@@ -32,6 +34,11 @@ BATCH = 5000
 @click.option("--json", "as_json", is_flag=True, help="A line for every change of a camera.")
 @click.option("--record", type=click.Path(path_type=Path, file_okay=False),
               help="A folder that keeps each camera's newest signed head.")  # fmt: skip
+@click.option("--web", is_flag=False, flag_value=BOARD_AT, metavar="[HOST:PORT]",
+              help=f"As a page, for a wall; without an address {BOARD_AT}.")  # fmt: skip
+@click.option("--token", default="wall-board-token", show_default=True,
+              type=click.Path(path_type=Path),
+              help="With --web: who knows it may look; made where it is missing.")  # fmt: skip
 @click.option("--seconds", type=float, help="End after so long.")
 def command(
     broker: str,
@@ -44,6 +51,8 @@ def command(
     rows: int,
     as_json: bool,
     record: Path | None,
+    web: str | None,
+    token: Path,
     seconds: float | None,
 ) -> None:
     """Shows every camera of the agency: state, battery, storage, what is not delivered, clock, when
@@ -58,12 +67,14 @@ def command(
     from bwv_device.fleet.kept_heads import Records
     from bwv_device.fleet.mqtt_client import OperatorClient
     from bwv_device.fleet.roster import Roster, Seen
+    from bwv_device.fleet.wall_board import WallBoard
     from bwv_device.formats.mqtt_messages import VERSION, level
 
     if unknown := [word for word in only if word not in watch_table.FILTERS]:
         raise click.UsageError(f"--only {unknown[0]}: choose of {', '.join(watch_table.FILTERS)}.")
     if sort not in watch_table.SORTS:
         raise click.UsageError(f"--sort {sort}: choose of {', '.join(watch_table.SORTS)}.")
+    listening = _listen(web, token) if web else None
     try:
         records = Records(record) if record else None
     except OSError as error:
@@ -104,7 +115,10 @@ def command(
         def row_of(seen: Seen) -> dict[str, Any]:
             return watch_table.row(seen, time.time_ns())
 
-        if as_json:
+        if listening:
+            board = WallBoard(time.time_ns, record / ACKNOWLEDGED if record else None)
+            _serve(board, listening, f"Fleet of {agency}", roster, line, take, over, row_of)
+        elif as_json:
             while not over():
                 for seen in watch_table.chosen([row_of(s) for s in take()], only, "device", camera):
                     click.echo(json.dumps({**seen, "trouble": watch_table.troubles(seen)}))
@@ -158,6 +172,41 @@ def _live(
                 watch_table.render(shown, limit, f"{title}   {broker}{state}{lost}", console.width),
                 refresh=True,
             )
+
+
+def _listen(web: str, token_file: Path) -> Any:
+    """Before anything else: a port that is taken is the first error."""
+    from bwv_device.web.listen import bind, parse_address, read_token, url
+
+    host, port = parse_address(web)
+    token = read_token(token_file)
+    listening = bind(host, port, token)
+    click.echo(f"The wall board: {url(listening, token)}", err=True)
+    return listening, token
+
+
+def _serve(
+    board: Any,
+    listening: Any,
+    title: str,
+    roster: Any,
+    line: Any,
+    take: Any,
+    over: Any,
+    row_of: Any,
+) -> None:
+    from bwv_device.fleet.wall_board_page import ServedBoard
+
+    with ServedBoard(board, title, *listening):
+        drawn_s = 0.0
+        while not over():
+            take()
+            if time.monotonic() - drawn_s < REDRAW_S:
+                continue
+            drawn_s = time.monotonic()
+            away = "" if line.up.is_set() else f"The broker is away: {line.reason}."
+            lost = f" {line.dropped} messages were dropped here." if line.dropped else ""
+            board.update([row_of(seen) for seen in roster.cameras.values()], away + lost)
 
 
 def _arrived(heard: queue.Queue[Any]) -> Iterator[Any]:
