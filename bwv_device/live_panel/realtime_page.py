@@ -53,7 +53,7 @@ class RealtimePage:
         there is none."""
         self._face, self._fingers = face, fingers
         self._process = PageProcess(
-            listening, _about(settings, fingers, token, identity), self._asked
+            listening, about_page(settings, fingers, token, identity), self._asked
         )
         self._view = CameraView(self._process.tell)
         self._failed = False
@@ -119,9 +119,10 @@ class RealtimePage:
                 self._process.tell({"kind": "event", "text": str(error)})
 
 
-def _about(
+def about_page(
     settings: Settings, fingers: PressableFace | None, token: str, identity: str
 ) -> Mapping[str, Any]:
+    """What the page's process is told first."""
     root = Path(settings.dock.root)
     return {
         "title": f"Camera of {settings.device.agency}" if fingers is None else "A camera to press",

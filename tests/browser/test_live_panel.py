@@ -15,10 +15,17 @@ from playwright.sync_api import Browser, Page, expect
 from playwright.sync_api import TimeoutError as PlaywrightTimeoutError
 from support.browser import Served, Watched, chromium, until, violations
 
+from bwv_device import keys
+from bwv_device.live_panel.page_process import PageProcess
+from bwv_device.live_panel.realtime_page import about_page
+from bwv_device.settings import Settings
+from bwv_device.web.listen import bind, url
 from sim.faults import KINDS
 from sim.live.switches import CHOICES, TOGGLES
+from sim.shifts.drawn_shift import bench_agency
 
 LONG = 20_000
+TOKEN = "a token of sixteen"
 # A press that comes sooner belongs to the one before (buttons.double_press_ms).
 APART_MS = 700
 # As many as the figure is promised for in `make ci`; in between, enough to see that it holds.
@@ -127,28 +134,45 @@ def stop(page: Page) -> None:
     state(page, "ready")
 
 
-def test_a_recording_from_the_mouse_to_the_film(page: Page) -> None:
-    before = page.locator("#films video").count()
+def test_the_main_job_at_full_size(browser: Browser, tmp_path: Path) -> None:
+    """From the mouse to the film, at 720p; and what the page costs with one viewer."""
+    served = Served(["sim", "live", "--web", "--port", "0", "--no-browser"], tmp_path)
+    context = browser.new_context(viewport={"width": 1440, "height": 1000})
+    watched = Watched(context.new_page(), served.url)
+    page = watched.page
+    ready(page)
+    before_s, began = cpu_s(served.page_pid()), page.evaluate("performance.now()")
     start(page)
     page.wait_for_selector("#front-light[data-level=off]")  # it flashes
-    expect(page.locator("#durable")).to_contain_text("B")
-    page.keyboard.press("m")
-    expect(page.locator("#ledger li[data-line=marker]").first).to_be_visible()
-    SCREENS.mkdir(parents=True, exist_ok=True)
     page.wait_for_selector("#front-light[data-level=on]")
+    expect(page.locator("#durable")).to_contain_text("B")
+    SCREENS.mkdir(parents=True, exist_ok=True)
     page.screenshot(path=SCREENS / "live-panel.png")
     page.locator("#record").hover()
     page.mouse.down()
     expect(page.locator("#held")).to_contain_text("Record is down for")
-    until(page, "document.getElementById('state').textContent !== 'recording'")
+    state(page, "ready")
     page.mouse.up()
-    expect(page.locator("#films video")).to_have_count(before + 1)
-    film = page.locator("#films video").last
-    assert film.evaluate("async (v) => { await v.play(); return v.videoWidth; }") == 640
-    until(page, "[...document.querySelectorAll('#films video')].at(-1).currentTime > 0.2")
+    took_s = (page.evaluate("performance.now()") - began) / 1000
+    share = (cpu_s(served.page_pid()) - before_s) / took_s
+    print(f"page server: {share:.1%} of a core over {took_s:.1f} s")
+    assert share <= 0.15
+    expect(page.locator("#films video")).to_have_count(1)
+    film = page.locator("#films video")
+    assert film.evaluate("async (v) => { await v.play(); return v.videoWidth; }") == 1280
+    until(page, "document.querySelector('#films video').currentTime > 0.2")
     page.click("#verify")
     expect(page.locator("#verdict")).to_contain_text("Nothing was changed, removed or added")
     expect(page.locator("#files tr").last).to_contain_text("sealed")
+    context.close()
+    assert watched.complaints == []
+    assert "Traceback" not in served.end()
+
+
+def cpu_s(pid: int) -> float:
+    """Processor time of a process so far."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def test_the_report_of_the_session_opens(page: Page) -> None:
@@ -427,3 +451,85 @@ def test_a_lost_connection_says_so(browser: Browser, tmp_path: Path) -> None:
     page.close()
     served.process.wait(20)
     assert "The process of the page has ended." in served.end()
+
+
+def test_a_drawn_shift_is_watched_not_touched(browser: Browser, tmp_path: Path) -> None:
+    served = Served(
+        ["sim", "live", "--web", "--port", "0", "--no-browser", "--seed", "7", "--rate", "60"],
+        tmp_path,
+    )
+    page = browser.new_page()
+    page.goto(served.url)
+    expect(page.locator("h1")).to_have_text("The shift of seed 7")
+    expect(page.locator("#record")).to_be_disabled()
+    expect(page.locator("#events li").first).to_be_attached()
+    assert page.locator("#power-cut").count() == 0
+    page.keyboard.press("r")
+    until(page, "document.getElementById('world-time').textContent > '0:01:00'")
+    page.close()
+    assert "Traceback" not in served.end()
+
+
+def test_the_real_time_camera_has_the_same_page(browser: Browser, tmp_path: Path) -> None:
+    """The same agent on a real disk; its films open with the agency's identity."""
+    (tmp_path / "keys").mkdir()
+    for name, data in bench_agency().files.items():
+        (tmp_path / "keys" / name).write_bytes(data)
+    (tmp_path / "config.toml").write_text(SMALL + '[sealing]\nrecipient_type = "X25519"\n')
+    served = Served(
+        ["bwv_device", "run", "--board", "sim", "--config", "config.toml", "--panel", "127.0.0.1:0",
+         "--panel-identity", f"keys/{keys.IDENTITY}"],
+        tmp_path,
+        until="The camera's page: (http\\S+)",
+    )  # fmt: skip
+    context = browser.new_context(viewport={"width": 1440, "height": 1000})
+    watched = Watched(context.new_page(), served.url)
+    page = watched.page
+    state(page, "ready")
+    start(page)
+    page.check("[data-toggle=microphone]")
+    page.uncheck("[data-toggle=microphone]")
+    page.wait_for_timeout(APART_MS)
+    page.locator("#record").hover()
+    page.mouse.down()
+    state(page, "ready")
+    page.mouse.up()
+    expect(page.locator("#films video")).to_have_count(1)
+    expect(page.locator("#files tr").last).to_contain_text("sealed")
+    context.close()
+    assert watched.complaints == []
+    said = served.end()
+    assert "1 recordings" in said
+    assert "Traceback" not in said
+
+
+def test_a_page_that_may_only_look_can_not_press(browser: Browser, tmp_path: Path) -> None:
+    """As on a real camera: the buttons are dead, and a forged message is not heard."""
+    heard: list[object] = []
+    listening = bind("127.0.0.1", 0, TOKEN)
+    address = url(listening, TOKEN)
+    about = about_page(Settings(), None, TOKEN, "")
+    process = PageProcess(listening, about, heard.append)
+    process.tell({"kind": "status", "state": "ready", "rate": 1, "on": [], "pre_event_s": 3})
+    process.tell({"kind": "level", "output": "front light", "level": "on", "pattern": "recording"})
+    page = browser.new_page()
+    page.goto(address)
+    state(page, "ready")
+    expect(page.locator("#front-light")).to_have_attribute("data-level", "on")
+    expect(page.locator("#record")).to_be_disabled()
+    expect(page.locator("#vault-title, #world-title, #time-title")).to_have_count(0)
+    page.evaluate(
+        """() => new Promise((done) => {
+          const socket = new WebSocket("ws://" + location.host + "/live");
+          socket.onopen = () => {
+            socket.send(JSON.stringify({act: "button", button: "record", pressed: true}));
+            socket.send(JSON.stringify({act: "sentence", text: "power cut"}));
+            setTimeout(done, 300);
+          };
+        })"""
+    )
+    assert heard == []
+    stranger = browser.new_context().new_page()
+    assert stranger.goto(address.partition("?")[0]).status == 401  # type: ignore[union-attr]
+    page.close()
+    process.close()

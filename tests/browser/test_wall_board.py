@@ -141,8 +141,9 @@ def test_the_last_day_the_broker_and_the_picture_for_the_docs(
     for quarter in range(60):
         fleet.now_ns = NOON_NS + quarter * 15 * MINUTE_NS
         for number, name in enumerate(fleet.cameras):
-            fleet.is_(name, recording="00000001-0001" if (quarter + number) % 9 < 2 else None,
-                      stored=True)  # fmt: skip
+            records = (quarter + number) % 9 < 2
+            fleet.is_(name, recording="00000001-0001" if records else None, stored=True,
+                      state="recording" if records else "ready")  # fmt: skip
         fleet.cameras["cam-5"].online = not 20 < quarter < 30
         fleet.update()
     expect(page.get_by_label("Last day of cam-5")).to_have_attribute(

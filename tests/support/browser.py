@@ -21,7 +21,7 @@ QUIET = (
     "--disable-background-networking", "--disable-component-update",
     "--autoplay-policy=no-user-gesture-required", "--force-color-profile=srgb",
 )  # fmt: skip
-ADDRESS = re.compile(r"http://\S+")
+ADDRESS = r"(http://\S+)"
 LOOK_MS = 25
 
 
@@ -34,9 +34,10 @@ def chromium() -> Iterator[Browser]:
 
 
 class Served:
-    """A command of ours that prints its address, until it is told to end."""
+    """A command of ours that prints its address, until it is told to end. `url` is what `until`
+    found."""
 
-    def __init__(self, command: Sequence[str], cwd: Path) -> None:
+    def __init__(self, command: Sequence[str], cwd: Path, until: str = ADDRESS) -> None:
         self.process = subprocess.Popen(
             [sys.executable, "-m", *command],
             cwd=cwd,
@@ -50,24 +51,28 @@ class Served:
         assert self.process.stdout
         for line in self.process.stdout:
             self.said += line
-            if found := ADDRESS.search(line):
-                self.url = found[0]
+            if found := re.search(until, line):
+                self.url = found[1]
                 return
         raise AssertionError(self.said)
 
-    def children(self) -> list[int]:
-        task = Path(f"/proc/{self.process.pid}/task")
-        return [
-            int(pid)
-            for thread in task.iterdir()
-            for pid in (thread / "children").read_text().split()
-        ]
+    def descendants(self) -> list[int]:
+        """Its processes, theirs, and so on."""
+        found, waiting = list[int](), [self.process.pid]
+        while waiting:
+            task = Path(f"/proc/{waiting.pop()}/task")
+            with contextlib.suppress(OSError):
+                for thread in task.iterdir():
+                    pids = [int(pid) for pid in (thread / "children").read_text().split()]
+                    found += pids
+                    waiting += pids
+        return found
 
     def page_pid(self) -> int:
         """The process that serves the page."""
         (pid,) = [
             pid
-            for pid in self.children()
+            for pid in self.descendants()
             if b"page_server" in Path(f"/proc/{pid}/cmdline").read_bytes()
         ]
         return pid
@@ -76,7 +81,10 @@ class Served:
         """As Ctrl-C does; everything that it said."""
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGINT)
-        rest, _ = self.process.communicate(timeout=30)
+        try:
+            rest, _ = self.process.communicate(timeout=30)
+        finally:
+            self.process.kill()
         self.said += rest
         return self.said
 

@@ -25,7 +25,7 @@ export class Vault {
     const films = JSON.stringify(message.films);
     if (films === this.films) return; // a film that plays is not put anew
     this.films = films;
-    if (message.films.length) by("films").replaceChildren(...message.films.map(film));
+    if (message.films.length) by("films").replaceChildren(...message.films.map(film).reverse());
   }
 
   runs() {

@@ -1,0 +1,52 @@
+"""Where a camera's page may listen: nowhere, unless somebody said so."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from bwv_device.live_panel.open_page import NoPage, listen, open_page
+from bwv_device.settings import LivePanel, Settings
+from bwv_device.web.listen import ListenError
+
+
+def settings(tmp_path: Path, at: str = "") -> Settings:
+    return replace(Settings(), live_panel=LivePanel(at, str(tmp_path / "token")))
+
+
+def test_nothing_listens_by_itself(tmp_path: Path) -> None:
+    assert listen(settings(tmp_path), None, simulated=False) is None
+    assert listen(settings(tmp_path), None, simulated=True) is None
+
+
+def test_an_option_opens_no_door_of_a_real_camera(tmp_path: Path) -> None:
+    with pytest.raises(ListenError, match="real camera"):
+        listen(settings(tmp_path), "127.0.0.1:0", simulated=False)
+
+
+def test_a_real_camera_listens_on_loopback_only_and_with_a_token(tmp_path: Path) -> None:
+    with pytest.raises(ListenError, match=r"ssh -L"):
+        listen(settings(tmp_path, "0.0.0.0:0"), None, simulated=False)
+    opened = listen(settings(tmp_path, "127.0.0.1:0"), None, simulated=False)
+    assert opened
+    assert len(opened.token) >= 16
+    assert opened.token in opened.address
+    assert (tmp_path / "token").stat().st_mode & 0o077 == 0
+    opened.socket.close()
+
+
+def test_a_simulated_one_needs_a_token_where_others_reach_it(tmp_path: Path) -> None:
+    here = listen(settings(tmp_path), "127.0.0.1:0", simulated=True)
+    there = listen(settings(tmp_path), "0.0.0.0:0", simulated=True)
+    assert here
+    assert there
+    assert (here.token, len(there.token) >= 16) == ("", True)
+    here.socket.close()
+    there.socket.close()
+
+
+def test_without_an_address_there_is_no_page() -> None:
+    page = open_page(None, object(), Settings(), None, simulated=True)  # type: ignore[arg-type]
+    assert isinstance(page, NoPage)
