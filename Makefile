@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
 
-.PHONY: installers readme demo live demo-s3 test coverage lint types check campaign bench ci fleet rig-virtual rig rig-hardware arm64 pi lock diagram golden clean
+.PHONY: installers readme demo live screens demo-s3 test coverage lint types check campaign bench ci fleet rig-virtual rig rig-hardware arm64 pi lock diagram golden clean
 
 demo: $(STAMP)
 	$(BIN)/bwv demo $(DEMO)
@@ -12,6 +12,11 @@ demo: $(STAMP)
 # A camera to press, in a browser on this machine; make live LIVE="--clip FILE --rate 2".
 live: $(STAMP)
 	$(BIN)/bwv-sim live --web $(LIVE)
+
+# The pictures of the pages in docs/screens, as the browser tests take them.
+screens: $(STAMP)
+	sh scripts/install-tools
+	BWV_TOOLS=$(CURDIR)/.cache/tools BWV_SCREENS=docs/screens $(BIN)/pytest -q tests/browser
 
 # The demo over a real S3 server (SeaweedFS) on loopback.
 demo-s3: $(STAMP)
@@ -45,6 +50,7 @@ types: $(STAMP)
 # What a change is held to beyond `make test`: sampled campaigns, a few minutes.
 ci: $(STAMP) installers readme rig-virtual
 	sh scripts/install-tools campaign
+	BWV_TOOLS=$(CURDIR)/.cache/tools BWV_PRESSES=100 $(BIN)/pytest -q -s tests/browser -k fifth_of
 	BWV_TOOLS=$(CURDIR)/.cache/tools $(BIN)/python -m benchmarks.campaign --sampled
 
 # The README's blocks, in order, in a fresh home.

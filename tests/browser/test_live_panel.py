@@ -31,13 +31,9 @@ APART_MS = 700
 # As many as the figure is promised for in `make ci`; in between, enough to see that it holds.
 PRESSES = int(os.environ.get("BWV_PRESSES", "5"))
 # The picture's size is of no matter to most tests, and decoding in software is slow.
-SMALL = """
-[video]
-width = 640
-height = 360
-fps = 15
-bitrate_kbps = 500
-"""
+SIZE = "width = 640\nheight = 360\nfps = 15\nbitrate_kbps = 500"
+# It is to pictures for the documents.
+SMALL = f"[video]\n{SIZE if 'BWV_SCREENS' not in os.environ else 'bitrate_kbps = 1500'}\n"
 SCREENS = Path(os.environ.get("BWV_SCREENS", ".cache/screens")).resolve()
 expect.set_options(timeout=LONG)
 
@@ -402,7 +398,9 @@ def test_axe_finds_nothing_and_nothing_overflows(
         assert page.evaluate("document.documentElement.scrollWidth") <= wide
     page.set_viewport_size({"width": width, "height": height})
     name = f"live-panel-{'dark' if dark else width}"
-    page.screenshot(path=SCREENS / f"{name}.png", full_page=width == 390)
+    page.screenshot(
+        path=SCREENS / f"{name}.png",
+    )
     context.close()
 
 
@@ -427,6 +425,39 @@ def test_the_tour_takes_a_newcomer_through(page: Page) -> None:
     expect(page.locator("#tour-done")).to_contain_text("Done")
     page.click("#tour-next")
     expect(page.locator("#tour")).to_be_hidden()
+
+
+def test_beeps_are_heard_after_the_first_click_and_muted(browser: Browser, live: Served) -> None:
+    """What reaches the loudspeaker is written down; the beeper is seen in any case."""
+    context = browser.new_context(viewport={"width": 1440, "height": 1000})
+    page = context.new_page()
+    page.add_init_script(
+        """window.loud = [];
+        const set = AudioParam.prototype.setTargetAtTime;
+        AudioParam.prototype.setTargetAtTime = function (value, ...rest) {
+          window.loud.push(value);
+          return set.call(this, value, ...rest);
+        };
+        window.seen = 0;
+        addEventListener("DOMContentLoaded", () => new MutationObserver(() => {
+          if (document.getElementById("beeper").dataset.level === "on") window.seen++;
+        }).observe(document.getElementById("beeper"), {attributes: true}));"""
+    )
+    page.goto(live.url)
+    ready(page)
+    expect(page.locator("#sound")).to_have_text("Sound is off")
+    start(page)
+    expect(page.locator("#sound")).to_have_text("Sound is on")
+    until(page, "window.seen > 0 && window.loud.some((value) => value > 0)")
+    stop(page)
+    page.click("#sound")
+    expect(page.locator("#sound")).to_have_attribute("aria-pressed", "false")
+    page.evaluate("window.loud = []; window.seen = 0;")
+    start(page)
+    until(page, "window.seen > 0")
+    assert page.evaluate("window.loud.some((value) => value > 0)") is False
+    stop(page)
+    context.close()
 
 
 def test_time_stands_still_and_steps(page: Page) -> None:

@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 import os
 import pty
+import re
+import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -12,6 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import pytest
 
 from bwv_device import keys
@@ -141,6 +145,34 @@ def test_watch_prints_changes_and_keeps_heads(site: Site, tmp_path: Path) -> Non
     assert rows[-1]["last_seen_s"] < 5
     kept = json.loads((tmp_path / "cam-1.json").read_text())
     assert kept["head"]["device"] == "cam-1"
+
+
+def test_the_wall_board_shows_the_fleet_to_who_has_the_token(site: Site, tmp_path: Path) -> None:
+    command = [BWV, "fleet", "watch", *site.where("auditor"), "--web", "127.0.0.1:0",
+               "--token", str(tmp_path / "token"), "--record", str(tmp_path / "heads")]  # fmt: skip
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as board:
+        assert board.stderr
+        address = re.search(r"http://\S+", board.stderr.readline())
+        assert address
+        page = httpx2.Client(follow_redirects=True)
+        for _ in range(100):
+            shown = page.get(address[0]).text
+            if "cam-1" in shown:
+                break
+            threading.Event().wait(0.1)
+        assert "consistent" in shown
+        stranger = httpx2.get(address[0].partition("?")[0])
+        assert stranger.status_code == 401
+        board.send_signal(signal.SIGINT)
+        assert board.wait(30) == 0
+
+
+def test_a_port_that_is_taken_is_one_sentence(site: Site, tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        at = f"127.0.0.1:{taken.getsockname()[1]}"
+        done = site.fleet("watch", "--web", at, "--token", str(tmp_path / "token"))
+    assert done.returncode == 23
+    assert done.stderr.strip().endswith("Choose another port; 0 takes a free one.")
 
 
 def test_the_table_is_drawn_on_a_terminal(site: Site) -> None:

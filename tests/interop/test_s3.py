@@ -79,11 +79,14 @@ def until(call: Callable[[], object], wanted: StoreTrouble) -> None:
 
 
 def patiently(call: Callable[..., object], *args: object) -> object:
-    """As a camera does: a server that has just begun may not have all its volumes yet."""
-    for _ in range(200):
+    """As a camera does: a server that has just begun may not have all its volumes yet. What exists
+    after an answer was lost was stored by the request before."""
+    for number in range(200):
         try:
             return call(*args)
         except StoreError as error:
+            if number and error.trouble is StoreTrouble.EXISTS:
+                return None
             if error.trouble is not StoreTrouble.TRANSIENT:
                 raise
         time.sleep(0.05)
