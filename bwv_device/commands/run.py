@@ -93,7 +93,12 @@ def command(
         )
     panel_loop = RealLoop(HostClock())
     name = board or settings.device.board
-    listening = listen(settings, panel_at, simulated=name == SIMULATED)
+    listening = listen(
+        settings,
+        panel_at,
+        simulated=name == SIMULATED,
+        warn=lambda text: click.echo(text, err=True),
+    )
     hardware = open_hardware(name, settings, vault, panel_loop)
     hardware = _at_the_dock(hardware, settings.dock)
     asked = settings.dock.store or settings.mqtt.broker

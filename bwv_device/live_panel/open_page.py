@@ -7,16 +7,22 @@ for whoever has the token, and only to be looked at.
 from __future__ import annotations
 
 import socket
+from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple, Protocol
 
 from bwv_device.camera.agent import Agent
 from bwv_device.camera.loop import Loop
+from bwv_device.errors import MissingPartError
 from bwv_device.settings import Settings
 from bwv_device.web.listen import ListenError, bind, is_loopback, parse_address, read_token, url
 from hal.panel.face import FacedBoard, PressableFace
 from hal.ports import Board
+
+# Only looked for: the camera's process does not load it.
+SERVER = "uvicorn"
 
 
 class CameraPage(Protocol):
@@ -60,8 +66,26 @@ class Listening(NamedTuple):
     address: str
 
 
-def listen(settings: Settings, asked: str | None, *, simulated: bool) -> Listening | None:
-    """Where the page listens; None where there is to be none. Raises `ListenError`."""
+def listen(
+    settings: Settings,
+    asked: str | None,
+    *,
+    simulated: bool,
+    warn: Callable[[str], None] = lambda text: None,
+) -> Listening | None:
+    """Where the page listens; None where there is to be none. Raises `ListenError` or
+    `MissingPartError`; but a real camera records without its page, and `warn` hears why there is
+    none."""
+    try:
+        return _listen(settings, asked, simulated=simulated)
+    except (ListenError, MissingPartError) as error:
+        if simulated or asked:
+            raise
+        warn(f"There is no page: {error}")
+        return None
+
+
+def _listen(settings: Settings, asked: str | None, *, simulated: bool) -> Listening | None:
     configured = settings.live_panel.listen
     if asked and not simulated:
         raise ListenError(
@@ -71,6 +95,11 @@ def listen(settings: Settings, asked: str | None, *, simulated: bool) -> Listeni
     where = asked or configured
     if not where:
         return None
+    if find_spec(SERVER) is None:
+        raise MissingPartError(
+            "A page needs packages that are not installed.",
+            "Install them: pip install 'bwv-device[panel]'.",
+        )
     host, port = parse_address(where)
     if not simulated and not is_loopback(host):
         raise ListenError(

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from bwv_device.errors import MissingPartError
 from bwv_device.live_panel.open_page import NoPage, listen, open_page
 from bwv_device.settings import LivePanel, Settings
 from bwv_device.web.listen import ListenError
@@ -27,8 +28,10 @@ def test_an_option_opens_no_door_of_a_real_camera(tmp_path: Path) -> None:
 
 
 def test_a_real_camera_listens_on_loopback_only_and_with_a_token(tmp_path: Path) -> None:
-    with pytest.raises(ListenError, match=r"ssh -L"):
-        listen(settings(tmp_path, "0.0.0.0:0"), None, simulated=False)
+    told: list[str] = []
+    everywhere = settings(tmp_path, "0.0.0.0:0")
+    assert listen(everywhere, None, simulated=False, warn=told.append) is None
+    assert "ssh -L" in told[0]  # and the camera records
     opened = listen(settings(tmp_path, "127.0.0.1:0"), None, simulated=False)
     assert opened
     assert len(opened.token) >= 16
@@ -50,3 +53,15 @@ def test_a_simulated_one_needs_a_token_where_others_reach_it(tmp_path: Path) -> 
 def test_without_an_address_there_is_no_page() -> None:
     page = open_page(None, object(), Settings(), None, simulated=True)  # type: ignore[arg-type]
     assert isinstance(page, NoPage)
+
+
+def test_without_its_packages_a_real_camera_records_and_a_simulated_one_says_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bwv_device.live_panel.open_page.SERVER", "no_such_package")
+    told: list[str] = []
+    here = settings(tmp_path, "127.0.0.1:0")
+    assert listen(here, None, simulated=False, warn=told.append) is None
+    assert "bwv-device[panel]" in told[0]
+    with pytest.raises(MissingPartError):
+        listen(here, None, simulated=True)
