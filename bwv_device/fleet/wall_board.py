@@ -6,6 +6,7 @@ new view in its place.
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import re
@@ -60,6 +61,14 @@ class Alarm(NamedTuple):
         return kind_of(self.trouble)
 
 
+class Bar(NamedTuple):
+    """In steps of the last day."""
+
+    start: int
+    width: int
+    minute: Minute
+
+
 class Day:
     """A byte a minute, for a day."""
 
@@ -84,6 +93,17 @@ class Day:
         first = self._last - DAY_MIN + 1
         codes = [self._minutes[(first + n) % DAY_MIN] for n in range(DAY_MIN)]
         return [MINUTES[max(codes[n : n + STEP_MIN])] for n in range(0, DAY_MIN, STEP_MIN)]
+
+    def bars(self) -> list[Bar]:
+        """The same for drawing: neighbours that are alike are one."""
+        found: list[Bar] = []
+        at = 0
+        for minute, alike in itertools.groupby(self.steps()):
+            width = len(list(alike))
+            if minute is not UNKNOWN:
+                found.append(Bar(at, width, minute))
+            at += width
+        return found
 
 
 class Row(NamedTuple):
