@@ -101,7 +101,8 @@ def test_every_phrase_is_read_from_its_own_form() -> None:
     words = {
         "{button}": "record", "{times}": "twice", "{span}": "3 s", "{span:each}": "1 s",
         "{error}": "EIO", "{verb}": "sync", "{output}": "front light", "{number}": "2",
-        "{word}": "gap", "{clock}": "00:10", "{fields}": "part = x", "{words}": "dark",
+        "{word}": "gap", "{fault}": "io-error", "{clock}": "00:10", "{fields}": "part = x",
+        "{words}": "dark",
     }  # fmt: skip
     for phrases, lead in ((ACTS, "at 00:00 "), (EXPECTATIONS, "at 00:00 expect ")):
         for item in phrases:

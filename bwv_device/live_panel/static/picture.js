@@ -20,7 +20,6 @@ export class Picture {
       still.hidden = false;
       setInterval(() => this.poll(), STILL_MS);
     }
-    requestAnimationFrame(() => this.paint());
   }
 
   take(buffer) {
@@ -47,7 +46,10 @@ export class Picture {
   configure(codec) {
     this.codec = codec;
     this.decoder = new VideoDecoder({
-      output: (frame) => this.waiting.push(frame),
+      output: (frame) => {
+        this.waiting.push(frame);
+        this.paintSoon();
+      },
       error: () => (this.broken = true),
     });
     this.decoder.configure({ codec, optimizeForLatency: true });
@@ -62,7 +64,12 @@ export class Picture {
     return at + this.offset;
   }
 
+  paintSoon() { // a page without pictures does not wake the computer
+    this.asked ??= requestAnimationFrame(() => this.paint());
+  }
+
   paint() {
+    this.asked = undefined;
     const now = performance.now();
     let frame;
     while (this.waiting.length && this.due(this.waiting[0], now) <= now) {
@@ -78,7 +85,7 @@ export class Picture {
       this.cover.hidden = true;
     }
     while (this.waiting.length > 90) this.waiting.shift().close();
-    requestAnimationFrame(() => this.paint());
+    if (this.waiting.length) this.paintSoon();
   }
 
   say(text) { // over the picture; "" shows it again
