@@ -73,7 +73,7 @@ class RealtimeFace:
             {"type": "toggle", "id": name, "label": item.label, "on": item.on, "off": item.off}
             for name, item in self._switches.items()
         ]
-        choice = {"type": "choice", "id": "battery", "label": "Battery", "sentence": BATTERY,
+        choice = {"type": "choice", "id": "battery", "label": "Battery, %", "sentence": BATTERY,
                   "values": list(CHARGES)}  # fmt: skip
         return [*toggles, choice]
 

@@ -279,7 +279,7 @@ def test_each_switch_switches_and_says_what_is_so(page: Page) -> None:
     page.check("[data-toggle=disk]")
     page.uncheck("[data-toggle=disk]")  # it works, is fast, and has room again
     page.select_option("#choice-battery", "100")
-    page.get_by_role("button", name="Set: Battery").click()
+    page.get_by_role("button", name="Set: Battery, %").click()
 
 
 def test_every_fault_of_the_handbook_can_strike(browser: Browser, tmp_path: Path) -> None:
@@ -396,10 +396,8 @@ def test_axe_finds_nothing_and_nothing_overflows(
         page.set_viewport_size({"width": wide, "height": height})
         assert page.evaluate("document.documentElement.scrollWidth") <= wide
     page.set_viewport_size({"width": width, "height": height})
-    name = f"live-panel-{'dark' if dark else width}"
-    page.screenshot(
-        path=SCREENS / f"{name}.png",
-    )
+    if dark or width == 390:
+        page.screenshot(path=SCREENS / f"live-panel-{'dark' if dark else width}.png")
     context.close()
 
 

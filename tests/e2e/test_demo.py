@@ -74,6 +74,7 @@ def test_the_page_tells_what_became_of_the_footage(demo: Path) -> None:
     assert "disclosure/00000001-0001.mp4" in page
 
 
+@pytest.mark.ci
 def test_over_a_real_s3_server(tmp_path: Path) -> None:
     done = bwv("demo", "--s3", "--out", tmp_path / "out")
     assert done.returncode == 0, done.stderr

@@ -74,7 +74,7 @@ function show(status) {
   say("would-refuse", status.unmet?.length
     ? `A recording would be refused now. Not met: ${status.unmet.join("; ")}.` : "");
   by("pre-event").value = status.pre_event_s ?? 0;
-  say("pre-event-words", off ? "off" : `${(status.pre_event_s ?? 0).toFixed(0)} s in memory`);
+  say("pre-event-words", off ? "off" : status.recording ? "is in the recording" : `${(status.pre_event_s ?? 0).toFixed(0)} s in memory`);
   say("durable", status.durable_bytes == null ? "–"
     : `${bytes(status.durable_bytes)}${status.stored ? "" : ", nothing new reaches storage"}`);
   say("battery", battery(status));
