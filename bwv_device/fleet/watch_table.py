@@ -9,6 +9,7 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
+from bwv_device.camera.control.start_conditions import FAILURES
 from bwv_device.fleet.roster import CONSISTENT, FORKED, Seen
 
 # A silence this long is reported even without an offline message.
@@ -65,7 +66,8 @@ def troubles(row: dict[str, Any]) -> list[str]:
     if row["recording"] and not row["stored"]:
         found.append("not stored")
     if row["able"] is False and not row["recording"]:
-        found.append(", ".join(row["unmet"]) or "cannot record")
+        why = ", ".join(FAILURES.get(condition, condition) for condition in row["unmet"])
+        found.append(f"can't record: {why}" if why else "can't record")
     if row["failed"]:
         found.append(f"fails: {', '.join(row['failed'])}")
     if row["online"] is False:

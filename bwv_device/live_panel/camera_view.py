@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from bwv_device.camera.agent import Agent
+from bwv_device.camera.control.start_conditions import FAILURES
 from bwv_device.formats.ledger_lines import parse_line
 from bwv_device.live_panel.ledger_words import words
 from hal.ports import SECOND_NS
@@ -80,7 +81,7 @@ class CameraView:
             "durable_bytes": sum(self._durable.values()) if status.recording else None,
             "undurable_bytes": recorder.undurable_bytes,
             "stored": status.stored,
-            "unmet": status.unmet,
+            "unmet": [FAILURES.get(condition, condition) for condition in status.unmet],
             "officer": status.officer,
             "failed": status.light.failed,
             "pre_event_s": recorder.prebuffer_ns / SECOND_NS,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from bwv_device.camera.control.start_conditions import FAILURES
 from hal.ports import SECOND_NS
 
 Fields = Mapping[str, Any]
@@ -18,14 +19,15 @@ def words(kind: str, fields: Fields) -> str:
 
 def _open(line: Fields) -> str:
     if "trigger" not in line:
-        return f"File {line['segment']} begins, sealed to the agency."
+        return f"File {line['segment']} begins. Only the agency can open it."
     pre_event = line.get("pre_event")
-    before = f", from {pre_event['achieved_ms'] / 1000:.1f} s before it" if pre_event else ""
-    return f"Recording {line['recording']} begins ({line['trigger']}){before}."
+    held_s = pre_event["achieved_ms"] / 1000 if pre_event else 0
+    before = f" It includes the {held_s:.1f} s before." if held_s else ""
+    return f"Recording {line['recording']} begins ({line['trigger']}).{before}"
 
 
 def _sync(line: Fields) -> str:
-    return f"The first {_bytes(line['length'])} of {line['segment']} are durable."
+    return f"The first {_bytes(line['length'])} of {line['segment']} would survive a power cut."
 
 
 def _seal(line: Fields) -> str:
@@ -50,7 +52,7 @@ def _cue(line: Fields) -> str:
         return f"The {line['failed']} can't be driven: {line.get('reason', '')}."
     shown = {"light": "front light", "status": "status light", "sound": "beeper"}
     told = [f"{shown.get(name, name)}: {value}" for name, value in line.items()]
-    return f"Told people around: {', '.join(told)}."
+    return f"Signals: {'; '.join(told)}."
 
 
 def _marker(line: Fields) -> str:
@@ -60,8 +62,8 @@ def _marker(line: Fields) -> str:
 
 
 def _refused(line: Fields) -> str:
-    unmet = "; ".join(f"not met: {condition}" for condition in line["conditions"])
-    return f"Refused: {line['event']} ({unmet})."
+    why = "; ".join(FAILURES.get(c, f"not met: {c}") for c in line["conditions"])
+    return f"Refused: {line['event']} ({why})."
 
 
 def _gap(line: Fields) -> str:
@@ -72,7 +74,7 @@ def _gap(line: Fields) -> str:
 def _time(line: Fields) -> str:
     reading = line["time"]
     if reading["source"] == "none":
-        return "Nobody has told the camera the time."
+        return "The camera does not know the time."
     error_s = reading["error_ns"] / SECOND_NS
     return f"The clock is right to within {error_s:.2f} s ({reading['source']})."
 
@@ -109,7 +111,7 @@ SENTENCES: dict[str, Callable[[Fields], str]] = {
     "dock": _dock,
     "greeting": lambda line: "The evidence store greets the camera, and tells it the time.",
     "assignment": lambda line: "The agency assigns an officer and settings.",
-    "officer": lambda line: "The officer who was assigned before is in force.",
+    "officer": lambda line: "The officer who was assigned before still is.",
     "receipt": lambda line: f"The evidence store signed for {line.get('segment', 'a file')}.",
     "refusal": lambda line: f"The evidence store refuses {line.get('segment', 'a file')}.",
     "wipe": lambda line: f"{line['segment']} is removed here: the evidence store has it.",

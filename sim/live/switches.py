@@ -65,9 +65,11 @@ CHOICES = (
     Choice("room", "Storage left, MiB", "disk has {} MiB left", ("800", "300", "160", "130", "0")),
     Choice("slow", "Each write takes", "syncs take {} for 1 min", ("200 ms", "1 s", "5 s", "10 s")),
     Choice(
-        "step", "Clock steps", "clock steps by {}", ("60 s", "-60 s", "1 h", "-1 h", "10 years")
+        "step", "Clock jumps by", "clock steps by {}", ("60 s", "-60 s", "1 h", "-1 h", "10 years")
     ),
-    Choice("time", "Clock is set", "clock is set to within {}", ("10 ms", "500 ms", "60 s")),
+    Choice(
+        "time", "Clock is set, right to", "clock is set to within {}", ("10 ms", "500 ms", "60 s")
+    ),
     Choice("board", "Board's temperature, °C", "board is at {} degrees", ("20", "60", "85")),
 )
 

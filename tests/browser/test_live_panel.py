@@ -96,7 +96,7 @@ def state(page: Page, wanted: str) -> None:
 
 def speed(page: Page, rate: int) -> None:
     page.select_option("#rate", str(rate))
-    until(page, f"document.getElementById('pace').textContent.includes('({rate} × asked)')")
+    until(page, f"document.getElementById('pace').textContent.includes('speed {rate} ×')")
 
 
 def press_twice(page: Page) -> None:
@@ -146,7 +146,7 @@ def test_the_main_job_at_full_size(browser: Browser, tmp_path: Path) -> None:
     page.screenshot(path=SCREENS / "live-panel.png")
     page.locator("#record").hover()
     page.mouse.down()
-    expect(page.locator("#held")).to_contain_text("Record is down for")
+    expect(page.locator("#held")).to_contain_text("Record is held for")
     state(page, "ready")
     page.mouse.up()
     took_s = (page.evaluate("performance.now()") - began) / 1000
@@ -352,7 +352,7 @@ def test_who_closes_the_page_lets_the_button_go(page: Page, browser: Browser, li
 
 def test_nothing_flashes_faster_than_three_times_a_second(page: Page) -> None:
     speed(page, 10)
-    page.locator("summary", has_text="Or let it be done").click()
+    page.locator("summary", has_text="One-click gestures").click()
     page.get_by_role("button", name="Start", exact=True).click()
     state(page, "recording")
     expect(page.locator("#front-light")).to_have_attribute("data-shown", "flashing")
@@ -442,7 +442,7 @@ def test_beeps_are_heard_after_the_first_click_and_muted(browser: Browser, live:
     )
     page.goto(live.url)
     ready(page)
-    expect(page.locator("#sound")).to_have_text("Sound is off")
+    expect(page.locator("#sound")).to_have_text("Turn sound on")
     start(page)
     expect(page.locator("#sound")).to_have_text("Sound is on")
     until(page, "window.seen > 0 && window.loud.some((value) => value > 0)")
@@ -465,7 +465,7 @@ def test_time_stands_still_and_steps(page: Page) -> None:
         page.click("#step")
     until(page, f"document.getElementById('world-time').textContent !== '{before}'")
     page.click("#pause")
-    expect(page.locator("#pace")).to_contain_text("(1 × asked)")
+    expect(page.locator("#pace")).to_contain_text("speed 1 ×")
 
 
 def test_a_lost_connection_says_so(browser: Browser, tmp_path: Path) -> None:

@@ -112,19 +112,19 @@ def test_filters_sorting_and_officers(page: Page, fleet: Fleet) -> None:
     page.fill("input[name=officer]", "")
     page.select_option("select[name=only]", "trouble")
     expect(page.locator("tbody tr")).to_have_count(1)
-    expect(page.locator("tbody")).to_contain_text("storage has room")
+    expect(page.locator("tbody")).to_contain_text("can't record: storage is full")
 
 
 def test_an_alarm_is_noted_and_stays_until_its_cause_is_gone(page: Page, fleet: Fleet) -> None:
     fleet.cameras["cam-3"].online = False
     fleet.update()
-    expect(page.locator(".sum")).to_contain_text("1 that nobody took note of")
-    page.get_by_role("button", name="Take note: offline of cam-3").click()
+    expect(page.locator(".sum")).to_contain_text("1 not acknowledged")
+    page.get_by_role("button", name="Acknowledge: offline of cam-3").click()
     expect(page.locator("[role=alert]")).to_have_text("Write your name first.")
     page.fill("input[name=name]", "Ada <b>")
-    page.get_by_role("button", name="Take note: offline of cam-3").click()
-    expect(page.locator("#camera-cam-3")).to_contain_text("noted by Ada <b>")
-    expect(page.locator(".sum")).to_contain_text("0 that nobody took note of")
+    page.get_by_role("button", name="Acknowledge: offline of cam-3").click()
+    expect(page.locator("#camera-cam-3")).to_contain_text("acknowledged by Ada <b>")
+    expect(page.locator(".sum")).to_contain_text("0 not acknowledged")
     (line,) = fleet.kept.read_text().splitlines()
     assert json.loads(line)["by"] == "Ada <b>"
     fleet.cameras["cam-3"].online = True
@@ -132,7 +132,7 @@ def test_an_alarm_is_noted_and_stays_until_its_cause_is_gone(page: Page, fleet: 
     expect(page.locator("#camera-cam-3 .alarm")).to_have_count(0)
     fleet.cameras["cam-3"].online = False
     fleet.update()  # a new alarm, which nobody knows yet
-    expect(page.locator(".sum")).to_contain_text("1 that nobody took note of")
+    expect(page.locator(".sum")).to_contain_text("1 not acknowledged")
 
 
 def test_the_last_day_the_broker_and_the_picture_for_the_docs(
@@ -157,8 +157,8 @@ def test_the_last_day_the_broker_and_the_picture_for_the_docs(
     fleet.update()
     expect(page.locator("[role=alert]")).to_have_count(0)
     page.fill("input[name=name]", "Ada")
-    page.get_by_role("button", name="Take note: offline of cam-9").click()
-    expect(page.locator("#camera-cam-9")).to_contain_text("noted by Ada")
+    page.get_by_role("button", name="Acknowledge: offline of cam-9").click()
+    expect(page.locator("#camera-cam-9")).to_contain_text("acknowledged by Ada")
     assert violations(page, tools) == []
     SCREENS.mkdir(parents=True, exist_ok=True)
     page.screenshot(path=SCREENS / "wall-board.png")

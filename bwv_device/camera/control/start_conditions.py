@@ -8,6 +8,14 @@ from bwv_device.camera.health.health_check import HealthCheck
 from bwv_device.camera.recording.capture import Capture
 from bwv_device.camera.vault.vault_lane import VaultLane
 
+# What is wrong where a condition is not met, for people.
+FAILURES = {
+    "the ledger can be written": "the ledger can't be written",
+    "storage has room": "storage is full",
+    "the battery lasts": "the battery is empty",
+    "the camera delivers pictures": "the camera delivers no pictures",
+}
+
 
 def unmet(vault_lane: VaultLane, health: HealthCheck, capture: Capture) -> list[str]:
     """The conditions of a recording that are not met, by name."""

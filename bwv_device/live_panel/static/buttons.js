@@ -88,8 +88,8 @@ export class Buttons {
       .map(([name, since]) => {
         const held = ((performance.now() - since) / 1000).toFixed(1);
         const needed = this.limits[NEEDED[name]] / 1000;
-        return `${name === "record" ? "Record" : "Marker"} is down for ${held} s `
-          + `(${needed} s ${name === "record" ? "stop" : "flag"})`;
+        return name === "record" ? `Record is held for ${held} s (a recording stops at ${needed} s)`
+          : `Marker is held for ${held} s (flags the recording at ${needed} s)`;
       }).join("; ");
     requestAnimationFrame(() => this.count());
   }

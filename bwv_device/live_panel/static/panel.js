@@ -72,7 +72,7 @@ function show(status) {
   say("recording", status.recording ? `${status.recording}, ${seconds(status.recording_s)}` : "");
   by("would-refuse").hidden = !status.unmet?.length;
   say("would-refuse", status.unmet?.length
-    ? `A recording would be refused now. Not met: ${status.unmet.join("; ")}.` : "");
+    ? `The camera can't record now: ${status.unmet.join("; ")}.` : "");
   by("pre-event").value = status.pre_event_s ?? 0;
   say("pre-event-words", off ? "off" : status.recording ? "is in the recording" : `${(status.pre_event_s ?? 0).toFixed(0)} s in memory`);
   say("durable", status.durable_bytes == null ? "–"
@@ -85,7 +85,7 @@ function show(status) {
     : off && status.in_dock ? "in the dock" : "not in the dock");
   say("officer", status.officer || "nobody assigned");
   say("world-time", clock(status.time_ms ?? 0));
-  say("pace", status.paused ? "paused" : `runs ${status.reached} × (${status.rate} × asked)`);
+  say("pace", status.paused ? "paused" : pace(status));
   by("pause")?.setAttribute("aria-pressed", Boolean(status.paused));
   if (by("rate") && document.activeElement !== by("rate")) by("rate").value = status.rate;
   for (const box of document.querySelectorAll("[data-toggle]"))
@@ -169,6 +169,10 @@ function clock(ms) {
   const s = Math.floor(ms / 1000);
   const two = (n) => String(n).padStart(2, "0");
   return `${Math.floor(s / 3600)}:${two(Math.floor(s / 60) % 60)}:${two(s % 60)}`;
+}
+function pace({ reached, rate }) {
+  return reached > 0.9 * rate ? `speed ${rate} ×`
+    : `speed ${rate} × is chosen; this computer reaches ${reached} ×`;
 }
 function seconds(s) {
   return s < 60 ? `${s.toFixed(1)} s` : `${Math.floor(s / 60)} min ${Math.floor(s % 60)} s`;

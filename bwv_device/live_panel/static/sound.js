@@ -44,6 +44,6 @@ export class Sound {
   show() {
     const on = Boolean(this.context) && this.wanted;
     this.button.setAttribute("aria-pressed", on);
-    this.button.textContent = on ? "Sound is on" : "Sound is off";
+    this.button.textContent = on ? "Sound is on" : "Turn sound on";
   }
 }

@@ -16,27 +16,29 @@ const STEPS = [
     done: ({ status }) => status.state === "recording",
   },
   {
-    title: "3 of 6: the light keeps its word",
-    text: "The red light flashes and the beeper sounds because bytes are durable: sealed, on the "
-      + "card, attested by a signed line.",
+    title: "3 of 6: what the light promises",
+    text: "The red light flashes only while footage reaches the card. There it is encrypted, and a "
+      + "signed line of the ledger confirms it: a power cut can't take it any more.",
     look: "fact-durable",
     done: ({ status }) => status.durable_bytes > 0,
   },
   {
     title: "4 of 6: mark a moment",
-    text: "Press Marker once (or M). The ledger says so in a signed line.",
+    text: "Press Marker once (or M). Within the first minute it says that those present were told; "
+      + "later it marks a moment. Look for the line in the ledger.",
     look: "marker",
     done: ({ lines }) => lines.has("marker"),
   },
   {
     title: "5 of 6: hold Record to stop",
-    text: "Keep the red button down until the count is through. A short press does not stop it.",
+    text: "Hold the red button (or R) for three seconds, until the recording stops. A short press "
+      + "does not stop it.",
     look: "record",
     done: ({ lines, status }) => lines.has("close") && status.state !== "recording",
   },
   {
     title: "6 of 6: look at it",
-    text: "Play the film, and press “Verify now”: it needs public keys only. Then be cruel: record "
+    text: "Play the film, and press “Verify now”: it needs public keys only. Then test it: record "
       + "again, cut the power, boot, and verify.",
     look: "verify",
     done: ({ verified }) => verified,

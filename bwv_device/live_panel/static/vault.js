@@ -1,5 +1,7 @@
 // The camera's storage: the verdict in words, films to play, files with their verdicts.
 const by = (id) => document.getElementById(id);
+const STATUS = { "unattested tail": "open: its end is not signed yet", bad: "damaged or changed",
+  "of a branch": "from another branch of the ledger" };
 const size = new Intl.NumberFormat("en");
 
 export class Vault {
@@ -18,7 +20,7 @@ export class Vault {
       ...(this.runs() ? [] : message.remarks ?? []).map((text) => item("li", text)));
     by("files").replaceChildren(...message.files.map((file) => {
       const row = document.createElement("tr");
-      row.append(item("td", file.name), item("td", file.status),
+      row.append(item("td", file.name), item("td", STATUS[file.status] ?? file.status),
         item("td", size.format(file.bytes), "n"), item("td", file.detail));
       return row;
     }));
@@ -33,7 +35,7 @@ export class Vault {
   }
 
   words({ conclusion, sentence }) {
-    if (!conclusion) return "There is nothing in it yet.";
+    if (!conclusion) return "The storage is empty.";
     if (conclusion === "not_closed" && this.runs())
       return "Nothing was changed, removed or added. The camera is on: its ledger is still open.";
     return sentence;
