@@ -50,7 +50,7 @@ types: $(STAMP)
 # What a change is held to beyond `make test`: sampled campaigns, a few minutes.
 ci: $(STAMP) installers readme rig-virtual
 	sh scripts/install-tools campaign
-	BWV_TOOLS=$(CURDIR)/.cache/tools $(BIN)/pytest -q -m ci tests/e2e
+	BWV_TOOLS=$(CURDIR)/.cache/tools $(BIN)/pytest -q -n 2 -m ci tests/e2e tests/simulation
 	BWV_TOOLS=$(CURDIR)/.cache/tools BWV_PRESSES=100 $(BIN)/pytest -q -s tests/browser -k fifth_of
 	BWV_TOOLS=$(CURDIR)/.cache/tools $(BIN)/python -m benchmarks.campaign --sampled
 

@@ -93,18 +93,14 @@ def command(
         )
     panel_loop = RealLoop(HostClock())
     name = board or settings.device.board
-    listening = listen(
-        settings,
-        panel_at,
-        simulated=name == SIMULATED,
-        warn=lambda text: click.echo(text, err=True),
-    )
+    simulated = name == SIMULATED
+    listening = listen(settings, panel_at, simulated=simulated, warn=_warn)
     hardware = open_hardware(name, settings, vault, panel_loop)
     hardware = _at_the_dock(hardware, settings.dock)
     asked = settings.dock.store or settings.mqtt.broker
     roots = keys.load_certificates(Path(settings.dock.root)) if asked else []
     display = RunDisplay(click.echo, lambda: HostClock().utc().utc_ns)
-    page = open_page(listening, hardware, settings, panel_identity, simulated=name == SIMULATED)
+    page = open_page(listening, hardware, settings, panel_identity, simulated=simulated, warn=_warn)
     with vault, page, _at_the_broker(hardware, settings) as hardware:
         loop = RealLoop(HostClock())
         watch = _Watch(loop, display, loaded, settings)
@@ -126,6 +122,10 @@ def command(
     click.echo(display.summary(Path(settings.device.vault), Path(settings.dock.root)), err=True)
     if watch.restart:
         sys.exit(RESTART)
+
+
+def _warn(text: str) -> None:
+    click.echo(text, err=True)
 
 
 def _run(agent: Agent, loop: RealLoop, panel_loop: RealLoop, seconds: float | None) -> None:

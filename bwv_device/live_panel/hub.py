@@ -22,12 +22,9 @@ WAITING_BYTES = 4 << 20
 WAITING_MESSAGES = 2000
 
 
-class SlowBrowserError(Exception):
-    """It reads nothing any more."""
-
-
 class Browser:
-    """One that looks. `next` gives text for a message and bytes for a picture."""
+    """One that looks. `next` gives text for a message and bytes for a picture. `gone` is set when
+    it reads nothing any more."""
 
     def __init__(self, number: int) -> None:
         self.number = number
@@ -35,11 +32,11 @@ class Browser:
         self._bytes = 0
         self._change = asyncio.Event()
         self._until_keyframe = True
-        self.gone = False
+        self.gone = asyncio.Event()
 
     def put(self, message: str) -> None:
         if len(self._waiting) >= WAITING_MESSAGES:
-            self.gone = True
+            self.gone.set()
         else:
             self._waiting.append(message)
         self._change.set()
@@ -54,12 +51,9 @@ class Browser:
             self._change.set()
 
     async def next(self) -> str | bytes:
-        """Raises `SlowBrowserError`."""
         while not self._waiting:
             self._change.clear()
             await self._change.wait()
-        if self.gone:
-            raise SlowBrowserError
         item = self._waiting.popleft()
         if isinstance(item, bytes):
             self._bytes -= len(item)

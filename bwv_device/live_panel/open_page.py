@@ -119,12 +119,22 @@ def open_page(
     identity: Path | None,
     *,
     simulated: bool,
+    warn: Callable[[str], None] = lambda text: None,
 ) -> CameraPage:
-    """The page of this camera, where one is wanted."""
+    """The page of this camera, where one is wanted. A real camera records without it where its
+    process can't be started, and `warn` hears why. Raises `OSError` for a simulated one."""
     if listening is None or not isinstance(hardware, FacedBoard):
         return NoPage()
     from bwv_device.live_panel.realtime_page import RealtimePage  # noqa: PLC0415 - only then
 
     fingers: PressableFace | None = hardware.face if simulated else None  # type: ignore[assignment]
     opened = str(identity.absolute()) if identity and simulated else ""
-    return RealtimePage(listening.socket, settings, hardware.face, fingers, listening.token, opened)
+    try:
+        return RealtimePage(
+            listening.socket, settings, hardware.face, fingers, listening.token, opened
+        )
+    except OSError as error:
+        if simulated:
+            raise
+        warn(f"There is no page: {error}")
+        return NoPage()

@@ -18,11 +18,12 @@ from starlette.staticfiles import StaticFiles
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from bwv_device.live_panel.acts import ActError, Button, parse
-from bwv_device.live_panel.hub import Browser, Hub, SlowBrowserError
+from bwv_device.live_panel.hub import Browser, Hub
 from hal.ports import AccessUnit, Track
 from hal.stills import PyavStills
 
 TOO_MANY, TOO_SLOW = 4429, 4408
+FAREWELL_S = 1
 Ask = Callable[[dict[str, Any]], None]
 
 
@@ -98,28 +99,36 @@ class Page:
         if browser is None:
             await socket.close(TOO_MANY, "Too many browsers look at this camera.")
             return
-        sending = asyncio.create_task(self._send(socket, browser))
+        tasks = [
+            asyncio.create_task(self._send(socket, browser)),
+            asyncio.create_task(self._listen(socket, browser)),
+            asyncio.create_task(browser.gone.wait()),
+        ]
         try:
-            with contextlib.suppress(WebSocketDisconnect):
-                while True:
-                    self._hear(browser, await socket.receive_text())
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            sending.cancel()
             self._hub.leave(browser)
             self._let_go(browser)
+            for task in tasks:
+                task.cancel()
+        if browser.gone.is_set():
+            with contextlib.suppress(WebSocketDisconnect, RuntimeError, TimeoutError):
+                farewell = socket.close(TOO_SLOW, "This browser does not keep up.")
+                await asyncio.wait_for(farewell, FAREWELL_S)
+
+    async def _listen(self, socket: WebSocket, browser: Browser) -> None:
+        with contextlib.suppress(WebSocketDisconnect, RuntimeError, KeyError):
+            while True:
+                self._hear(browser, await socket.receive_text())
 
     async def _send(self, socket: WebSocket, browser: Browser) -> None:
-        try:
+        with contextlib.suppress(WebSocketDisconnect, RuntimeError):  # it has gone meanwhile
             while True:
                 item = await browser.next()
                 if isinstance(item, bytes):
                     await socket.send_bytes(item)
                 else:
                     await socket.send_text(item)
-        except SlowBrowserError:
-            await socket.close(TOO_SLOW, "This browser does not keep up.")
-        except (WebSocketDisconnect, RuntimeError):
-            return  # it has gone meanwhile
 
     def _hear(self, browser: Browser, text: str) -> None:
         if not self._about["controls"]:

@@ -21,6 +21,8 @@ from hal.ports import AccessUnit
 MODULE = "bwv_device.live_panel.page_server"
 # Some seconds of pictures at the highest bit rate; then the page, not the camera, loses some.
 WAITING_BYTES = 8 << 20
+# What is kept free of pictures: a level or a line of the ledger must not be left out for them.
+FOR_MESSAGES = 1 << 20
 READ_BYTES = 65_536
 FAREWELL_S = 3.0
 
@@ -33,9 +35,10 @@ class PageProcess:
         self,
         listening: socket.socket,
         about: Mapping[str, Any],
-        hear: Callable[[dict[str, Any]], None],
+        hear: Callable[[dict[str, Any]], None] | None,
     ) -> None:
-        """Takes the socket over: this process does not listen any more."""
+        """Takes the socket over: this process does not listen any more. Where `hear` is None,
+        nothing that comes back is even read. Raises `OSError` where no process can be started."""
         self._ours, theirs = socket.socketpair()
         self._hear = hear
         self._waiting: deque[bytes] = deque()
@@ -52,12 +55,10 @@ class PageProcess:
                 start_new_session=True,  # Ctrl-C is the camera's to answer
             )
         self.tell({"kind": "about", **about})
-        self._threads = [
-            threading.Thread(target=work, name="page", daemon=True)
-            for work in (self._write, self._read)
-        ]
-        for thread in self._threads:
-            thread.start()
+        if hear is None:
+            self._ours.shutdown(socket.SHUT_RD)
+        for work in (self._write, self._read) if hear else (self._write,):
+            threading.Thread(target=work, name="page", daemon=True).start()
 
     @property
     def pid(self) -> int:
@@ -68,7 +69,8 @@ class PageProcess:
         return self._process.poll() is None
 
     def tell(self, content: Mapping[str, Any]) -> None:
-        self._put(frames.message(content))
+        if not self._put(frames.message(content), WAITING_BYTES):
+            self.left_out += 1
 
     def show(self, units: Sequence[AccessUnit]) -> None:
         """Pictures, as the sensor gives them."""
@@ -77,7 +79,7 @@ class PageProcess:
                 self.left_out += 1
                 continue
             self._without_pictures = False
-            if not self._put(frames.picture(unit)):
+            if not self._put(frames.picture(unit), WAITING_BYTES - FOR_MESSAGES):
                 self._without_pictures = True
                 self.left_out += 1
 
@@ -95,9 +97,9 @@ class PageProcess:
             self._process.wait()
         self._ours.close()
 
-    def _put(self, frame: bytes) -> bool:
+    def _put(self, frame: bytes, limit: int) -> bool:
         with self._change:
-            if self._closing or self._bytes + len(frame) > WAITING_BYTES:
+            if self._closing or self._bytes + len(frame) > limit:
                 return False
             self._waiting.append(frame)
             self._bytes += len(frame)
@@ -121,6 +123,7 @@ class PageProcess:
                 self._bytes -= len(data)
 
     def _read(self) -> None:
+        assert self._hear
         reader = frames.FrameReader()
         with contextlib.suppress(OSError, frames.FrameError):
             while data := self._ours.recv(READ_BYTES):

@@ -70,7 +70,7 @@ class PageServer:
 
     def _app(self, about: dict[str, Any]) -> ASGIApp:
         if about.get("nice"):
-            os.nice(NICE)
+            _give_way()
         shown = {key: value for key, value in about.items() if key in Page.SHOWN}
         self._hub.tell({"kind": "about", **shown})
         page = Page(self._hub, shown, self._ask, Path(about["folder"]), self._films)
@@ -95,8 +95,12 @@ class PageServer:
             self._look.clear()
             if recordings is None:
                 continue
-            self._hub.tell(await asyncio.to_thread(recordings.look))
-            self._ask({"act": "looked"})
+            try:
+                self._hub.tell(await asyncio.to_thread(recordings.look))
+            except Exception as error:  # the next look may go better, and must come
+                self._hub.tell({"kind": "event", "text": f"The storage can't be judged: {error}"})
+            finally:
+                self._ask({"act": "looked"})
 
 
 def _recordings(about: dict[str, Any], films: Path) -> Recordings:
@@ -106,6 +110,13 @@ def _recordings(about: dict[str, Any], films: Path) -> Recordings:
         keys.load_certificates(Path(about["root"])) if about.get("root") else [],
         keys.load_identities(Path(about["identity"])) if about.get("identity") else [],
     )
+
+
+def _give_way() -> None:
+    """To the camera: of processor time, and of memory when it runs out."""
+    os.nice(NICE)
+    with contextlib.suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text("1000")
 
 
 def main(camera: int, listening: int) -> None:

@@ -6,6 +6,7 @@ nothing that fails here reaches the camera.
 
 from __future__ import annotations
 
+import contextlib
 import socket
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -53,7 +54,9 @@ class RealtimePage:
         there is none."""
         self._face, self._fingers = face, fingers
         self._process = PageProcess(
-            listening, about_page(settings, fingers, token, identity), self._asked
+            listening,
+            about_page(settings, fingers, token, identity),
+            self._asked if fingers else None,
         )
         self._view = CameraView(self._process.tell)
         self._failed = False
@@ -102,8 +105,7 @@ class RealtimePage:
 
     def _asked(self, table: dict[str, Any]) -> None:
         """In the page's thread. A page that may only look is not heard at all."""
-        if self._fingers is None:
-            return
+        assert self._fingers
         try:
             act = from_table(table)
         except ActError:
@@ -182,7 +184,8 @@ class _SeenUnits:
 
     def units(self, batch: Sequence[AccessUnit]) -> None:
         self._inner.units(batch)
-        self._show([unit for unit in batch if unit.track is Track.VIDEO])
+        with contextlib.suppress(Exception):  # a copy that fails is no business of the camera's
+            self._show([unit for unit in batch if unit.track is Track.VIDEO])
 
     def lost(self, loss: CaptureLoss) -> None:
         self._inner.lost(loss)
@@ -204,4 +207,5 @@ class _SeenDisk:
     def append(self, path: str, data: bytes) -> None:
         self._inner.append(path, data)
         if path.startswith(LEDGER):
-            self._grew(data)
+            with contextlib.suppress(Exception):  # the line is written; that is what counts
+                self._grew(data)

@@ -47,11 +47,8 @@ class Recordings:
     def look(self) -> dict[str, Any]:
         """Judges the vault and makes the films that are missing: a message for the page. Takes its
         time."""
-        try:
-            report = verify(self._vault, self._roots)
-            if not report.ok:  # or a file got its final name meanwhile
-                report = verify(self._vault, self._roots)
-        except VaultError:
+        report = self._verified()
+        if report is None:
             return {"kind": "vault", "files": [], "films": [], "sentence": "", "conclusion": ""}
         problem = self._make_films(report)
         return {
@@ -69,6 +66,19 @@ class Recordings:
             ],
             "films": [film._asdict() for film in self._films.values()],
         }
+
+    def _verified(self) -> Report | None:
+        """The camera goes on meanwhile: a file may get its final name, or be let go, while it is
+        read. Then it is looked at again. Raises `OSError` where that does not help."""
+        try:
+            report = verify(self._vault, self._roots)
+            if report.ok:
+                return report
+        except OSError:
+            pass
+        except VaultError:
+            return None
+        return verify(self._vault, self._roots)
 
     def _make_films(self, report: Report) -> str:
         """The first thing that went wrong, in words."""

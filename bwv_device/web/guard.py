@@ -13,6 +13,7 @@ Content Security Policy Level 3.
 from __future__ import annotations
 
 import hmac
+import secrets
 from collections.abc import Collection, Mapping
 from urllib.parse import urlsplit
 
@@ -55,7 +56,9 @@ class Guard:
         policies: Mapping[str, str] | None = None,
     ) -> None:
         self._app, self._token = app, token
-        self._hosts = {*hosts, *LOOPBACK_NAMES}
+        self._hosts = {*(f"[{host}]" if ":" in host else host for host in hosts), *LOOPBACK_NAMES}
+        # What a browser keeps is not the token: whoever gets hold of it has it for this run only.
+        self._session = secrets.token_urlsafe(32)
         self._policies = dict(policies or {})
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -97,16 +100,24 @@ class Guard:
         return None
 
     def _knows_token(self, connection: HTTPConnection) -> bool:
-        given = connection.query_params.get("token") or connection.cookies.get(COOKIE, "")
-        return hmac.compare_digest(given.encode(), self._token.encode())
+        given = connection.query_params.get("token")
+        if given is not None:
+            return hmac.compare_digest(given.encode(), self._token.encode())
+        kept = connection.cookies.get(_cookie(connection), "")
+        return hmac.compare_digest(kept.encode(), self._session.encode())
 
     def _keep_token(self, connection: HTTPConnection) -> RedirectResponse:
         """The token leaves the address bar, and with it history and screenshots."""
         response = RedirectResponse(connection.url.path, 303)
-        response.set_cookie(COOKIE, self._token, httponly=True, samesite="strict")
+        response.set_cookie(_cookie(connection), self._session, httponly=True, samesite="strict")
         response.headers["Cache-Control"] = "no-store"
         response.headers["Referrer-Policy"] = "no-referrer"
         return response
+
+
+def _cookie(connection: HTTPConnection) -> str:
+    """Cookies know no port: two pages of one machine must not take each other's."""
+    return f"{COOKIE}_{connection.headers.get('host', '').rpartition(':')[2]}"
 
 
 def _name(host: str) -> str:

@@ -36,7 +36,11 @@ def parse_address(text: str) -> tuple[str, int]:
     if host == "localhost":
         return "127.0.0.1", int(port)
     try:
-        ipaddress.ip_address(host)
+        if ipaddress.ip_address(host).is_unspecified:
+            raise ListenError(
+                f"{host} means every address of this machine, and a page answers to one name only.",
+                "Name the address by which others reach it.",
+            )
     except ValueError:
         raise ListenError(
             f"{host!r} is not an IP address.", "Listen on an address of this machine: 127.0.0.1."
@@ -57,18 +61,13 @@ def bind(host: str, port: int, token: str) -> socket.socket:
             "Give a token file, or listen on 127.0.0.1.",
         )
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listening = socket.socket(family, socket.SOCK_STREAM)
     try:
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listening.bind((host, port))
-        listening.listen(BACKLOG)
+        return socket.create_server((host, port), family=family, backlog=BACKLOG)
     except OSError as error:
-        listening.close()
         raise ListenError(
             f"Nothing can listen on {host}:{port}: {os.strerror(error.errno or 0)}.",
             "Choose another port; 0 takes a free one.",
         ) from None
-    return listening
 
 
 def url(listening: socket.socket, token: str = "") -> str:

@@ -17,6 +17,8 @@ from sim.scenario.stage import Stage
 from sim.shifts.drawn_shift import Simulation
 
 PRESS_MS, APART_MS = 100, 150
+# Sentences that move the world on until they are done: in a written scenario only.
+TAKE_TIME = ("switch off", "power cut within the next {verb}")
 WATCHED = "This is a drawn shift: it can be watched, not touched."
 
 
@@ -27,7 +29,7 @@ class ByHand:
 
     def __init__(self, stage: Stage) -> None:
         self._stage, self.world = stage, stage.world
-        self._script = Script(stage.world.settings)
+        self._script = Script(stage.world.settings, stage.world.disk.capacity_bytes)
         self._crashes = 0
 
     def run_until(self, until_ns: int) -> None:
@@ -37,6 +39,10 @@ class ByHand:
         """Raises `ScenarioError`."""
         understood = read(f"at 0:00 {sentence}", ACTS, [])
         words = understood.words
+        if understood.phrase.form in TAKE_TIME:
+            raise ScenarioError(
+                f"{sentence!r} would let time run on by itself.", "Say 'switch off begins'."
+            )
         if understood.phrase.form.startswith("press "):
             self._gesture(words["button"], words["times"], PRESS_MS)
         elif understood.phrase.form.startswith("hold "):

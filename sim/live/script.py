@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from bwv_device.settings import Settings
+from bwv_device.settings import MIB, Settings
 from hal.ports import SECOND_NS
 
 TITLE = "What was done on the live panel"
@@ -20,8 +20,8 @@ LIMIT = 20_000
 class Script:
     """Sentences with their times."""
 
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
+    def __init__(self, settings: Settings, card_bytes: int) -> None:
+        self._settings, self._card_bytes = settings, card_bytes
         self._steps: list[str] = []
         self.left_out = 0
 
@@ -33,7 +33,8 @@ class Script:
 
     def text(self) -> str:
         """TOML."""
-        head = [f"title = {json.dumps(TITLE)}", f"about = {json.dumps(ABOUT)}"]
+        head = [f"title = {json.dumps(TITLE)}", f"about = {json.dumps(ABOUT)}",
+                f"card_mib = {self._card_bytes // MIB}"]  # fmt: skip
         steps = ["steps = [", *(f"    {json.dumps(step)}," for step in self._steps), "]"]
         return "\n".join([*head, *steps, *_tables(self._settings), ""])
 

@@ -14,7 +14,6 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
-from bwv_device.errors import BwvError
 from bwv_device.live_panel.acts import ActError, Button, Rate, Report, Sentence, Step, from_table
 from bwv_device.live_panel.camera_view import CameraView
 from hal.ports import AccessUnit
@@ -152,8 +151,10 @@ class WebPanel:
         loop = self._played.world.loop
         until_ns = loop.now_ns() + min(elapsed_ns, LONGEST_STEP_NS) * self.rate
         while loop.now_ns() < until_ns:
-            self._played.run_until(min(until_ns, loop.now_ns() + SLICE_NS * self.rate))
-            if self._inbox.waits():  # a finger does not wait for a slow world
+            before_ns = loop.now_ns()
+            self._played.run_until(min(until_ns, before_ns + SLICE_NS * self.rate))
+            # A finger does not wait for a slow world; a shift that is over moves no more.
+            if self._inbox.waits() or loop.now_ns() == before_ns:
                 return
 
     def _set_rate(self, rate: int) -> None:
@@ -196,7 +197,7 @@ class WebPanel:
             sentence = f"{act.button} {'goes down' if act.pressed else 'comes up'}"
         try:
             self._played.do(sentence)
-        except BwvError as error:
+        except Exception as error:  # noqa: BLE001 - one sentence must not end everybody's camera
             self._event(str(error))
 
     def _make_report(self) -> None:
@@ -205,7 +206,6 @@ class WebPanel:
             return
         self._reporting = True
         was_paused, self.paused = self.paused, True
-        self._mirror.update(whole=True)
         self._page.tell({"kind": "report", "ready": False, "text": "The report is being made …"})
 
         def make() -> None:

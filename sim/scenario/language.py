@@ -125,5 +125,7 @@ def _nearest(text: str, known: list[Phrase]) -> str:
     def likeness(candidate: Phrase) -> int:
         return len(set(candidate.form.split()) & set(text.split()))
 
+    if not known:
+        return "Nothing is expected here."
     best = max(known, key=likeness)
     return f"Nearest: {best.form}. All: bwv-sim scenario --phrases."

@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 
 from bwv_device.config import check
 from bwv_device.errors import ConfigError
-from bwv_device.settings import Settings
+from bwv_device.settings import MIB, Settings
 from hal.ports import SECOND_NS
-from hal.simulated.disk import PowerCut
+from hal.simulated.disk import PowerCut, SimulatedDisk
 from sim.scenario.acts import ACTS
 from sim.scenario.expectations import EXPECTATIONS
 from sim.scenario.language import ScenarioError, Sentence, read
@@ -19,8 +19,9 @@ from sim.scenario.stage import Stage
 from sim.shifts.drawn_shift import bench_agency
 from sim.world.world import World, stub_media
 
+DEFAULT_CARD_BYTES = 1 << 40
 AROUND_NS = 8 * SECOND_NS
-KNOWN_KEYS = ("title", "about", "steps", "settings", "docked")
+KNOWN_KEYS = ("title", "about", "steps", "settings", "docked", "card_mib")
 
 
 class Scenario(NamedTuple):
@@ -31,6 +32,7 @@ class Scenario(NamedTuple):
     settings: Settings
     docked: bool
     sentences: list[Sentence]
+    card_bytes: int = DEFAULT_CARD_BYTES
 
 
 class Failure(NamedTuple):
@@ -67,8 +69,12 @@ def parse(data: bytes, where: str = "The scenario") -> Scenario:
     docked = content.get("docked", False)
     if not isinstance(docked, bool):
         raise ScenarioError("'docked' is true or false.", "")
+    card_mib = content.get("card_mib", DEFAULT_CARD_BYTES // MIB)
+    if type(card_mib) is not int or not 1 <= card_mib <= DEFAULT_CARD_BYTES // MIB:
+        raise ScenarioError("'card_mib' is a number of MiB.", "The card of the camera: 1024, say.")
     title, about = str(content.get("title", "")), str(content.get("about", ""))
-    return Scenario(title, about, _settings(content.get("settings", {})), docked, sentences)
+    settings = _settings(content.get("settings", {}))
+    return Scenario(title, about, settings, docked, sentences, card_mib * MIB)
 
 
 def _settings(sections: Any) -> Settings:
@@ -102,6 +108,7 @@ def play(scenario: Scenario, tell: Callable[[str], None] = lambda text: None) ->
         agency.recipients,
         media=media,
         docked=scenario.docked,
+        disk=SimulatedDisk(scenario.card_bytes),
         roots=[agency.root] if settings.dock.store or settings.mqtt.broker else [],
     )
     camera, failures = Stage(world, agency), list[Failure]()

@@ -173,6 +173,7 @@ def test_issued_and_revoked(desk: Desk) -> None:
     desk.does("custodian", "camera", "revoke", "cam-9", "--reason", "lost")
 
 
+@pytest.mark.ci
 def test_a_camera_begins_anew_with_what_the_agency_assigned(tmp_path: Path) -> None:
     """The real thing in real time: docked, it learns of its officer and settings, stops in order,
     and the next process begins with them."""

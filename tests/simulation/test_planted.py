@@ -1,5 +1,6 @@
 """Negative controls: bugs planted in a copy of the source must be caught. All of them, and in how
-many seeds, in `make campaign`; here that each patch applies, and that three are caught."""
+many seeds, in `make campaign`; here that each patch applies and that one is caught, and in `make ci` two
+more."""
 
 from __future__ import annotations
 
@@ -19,11 +20,18 @@ def test_there_are_at_least_twelve() -> None:
     assert len(ALL) >= 12
 
 
-@pytest.mark.parametrize("patch", ALL, ids=lambda path: path.stem)
-def test_each_still_applies(patch: Path, tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the source, outside any repository."""
+    folder = tmp_path_factory.mktemp("source")
     for package in PACKAGES:
-        shutil.copytree(ROOT / package, tmp_path / package)
-    subprocess.run(["git", "apply", "--check", str(patch)], cwd=tmp_path, check=True)
+        shutil.copytree(ROOT / package, folder / package)
+    return folder
+
+
+@pytest.mark.parametrize("patch", ALL, ids=lambda path: path.stem)
+def test_each_still_applies(patch: Path, source: Path) -> None:
+    subprocess.run(["git", "apply", "--check", str(patch)], cwd=source, check=True)
     title, seed, *_ = patch.read_text().splitlines()
     assert title
     assert seed.removeprefix("seed: ").isdecimal(), "make campaign's hint: which seed catches it"
@@ -33,8 +41,8 @@ def test_each_still_applies(patch: Path, tmp_path: Path) -> None:
     ("name", "promise"),
     [
         ("sync-left-out", "verifies"),
-        ("light-left-on", "honest light"),
-        ("pre-event-sound-leaks", "pre-event audio"),
+        pytest.param("light-left-on", "honest light", marks=pytest.mark.ci),
+        pytest.param("pre-event-sound-leaks", "pre-event audio", marks=pytest.mark.ci),
     ],
 )
 def test_is_caught(name: str, promise: str) -> None:

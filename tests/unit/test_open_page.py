@@ -29,7 +29,7 @@ def test_an_option_opens_no_door_of_a_real_camera(tmp_path: Path) -> None:
 
 def test_a_real_camera_listens_on_loopback_only_and_with_a_token(tmp_path: Path) -> None:
     told: list[str] = []
-    everywhere = settings(tmp_path, "0.0.0.0:0")
+    everywhere = settings(tmp_path, "192.0.2.7:0")
     assert listen(everywhere, None, simulated=False, warn=told.append) is None
     assert "ssh -L" in told[0]  # and the camera records
     opened = listen(settings(tmp_path, "127.0.0.1:0"), None, simulated=False)
@@ -38,16 +38,6 @@ def test_a_real_camera_listens_on_loopback_only_and_with_a_token(tmp_path: Path)
     assert opened.token in opened.address
     assert (tmp_path / "token").stat().st_mode & 0o077 == 0
     opened.socket.close()
-
-
-def test_a_simulated_one_needs_a_token_where_others_reach_it(tmp_path: Path) -> None:
-    here = listen(settings(tmp_path), "127.0.0.1:0", simulated=True)
-    there = listen(settings(tmp_path), "0.0.0.0:0", simulated=True)
-    assert here
-    assert there
-    assert (here.token, len(there.token) >= 16) == ("", True)
-    here.socket.close()
-    there.socket.close()
 
 
 def test_without_an_address_there_is_no_page() -> None:

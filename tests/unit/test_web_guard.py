@@ -71,7 +71,8 @@ def test_the_token_is_asked_for_and_leaves_the_address() -> None:
     assert answer.status_code == 303
     assert answer.headers["location"] == "/"
     cookie = answer.headers["set-cookie"].lower()
-    assert f"{COOKIE}=" in cookie
+    assert f"{COOKIE}_8080=" in cookie
+    assert TOKEN not in cookie
     assert "httponly" in cookie
     assert "samesite=strict" in cookie
     assert browser.get("/").text == "secret"
@@ -87,7 +88,10 @@ def test_a_browser_is_told_what_it_may_do() -> None:
     assert headers["cache-control"] == "no-store"
 
 
-@pytest.mark.parametrize("text", ["8080", "host.example:80", "127.0.0.1", "127.0.0.1:99999", ":1"])
+@pytest.mark.parametrize(
+    "text",
+    ["0.0.0.0:80", "[::]:80", "8080", "host.example:80", "127.0.0.1", "127.0.0.1:99999", ":1"],
+)
 def test_an_address_that_is_none_is_one_sentence(text: str) -> None:
     with pytest.raises(ListenError):
         parse_address(text)

@@ -4,6 +4,7 @@ const HEAD_BYTES = 17;
 const START_CODE = 1;
 const SPS = 7;
 const AHEAD_MS = 350; // the camera hands pictures over in batches
+const AT_MOST = 60; // pictures that wait: a hidden tab paints none
 const LOST_MS = 1500;
 const STILL_MS = 1000;
 
@@ -33,6 +34,7 @@ export class Picture {
     const codec = toAnnexB(data);
     if (keyframe && codec && (!this.decoder || this.decoder.state === "closed" || codec !== this.codec))
       this.configure(codec);
+    if (document.hidden) this.broken = true; // from the next keyframe on, when somebody looks
     if (!this.decoder || this.decoder.state !== "configured" || (this.broken && !keyframe)) return;
     this.broken = false;
     try {
@@ -48,6 +50,7 @@ export class Picture {
     this.decoder = new VideoDecoder({
       output: (frame) => {
         this.waiting.push(frame);
+        while (this.waiting.length > AT_MOST) this.waiting.shift().close();
         this.paintSoon();
       },
       error: () => (this.broken = true),
@@ -84,7 +87,6 @@ export class Picture {
       this.painted++;
       this.cover.hidden = true;
     }
-    while (this.waiting.length > 90) this.waiting.shift().close();
     if (this.waiting.length) this.paintSoon();
   }
 
