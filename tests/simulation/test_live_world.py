@@ -5,6 +5,10 @@ viewer, however many and however slow, changes anything.
 from __future__ import annotations
 
 import contextlib
+import json
+import os
+import queue
+import signal
 import socket
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -19,9 +23,11 @@ from websockets.sync.client import connect
 from websockets.typing import Origin
 
 from bwv_device.live_panel.page_process import PageProcess
+from bwv_device.live_panel.recordings import Recordings
 from bwv_device.settings import Settings
+from bwv_device.verification.vault_report import verify
 from bwv_device.web.listen import bind, url
-from hal.ports import SECOND_NS, AccessUnit
+from hal.ports import SECOND_NS, AccessUnit, Track
 from hal.simulated.panel import OUTPUTS
 from sim import faults
 from sim.live.played import ByHand, Watched
@@ -153,15 +159,7 @@ def test_what_was_done_by_hand_can_be_played_again(session: tuple[Session, Told]
 def test_twenty_viewers_and_one_that_sleeps_change_nothing(
     session: tuple[Session, Told], tmp_path: Path
 ) -> None:
-    listening = bind("127.0.0.1", 0, "")
-    address = url(listening)
-    about = {
-        "title": "x", "mode": "virtual", "controls": True, "touchable": True, "verifies": False,
-        "note": "", "switches": [], "rates": [1], "gestures": [], "pre_event_s": 30,
-        "buttons": {"stop_hold_ms": 3000, "flag_hold_ms": 1000},
-        "video": {"width": 320, "height": 240}, "folder": str(tmp_path), "vault": "",
-    }  # fmt: skip
-    page = PageProcess(listening, about, lambda table: None)
+    page, address = page_of(tmp_path, lambda table: None)
     live = address.replace("http", "ws") + "live"
     stack = contextlib.ExitStack()
     origin = Origin(address[:-1])
@@ -252,6 +250,108 @@ def test_a_drawn_shift_can_be_watched_to_its_verdict_and_not_touched() -> None:
     for second in range(1, 70):
         watched.run_until(second * SECOND_NS)
     assert watched.about()["findings"] == []
+
+
+@pytest.mark.parametrize(
+    "text", ["expect x", "nonsense", "switch off", "power cut within the next append", "{}"]
+)
+def test_a_sentence_that_can_not_be_done_ends_nothing(tmp_path: Path, text: str) -> None:
+    told = Told()
+    made = Session(tmp_path, told)
+    made.inbox.put({"act": "sentence", "text": "disk refuses everything with EIO"})
+    made.inbox.put({"act": "sentence", "text": text})
+    for _ in range(100):
+        made.now_ns += 20 * MS
+        made.panel.turn(0)
+    assert len(told.of("event")) >= 2
+    assert made.stage.world.loop.now_ns() == 2 * SECOND_NS
+    assert text not in made.played.scenario()
+
+
+def test_a_shift_that_is_over_lets_its_panel_go_on(tmp_path: Path) -> None:
+    watched = Watched(Simulation(Shift(3, 240), lambda at_ns, text: None), 5 * SECOND_NS)
+    (tmp_path / "vault").mkdir()
+    told, now_ns = Told(), [0]
+    mirror = VaultMirror(watched.world.disk, tmp_path / "vault")
+    panel = WebPanel(watched, told, Inbox(), mirror, tmp_path, lambda: now_ns[0], 60)
+    watched._simulation.start()
+    for _ in range(50):
+        now_ns[0] += 200 * MS
+        panel.turn(0)
+    assert told.of("status")[-1]["findings"] == []
+
+
+def page_of(tmp_path: Path, hear: Callable[[dict[str, Any]], None]) -> tuple[PageProcess, str]:
+    listening = bind("127.0.0.1", 0, "")
+    about = {
+        "title": "x", "mode": "virtual", "controls": True, "touchable": True, "verifies": False,
+        "note": "", "switches": [], "rates": [1], "gestures": [], "pre_event_s": 30,
+        "buttons": {"stop_hold_ms": 3000, "flag_hold_ms": 1000},
+        "video": {"width": 320, "height": 240}, "folder": str(tmp_path), "vault": "",
+    }  # fmt: skip
+    address = url(listening)
+    return PageProcess(listening, about, hear), address
+
+
+def test_a_browser_that_reads_nothing_holds_no_button(tmp_path: Path) -> None:
+    heard: queue.Queue[dict[str, Any]] = queue.Queue()
+    page, address = page_of(tmp_path, heard.put)
+    live = address.replace("http", "ws") + "live"
+    with connect(live, origin=Origin(address[:-1]), max_queue=1, close_timeout=0.1) as silent:
+        silent.send('{"act": "button", "button": "record", "pressed": true}')
+        assert heard.get(timeout=10)["pressed"] is True
+        for number in range(40_000):
+            page.tell({"kind": "event", "text": f"{number} " + "x" * 2000})
+            if not heard.empty():
+                break
+            if number % 500 == 0:
+                threading.Event().wait(0.02)
+        assert heard.get(timeout=20) == {"act": "button", "button": "record", "pressed": False}
+    page.close()
+
+
+def test_a_page_that_stands_still_costs_pictures_never_levels(tmp_path: Path) -> None:
+    page, address = page_of(tmp_path, lambda table: None)
+    with connect(address.replace("http", "ws") + "live", origin=Origin(address[:-1])) as viewer:
+        json.loads(viewer.recv())
+        os.kill(page.pid, signal.SIGSTOP)
+        keyframe = AccessUnit(Track.VIDEO, 0, 1, True, bytes(500_000))
+        for _ in range(60):
+            page.show([keyframe])
+        assert page.left_out > 20
+        left_out = page.left_out
+        page.tell({"kind": "level", "output": "front light", "level": "off", "pattern": "dark"})
+        assert page.left_out == left_out
+        os.kill(page.pid, signal.SIGCONT)
+        while True:
+            item = viewer.recv(timeout=20)
+            if isinstance(item, str) and json.loads(item)["kind"] == "level":
+                break
+    page.close()
+
+
+def test_a_vault_that_changes_while_it_is_read_is_read_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = stage()
+    made.boot()
+    made.run_until(3 * SECOND_NS)
+    made.world.disk.dump(tmp_path / "vault")
+    tries: list[Path] = []
+
+    def once_gone(vault: Path, roots: Any) -> Any:
+        tries.append(vault)
+        if len(tries) == 1:
+            raise FileNotFoundError("00000001-0001-0001.mp4.age.part")
+        return verify(vault, roots)
+
+    monkeypatch.setattr("bwv_device.live_panel.recordings.verify", once_gone)
+    (tmp_path / "films").mkdir()
+    recordings = Recordings(
+        tmp_path / "vault", tmp_path / "films", [made.agency.root], made.agency.identities
+    )
+    assert recordings.look()["conclusion"] == "not_closed"
+    assert len(tries) == 2
 
 
 # --- sockets -----------------------------------------------------------------------------------

@@ -1,6 +1,5 @@
 """Negative controls: bugs planted in a copy of the source must be caught. All of them, and in how
-many seeds, in `make campaign`; here that each patch applies and that one is caught, and in `make ci` two
-more."""
+many seeds, in `make campaign`; two in `make ci`; here that each patch applies and one is caught."""
 
 from __future__ import annotations
 
