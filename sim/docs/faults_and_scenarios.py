@@ -61,6 +61,7 @@ fails is explained with what happened around it.
 ```toml
 title = "A camera that delivers nothing is noticed"
 docked = false                    # where the camera is at the start
+card_mib = 1024                   # the size of its storage; without it there is no end of it
 steps = [
   "at 00:00 boot",
   "at 00:10 press record twice",
