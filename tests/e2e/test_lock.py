@@ -106,6 +106,7 @@ def pip(command: list[str | Path]) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, check=False, env=clean)
 
 
+@pytest.mark.ci
 def test_exactly_the_lock_is_installed_with_the_pip_of_this_python(
     index: str, tmp_path: Path
 ) -> None:

@@ -676,6 +676,7 @@ def test_a_docking_can_be_cut_anywhere() -> None:
     assert outcome.failures == []
 
 
+@pytest.mark.ci
 def test_and_over_lines_that_lose_corrupt_and_lie() -> None:
     sweep = DockingSweep()
     outcome = sweep.run(sample(list(sweep.points(range(1, 40))), 80))
