@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import math
 import os
 import signal
 import tomllib
@@ -204,7 +203,8 @@ def test_a_press_lights_the_light_within_a_fifth_of_a_second(page: Page) -> None
         until(page, f"window.tookMs.length > {number}")
         stop(page)
     took_ms = sorted(page.evaluate("window.tookMs"))
-    p95_ms = took_ms[math.ceil(PRESSES * 0.95) - 1]
+    # One in twenty may take longer; of few presses, one.
+    p95_ms = took_ms[-1 - max(1, PRESSES // 20)]
     print(f"press to light: median {took_ms[PRESSES // 2]:.0f} ms, p95 {p95_ms:.0f} ms")
     assert p95_ms <= 200, took_ms
 
