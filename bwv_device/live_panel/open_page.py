@@ -16,6 +16,7 @@ from typing import NamedTuple, Protocol
 from bwv_device.camera.agent import Agent
 from bwv_device.camera.loop import Loop
 from bwv_device.errors import MissingPartError
+from bwv_device.keys import load_identities
 from bwv_device.settings import Settings
 from bwv_device.web.listen import ListenError, bind, is_loopback, parse_address, read_token, url
 from hal.panel.face import FacedBoard, PressableFace
@@ -122,13 +123,17 @@ def open_page(
     warn: Callable[[str], None] = lambda text: None,
 ) -> CameraPage:
     """The page of this camera, where one is wanted. A real camera records without it where its
-    process can't be started, and `warn` hears why. Raises `OSError` for a simulated one."""
+    process can't be started, and `warn` hears why. For a simulated one raises `OSError`, and
+    `KeyFileError` for an identity that can't be used."""
     if listening is None or not isinstance(hardware, FacedBoard):
         return NoPage()
     from bwv_device.live_panel.realtime_page import RealtimePage  # noqa: PLC0415 - only then
 
     fingers: PressableFace | None = hardware.face if simulated else None  # type: ignore[assignment]
-    opened = str(identity.absolute()) if identity and simulated else ""
+    opened = ""
+    if identity and simulated:
+        load_identities(identity)  # a file that opens nothing is said here, not by the page
+        opened = str(identity.absolute())
     try:
         return RealtimePage(
             listening.socket, settings, hardware.face, fingers, listening.token, opened

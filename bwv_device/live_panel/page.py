@@ -29,7 +29,8 @@ Ask = Callable[[dict[str, Any]], None]
 
 class Page:
     """`about` is what the page may show of the camera; `ask` carries acts to it; `folder` holds
-    `report/` and `scenario.toml`; `films` what was exported."""
+    `report/` and `scenario.toml` of a session, None where there is none; `films` what was
+    exported."""
 
     SHOWN: ClassVar = (
         "title", "mode", "controls", "touchable", "note", "switches", "rates", "buttons", "video",
@@ -37,7 +38,7 @@ class Page:
     )  # fmt: skip
 
     def __init__(
-        self, hub: Hub, about: dict[str, Any], ask: Ask, folder: Path, films: Path
+        self, hub: Hub, about: dict[str, Any], ask: Ask, folder: Path | None, films: Path
     ) -> None:
         self._hub, self._about, self._ask = hub, about, ask
         self._folder, self._films = folder, films
@@ -83,12 +84,14 @@ class Page:
         return _file(self._films, request.path_params["name"])
 
     async def _scenario(self, request: Request) -> Response:
-        path = self._folder / "scenario.toml"
-        if not path.exists():
+        path = self._folder / "scenario.toml" if self._folder else None
+        if path is None or not path.exists():
             return PlainTextResponse("Nothing was done yet.\n", 404)
         return FileResponse(path, filename="scenario.toml", media_type="application/toml")
 
     async def _report(self, request: Request) -> Response:
+        if self._folder is None:
+            return PlainTextResponse("There is no report.\n", 404)
         return _file(self._folder / "report", request.path_params["path"] or "index.html")
 
     # --- browsers -----------------------------------------------------------------------------

@@ -18,6 +18,7 @@ from typing import Any
 from starlette.types import ASGIApp
 
 from bwv_device import keys
+from bwv_device.errors import BwvError
 from bwv_device.live_panel import frames
 from bwv_device.live_panel.frames import Frame, FrameReader
 from bwv_device.live_panel.hub import Hub
@@ -73,7 +74,8 @@ class PageServer:
             _give_way()
         shown = {key: value for key, value in about.items() if key in Page.SHOWN}
         self._hub.tell({"kind": "about", **shown})
-        page = Page(self._hub, shown, self._ask, Path(about["folder"]), self._films)
+        folder = Path(about["folder"]) if about["folder"] else None
+        page = Page(self._hub, shown, self._ask, folder, self._films)
         host = self._listening.getsockname()[0]
         return Guard(page.app(), [host], about.get("token", ""), {"/report/": REPORT_POLICY})
 
@@ -104,10 +106,14 @@ class PageServer:
 
 
 def _recordings(about: dict[str, Any], films: Path) -> Recordings:
+    try:
+        roots = keys.load_certificates(Path(about["root"])) if about.get("root") else []
+    except BwvError:
+        roots = []  # then the verdict says that nobody vouches for the camera
     return Recordings(
         Path(about["vault"]),
         films,
-        keys.load_certificates(Path(about["root"])) if about.get("root") else [],
+        roots,
         keys.load_identities(Path(about["identity"])) if about.get("identity") else [],
     )
 

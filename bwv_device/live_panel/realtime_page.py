@@ -52,7 +52,7 @@ class RealtimePage:
     ) -> None:
         """Takes the socket over. `identity` opens the footage, for a page that plays it; "" where
         there is none."""
-        self._face, self._fingers = face, fingers
+        self._fingers = fingers
         self._process = PageProcess(
             listening,
             about_page(settings, fingers, token, identity),

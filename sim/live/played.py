@@ -30,7 +30,6 @@ class ByHand:
     def __init__(self, stage: Stage) -> None:
         self._stage, self.world = stage, stage.world
         self._script = Script(stage.world.settings, stage.world.disk.capacity_bytes)
-        self._crashes = 0
 
     def run_until(self, until_ns: int) -> None:
         self._stage.run_until(until_ns)

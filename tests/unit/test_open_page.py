@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 
 import pytest
+from starlette.testclient import TestClient
 
-from bwv_device.errors import MissingPartError
+from bwv_device.errors import KeyFileError, MissingPartError
+from bwv_device.live_panel.hub import Hub
 from bwv_device.live_panel.open_page import NoPage, listen, open_page
+from bwv_device.live_panel.page import Page
+from bwv_device.live_panel.realtime_page import about_page
 from bwv_device.settings import LivePanel, Settings
 from bwv_device.web.listen import ListenError
+from hal.panel.face import FacedBoard
 
 
 def settings(tmp_path: Path, at: str = "") -> Settings:
@@ -55,3 +60,30 @@ def test_without_its_packages_a_real_camera_records_and_a_simulated_one_says_wha
     assert "bwv-device[panel]" in told[0]
     with pytest.raises(MissingPartError):
         listen(here, None, simulated=True)
+
+
+def test_an_identity_that_opens_nothing_is_said_before_the_page_begins(tmp_path: Path) -> None:
+    junk = tmp_path / "identity.txt"
+    junk.write_text("junk")
+    opened = listen(settings(tmp_path), "127.0.0.1:0", simulated=True)
+    assert opened
+    parts = dict.fromkeys([field.name for field in fields(FacedBoard)])
+    with pytest.raises(KeyFileError):
+        open_page(opened, FacedBoard(**parts), Settings(), junk, simulated=True)  # type: ignore[arg-type]
+    opened.socket.close()
+
+
+def test_a_page_without_a_session_serves_no_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not the one in which the camera happens to run, either."""
+    (tmp_path / "report").mkdir()
+    (tmp_path / "report" / "index.html").write_text("secret")
+    (tmp_path / "scenario.toml").write_text("secret")
+    monkeypatch.chdir(tmp_path)
+    about = dict(about_page(Settings(), None, "", ""))
+    page = Page(Hub(), {k: about[k] for k in Page.SHOWN}, print, None, tmp_path)
+    client = TestClient(page.app())
+    for path in ("/report/", "/report/index.html", "/scenario.toml", "/films/..%2Fscenario.toml"):
+        assert client.get(path).status_code == 404
+    assert client.get("/").status_code == 200

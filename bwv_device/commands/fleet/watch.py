@@ -143,6 +143,16 @@ def _keep(records: Any, seen: Any, *, fork: bool = False) -> None:
 LEAVES = ("presence", "identity", "state", "health", "event", "reply")
 
 
+def _redraws(take: Any, over: Any) -> Iterator[None]:
+    """Each time that it is to be drawn anew; messages are taken meanwhile."""
+    drawn_s = 0.0
+    while not over():
+        take()
+        if time.monotonic() - drawn_s >= REDRAW_S:
+            drawn_s = time.monotonic()
+            yield
+
+
 def _live(
     roster: Any, line: Any, take: Any, over: Any, row_of: Any, choice: Any, rows: int, broker: str
 ) -> None:
@@ -153,12 +163,7 @@ def _live(
 
     console = Console(highlight=False)
     with Live(console=console, auto_refresh=False, screen=console.is_terminal) as live:
-        drawn_s = 0.0
-        while not over():
-            take()
-            if time.monotonic() - drawn_s < REDRAW_S:
-                continue
-            drawn_s = time.monotonic()
+        for _ in _redraws(take, over):
             everyone = [row_of(seen) for seen in roster.cameras.values()]
             only, sort, camera = choice
             shown = watch_table.chosen(everyone, only, sort, camera)
@@ -198,12 +203,7 @@ def _serve(
     from bwv_device.fleet.wall_board_page import ServedBoard
 
     with ServedBoard(board, title, *listening):
-        drawn_s = 0.0
-        while not over():
-            take()
-            if time.monotonic() - drawn_s < REDRAW_S:
-                continue
-            drawn_s = time.monotonic()
+        for _ in _redraws(take, over):
             away = "" if line.up.is_set() else f"The broker is away: {line.reason}."
             lost = f" {line.dropped} messages were dropped here." if line.dropped else ""
             board.update([row_of(seen) for seen in roster.cameras.values()], away + lost)
