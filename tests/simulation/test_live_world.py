@@ -315,9 +315,9 @@ def test_a_page_that_stands_still_costs_pictures_never_levels(tmp_path: Path) ->
     with connect(address.replace("http", "ws") + "live", origin=Origin(address[:-1])) as viewer:
         json.loads(viewer.recv())
         os.kill(page.pid, signal.SIGSTOP)
-        keyframe = AccessUnit(Track.VIDEO, 0, 1, True, bytes(500_000))
-        for _ in range(60):
-            page.show([keyframe])
+        for size in (500_000, 5_000, 50):  # to the last byte that pictures may take
+            for _ in range(200):
+                page.show([AccessUnit(Track.VIDEO, 0, 1, True, bytes(size))])
         assert page.left_out > 20
         left_out = page.left_out
         page.tell({"kind": "level", "output": "front light", "level": "off", "pattern": "dark"})
