@@ -51,7 +51,7 @@ types: $(STAMP)
 ci: $(STAMP) installers readme rig-virtual
 	sh scripts/install-tools campaign
 	BWV_TOOLS=$(CURDIR)/.cache/tools $(BIN)/pytest -q -n 2 -m ci tests/e2e tests/simulation
-	BWV_TOOLS=$(CURDIR)/.cache/tools BWV_PRESSES=100 $(BIN)/pytest -q -s tests/browser -k fifth_of
+	BWV_TOOLS=$(CURDIR)/.cache/tools BWV_PRESSES=40 $(BIN)/pytest -q -s tests/browser -k fifth_of
 	BWV_TOOLS=$(CURDIR)/.cache/tools $(BIN)/python -m benchmarks.campaign --sampled
 
 # The README's blocks, in order, in a fresh home.

@@ -17,13 +17,11 @@ from typing import Any
 
 from starlette.types import ASGIApp
 
-from bwv_device import keys
-from bwv_device.errors import BwvError
 from bwv_device.live_panel import frames
 from bwv_device.live_panel.frames import Frame, FrameReader
 from bwv_device.live_panel.hub import Hub
 from bwv_device.live_panel.page import Page
-from bwv_device.live_panel.recordings import Recordings
+from bwv_device.live_panel.vault_judge import VaultJudge
 from bwv_device.web import serve
 from bwv_device.web.guard import REPORT_POLICY, Guard
 
@@ -47,8 +45,8 @@ class PageServer:
         about, rest = await self._first(reader, frame_reader)
         server = serve.server(self._app(about))
         serving = asyncio.create_task(server.serve(sockets=[self._listening]))
-        recordings = _recordings(about, self._films) if about["vault"] else None
-        looking = asyncio.create_task(self._keep_looking(recordings))
+        judge = VaultJudge(about, self._films) if about["vault"] else None
+        looking = asyncio.create_task(self._keep_looking(judge))
         for frame in rest:
             self._take(frame)
         while data := await reader.read(READ_BYTES):
@@ -56,6 +54,8 @@ class PageServer:
                 self._take(frame)
         self._hub.tell({"kind": "ended"})
         looking.cancel()
+        if judge:
+            judge.end()
         await asyncio.sleep(0.1)  # the goodbye goes out
         server.should_exit = True
         await serving
@@ -90,32 +90,19 @@ class PageServer:
         assert self._writer
         self._writer.write(frames.message(content))
 
-    async def _keep_looking(self, recordings: Recordings | None) -> None:
+    async def _keep_looking(self, judge: VaultJudge | None) -> None:
         """Judges the vault each time the camera says that it is worth it, if it may be read."""
         while True:
             await self._look.wait()
             self._look.clear()
-            if recordings is None:
+            if judge is None:
                 continue
             try:
-                self._hub.tell(await asyncio.to_thread(recordings.look))
+                self._hub.tell(await judge.look())
             except Exception as error:  # the next look may go better, and must come
                 self._hub.tell({"kind": "event", "text": f"The storage can't be judged: {error}"})
             finally:
                 self._ask({"act": "looked"})
-
-
-def _recordings(about: dict[str, Any], films: Path) -> Recordings:
-    try:
-        roots = keys.load_certificates(Path(about["root"])) if about.get("root") else []
-    except BwvError:
-        roots = []  # then the verdict says that nobody vouches for the camera
-    return Recordings(
-        Path(about["vault"]),
-        films,
-        roots,
-        keys.load_identities(Path(about["identity"])) if about.get("identity") else [],
-    )
 
 
 def _give_way() -> None:

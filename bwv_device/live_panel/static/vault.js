@@ -7,7 +7,7 @@ const size = new Intl.NumberFormat("en");
 export class Vault {
   constructor(facts) {
     this.facts = facts;
-    this.films = "";
+    this.films = new Map(); // by what the message says of one
   }
 
   show(message) {
@@ -24,10 +24,24 @@ export class Vault {
         item("td", size.format(file.bytes), "n"), item("td", file.detail));
       return row;
     }));
-    const films = JSON.stringify(message.films);
-    if (films === this.films) return; // a film that plays is not put anew
-    this.films = films;
-    if (message.films.length) by("films").replaceChildren(...message.films.map(film).reverse());
+    this.showFilms(message.films);
+  }
+
+  showFilms(films) {
+    const shown = new Map(films.map((told) => [JSON.stringify(told), told]));
+    for (const [key, place] of this.films) {
+      if (shown.has(key)) continue;
+      place.remove();
+      this.films.delete(key);
+    }
+    for (const [key, told] of shown) {
+      if (this.films.has(key)) continue; // a film that plays is not put anew
+      if (!this.films.size) by("films").replaceChildren();
+      const place = film(told);
+      this.films.set(key, place);
+      const older = [...by("films").children].find((c) => c.dataset.recording < told.recording);
+      by("films").insertBefore(place, older ?? null);
+    }
   }
 
   runs() {
