@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,6 +15,28 @@ values = st.recursive(
     max_leaves=12,
 )
 objects = st.dictionaries(st.text(), values, max_size=5)
+
+MIB = 1 << 20
+# Each was or could be slow for some parser: n gives about n bytes.
+HOSTILE: dict[str, Callable[[int], bytes]] = {
+    "escaped quotes, never closed": lambda n: b'{"a":"' + b'\\"' * (n // 2),
+    "open strings": lambda n: b'{"' * (n // 2),
+    "open lists": lambda n: b"[" * n,
+    "open objects": lambda n: b'{"a":' * (n // 5),
+    "one long integer": lambda n: b'{"a":' + b"9" * n + b"}",
+    "long integers": lambda n: b'{"a":[' + b",".join([b"9" * 4000] * (n // 4001)) + b"]}",
+    "short integers": lambda n: b'{"a":[' + b",".join([b"1"] * (n // 2)) + b"]}",
+    "a long fraction": lambda n: b'{"a":' + b"1" * n + b".5}",
+    "an exponent": lambda n: b'{"a":1e' + b"9" * n + b"}",
+    "white space": lambda n: b"{" + b" " * n,
+    "empty lists": lambda n: b'{"a":[' + b",".join([b"[]"] * (n // 3)) + b"]}",
+    "keys": lambda n: b"{" + b",".join(b'"%08d":1' % i for i in range(n // 11)) + b"}",
+    "keys with one long beginning": lambda n: (
+        b"{" + b",".join(b'"' + b"a" * 2000 + b'%06d":1' % i for i in range(n // 2011)) + b"}"
+    ),
+    "half characters": lambda n: b'{"a":"' + b"\\ud800" * (n // 6) + b'"}',
+    "one key again and again": lambda n: b"{" + b",".join([b'"a":1'] * (n // 6)) + b"}",
+}
 
 
 @given(objects)
@@ -44,6 +69,10 @@ def test_bytes_are_printable_ascii_on_one_line(value: dict) -> None:
         b"[1]",
         b"",
         b"{" * 100_000,
+        b'{"a":' * 17 + b"1" + b"}" * 17,
+        b'{"a":"\\ud800"}',
+        b'{"\\udfff":1}',
+        b'{"a":["\\udc00\\ud800"]}',
     ],
 )
 def test_other_forms_of_a_value_are_refused(data: bytes) -> None:
@@ -60,3 +89,45 @@ def test_integers_end_at_64_bits_when_written() -> None:
     canonical_json.encode({"a": 2**63 - 1, "b": -(2**63)})
     with pytest.raises(ValueError, match="64 bits"):
         canonical_json.encode({"a": [2**63]})
+
+
+def test_half_a_character_is_refused_when_written() -> None:
+    with pytest.raises(ValueError, match="surrogate"):
+        canonical_json.encode({"a": ["\ud800"]})
+    assert canonical_json.encode({"a": canonical_json.without_surrogates("a\ud800ä")}) == (
+        b'{"a":"a?\\u00e4"}'
+    )
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_reading_takes_time_in_proportion_to_the_bytes(name: str) -> None:
+    """Four times the bytes, four times the time; what is quadratic takes sixteen times."""
+    small, large = (HOSTILE[name](n) for n in (MIB // 8, MIB // 2))
+    tiny_s = 0.002  # below that, the clock's own grain counts
+    ratio = seconds(large) / max(tiny_s, seconds(small))
+    assert ratio < 9, f"{ratio:.1f}"
+
+
+def test_the_measure_of_proportion_finds_what_is_quadratic() -> None:
+    """The reader of format 1 looked for the end of a string from each quote again."""
+    hostile = HOSTILE["escaped quotes, never closed"]
+
+    def quadratic(data: bytes) -> None:
+        for at in range(0, len(data), 2):
+            data.find(b"]", at)
+
+    small, large = (seconds(hostile(n), quadratic) for n in (MIB // 32, MIB // 8))
+    assert large / small > 9
+
+
+def seconds(data: bytes, read: Callable[[bytes], object] = canonical_json.decode) -> float:
+    """Processor time, the best of three."""
+    took = []
+    for _ in range(3):
+        began = time.process_time()
+        try:
+            read(data)
+        except ValueError:
+            pass
+        took.append(time.process_time() - began)
+    return min(took)
