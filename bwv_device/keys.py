@@ -30,7 +30,12 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from bwv_device.errors import CertificateError, KeyFileError
 from bwv_device.files import read_small
 from bwv_device.formats import age, signature
-from bwv_device.formats.certificates import ROLES, ROLES_UNIT, UNREADABLE_CERTIFICATE
+from bwv_device.formats.certificates import (
+    DEVICES_UNIT,
+    ROLES,
+    ROLES_UNIT,
+    UNREADABLE_CERTIFICATE,
+)
 from hal.ports import Entropy
 
 ROOT_KEY, ROOT = "agency-root-key.pem", "agency-root.pem"
@@ -77,7 +82,9 @@ def agency_files(
     root = _certificate(f"{agency} root", root_key, None, now, 20 * YEAR, 1, entropy)
     ca_key = signature.private_key(entropy.token(48))
     issuer = Issuer(root_key, root)
-    ca = _certificate(f"{agency} device CA", ca_key, issuer, now, 10 * YEAR, 0, entropy)
+    ca = _certificate(
+        f"{agency} device CA", ca_key, issuer, now, 10 * YEAR, 0, entropy, unit=DEVICES_UNIT
+    )
     identity = age.generate_identity(recipient_type, entropy)
     recipient = f"{identity.recipient()}\n"
     roles_key = signature.private_key(entropy.token(48))

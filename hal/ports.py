@@ -431,6 +431,11 @@ class EvidenceStore(Uplink, Protocol):
 
     def unhide(self, key: str) -> None: ...
 
+    def free(self, key: str) -> None:
+        """The key can be created anew; what stood there is out of sight, or gone. Needs no right to
+        erase where a store keeps versions."""
+        ...
+
     def erase(self, key: str) -> None:
         """For ever, hidden or not. `DENIED` where the store protects it. Nothing, where it is gone
         already."""

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import click
-from cryptography.x509.oid import NameOID
 
 from bwv_device import keys
 from bwv_device.backends.evidence_store import open_store
@@ -29,9 +28,9 @@ from bwv_device.commands.run_display import RunDisplay
 from bwv_device.config import Loaded, load
 from bwv_device.errors import ConfigError, KeyFileError, MissingPartError, VaultError
 from bwv_device.files import reason
-from bwv_device.formats.statement import StatementError
+from bwv_device.formats.statement import StatementError, camera_of, chain_of
 from bwv_device.live_panel.open_page import listen, open_page
-from bwv_device.settings import Dock, Settings
+from bwv_device.settings import Device, Dock, Settings
 from hal.host import (
     VOLATILE,
     HostClock,
@@ -238,14 +237,16 @@ def _as_assigned(loaded: Loaded, vault: HostDisk) -> Settings:
     """The file's settings, with those of the newest assignment that the ledger holds, if the agency
     signed it for this camera."""
     dock, device = loaded.settings.dock, loaded.settings.device
-    kept = survey(vault).assignment if dock.store else None
+    if not dock.store:
+        return loaded.settings
+    identity = load_identity(device)
+    kept = survey(vault, identity.certificate_pem).assignment
     if kept is None:
         return loaded.settings
     try:
-        certificate = keys.load_certificates(Path(device.certificate))[0]
-        name = str(certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)[0].value)
+        name = identity.device
         said = read_kept(kept, name, keys.load_certificates(Path(dock.root)))
-        return loaded.with_assigned(dict(said.fields["settings"]))
+        return loaded.with_assigned(dict(said.value.settings))
     except (StatementError, ConfigError) as error:
         click.echo(f"The assigned settings are not taken: {error}", err=True)
         return loaded.settings
@@ -286,14 +287,7 @@ def open_hardware(name: str, settings: Settings, disk: HostDisk, panel: RealLoop
             f"There is no board {name!r} in this installation (found: {known}).",
             "Install the package that brings it, or change device.board.",
         )
-    try:
-        identity = SoftwareIdentity.load(
-            Path(settings.device.key), Path(settings.device.certificate)
-        )
-    except (OSError, ValueError) as error:
-        raise KeyFileError(
-            f"The camera's key can't be used: {error}.", "Make one with 'bwv provision'."
-        ) from None
+    identity = load_identity(settings.device)
     try:
         board: Board = points[name].load()(
             settings, HostClock(), HostEntropy(), disk, identity, panel
@@ -301,3 +295,16 @@ def open_hardware(name: str, settings: Settings, disk: HostDisk, panel: RealLoop
     except HardwareError as error:
         raise MissingPartError(str(error), error.remedy) from None
     return board
+
+
+def load_identity(device: Device) -> SoftwareIdentity:
+    """The camera's key, with a certificate that the agency's device CA issued. Raises
+    `KeyFileError`."""
+    try:
+        identity = SoftwareIdentity.load(Path(device.key), Path(device.certificate))
+        camera_of(chain_of(identity.certificate_pem))
+    except (OSError, ValueError) as error:
+        raise KeyFileError(
+            f"The camera's key can't be used: {error}.", "Make one with 'bwv provision'."
+        ) from None
+    return identity

@@ -81,8 +81,9 @@ def _camera(
             if line["device"] == row["device"] and (a := line.get("anchor"))
         ]
         LedgerWalk(
-            Path(folder), roots, anchors, report, seen=lambda boot, line: heard.append((boot, line))
-        ).run()
+            Path(folder), roots, anchors, report,
+            seen=lambda boot, line, said: heard.append((boot, line)),
+        ).run()  # fmt: skip
     life.problems += [f"camera: {problem}" for problem in report.problems]
     name, own_boot = str(row["recording"]), int(row["recording"][:8])
     ends = [

@@ -63,6 +63,8 @@ def role(bucket: str, name: str) -> Policy:
     beyond = {
         "intake": [
             _allow(["s3:PutObjectRetention"], _objects(bucket, ["footage/*"])),
+            # A marker over an upload with wrong bytes; no version can be erased with this.
+            _allow(["s3:DeleteObject"], _objects(bucket, ["footage/*"])),
             _allow(["s3:DeleteObject", "s3:DeleteObjectVersion"], _objects(bucket, ["dockings/*"])),
         ],
         "custodian": [],

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 
-# Organizational unit of the CA that certifies roles (docs/format.md, 6.1).
-ROLES_UNIT = "roles CA"
+# Organizational units of the two CAs below an agency's root: what one certifies, the other can't
+# (docs/format.md, 6.1).
+DEVICES_UNIT, ROLES_UNIT = "device CA", "roles CA"
 
 
 ROLES = (

@@ -8,11 +8,10 @@ number and the SHA-256 of the line before it.
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
-from bwv_device.formats import canonical_json
+from bwv_device.formats import canonical_json, signature
 from bwv_device.formats.purposes import BOOT_KEY
 
 GENESIS = "0" * 64
@@ -21,7 +20,6 @@ SUFFIX = ".ledger"
 # Largest line with its newline. A card can be written by anybody, so reading stops here.
 LINE_LIMIT = 1 << 20
 RESERVED = frozenset({"n", "prev", "t", "kind"})
-SIGNATURE = re.compile(rb"[0-9a-f]{128}")
 
 
 class Line(NamedTuple):
@@ -90,13 +88,14 @@ def parse_line(raw: bytes) -> Line:
     if len(raw) >= LINE_LIMIT:
         raise ValueError("it is longer than a line may be")
     signed, tab, tail = raw.rpartition(b"\t")
-    if not tab or not SIGNATURE.fullmatch(tail):
+    said = signature.from_hex(tail)
+    if not tab or said is None:
         raise ValueError("no signature of 128 lower-case hex digits behind a tab")
     fields = canonical_json.decode(signed)
     for name, kind in (("n", int), ("prev", str), ("t", int), ("kind", str)):
         if type(fields.get(name)) is not kind:
             raise ValueError(f"the field {name!r} is missing or of a wrong type")
-    return Line(fields, signed, bytes.fromhex(tail.decode()), hashlib.sha256(raw).hexdigest())
+    return Line(fields, signed, said, hashlib.sha256(raw).hexdigest())
 
 
 def read_chain(data: bytes, head: Head) -> Iterator[tuple[Line, int]]:

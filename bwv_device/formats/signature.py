@@ -34,6 +34,13 @@ def from_der(der: bytes) -> bytes:
     return r.to_bytes(32, "big") + s.to_bytes(32, "big")
 
 
+def from_hex(digits: bytes) -> bytes | None:
+    """A signature as it is written: 128 lower-case digits and nothing else."""
+    if len(digits) != 2 * LENGTH or digits.strip(b"0123456789abcdef"):
+        return None
+    return bytes.fromhex(digits.decode("ascii"))
+
+
 def verifies(key: ec.EllipticCurvePublicKey, signature: bytes, message: bytes) -> bool:
     r, s = int.from_bytes(signature[:32], "big"), int.from_bytes(signature[32:], "big")
     if len(signature) != LENGTH or s > ORDER // 2:

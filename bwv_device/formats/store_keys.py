@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from bwv_device.formats.grammar.forms import Device, Hex
+
 LINES = "custody/ledger/"
 DOCKINGS = "dockings/"
 
@@ -14,8 +16,11 @@ class DockingKey(NamedTuple):
 
 
 def parse_docking(key: str) -> DockingKey | None:
+    """None where it has another form: keys are written by whoever may write into the store."""
     parts = key.split("/")
-    return DockingKey(parts[1], parts[2]) if len(parts) == 3 else None
+    if len(parts) != 3 or not Device().fits(parts[1]) or not Hex(32).fits(parts[2]):
+        return None
+    return DockingKey(parts[1], parts[2])
 
 
 def docking(device: str, nonce: str) -> str:

@@ -11,10 +11,11 @@ from typing import Any, BinaryIO
 
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from bwv_device.formats import signature
 from bwv_device.formats.certificates import UNREADABLE_CERTIFICATE, chain_leads_to
+from bwv_device.formats.grammar.decode import GrammarError
+from bwv_device.formats.grammar.ledger_kinds import Boot, typed
 from bwv_device.formats.ledger_lines import (
     DIRECTORY,
     LINE_LIMIT,
@@ -25,19 +26,20 @@ from bwv_device.formats.ledger_lines import (
     boot_statement,
     parse_line,
 )
+from bwv_device.formats.statement import StatementError, camera_of, chain_of
 from bwv_device.verification.chain_ends import ChainEnds, Link
 from bwv_device.verification.footage_claims import Claim, ClaimError, follow
 from bwv_device.verification.receipts import Deliveries
 from hal.ports import Anchor
 
-# What an altered certificate or key can make its parsers raise.
-UNREADABLE = (KeyError, AttributeError, *UNREADABLE_CERTIFICATE)
-
-
 UNROOTED = (
     "the device certificate does not lead to the root given: another agency's camera, "
     "a forged vault, or the wrong root file"
 )
+
+
+# Of a line that was not accepted: nobody hears what it says.
+REFUSED = object()
 
 
 @dataclass(slots=True)
@@ -77,9 +79,10 @@ class LedgerWalk:
         report: Walked,
         start: Head = START,
         judged: int = 0,
-        seen: Callable[[int, Line], None] = lambda boot, line: None,
+        seen: Callable[[int, Line, Any], None] = lambda boot, line, said: None,
     ) -> None:
-        """`seen` is called with each line in the chain, and its boot. `judged` is the number of the
+        """`seen` is called with each line that was accepted, its boot, and its typed value: None
+        where its kind is not known. `judged` is the number of the
         last line that was judged before: of it and what stands before it only the chain
         counts."""
         self._folder, self._roots, self._report = vault / DIRECTORY, roots, report
@@ -213,21 +216,39 @@ class LedgerWalk:
 
     def _take(self, name: str, boot: int, line: Line, *, first: bool) -> None:
         report = self._report
-        if (line.kind == "boot") != first:
-            self._problem(f"{name}: line {line.number} is a boot line out of place", line)
-        if first:
-            self._boot_line(name, boot, line)
-        if self._key is None or not signature.verifies(self._key, line.signature, line.signed):
-            self._problem(f"{name}: the signature of line {line.number} does not hold", line)
-        try:
-            follow(report.claims, boot, line)
-            self._deliveries.follow(report.device, line, report.claims, self._ends)
-        except ClaimError as error:
-            self._claim_problem(f"{name}: line {line.number} {error}", line)
+        said = self._accepted(name, boot, line, first=first)
         self._head, self._last = Head(line.number, line.digest), line
         self._ends.passed(boot, line)
         report.lines += 1
-        self._seen(boot, line)
+        if said is not REFUSED:
+            self._seen(boot, line, said)
+
+    def _accepted(self, name: str, boot: int, line: Line, *, first: bool) -> Any:
+        """A line's typed value, once its place, its signature and what it claims were judged;
+        `REFUSED` where any of them is wrong."""
+        if (line.kind == "boot") != first:
+            return self._refuse(f"{name}: line {line.number} is a boot line out of place", line)
+        try:
+            said = typed(line.kind, line.fields)
+        except GrammarError as error:
+            if first:
+                self._begin(boot)
+            return self._refuse(f"{name}: line {line.number} ({line.kind}) {error}", line)
+        if isinstance(said, Boot):
+            self._boot_line(name, boot, line, said)
+        if self._key is None or not signature.verifies(self._key, line.signature, line.signed):
+            return self._refuse(f"{name}: the signature of line {line.number} does not hold", line)
+        try:
+            follow(self._report.claims, boot, said)
+            self._deliveries.follow(self._report.device, said, self._report.claims, self._ends)
+        except ClaimError as error:
+            self._claim_problem(f"{name}: line {line.number} {error}", line)
+            return REFUSED
+        return said
+
+    def _refuse(self, text: str, line: Line) -> object:
+        self._problem(text, line)
+        return REFUSED
 
     def _problem(self, text: str, line: Line) -> None:
         if line.number > self._judged:
@@ -240,22 +261,25 @@ class LedgerWalk:
         else:
             self._problem(text, line)
 
-    def _boot_line(self, name: str, boot: int, line: Line) -> None:
-        """The boot key is certified by the device key, the device by the agency."""
-        report, fields = self._report, line.fields
+    def _begin(self, boot: int) -> None:
+        report = self._report
         report.boots += 1
         report.boot_heads[boot] = self._head
         self._deliveries = Deliveries(self._roots)
         self._boot, self._key = boot, None
-        problem = self._certify(boot, line)
+
+    def _boot_line(self, name: str, boot: int, line: Line, said: Boot) -> None:
+        """The boot key is certified by the device key, the device by the agency."""
+        report = self._report
+        self._begin(boot)
+        problem = self._certify(boot, said)
         if problem:
             self._problem(f"{name}: {problem}", line)
+        named = line.fields.get("torn", [])
         if self._ends.forked_now:
-            named = fields.get("torn")
-            if isinstance(named, list):
-                self._torn = [torn for torn in self._torn if torn not in named]
+            self._torn = [torn for torn in self._torn if torn not in named]
             return
-        if fields.get("torn", []) != self._torn:
+        if named != self._torn:
             self._problem(f"{name}: what it found torn at boot is not what stands there now", line)
         elif self._torn:
             report.remarks += [
@@ -264,23 +288,22 @@ class LedgerWalk:
             ]
         self._torn = []
 
-    def _certify(self, boot: int, line: Line) -> str:
-        fields, report = line.fields, self._report
+    def _certify(self, boot: int, said: Boot) -> str:
+        report = self._report
         try:
-            chain = x509.load_pem_x509_certificates(fields["certificate"].encode())
+            chain = chain_of(said.certificate.encode())
+            name = camera_of(chain)
             device_key = chain[0].public_key()
-            name = chain[0].subject.get_attributes_for_oid(NameOID.COMMON_NAME)[0].value
-            point = bytes.fromhex(fields["boot_key"])
-            boot_key = signature.public_key(point)
-            certified = bytes.fromhex(fields["device_signature"])
-        except UNREADABLE:
-            return "the boot line's keys can't be read"
-        if fields.get("boot") != boot:
-            return f"the boot counter is {fields.get('boot')}"
-        if fields.get("device") != name or report.device not in ("", name):
+            boot_key = signature.public_key(bytes.fromhex(said.boot_key))
+        except (StatementError, *UNREADABLE_CERTIFICATE) as error:
+            return f"the boot line's keys do not hold: {error}"
+        if said.boot != boot:
+            return f"the boot counter is {said.boot}"
+        if said.device != name or report.device not in ("", name):
             return "the device is not the one that the certificate names"
-        report.device = str(name)
-        statement = boot_statement(str(name), boot, point.hex(), self._head)
+        report.device = name
+        certified = bytes.fromhex(said.device_signature)
+        statement = boot_statement(name, boot, said.boot_key, self._head)
         if not isinstance(device_key, ec.EllipticCurvePublicKey) or not signature.verifies(
             device_key, certified, statement
         ):

@@ -20,22 +20,149 @@ from typing import Any
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
-from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 
 N_P256 = int("FFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551", 16)
 SEGMENT = re.compile(r"[0-9]{8}-[0-9]{4}-[0-9]{4}\.(mp4|jpg)\.age")
-HEX = {length: re.compile(f"[0-9a-f]{{{length}}}") for length in (32, 64)}
-FORMS = {"segment": SEGMENT, "recording": re.compile(r"([0-9]{8}-[0-9]{4})?"), "nonce": HEX[32]}
-FORMS |= {"header": re.compile(r"[\x00-\x7f]*"), "sha256": HEX[64], "plaintext_sha256": HEX[64]}
-REQUIRED = {  # fields without a form are numbers, 0 or more
-    "open": "segment recording header nonce first_pts_ns",
-    "sync": "segment length sha256",
-    "seal": "segment length sha256 plaintext_sha256",
-    "still": "segment recording length sha256",
-    "recovered": "segment recording length sha256 attested_length",
+RECORDING = re.compile(r"[0-9]{8}-[0-9]{4}")
+DEVICE = re.compile(r"(?!\.)[A-Za-z0-9._-]{1,64}")
+UNSEEN = re.compile(  # section 7: what makes a name look like something else
+    "[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]"
+)
+Fields = dict[str, Any]
+
+
+def whole(first: int, last: int) -> Any:
+    return lambda value: type(value) is int and first <= value <= last
+
+
+def text(most: int, least: int = 0, *, name: bool = False, ascii_only: bool = False) -> Any:
+    def fits(value: Any) -> bool:
+        if not isinstance(value, str) or not least <= len(value) <= most:
+            return False
+        return not (name and UNSEEN.search(value)) and (value.isascii() or not ascii_only)
+
+    return fits
+
+
+def form(pattern: str | re.Pattern[str], *, or_none: bool = False) -> Any:
+    exact = re.compile(pattern)
+    return lambda value: (
+        isinstance(value, str) and (exact.fullmatch(value) is not None or (or_none and value == ""))
+    )
+
+
+def one_of(*words: str) -> Any:
+    return lambda value: isinstance(value, str) and value in words
+
+
+def table(fields: str, *, exact: bool = False) -> Any:
+    return lambda value: isinstance(value, dict) and misfit(fields, value, exact) == ""
+
+
+def misfit(fields: str, value: Fields, exact: bool = False) -> str:
+    """The first field that has not its form; `exact`: nothing else may be there."""
+    specs = [re.split("([:?])", field) for field in fields.split()]
+    for name, mark, kind in specs:
+        if name not in value and mark == ":":
+            return f"{name} is missing"
+        if name in value and not FORMS[kind](value[name]):
+            return f"{name} has a wrong form"
+    odd = value.keys() - {name for name, _, _ in specs} if exact else ()
+    return f"{min(odd)} must not be there" if odd else ""
+
+
+def many(fits: Any, most: int) -> Any:
+    return lambda value: isinstance(value, list) and len(value) <= most and all(map(fits, value))
+
+
+LARGEST = (1 << 63) - 1
+FORMS: dict[str, Any] = {  # section 7; those behind the blank line have a form of their own
+    "count": whole(0, LARGEST), "positive": whole(1, LARGEST),
+    "signed": whole(-LARGEST - 1, LARGEST),
+    "moment": whole(0, (1 << 62) - 1), "percent": whole(0, 100), "boot": whole(1, 99_999_999),
+    "boot0": whole(0, 99_999_999), "two": whole(2, 2),
+    "digest": form("[0-9a-f]{64}"), "nonce": form("[0-9a-f]{32}"),
+    "nonce0": form("[0-9a-f]{32}", or_none=True), "signature": form("[0-9a-f]{128}"),
+    "point": form("[0-9a-f]{130}"), "device": form(DEVICE), "segment": form(SEGMENT),
+    "segment0": form(SEGMENT, or_none=True), "recording": form(RECORDING),
+    "recording0": form(RECORDING, or_none=True), "name": text(64, name=True),
+    "word": text(200, 1, name=True), "text": text(4096), "short": text(64), "path": text(200),
+    "yes": lambda value: isinstance(value, bool), "pem": text(16384, ascii_only=True),
+    "said": text(65536, ascii_only=True), "file": text(15, ascii_only=True),
+    "clock": one_of("none", "rtc", "ntp", "store"), "track": one_of("video", "audio"),
+    "cause": one_of("start", "power cut", "ledger fault", "segment fault", "fork"),
+    "mark": one_of("informed", "moment", "remote"), "outcome": one_of("done", "refused", "failed"),
+
+    "time": table("utc_ns:moment error_ns:count source:clock"),
+    "torn": many(table("file:file length:count sha256:digest"), 4096),
+    "ends": many(table("boot:boot number:positive digest:digest"), 4096),
+    "video": table("width:positive height:positive fps:positive bitrate_bps:positive encoder:word"),
+    "audio": table("sample_rate_hz:positive bitrate_bps:positive"),
+    "before": table("requested_ms:count achieved_ms:count shortfall:text audio:word"),
+    "texts": many(text(4096), 64), "words": many(text(200, 1, name=True), 16),
+    "anchor": table("number:positive digest:digest", exact=True),
+}  # fmt: skip
+KINDS = {  # section 3.5; a question mark: it may be absent
+    "boot": "format:two device:device boot:boot boot_key:point certificate:pem cause:cause "
+    "device_signature:signature torn?torn branches?ends config_sha256?short software?word "
+    "time?time",
+    "open": "segment:segment recording:recording header:said nonce:nonce first_pts_ns:moment "
+    "index?count time?time trigger?word officer?name pressed_ns?moment video?video audio?audio "
+    "pre_event?before follows?recording0",
+    "sync": "segment:segment length:count sha256:digest chunks?count video_until_ns?moment",
+    "seal": "segment:segment length:count sha256:digest plaintext_sha256:digest chunks?count "
+    "plaintext_length?count video_units?count audio_units?count first_pts_ns?moment "
+    "end_pts_ns?moment",
+    "still": "segment:segment recording:recording length:count sha256:digest pts_ns:moment",
+    "recovered": "segment:segment recording:recording0 length:count sha256:digest "
+    "attested_length:count cause?word",
+    "dock": "docked:yes nonce?nonce0",
+    "custodian": "certificate:pem",
+    "receipt": "segment:segment statement:said",
+    "wipe": "segment:segment",
+    "recovery": "segments:count commands?count",
+    "state": "from:word to:word event:word reason?text",
+    "close": "recording:recording reason:text segments?count duration_ms?count",
+    "cue": "light?word sound?word status?word vibration?word failed?word reason?text "
+    "reminders?count",
+    "marker": "marker:mark recording:recording at_ns:moment",
+    "flag": "recording:recording by?word",
+    "mute": "on:yes reason:text",
+    "covert": "on:yes reason:text",
+    "public-informed": "notice:word",
+    "refused": "event:word conditions:texts",
+    "gap": "track:track from_ns:signed to_ns:signed units:count reason:text recording?recording0",
+    "fault": "part?word reason?text segment?path count?count",
+    "power": "percent:percent band:word undervoltage:yes",
+    "storage": "room:word minutes_left:count",
+    "time": "time:time stepped_ns:signed",
+    "greeting": "statement:said",
+    "assignment": "statement:said certificate:pem",
+    "command": "statement:said certificate:pem",
+    "officer": "statement:said certificate:pem",
+    "answer": "counter:count command:word outcome:outcome reasons:texts",
+    "delivery": "outcome:word delivered:count kept:count waiting:count",
+    "refusal": "segment:segment0 statement:said",
+    "stop": "",
 }
+ROLES = [
+    "intake",
+    "configuration",
+    "command",
+    "custodian",
+    "reviewer",
+    "disclosure",
+    "auditor",
+    "retention",
+]
+RECEIPT = (  # section 6.3: these and no others
+    "device:device boot:boot segment:segment length:count sha256:digest nonce:nonce anchor:anchor "
+    "utc_ns:moment replicas:words hold:yes purpose:short by:digest"
+)
+FILE_KINDS = ("open", "sync", "seal", "still", "recovered")
 LEDGER_NAME = re.compile(r"([0-9]{8})\.ledger", re.ASCII)
 MALFORMED = (KeyError, ValueError, IndexError, TypeError, AttributeError)
 UNPROVEN = (
@@ -44,9 +171,6 @@ UNPROVEN = (
 )
 LONGEST = 1 << 20  # a line with its newline
 LINE = re.compile(rb"(\{[^\n\t]*\})\t([0-9a-f]{128})", re.DOTALL)
-
-
-Fields = dict[str, Any]
 
 
 class Judge:
@@ -70,11 +194,12 @@ class Judge:
         self.docked, self.custodians, self.received = "", dict[str, Any](), set[str]()
 
     def judge(self) -> str:
-        strangers = [path.name for path in self.vault.iterdir()]
-        strangers = [name for name in strangers if name not in ("ledger", "footage")]
-        self.complaints += [f"{name} does not belong there" for name in strangers]
+        for path in self.vault.iterdir():
+            if path.name not in ("ledger", "footage") or path.is_symlink() or not path.is_dir():
+                self.complaints.append(f"{path.name} does not belong there")
         ledgers: list[pathlib.Path] = []
-        for path in sorted((self.vault / "ledger").iterdir()):
+        folder = self.vault / "ledger"
+        for path in sorted(folder.iterdir() if folder.is_dir() else ()):
             if LEDGER_NAME.fullmatch(path.name) is None or not plain(path):
                 self.complaints.append(f"ledger/{path.name} does not belong there")
             else:
@@ -114,25 +239,29 @@ class Judge:
                 self.complaints.append(f"{path.name}: line {fields['n']} is out of the chain")
                 self.end_file(boot, at)
                 return
+            wrong = misfit(KINDS.get(fields["kind"], ""), fields)
             if (fields["kind"] == "boot") is not (at == 0):
-                self.complaints.append(f"{path.name}: boot line out of place")
+                wrong = "boot line out of place"
             if at == 0:
+                self.docked, self.custodians, self.received = "", {}, set()
+            if at == 0 and not wrong:
                 key = self.boot_key(path.name, boot, fields)
                 torn = fields.get("torn", [])
                 if not self.ends and torn != self.loose_bytes:
                     self.complaints.append(f"{path.name}: torn ends are not as named")
-                listed = torn if isinstance(torn, list) and self.ends else self.loose_bytes
+                listed = torn if self.ends else self.loose_bytes
                 self.loose_bytes = [t for t in self.loose_bytes if t not in listed]
             signed, signature = line.rsplit(b"\t", 1)
-            if key is None or not signature_holds(key, signature, signed):
-                self.complaints.append(f"{path.name}: signature of line {fields['n']}")
+            if not wrong and (key is None or not signature_holds(key, signature, signed)):
+                wrong = "its signature does not hold"
+            if wrong:
+                self.complaints.append(f"{path.name}: line {fields['n']}: {wrong}")
             self.number, self.previous = fields["n"], sha256(line)
             self.lines[self.number, self.previous] = boot
             self.last_kind = fields["kind"]
-            if at == 0:
-                self.docked, self.custodians, self.received = "", {}, set()
-            self.follow(boot, fields)
-            self.follow_dock(fields)
+            if not wrong:
+                self.follow(boot, fields)
+                self.follow_dock(fields)
             self.last_boot = boot
             at += len(raw)
         self.end_file(boot, at)
@@ -168,37 +297,36 @@ class Judge:
     def boot_key(self, name: str, boot: int, fields: Fields) -> Any:
         """The public key of a boot, if device and agency stand behind it."""
         try:
-            chain = x509.load_pem_x509_certificates(fields["certificate"].encode())
-            common = chain[0].subject.get_attributes_for_oid(x509.NameOID.COMMON_NAME)[0].value
+            chain = certificates(fields["certificate"])
+            common = camera_name(chain)
             device_key = chain[0].public_key()
-            statement = {"purpose": "bwv boot key v1", "device": fields["device"]}
+            statement = {"purpose": "bwv boot key v2", "device": fields["device"]}
             statement |= {key: fields[key] for key in ("boot", "boot_key", "prev", "n")}
             certified = fields["device_signature"].encode()
-            holds = re.fullmatch(rb"[0-9a-f]{128}", certified) is not None and signature_holds(
-                device_key, certified, canonical(statement)
-            )
+            holds = signature_holds(device_key, certified, canonical(statement))
             point = bytes.fromhex(fields["boot_key"])
-            if point.hex() != fields["boot_key"] or len(point) != 65:
-                raise ValueError
             key = ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256R1(), point)
         except (*MALFORMED, *UNPROVEN):
             self.complaints.append(f"{name}: the boot line can't be read")
             return None
-        if fields["device"] != common or self.device not in (None, common):
-            self.complaints.append(f"{name}: another device")
         if fields["boot"] != boot:
             self.complaints.append(f"{name}: the boot counter is not the file's")
+            return None
+        if fields["device"] != common or self.device not in (None, common):
+            self.complaints.append(f"{name}: another device")
+            return None
+        self.device = common
         if not holds:
             self.complaints.append(f"{name}: the boot key is not certified")
+            return None
+        self.device_keys.append(device_key)
         if self.roots and not any(leads_to(chain, root) for root in self.roots):
             self.complaints.append(f"{name}: the certificate leads to no root given")
-        self.device = str(common)
-        self.device_keys.append(device_key)
         return key
 
     def follow(self, boot: int, fields: Fields) -> None:
         kind = fields["kind"]
-        if kind not in REQUIRED:
+        if kind not in FILE_KINDS:
             return
         wrong = self.what_is_wrong(boot, kind, fields)
         if wrong:
@@ -218,12 +346,6 @@ class Judge:
 
     def what_is_wrong(self, boot: int, kind: str, fields: Fields) -> str:
         """The rules of section 3.5, in words where one is broken."""
-        for field in REQUIRED[kind].split():
-            value, form = fields.get(field), FORMS.get(field)
-            if form is None and (type(value) is not int or value < 0):
-                return f"{field} is not a number"
-            if form and (not isinstance(value, str) or not form.fullmatch(value)):
-                return f"{field} has a wrong form"
         name = fields["segment"]
         own = int(name[:8]) == boot
         if own is (kind == "recovered") or int(name[:8]) > boot:
@@ -245,16 +367,15 @@ class Judge:
     def follow_dock(self, fields: Fields) -> None:
         kind, name = fields["kind"], fields.get("segment")
         if kind == "dock":
-            nonce = fields.get("nonce") if fields.get("docked") is True else ""
-            self.docked = nonce if isinstance(nonce, str) and HEX[32].fullmatch(nonce) else ""
+            self.docked = fields.get("nonce", "") if fields["docked"] else ""
         elif kind == "custodian":
-            chain = certificates(fields.get("certificate"))
+            chain = certificates(fields["certificate"])
             if role_name(chain, self.roots) is None:
                 self.contradicted(f"line {fields['n']}: no custodian of this agency")
             else:
                 self.custodians[chain[0].fingerprint(hashes.SHA256()).hex()] = chain
         elif kind in ("receipt", "wipe"):
-            file = self.files.get(name) if isinstance(name, str) else None
+            file = self.files.get(str(name))
             if kind == "receipt" and file and self.receipt_holds(str(name), file, fields):
                 self.received.add(str(name))
             elif kind == "wipe" and file and name in self.received and not file.get("wiped"):
@@ -268,7 +389,7 @@ class Judge:
             said = json.loads(signed)
             chain = self.custodians[said["by"]]
             number, digest = said["anchor"]["number"], said["anchor"]["digest"]
-            same = canonical(said) == signed and allowed(said) and type(number) is int
+            same = canonical(said) == signed and allowed(said) and not misfit(RECEIPT, said, True)
             length = (said["length"], said["sha256"]) == file.get("whole")
         except (*MALFORMED, RecursionError):
             return False
@@ -277,7 +398,7 @@ class Judge:
             and re.fullmatch(rb"[0-9a-f]{128}", signature)
             and signature_holds(chain[0].public_key(), signature, signed)
             and role_name(chain, self.roots) == "intake"
-            and said.get("purpose") == "bwv receipt v1"
+            and said.get("purpose") == "bwv receipt v2"
             and (said.get("device"), said.get("segment")) == (self.device, name)
             and self.docked and said.get("nonce") == self.docked
             and (number, digest) in self.lines
@@ -287,8 +408,9 @@ class Judge:
 
     def judge_footage(self) -> None:
         folder = self.vault / "footage"
-        there = {path.name: path for path in folder.iterdir()} if folder.is_dir() else {}
-        odd = [name for name, path in there.items() if not plain(path) or folder.is_symlink()]
+        folded = folder.is_dir() and not folder.is_symlink()
+        there = {path.name: path for path in folder.iterdir()} if folded else {}
+        odd = [name for name, path in there.items() if not plain(path)]
         self.complaints += [f"{name} is not a plain file" for name in odd]
         there = {name: path for name, path in there.items() if name not in odd}
         for name, file in list(self.files.items()):
@@ -321,7 +443,8 @@ class Judge:
         if path is None and file.get("wiped"):
             return "delivered"
         if path is None:
-            return "recovered" if file.get("whole", (1,))[0] == 0 else "missing"
+            empty = file["end"] == "recovered" and file["whole"][0] == 0
+            return "recovered" if empty else "missing"
         data = path.read_bytes()
         if not data.startswith(file.get("start", b"")):
             return "bad"
@@ -378,12 +501,14 @@ def rest_of(path: pathlib.Path, at: int) -> tuple[str, int]:
 
 
 def allowed(value: Any, level: int = 0) -> bool:
-    """No float anywhere, integers of 64 bits, at most 16 levels."""
+    """No float anywhere, integers of 64 bits, whole characters, at most 16 levels."""
     if isinstance(value, int):
         return -(1 << 63) <= value < 1 << 63
+    if isinstance(value, str):
+        return not any("\ud800" <= character <= "\udfff" for character in value)
     if not isinstance(value, (dict, list)):
         return not isinstance(value, float)
-    inner = value.values() if isinstance(value, dict) else value
+    inner = [*value, *value.values()] if isinstance(value, dict) else value
     return level < 16 and all(allowed(item, level + 1) for item in inner)
 
 
@@ -431,26 +556,49 @@ def leads_to(chain: list[x509.Certificate], root: x509.Certificate) -> bool:
     return True
 
 
-def certificates(pem: Any) -> list[x509.Certificate]:
+def certificates(pem: str) -> list[x509.Certificate]:
+    """Certificates and nothing else, in the one form of PEM; none where there is more."""
     try:
-        return x509.load_pem_x509_certificates(pem.encode("ascii"))
+        chain = x509.load_pem_x509_certificates(pem.encode("ascii"))
+        exact = "".join(c.public_bytes(serialization.Encoding.PEM).decode() for c in chain)
+        return chain if exact == pem else []
     except (*MALFORMED, *UNPROVEN):
         return []
 
 
 def role_name(chain: list[x509.Certificate], roots: Sequence[Any]) -> str | None:
     """The role of a certificate that a roles CA issued, below one of the roots given."""
-    if len(chain) != 2 or unit(chain[1]) != "roles CA" or not leads_to(chain[:1], chain[1]):
+    if not issued_by(chain, "roles CA") or unit(chain[0]) not in ROLES:
         return None
     return None if roots and not any(leads_to(chain, root) for root in roots) else unit(chain[0])
 
 
+def camera_name(chain: list[x509.Certificate]) -> str:
+    """The camera that a device CA certified. Raises `ValueError`."""
+    name = common_name(chain[0]) if issued_by(chain, "device CA") else ""
+    if DEVICE.fullmatch(name) is None or len(list(chain[0].subject)) != 1:
+        raise ValueError("not a camera's certificate")
+    return name
+
+
+def issued_by(chain: list[x509.Certificate], ca: str) -> bool:
+    return len(chain) == 2 and unit(chain[1]) == ca and leads_to(chain[:1], chain[1])
+
+
 def unit(certificate: x509.Certificate) -> str:
+    return the_one(certificate, x509.NameOID.ORGANIZATIONAL_UNIT_NAME)
+
+
+def common_name(certificate: x509.Certificate) -> str:
+    return the_one(certificate, x509.NameOID.COMMON_NAME)
+
+
+def the_one(certificate: x509.Certificate, oid: x509.ObjectIdentifier) -> str:
     try:
-        names = certificate.subject.get_attributes_for_oid(x509.NameOID.ORGANIZATIONAL_UNIT_NAME)
+        names = certificate.subject.get_attributes_for_oid(oid)
     except UNPROVEN:
         return ""
-    return str(names[0].value) if names else ""
+    return str(names[0].value) if len(names) == 1 else ""
 
 
 def head_signed(key: Any, head: Fields) -> bool:

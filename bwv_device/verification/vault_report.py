@@ -129,9 +129,10 @@ def _check_footage(vault: Path, report: Report) -> None:
     strangers = [p.name for p in vault.iterdir() if p.name not in (DIRECTORY, FOOTAGE)]
     report.problems += [f"{name!r} does not belong into a vault" for name in sorted(strangers)]
     present: dict[str, Path] = {}
-    if folder.is_symlink():
-        report.problems.append(f"{FOOTAGE} is a link")
-    elif folder.is_dir():
+    for place in (folder, vault / DIRECTORY):
+        if place.is_symlink() or (place.exists() and not place.is_dir()):
+            report.problems.append(f"{place.name} is no folder of its own")
+    if folder.is_dir() and not folder.is_symlink():
         present = {path.name: path for path in sorted(folder.iterdir())}
     for name in [name for name, path in present.items() if not is_plain_file(path)]:
         del present[name]
@@ -228,8 +229,3 @@ def _digests(path: Path, claim: Claim) -> tuple[str, str, bytes]:
         while block := file.read(BLOCK):
             digest.update(block)
         return attested, digest.hexdigest(), head
-
-
-def parse_anchor_fields(device: str, boot: int, fields: dict[str, Any]) -> Anchor:
-    """The anchor of a statement, whose fields were checked."""
-    return Anchor(device, boot, int(fields["number"]), str(fields.get("digest")))

@@ -91,6 +91,9 @@ class MemoryStore:
         if key in self.hidden:
             self.objects[key] = self.hidden.pop(key)
 
+    def free(self, key: str) -> None:
+        self.erase(key)
+
     def erase(self, key: str) -> None:
         if key in self.held or self.protected_until.get(key, 0) > self.now_utc_s():
             raise StoreError(StoreTrouble.DENIED, f"{key}: protected")

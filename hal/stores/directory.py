@@ -110,6 +110,9 @@ class DirectoryStore:
     def unhide(self, key: str) -> None:
         self._move(key, self._hidden(key), self._path(key))
 
+    def free(self, key: str) -> None:
+        self.erase(key)
+
     def erase(self, key: str) -> None:
         with _troubles(key):
             self._present()

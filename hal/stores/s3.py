@@ -176,18 +176,24 @@ class S3Store:
     def hide(self, key: str) -> None:
         """A delete marker over every version."""
         if not self._markers(key):
-            with _troubles(key):
-                self._s3.delete_object(Bucket=self._bucket, Key=key)
+            self._hide_now(key)
 
     def unhide(self, key: str) -> None:
         with _troubles(key):
             for version in self._markers(key):
                 self._s3.delete_object(Bucket=self._bucket, Key=key, VersionId=version)
 
+    def free(self, key: str) -> None:
+        self._hide_now(key)
+
     def erase(self, key: str) -> None:
         with _troubles(key):
             for version in [*self._versions(key, "Versions"), *self._markers(key)]:
                 self._s3.delete_object(Bucket=self._bucket, Key=key, VersionId=version)
+
+    def _hide_now(self, key: str) -> None:
+        with _troubles(key):
+            self._s3.delete_object(Bucket=self._bucket, Key=key)
 
     # --- inside -------------------------------------------------------------------------------
 

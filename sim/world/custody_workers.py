@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from bwv_device.custody.intake.intake import Done, Intake, ReplicaStore
+from bwv_device.custody.intake.intake import Intake
+from bwv_device.custody.intake.results import Done, ReplicaStore
 from bwv_device.custody.retention_dates import Retention
 from bwv_device.custody.session import CustodySession
 from bwv_device.keys import role_files
@@ -85,7 +86,7 @@ class BenchCustody:
         """All workers, once."""
         for worker in self.workers:
             done = worker.once()
-            if done.something or done.refused:
+            if done.something or done.refused or done.strange:
                 self.done.append(done)
 
     def _look(self) -> None:

@@ -17,7 +17,8 @@ from test_cli import BWV, Said, bwv
 from bwv_device import keys
 from bwv_device.commands.custody.intake import ServiceLog
 from bwv_device.commands.custody.options import CustodyContext
-from bwv_device.custody.intake.intake import Done, Intake
+from bwv_device.custody.intake.intake import Intake
+from bwv_device.custody.intake.results import Done
 from bwv_device.custody.retention_dates import Retention
 from bwv_device.custody.session import CustodySession
 from hal.keystore import SoftwareIdentity

@@ -20,7 +20,6 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from bwv_device import config, keys
 from bwv_device.camera.commands import check
 from bwv_device.camera.vault.recovery import survey
-from bwv_device.custody.intake.intake import well_formed
 from bwv_device.custody.ledger.index import Index
 from bwv_device.custody.ledger.ledger import CustodyLedger
 from bwv_device.errors import BwvError, VaultError
@@ -28,7 +27,14 @@ from bwv_device.fleet import watch_table
 from bwv_device.fleet.roster import FORKED, Roster
 from bwv_device.formats import canonical_json, h264, statement
 from bwv_device.formats.age_payload import Opener
-from bwv_device.formats.certificates import chain_leads_to
+from bwv_device.formats.certificates import ROLES, chain_leads_to
+from bwv_device.formats.grammar.statements import (
+    Assignment,
+    Docking,
+    Greeting,
+    Receipt,
+    Refusal,
+)
 from bwv_device.formats.ledger_lines import parse_line
 from bwv_device.formats.mp4_reader import fragments, read_init, units
 from bwv_device.formats.statement import Statement
@@ -101,7 +107,7 @@ def fuzz_survey(data: bytes) -> None:
         disk.create(path)
         disk.append(path, part)
     with contextlib.suppress(VaultError):
-        survey(disk)
+        survey(disk, agency().device.certificate_pem)
 
 
 def fuzz_vault(data: bytes) -> None:
@@ -148,11 +154,13 @@ def fuzz_statement(data: bytes) -> None:
     """What comes from a store, or lies in one: receipts, greetings, assignments, dockings."""
     with contextlib.suppress(statement.StatementError):
         said = statement.parse(data)
-        if not data.startswith(canonical_json.encode(said.fields)):
+        if not data.startswith(canonical_json.encode(said.value)):
             raise FindingError("a statement that is not canonical was accepted")
+    with contextlib.suppress(statement.StatementError):
+        statement.of_camera(data, Docking, "bench-camera-1", [agency().root])
+    for kind in (Greeting, Receipt, Refusal, Assignment):
         with contextlib.suppress(statement.StatementError):
-            statement.role_of(said.chain, [agency().root])
-        well_formed(said, "bench-camera-1", "00" * 16)
+            statement.of_role(data, kind, ROLES, [agency().root])
 
 
 def fuzz_custody(data: bytes) -> None:

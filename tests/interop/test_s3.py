@@ -17,7 +17,8 @@ from botocore.exceptions import ClientError
 from support.camera_bench import make_camera
 
 from bwv_device.custody import s3_policies
-from bwv_device.custody.intake.intake import Intake, ReplicaStore
+from bwv_device.custody.intake.intake import Intake
+from bwv_device.custody.intake.results import ReplicaStore
 from bwv_device.custody.retention import holds
 from bwv_device.custody.retention.deletion import Expiry
 from bwv_device.formats.age_payload import CHUNK

@@ -240,10 +240,10 @@ def test_who_may_not_command(it: Camera, agency: BenchAgency) -> None:
         send(it, signed(signer, fields(1)))
     assert executed(it) == 0
     assert refused(it) == {"forged": len(signers)}
-    for purpose in ("bwv assignment v1", "bwv receipt v1", "bwv command v2", ""):
+    for purpose in ("bwv assignment v2", "bwv receipt v2", "bwv command v2", ""):
         send(it, signed(person(agency), fields(1), purpose))
     assert executed(it) == 0
-    assert refused(it)["foreign"] == 4
+    assert refused(it)["malformed"] == 4
     assert replies(it) == []  # nobody of these is answered
 
 

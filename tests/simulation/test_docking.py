@@ -16,7 +16,7 @@ from bwv_device.camera.docking.protocol import Docking
 from bwv_device.camera.vault.recovery import boot_vault
 from bwv_device.camera.vault.vault import Vault
 from bwv_device.custody import camera_register
-from bwv_device.formats import canonical_json, signature, statement
+from bwv_device.formats import canonical_json, signature, statement, store_keys
 from bwv_device.formats.upload_body import BytesBody as Body
 from bwv_device.verification.second_verifier import Judge
 from hal.ports import SECOND_NS, StoreError, StoreTrouble
@@ -380,7 +380,7 @@ def _resigned(fields: dict[str, Any], signer: statement.Signer) -> bytes:
 
 def _mutations(agency: BenchAgency, good: bytes) -> Iterator[tuple[str, bytes]]:
     """Everything that is not the receipt asked for."""
-    fields = statement.parse(good).fields
+    fields = statement.parse(good).value
     intake = role(agency, "intake 0", "intake")
     changes: dict[str, Any] = {
         "device": "another-camera", "boot": 7, "nonce": "00" * 16, "length": fields["length"] + 1,
@@ -491,7 +491,7 @@ def test_a_file_that_changed_after_its_upload_is_not_removed(agency: BenchAgency
 
 
 def test_too_few_replicas_remove_nothing(agency: BenchAgency) -> None:
-    from bwv_device.custody.intake.intake import ReplicaStore
+    from bwv_device.custody.intake.results import ReplicaStore
 
     it = recorded(agency, dock={"replicas_min": 1})
     docked(it, agency)
@@ -656,7 +656,12 @@ def test_a_camera_of_another_agency_is_refused(agency: BenchAgency) -> None:
     stranger = make_camera(other, dock=DOCK, disk=_copy(it), video={"bitrate_kbps": 200})
     stranger.run(seconds=2)
     custody = docked(stranger, agency, seconds=60)
-    assert [r for done in custody.done for r in done.refused]
+    strange = [r for done in custody.done for r in done.strange]
+    assert len(strange) == 1
+    assert "does not lead to the agency" in strange[0]
+    # Anybody could have written it: the camera hears of it, the custody ledger does not.
+    assert not list(custody.store.entries(store_keys.LINES))
+    assert list(custody.store.entries(f"outbox/{agency.device.device}/refusals/"))
     assert len(footage(stranger)) == 2
 
 
@@ -690,7 +695,7 @@ def test_a_planted_bug_in_the_removal_is_caught(
     from bwv_device.camera.docking import protocol
 
     if planted == "no digest":
-        monkeypatch.setattr("bwv_device.custody.intake.intake._digest", _announced)
+        monkeypatch.setattr("bwv_device.custody.intake.file_intake._digest", _announced)
     elif planted == "any receipt":
         monkeypatch.setattr(protocol.Docking, "_statement", lambda self, answer, purpose: None)
         monkeypatch.setattr(protocol.Docking, "_collect", _wipe_what_was_sent)

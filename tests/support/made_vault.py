@@ -173,7 +173,7 @@ class Hand:
             name = str(path.relative_to(self.vault))
             disk.create(name)
             disk.append(name, path.read_bytes())
-        found = survey(disk)
+        found = survey(disk, self.agency.device.certificate_pem)
         ledger = Ledger(self.agency.device, b"thief" * 10, found.boot + 1, found.head)
         victim = self._file("part", "0").name.removesuffix(".part")
         sealed = self._file("footage", "1").name

@@ -14,6 +14,7 @@ from bwv_device.camera.loop import Loop, Outcome
 from bwv_device.camera.recording.recorder import Recorder
 from bwv_device.camera.state_table import Event
 from bwv_device.camera.vault.vault_lane import VaultLane
+from bwv_device.formats.grammar.statements import Command
 from bwv_device.formats.statement import Statement
 from bwv_device.formats.vault_layout import FOOTAGE
 from bwv_device.settings import Policy
@@ -83,7 +84,7 @@ class CommandActions:
 
         submit(lambda: disk.names(FOOTAGE), looked)
 
-    def assign(self, said: Statement, officer: str) -> list[str]:
+    def assign(self, said: Statement[Command], officer: str) -> list[str]:
         if self._recorder.recording is not None:
             return ["a recording is in progress"]
         self._assignments.issue(said, officer)

@@ -9,7 +9,7 @@ from cryptography import x509
 
 from bwv_device.camera.commands.check import ROLE, conform
 from bwv_device.formats import statement
-from bwv_device.formats.purposes import ASSIGNMENT, COMMAND_PURPOSE
+from bwv_device.formats.grammar.statements import Assignment, Command
 from bwv_device.formats.statement import Statement, StatementError
 
 
@@ -27,26 +27,19 @@ class Assignments:
         self._device, self._note, self._roots = device, note, roots
         self.version = 0
         self.officer = ""
-        self._issued: tuple[Statement, str] | None = None
+        self._issued: tuple[Statement[Command], str] | None = None
         self.settings: dict[str, Any] = {}
         self._settings_assigned = settings_assigned
 
-    def take(self, said: Statement) -> None:
-        """Takes a newer assignment. An incomplete one is refused; the ledger says so."""
-        fields = said.fields
-        version, officer = fields.get("version"), fields.get("officer")
-        settings = fields.get("settings")
-        well_formed = type(version) is int and isinstance(officer, str) and officer
-        if not well_formed or not isinstance(settings, dict):
-            self._note("fault", part="assignment", reason="it names no version, officer, settings")
-            return
-        if int(str(version)) <= self.version:
+    def take(self, said: Statement[Assignment]) -> None:
+        """Takes a newer assignment."""
+        if said.value.version <= self.version:
             self._note("fault", part="assignment", reason="it is older than the one in force")
             return
         self._adopt(said)
         self._note("assignment", statement=said.text, certificate=said.certificate)
 
-    def issue(self, said: Statement, officer: str) -> None:
+    def issue(self, said: Statement[Command], officer: str) -> None:
         """A command names the officer, until the next assignment."""
         self._issue(said, officer)
         self._note("officer", statement=said.text, certificate=said.certificate)
@@ -67,7 +60,7 @@ class Assignments:
         except StatementError as error:
             self._note("fault", part="assignment", reason=f"the officer in the ledger {error}")
             return
-        self._issue(said, str(said.fields["arguments"]["officer"]))
+        self._issue(said, str(said.value.arguments["officer"]))
 
     def _remember_assignment(self, kept: Mapping[str, str] | None) -> None:
         if kept is None:
@@ -77,38 +70,41 @@ class Assignments:
         except StatementError as error:
             self._note("fault", part="assignment", reason=f"the one in the ledger {error}")
             return
-        if int(said.fields["version"]) >= self.version:
+        if said.value.version >= self.version:
             self._adopt(said)
 
-    def _issue(self, said: Statement, officer: str) -> None:
+    def _issue(self, said: Statement[Command], officer: str) -> None:
         self.officer, self._issued = officer, (said, officer)
 
-    def _adopt(self, said: Statement) -> None:
+    def _adopt(self, said: Statement[Assignment]) -> None:
         self._issued = None
-        self.version = int(said.fields["version"])
-        self.officer = str(said.fields["officer"])
-        self.settings = dict(said.fields["settings"])
+        self.version = said.value.version
+        self.officer = said.value.officer
+        self.settings = dict(said.value.settings)
         self._settings_assigned(self.settings)
 
 
 def read_issued(
     kept: Mapping[str, str], device: str, roots: Sequence[x509.Certificate]
-) -> Statement:
+) -> Statement[Command]:
     """A command that assigned an officer, as the ledger keeps it. Raises `StatementError`."""
-    text = f"{kept['statement']}\n{kept['certificate']}".encode()
-    said = statement.of_role(text, COMMAND_PURPOSE, (ROLE,), roots)
-    if said.fields.get("device") != device:
+    said = statement.of_role(_object(kept), Command, (ROLE,), roots)
+    if said.value.device != device:
         raise StatementError("is another camera's")
-    arguments = said.fields.get("arguments")
-    if not isinstance(arguments, dict) or conform("assign", arguments) is None:
+    if said.value.command != "assign" or conform("assign", said.value.arguments) is None:
         raise StatementError("names no officer")
     return said
 
 
-def read_kept(kept: Mapping[str, str], device: str, roots: Sequence[x509.Certificate]) -> Statement:
+def read_kept(
+    kept: Mapping[str, str], device: str, roots: Sequence[x509.Certificate]
+) -> Statement[Assignment]:
     """An assignment as the ledger keeps it. Raises `StatementError`."""
-    text = f"{kept['statement']}\n{kept['certificate']}".encode()
-    said = statement.of_role(text, ASSIGNMENT, ("configuration",), roots)
-    if said.fields.get("device") != device:
+    said = statement.of_role(_object(kept), Assignment, ("configuration",), roots)
+    if said.value.device != device:
         raise StatementError("is another camera's")
     return said
+
+
+def _object(kept: Mapping[str, str]) -> bytes:
+    return f"{kept['statement']}\n{kept['certificate']}".encode()

@@ -5,7 +5,6 @@ Pure functions. The owner of the broker may send anything; all of it is checked 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from typing import Any, NamedTuple, get_type_hints
@@ -14,33 +13,20 @@ from annotated_types import Interval, Len
 from cryptography import x509
 
 from bwv_device.formats import statement
+from bwv_device.formats.grammar.statements import Command
 from bwv_device.formats.mqtt_messages import COMMANDS, Arguments
-from bwv_device.formats.purposes import COMMAND_PURPOSE
-from bwv_device.formats.statement import Statement, StatementError
+from bwv_device.formats.statement import SignerError, Statement, StatementError
 from bwv_device.formats.vault_layout import is_recording_id
 from hal.ports import SECOND_NS, UtcReading
 
 ROLE = "command"
 SIZE_LIMIT = 16_384
-COUNTER_LIMIT = 2**53 - 1
 LIFETIME_S = 86_400
 # A camera that does not know the minute can't say what has expired.
 CLOCK_ERROR_NS = 60 * SECOND_NS
 AHEAD_S = 120
 # Desks count in milliseconds since 1970: none may use counters up.
 COUNTER_AHEAD_MS = 86_400_000
-ID = re.compile(r"[A-Za-z0-9-]{1,64}")
-FIELDS = {
-    "device": str,
-    "command": str,
-    "arguments": dict,
-    "counter": int,
-    "issued_s": int,
-    "expires_s": int,
-    "id": str,
-    "purpose": str,
-    "by": str,
-}
 
 
 class Checked(NamedTuple):
@@ -50,7 +36,7 @@ class Checked(NamedTuple):
     arguments: Arguments
     counter: int
     id: str
-    said: Statement
+    said: Statement[Command]
 
 
 class Refused(NamedTuple):
@@ -62,45 +48,40 @@ class Refused(NamedTuple):
     command: str = ""
 
 
-def read(data: bytes, device: str, roots: Sequence[x509.Certificate]) -> Statement | Refused:
-    """Reads a command for this camera, or says why it is none. Slow: three signatures."""
+def read(
+    data: bytes, device: str, roots: Sequence[x509.Certificate]
+) -> Statement[Command] | Refused:
+    """Reads a command for this camera, or says why it is none. Slow: three signatures. They come
+    before anything is parsed."""
     if len(data) > SIZE_LIMIT:
         return Refused("oversized")
+    if not roots:
+        return Refused("forged")
     try:
-        said = statement.parse(data)
-    except StatementError as error:
-        return Refused("forged" if "signed by" in str(error) else "malformed")
-    try:
-        role = statement.role_of(said.chain, roots).role
+        said = statement.of_role(data, Command, (ROLE,), roots)
+    except SignerError:
+        return Refused("forged")
     except StatementError:
-        return Refused("forged")
-    if role != ROLE or not roots:
-        return Refused("forged")
-    if said.purpose != COMMAND_PURPOSE or said.fields.get("device") != device:
-        return Refused("foreign")
-    return said
+        return Refused("malformed")
+    return said if said.value.device == device else Refused("foreign")
 
 
-def judge(said: Statement, counter: int, now: UtcReading) -> Checked | Refused:
+def judge(said: Statement[Command], counter: int, now: UtcReading) -> Checked | Refused:
     """Whether it is to be carried out now. `counter` is the largest accepted so far."""
-    told = said.fields
-    if {name: type(value) for name, value in told.items()} != FIELDS:
-        return Refused("malformed")
-    if not ID.fullmatch(told["id"]) or not 1 <= told["counter"] <= COUNTER_LIMIT:
-        return Refused("malformed")
-    if told["counter"] <= counter:
+    told = said.value
+    if told.counter <= counter:
         return Refused("replayed")
-    if now.source != "none" and told["counter"] > _latest_ms(now) + COUNTER_AHEAD_MS:
+    if now.source != "none" and told.counter > _latest_ms(now) + COUNTER_AHEAD_MS:
         return Refused("ahead")  # it would be the last that this camera ever obeys
-    about = (told["counter"], told["id"], told["command"][:32])
+    about = (told.counter, told.id, told.command)
     if now.source == "none" or now.error_ns > CLOCK_ERROR_NS:
         return Refused("no clock", *about)
-    if _expired(told["issued_s"], told["expires_s"], now):
+    if _expired(told.issued_s, told.expires_s, now):
         return Refused("expired", *about)
-    arguments = conform(told["command"], told["arguments"])
+    arguments = conform(told.command, told.arguments)
     if arguments is None:
         return Refused("invalid", *about)
-    return Checked(told["command"], arguments, told["counter"], told["id"], said)
+    return Checked(told.command, arguments, told.counter, told.id, said)
 
 
 def _latest_ms(now: UtcReading) -> int:

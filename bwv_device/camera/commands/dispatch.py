@@ -17,6 +17,7 @@ from bwv_device.camera.commands.check import Checked, Refused
 from bwv_device.camera.error_boundary import ErrorBoundary
 from bwv_device.camera.loop import Done, Job, Loop, Outcome
 from bwv_device.camera.vault.vault_lane import VaultLane
+from bwv_device.formats.grammar.statements import Command
 from bwv_device.formats.mqtt_messages import Assign, Hold, Locate
 from bwv_device.formats.statement import Statement
 from hal.ports import SECOND_NS, Board
@@ -52,7 +53,7 @@ class Hands(Protocol):
 
     def hold(self, recording: str, submit: Submit, done: Callable[[list[str]], None]) -> None: ...
 
-    def assign(self, said: Statement, officer: str) -> list[str]: ...
+    def assign(self, said: Statement[Command], officer: str) -> list[str]: ...
 
 
 class Remote:
@@ -111,7 +112,7 @@ class Remote:
         self._allowance -= 1
         return True
 
-    def _heard(self, said: Statement | Refused) -> None:
+    def _heard(self, said: Statement[Command] | Refused) -> None:
         if isinstance(said, Statement):
             said_or_not = check.judge(said, self.counter, self._clock.utc())
         else:

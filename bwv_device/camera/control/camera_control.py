@@ -35,6 +35,7 @@ from bwv_device.camera.telemetry.camera_status import CameraStatus
 from bwv_device.camera.telemetry.telemetry import Telemetry
 from bwv_device.camera.vault.recovery import Recovered
 from bwv_device.camera.vault.vault_lane import VaultLane, VaultObserver
+from bwv_device.formats.grammar.statements import Assignment
 from bwv_device.formats.mqtt_messages import Light
 from bwv_device.formats.statement import Statement
 from bwv_device.settings import Settings, seconds
@@ -273,7 +274,7 @@ class CameraControl(RecorderObserver, VaultObserver, CaptureObserver, DockObserv
         self._clock.correct(reading)
         self.parts.health.look(self._loop.now_ns())
 
-    def assigned(self, statement: Statement) -> None:
+    def assigned(self, statement: Statement[Assignment]) -> None:
         self.parts.assignments.take(statement)
         self.parts.delivery.assignment = self.parts.assignments.version
         self.caption()

@@ -36,6 +36,7 @@ from bwv_device.camera.vault.undelivered import Inventory
 from bwv_device.camera.vault.vault import footage_path
 from bwv_device.camera.vault.vault_lane import VaultLane
 from bwv_device.formats import statement
+from bwv_device.formats.grammar.statements import Assignment
 from bwv_device.formats.purposes import DOCKING
 from bwv_device.formats.statement import Statement
 from bwv_device.formats.upload_body import BytesBody, FilePart
@@ -59,7 +60,7 @@ class DockObserver(Protocol):
         """The store knows the time."""
         ...
 
-    def assigned(self, statement: Statement) -> None:
+    def assigned(self, statement: Statement[Assignment]) -> None:
         """The agency's newest assignment, as signed."""
         ...
 
@@ -137,6 +138,7 @@ class Delivery:
             return
         self._set_outcome("delivering")
         disk, number = self._board.disk, self._number
+        certificate_pem = self._board.identity.certificate_pem
 
         def taken(outcome: Outcome) -> None:
             if number != self._number:
@@ -147,17 +149,21 @@ class Delivery:
                 return
             self._converse(nonce, anchor, outcome.value)
 
-        self._loop.lane("uplink").submit(lambda: undelivered.take(disk, anchor), taken)
+        self._loop.lane("uplink").submit(
+            lambda: undelivered.take(disk, certificate_pem, anchor), taken
+        )
 
     def _converse(self, nonce: str, anchor: Anchor, stock: Inventory) -> None:
-        identity = self._board.identity
+        identity, asked_ns = self._board.identity, self._loop.now_ns()
         fields = {
             "device": identity.device,
             "boot": anchor.boot,
             "nonce": nonce,
             "anchor": {"number": anchor.number, "digest": anchor.digest},
-            "t": self._loop.now_ns(),
-            "ledgers": [[boot, length] for boot, length in sorted(stock.ledgers.items())],
+            "t": asked_ns,
+            "ledgers": [
+                {"boot": boot, "length": length} for boot, length in sorted(stock.ledgers.items())
+            ],
             "battery": self._battery(),
             "time": self._board.clock.utc()._asdict(),
             "files": [
@@ -165,7 +171,9 @@ class Delivery:
             ],
         }
         said = statement.make(identity, DOCKING, fields)
-        plan = Plan(identity.device, anchor.boot, nonce, anchor, stock, said, self.assignment)
+        plan = Plan(
+            identity.device, anchor.boot, nonce, anchor, stock, said, asked_ns, self.assignment
+        )
         self._docking = Docking(plan, self._limits, self._roots, self._loop.now_ns, self._chance)
         self._conversation = self._docking.run()
         self._go_on(self._number, None)

@@ -7,18 +7,21 @@ normal: the generator is closed, and the next docking starts another.
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from cryptography import x509
 
 from bwv_device.camera.vault.undelivered import Deliverable, Inventory
 from bwv_device.camera.vault.vault import Receipt
 from bwv_device.formats import statement, store_keys
+from bwv_device.formats.grammar.statements import Assignment, Greeting, LineAnchor, Refusal
+from bwv_device.formats.grammar.statements import Receipt as SaidReceipt
 from bwv_device.formats.ledger_lines import ledger_path
-from bwv_device.formats.purposes import ASSIGNMENT, GREETING, RECEIPT, REFUSAL
 from bwv_device.formats.statement import Statement, StatementError
 from bwv_device.verification.receipts import INTAKE
 from hal.ports import SECOND_NS, Anchor, StoreError, StoreTrouble
+
+T = TypeVar("T")
 
 # Retries: from the first to the longest wait, and up to a half of it more by chance.
 FIRST_WAIT_NS, LONGEST_WAIT_NS = SECOND_NS, 60 * SECOND_NS
@@ -86,7 +89,7 @@ class Clock(NamedTuple):
 class Assign(NamedTuple):
     """A signed assignment newer than the one in force. Answer: None."""
 
-    statement: Statement
+    statement: Statement[Assignment]
 
 
 class Settled(NamedTuple):
@@ -117,6 +120,7 @@ class Plan(NamedTuple):
     anchor: Anchor
     inventory: Inventory
     statement: bytes
+    asked_ns: int  # when it was written
     assignment: int  # version of the one in force
 
 
@@ -218,7 +222,7 @@ class Docking:
         key = store_keys.greeting(self._plan.device, self._plan.nonce)
         while True:
             answer = yield from self._ask(key)
-            said = self._statement(answer, GREETING) if answer else None
+            said = self._statement(answer, Greeting) if answer else None
             if said is not None:
                 yield from self._greeting(said)
                 return
@@ -227,32 +231,19 @@ class Docking:
                 return
             yield Wait(self._limits.poll_ns)
 
-    def _greeting(self, said: Statement) -> Generator[Request, Any, None]:
-        fields = said.fields
-        ledger = fields.get("ledger")
-        numbers = [fields.get("utc_ns"), fields.get("error_ns"), fields.get("assignment")]
-        numbers += (
-            [ledger.get("boot"), ledger.get("length")] if isinstance(ledger, dict) else [None]
-        )
-        if not all(type(number) is int and number >= 0 for number in numbers):
-            yield from self._doubt("greeting", "its numbers are none")
-            return
+    def _greeting(self, said: Statement[Greeting]) -> Generator[Request, Any, None]:
+        told = said.value
         self._greeted = True
-        utc_ns, error_ns, version, boot, length = (int(n) for n in numbers if n is not None)
         yield Tell("greeting", {"statement": said.text})
         yield from self._introduce(said)
-        yield Clock(utc_ns, error_ns, self._started_ns())
-        if version > self._version:
-            yield from self._assignment(version)
-        yield from self._send_ledger(boot, length)
+        # The greeting answers the docking: its time lies behind that.
+        yield Clock(told.utc_ns, told.error_ns, self._plan.asked_ns)
+        if told.assignment > self._version:
+            yield from self._assignment(told.assignment)
+        yield from self._send_ledger(told.ledger.boot, told.ledger.length)
 
-    def _started_ns(self) -> int:
-        """When the docking was written: the greeting answers it."""
-        fields = statement.parse(self._plan.statement).fields
-        return int(fields["t"])
-
-    def _introduce(self, said: Statement) -> Generator[Request, Any, None]:
-        by = str(said.fields["by"])
+    def _introduce(self, said: Statement[Any]) -> Generator[Request, Any, None]:
+        by = statement.fingerprint(said.chain[0])
         if by not in self._introduced:
             self._introduced.add(by)
             yield Tell("custodian", {"certificate": said.certificate})
@@ -262,8 +253,8 @@ class Docking:
         try:
             if answer is None:
                 return
-            said = statement.of_role(answer, ASSIGNMENT, ("configuration",), self._roots)
-            self._require(said, version=version)
+            said = statement.of_role(answer, Assignment, ("configuration",), self._roots)
+            self._require(said.value, version=version)
         except StatementError as error:
             yield from self._doubt("assignment", str(error))
             return
@@ -362,26 +353,23 @@ class Docking:
     def _hear_refusal(self) -> Generator[Request, Any, None]:
         """Looks for a refusal of the whole docking, which ends it."""
         answer = yield from self._ask(store_keys.refusal(self._plan.device, self._plan.nonce, ""))
-        said = self._statement(answer, REFUSAL) if answer else None
-        if said is not None and said.fields.get("segment") == "":
+        said = self._statement(answer, Refusal) if answer else None
+        if said is not None and said.value.segment == "":
             yield Tell("refusal", {"segment": "", "statement": said.text})
             raise _RefusedError
 
     def _receipt(self, file: Deliverable, answer: bytes) -> Generator[Request, Any, None]:
         """Checked once more, byte by byte, by the vault that removes the file."""
-        said = self._statement(answer, RECEIPT)
+        said = self._statement(answer, SaidReceipt)
         try:
             if said is None:
                 raise StatementError("it does not hold")
+            anchor = LineAnchor(self._plan.anchor.number, self._plan.anchor.digest)
             self._require(
-                said,
-                segment=file.segment,
-                length=file.length,
-                sha256=file.sha256,
-                anchor={"number": self._plan.anchor.number, "digest": self._plan.anchor.digest},
-            )
-            replicas = said.fields.get("replicas")
-            if not isinstance(replicas, list) or len(replicas) < self._limits.replicas_min:
+                said.value, segment=file.segment, length=file.length, sha256=file.sha256,
+                anchor=anchor,
+            )  # fmt: skip
+            if len(said.value.replicas) < self._limits.replicas_min:
                 raise StatementError("it names too few replicas")
         except StatementError as error:
             yield from self._misread_answer(file, str(error))
@@ -397,8 +385,8 @@ class Docking:
         yield Tell("fault", reason)
 
     def _refusal(self, file: Deliverable, answer: bytes) -> Generator[Request, Any, None]:
-        said = self._statement(answer, REFUSAL)
-        if said is None or said.fields.get("segment") != file.segment:
+        said = self._statement(answer, Refusal)
+        if said is None or said.value.segment != file.segment:
             yield from self._misread_answer(file, "a refusal that does not hold")
             return
         yield from self._introduce(said)
@@ -418,18 +406,18 @@ class Docking:
     def _doubt(self, part: str, reason: str) -> Generator[Request, Any, None]:
         yield Tell("fault", {"part": part, "reason": reason})
 
-    def _statement(self, answer: bytes, purpose: str) -> Statement | None:
+    def _statement(self, answer: bytes, kind: type[T]) -> Statement[T] | None:
         """An answer of intake to this docking of this camera, or None."""
         try:
-            said = statement.of_role(answer, purpose, (INTAKE,), self._roots)
-            self._require(said, nonce=self._plan.nonce)
+            said = statement.of_role(answer, kind, (INTAKE,), self._roots)
+            self._require(said.value, nonce=self._plan.nonce)
         except StatementError:
             return None
         return said
 
-    def _require(self, said: Statement, **values: Any) -> None:
+    def _require(self, told: Any, **values: Any) -> None:
         for name, value in {"device": self._plan.device, **values}.items():
-            if said.fields.get(name) != value:
+            if getattr(told, name) != value:
                 raise StatementError(f"it names another {name}")
 
     def _ask(self, key: str) -> Generator[Request, Any, bytes | None]:

@@ -292,7 +292,8 @@ class Telemetry(BrokerObserver):
         """Looks up the oldest file only if it changed."""
         files, name = undelivered.waiting(self._board.disk)
         if name != self._oldest.oldest:
-            recorded_ns = undelivered.recorded_ns(self._board.disk, name) if name else None
+            disk, certificate_pem = self._board.disk, self._board.identity.certificate_pem
+            recorded_ns = undelivered.recorded_ns(disk, certificate_pem, name) if name else None
             utc_ms = None if recorded_ns is None else recorded_ns // 1_000_000
             return Undelivered(files, name, utc_ms)
         return Undelivered(files, name, self._oldest.oldest_utc_ms)

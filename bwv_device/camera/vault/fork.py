@@ -9,6 +9,7 @@ import hashlib
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from bwv_device.camera.vault.signed_lines import SignedLines
 from bwv_device.formats.ledger_lines import (
     LINE_LIMIT,
     Head,
@@ -16,7 +17,6 @@ from bwv_device.formats.ledger_lines import (
     Torn,
     ledger_path,
     parse_line,
-    read_chain,
 )
 from bwv_device.verification.chain_ends import ChainEnds, End, Link
 from hal.ports import Disk
@@ -31,7 +31,9 @@ class Fork(NamedTuple):
     oldest_boot: int
 
 
-def find_fork(disk: Disk, boots: Sequence[int], acknowledged: Head | None = None) -> Fork | None:
+def find_fork(
+    disk: Disk, signed: SignedLines, boots: Sequence[int], acknowledged: Head | None = None
+) -> Fork | None:
     """`boots` ascend. None where the newest one continues the one before, and where the chain is
     broken in another way: that is for the verifier. Of the newest file, lines behind `acknowledged`
     do not count: a failed sync left them in doubt."""
@@ -44,7 +46,7 @@ def find_fork(disk: Disk, boots: Sequence[int], acknowledged: Head | None = None
     for boot in window:
         data = disk.read(ledger_path(boot))
         whole = len(data) - _named_torn(firsts, boot, data)
-        chain = list(read_chain(data[:whole], _before(firsts[boot]))) if boot in firsts else []
+        chain = signed.lines(data, whole).lines if boot in firsts else []
         if boot == newest and acknowledged is not None:
             chain = [item for item in chain if item[0].number <= acknowledged.number]
         if chain and ends.link(chain[0][0]) is Link.BREAKS:

@@ -9,6 +9,7 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from bwv_device.formats import canonical_json, signature
+from bwv_device.formats.grammar.ledger_kinds import FORMAT
 from bwv_device.formats.ledger_lines import RESERVED, Head, boot_statement, ledger_path
 from hal.ports import Anchor, Identity
 
@@ -37,7 +38,7 @@ class Ledger:
 
     def boot_line(self, t_ns: int, fields: Mapping[str, Any]) -> bytes:
         """The first line of a boot: names the boot key, certified by the device key."""
-        identity = {"device": self.device, "boot": self.boot, **self._certified}
+        identity = {"format": FORMAT, "device": self.device, "boot": self.boot, **self._certified}
         return self.line("boot", t_ns, {**fields, **identity})
 
     def line(self, kind: str, t_ns: int, fields: Mapping[str, Any]) -> bytes:

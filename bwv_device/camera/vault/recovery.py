@@ -14,9 +14,12 @@ from typing import Any, NamedTuple
 
 from bwv_device.camera.vault.fork import find_fork, named_branches
 from bwv_device.camera.vault.ledger_writer import Ledger
+from bwv_device.camera.vault.signed_lines import SignedLines
 from bwv_device.camera.vault.vault import Vault, file_digest
 from bwv_device.errors import VaultError
 from bwv_device.formats import canonical_json
+from bwv_device.formats.grammar.decode import GrammarError
+from bwv_device.formats.grammar.ledger_kinds import typed
 from bwv_device.formats.ledger_lines import (
     DIRECTORY,
     START,
@@ -26,25 +29,12 @@ from bwv_device.formats.ledger_lines import (
     Torn,
     branches_head,
     ledger_path,
-    parse_line,
-    read_chain,
 )
 from bwv_device.formats.vault_layout import FOOTAGE, PART, SegmentName
 from bwv_device.verification.chain_ends import End
 from hal.ports import Anchor, Disk, Identity
 
 LAST_BOOT = 99_999_999
-
-# What recovery reads of a line.
-NEEDED: dict[str, dict[str, type]] = {
-    "open": {"segment": str, "recording": str},
-    "sync": {"segment": str, "length": int},
-    "close": {"recording": str},
-    "wipe": {"segment": str},
-    "assignment": {"statement": str, "certificate": str},
-    "officer": {"statement": str, "certificate": str},
-    "command": {"statement": str, "certificate": str},
-}
 
 
 class OpenSegment(NamedTuple):
@@ -102,7 +92,7 @@ def boot_vault(
     """Opens the vault for a new boot: boot line, `recovered` lines, `recovery` line. `cause` is
     what ended the last boot, unless that one stopped in order. Lines behind `acknowledged`, which a
     failed sync left in doubt, count as torn."""
-    found = survey(disk, acknowledged)
+    found = survey(disk, identity.certificate_pem, acknowledged)
     cause = "fork" if found.branches else "start" if found.orderly else cause
     ledger = Ledger(identity, key_entropy, found.boot + 1, found.head)
     vault = Vault(disk, ledger)
@@ -140,18 +130,20 @@ def _explain(
     return vault.note("recovery", t_ns, {"segments": len(segments), **counter}), segments
 
 
-def survey(disk: Disk, acknowledged: Head | None = None) -> Found:
+def survey(disk: Disk, certificate_pem: bytes, acknowledged: Head | None = None) -> Found:
     """Reads the newest ledger files, back to the last completed recovery. What is read is synced
-    first: the next line must not continue one that a power cut takes away."""
+    first: the next line must not continue one that a power cut takes away. Only what this camera
+    signed counts; `certificate_pem` is its own certificate and its issuer."""
+    signed = SignedLines(disk, certificate_pem)
     boots = sorted(int(n.removesuffix(SUFFIX)) for n in disk.names(DIRECTORY) if _is_ledger(n))
     if boots and boots[-1] >= LAST_BOOT:
         raise VaultError("The ledger's boot counter is used up.", "Look at the ledger folder.")
     if boots:
         disk.sync(ledger_path(boots[-1]))
         disk.sync(DIRECTORY)
-    fork = find_fork(disk, boots, acknowledged)
+    fork = find_fork(disk, signed, boots, acknowledged)
     oldest = fork.oldest_boot if fork else LAST_BOOT
-    head, torn, lines, first_boot = _read_back(disk, boots, acknowledged, oldest)
+    head, torn, lines, first_boot = _read_back(signed, boots, acknowledged, oldest)
     boot = boots[-1] if boots else 0
     whole_since = max([_healed(lines), boot + 1 if fork else 0])
     first_boot = max(first_boot, whole_since)
@@ -166,12 +158,26 @@ def survey(disk: Disk, acknowledged: Head | None = None) -> Found:
     waiting = [o for o in opened.values() if o.name not in settled and _boot(o) >= whole_since]
     waiting += _unacknowledged(disk, first_boot, opened.keys() | settled)
     orderly = not boots or (bool(lines) and lines[-1].kind == "stop" and not torn)
-    wiped = [str(line.fields["segment"]) for line in lines if line.kind == "wipe"]
+    wiped = _wiped(lines)
     assigned, commands = _assigned(lines), _commands(lines)
     if fork:
         head, torn = branches_head(fork.ends), fork.torn
         return Found(boot, head, torn, [], None, False, wiped, *assigned, commands, fork.ends)
     return Found(boot, head, torn, waiting, recording, orderly, wiped, *assigned, commands)
+
+
+def _wiped(lines: Sequence[Line]) -> list[str]:
+    """Files that may be removed: a receipt stands before, in the same boot."""
+    receipted: set[str] = set()
+    wiped = []
+    for line in lines:
+        if line.kind == "boot":
+            receipted = set()
+        elif line.kind == "receipt":
+            receipted.add(str(line.fields["segment"]))
+        elif line.kind == "wipe" and line.fields["segment"] in receipted:
+            wiped.append(str(line.fields["segment"]))
+    return wiped
 
 
 def _boot(segment: OpenSegment) -> int:
@@ -189,7 +195,7 @@ def _assigned(lines: Sequence[Line]) -> tuple[dict[str, str] | None, dict[str, s
     assignment = officer = None
     for line in lines:
         if line.kind in ("assignment", "officer"):
-            kept = {name: str(line.fields[name]) for name in NEEDED[line.kind]}
+            kept = {name: str(line.fields[name]) for name in ("statement", "certificate")}
             if line.kind == "assignment":
                 assignment, officer = kept, None
             else:
@@ -198,8 +204,7 @@ def _assigned(lines: Sequence[Line]) -> tuple[dict[str, str] | None, dict[str, s
 
 
 def _commands(lines: Sequence[Line]) -> int:
-    """The largest counter of a command. A card can be written by anybody: what can't be read counts
-    for nothing."""
+    """The largest counter of a command."""
     largest = 0
     for line in lines:
         counter = line.fields.get("commands")
@@ -213,7 +218,7 @@ def _commands(lines: Sequence[Line]) -> int:
 
 
 def _read_back(
-    disk: Disk, boots: list[int], acknowledged: Head | None, oldest: int
+    signed: SignedLines, boots: list[int], acknowledged: Head | None, oldest: int
 ) -> tuple[Head, list[Torn], list[Line], int]:
     """Lines of the newest files, back to the boot whose recovery was completed, and that boot. Of a
     fork, all branches are read: back to such a boot not newer than `oldest`.
@@ -223,40 +228,36 @@ def _read_back(
     """
     lines: list[Line] = []
     torn: list[Torn] = []
-    head = START
+    head: Head | None = None
     for boot in reversed(boots):
-        data = disk.read(ledger_path(boot))
-        chain = list(takewhile(_followable, read_chain(data, head_before(data))))
+        read = signed.file(boot)
+        chain = [*takewhile(_of_the_grammar, read.lines)]
         if acknowledged is not None:
             chain = [item for item in chain if item[0].number <= acknowledged.number]
         length = chain[-1][1] if chain else 0
-        if not lines and (length < len(data) or not chain):
-            rest = data[length:]
+        if head is None and (length < len(read.data) or not chain):
+            rest = read.data[length:]
             name = ledger_path(boot).rpartition("/")[2]
             torn.insert(0, Torn(name, len(rest), hashlib.sha256(rest).hexdigest()))
-        if not lines and chain:
+        if head is None and chain:
             head = Head(chain[-1][0].number, chain[-1][0].digest)
+        if not read.trusted:
+            continue  # it shows where the chain ends; nothing that it says is acted on
         lines = [line for line, _ in chain] + lines
         for end in named_branches(chain[0][0]) if chain else ():
             oldest = min(oldest, end.boot)
         if boot <= oldest and any(line.kind == "recovery" for line, _ in chain):
-            return head, torn, lines, boot
-    return head, torn, lines, 0
+            return head or START, torn, lines, boot
+    return head or START, torn, lines, 0
 
 
-def _followable(item: tuple[Line, int]) -> bool:
+def _of_the_grammar(item: tuple[Line, int]) -> bool:
     """Whether a line says what its kind must; one that does not was not written by us."""
-    fields, needed = item[0].fields, NEEDED.get(item[0].kind, {})
-    return all(type(fields.get(name)) is kind for name, kind in needed.items())
-
-
-def head_before(data: bytes) -> Head:
-    """What the first line of a file says it continues. Whether it does is for the verifier."""
     try:
-        first = parse_line(data[: data.index(b"\n")])
-    except ValueError:
-        return START
-    return Head(first.number - 1, first.fields["prev"])
+        typed(item[0].kind, item[0].fields)
+    except GrammarError:
+        return False
+    return True
 
 
 def _follow(

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from contextlib import suppress
 from typing import NamedTuple
 
-from bwv_device.camera.vault.recovery import head_before
-from bwv_device.formats.ledger_lines import DIRECTORY, SUFFIX, Head, Line, ledger_path, read_chain
+from bwv_device.camera.vault.signed_lines import SignedLines
+from bwv_device.formats.grammar.decode import GrammarError
+from bwv_device.formats.grammar.ledger_kinds import typed
+from bwv_device.formats.grammar.statements import FILES_LIMIT
+from bwv_device.formats.ledger_lines import DIRECTORY, SUFFIX, Line, ledger_path
 from bwv_device.formats.vault_layout import FOOTAGE, PART, SegmentName
 from bwv_device.verification.footage_claims import Claim, ClaimError, follow
 from hal.ports import Anchor, Disk
@@ -32,7 +35,7 @@ class Inventory(NamedTuple):
     ledgers: dict[int, int]
 
 
-def take(disk: Disk, anchor: Anchor) -> Inventory:
+def take(disk: Disk, certificate_pem: bytes, anchor: Anchor) -> Inventory:
     """Reads the ledger files of the boots whose footage is still there, and of later ones, which
     may have recovered it."""
     names = {name.removesuffix(PART) for name in disk.names(FOOTAGE)}
@@ -43,7 +46,7 @@ def take(disk: Disk, anchor: Anchor) -> Inventory:
     flagged: set[str] = set()
     ledgers = {boot: disk.size(ledger_path(boot)) for boot in boots}
     for boot in [boot for boot in boots if boot >= oldest]:
-        for line, end in _lines(disk, boot):
+        for line, end in _lines(disk, certificate_pem, boot):
             _claim(claims, boot, line)
             if line.kind == "flag":
                 flagged.add(str(line.fields.get("recording")))
@@ -57,7 +60,8 @@ def take(disk: Disk, anchor: Anchor) -> Inventory:
     ]
     # Stable: among equals the oldest, as their names say.
     files.sort(key=lambda file: not file.urgent)
-    return Inventory(files, len(present) - len(settled), ledgers)
+    later = max(0, len(files) - FILES_LIMIT)  # more than one docking names
+    return Inventory(files[:FILES_LIMIT], len(present) - len(settled) + later, ledgers)
 
 
 def waiting(disk: Disk) -> tuple[int, str]:
@@ -67,12 +71,12 @@ def waiting(disk: Disk) -> tuple[int, str]:
     return len(ours), ours[0] if ours else ""
 
 
-def recorded_ns(disk: Disk, name: str) -> int | None:
+def recorded_ns(disk: Disk, certificate_pem: bytes, name: str) -> int | None:
     """When a file began, UTC, by the camera's clock then; None if the clock was not set."""
     boot = int(name[:8])
     if f"{boot:08d}{SUFFIX}" not in disk.names(DIRECTORY):
         return None
-    for line, _ in _lines(disk, boot):
+    for line, _ in _lines(disk, certificate_pem, boot):
         if line.kind == "open" and line.fields.get("segment") == name:
             time = line.fields.get("time")
             known = isinstance(time, dict) and time.get("source") != "none"
@@ -84,18 +88,15 @@ def ledger_digest(disk: Disk, boot: int, offset: int, length: int) -> str:
     return hashlib.sha256(disk.read(ledger_path(boot), offset, length)).hexdigest()
 
 
-def _lines(disk: Disk, boot: int) -> Iterator[tuple[Line, int]]:
-    data = disk.read(ledger_path(boot))
-    before: Head = head_before(data)
-    return read_chain(data, before)
+def _lines(disk: Disk, certificate_pem: bytes, boot: int) -> list[tuple[Line, int]]:
+    read = SignedLines(disk, certificate_pem).file(boot)
+    return read.lines if read.trusted else []
 
 
 def _claim(claims: dict[str, Claim], boot: int, line: Line) -> None:
     """A line that breaks the rules is for the verifiers; here it claims nothing."""
-    try:
-        follow(claims, boot, line)
-    except ClaimError:
-        return
+    with suppress(ClaimError, GrammarError):
+        follow(claims, boot, typed(line.kind, line.fields))
 
 
 def _settled(claim: Claim | None) -> bool:

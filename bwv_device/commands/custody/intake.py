@@ -14,7 +14,8 @@ import click
 
 from bwv_device.commands.custody.options import CustodyContext
 from bwv_device.commands.role_key import load_role_key
-from bwv_device.custody.intake.intake import Done, Intake, ReplicaStore
+from bwv_device.custody.intake.intake import Intake
+from bwv_device.custody.intake.results import Done, ReplicaStore
 from bwv_device.custody.public_requests import reminders
 from bwv_device.custody.retention.deletion import Expiry
 from bwv_device.custody.session import CustodySession
@@ -105,6 +106,10 @@ class ServiceLog:
             self.line(f"{done.receipts} receipts, {done.quarantined} quarantined")
         for reason in done.refused:
             self.line(f"refused: {reason}", wrong=True)
+        for what in done.strange:
+            self.line(f"put out of sight, no camera signed it: {what}", wrong=True)
+        for trouble in done.troubles:
+            self.line(f"tried again later: {trouble}", wrong=True)
         self._tell_problems()
 
     def _tell_problems(self) -> None:

@@ -13,11 +13,21 @@ from cryptography import x509
 from bwv_device.custody.ledger.index import Index
 from bwv_device.custody.session import CustodySession
 from bwv_device.formats import store_keys
+from bwv_device.formats.grammar.ledger_kinds import (
+    Boot,
+    FlagLine,
+    Marker,
+    Open,
+    Seal,
+    Still,
+    Sync,
+    TimeLine,
+)
+from bwv_device.formats.grammar.statements import Docking, LedgerLength
 from bwv_device.formats.ledger_lines import Head, Line, ledger_path
 from bwv_device.verification.footage_claims import Claim
 from bwv_device.verification.ledger_chain import LedgerWalk, Walked
 from bwv_device.verification.signed_heads import recorded
-from bwv_device.verification.vault_report import parse_anchor_fields
 from hal.ports import Anchor, EvidenceStore
 
 # The error of a clock that was never set.
@@ -64,17 +74,19 @@ class Pieces:
                 covered[piece.boot] = max(covered.get(piece.boot, 0), end)
         return covered
 
-    def complete(self, ledgers: list[list[int]]) -> bool:
+    def complete(self, ledgers: Sequence[LedgerLength]) -> bool:
         """Whether everything that the docking names, from the newest known boot on, is here."""
         covered = self.lengths()
         return all(
-            covered.get(boot, 0) >= length for boot, length in ledgers if boot >= self.first_boot
+            covered.get(file.boot, 0) >= file.length
+            for file in ledgers
+            if file.boot >= self.first_boot
         )
 
-    def write(self, vault: Path, ledgers: list[list[int]]) -> None:
+    def write(self, vault: Path, ledgers: Sequence[LedgerLength]) -> None:
         """The ledger files from the newest known boot on, as the camera has them."""
         (vault / "ledger").mkdir()
-        for boot, length in ledgers:
+        for boot, length in ((file.boot, file.length) for file in ledgers):
             if boot < self.first_boot:
                 continue
             data = bytearray()
@@ -95,7 +107,7 @@ class Judged:
 
 
 def judge(
-    docking: dict[str, Any],
+    docking: Docking,
     pieces: Pieces,
     session: CustodySession,
     roots: Sequence[x509.Certificate],
@@ -103,8 +115,8 @@ def judge(
 ) -> Judged:
     """Holds the ledger that came with a docking against everything known of this camera, also of
     what it said over MQTT (`heads`)."""
-    device = docking["device"]
-    anchor = parse_anchor_fields(device, docking["boot"], docking["anchor"])
+    device = docking.device
+    anchor = Anchor(device, docking.boot, docking.anchor.number, docking.anchor.digest)
     older = _anchors(session, device)
     try:
         older += _said_over_mqtt(docking, pieces, heads, roots)
@@ -113,7 +125,7 @@ def judge(
     stories = Stories()
     report = Walked(device=device, claims=_known_claims(session.index, device, pieces.first_boot))
     with tempfile.TemporaryDirectory() as folder:
-        pieces.write(Path(folder), docking["ledgers"])
+        pieces.write(Path(folder), docking.ledgers)
         LedgerWalk(
             Path(folder), roots, [anchor, *older], report,
             pieces.start or Head(0, "0" * 64), pieces.number, stories.hear,
@@ -127,7 +139,7 @@ def judge(
         return Judged(problems, pieces.number)
     start = report.boot_heads.get(anchor.boot, Head(0, ""))
     files, recordings = _listed(docking, report, stories, session)
-    lengths = dict(docking["ledgers"])
+    lengths = {file.boot: file.length for file in docking.ledgers}
     fields = {
         "anchor": {"boot": anchor.boot, "number": anchor.number, "digest": anchor.digest},
         "start": {"number": start.number, "digest": start.digest},
@@ -135,8 +147,8 @@ def judge(
         "pieces": [piece._asdict() for piece in pieces.new],
         "files": files,
         "recordings": recordings,
-        "clock": str(docking["time"].get("source", "")),
-        "battery": docking["battery"],
+        "clock": docking.time.source,
+        "battery": docking.battery,
     }
     if report.whole_since:
         since, branches = report.whole_since, report.branches
@@ -155,25 +167,25 @@ def _anchors(session: CustodySession, device: str) -> list[Anchor]:
 
 
 def _said_over_mqtt(
-    docking: dict[str, Any], pieces: Pieces, heads: Path | None, roots: Sequence[x509.Certificate]
+    docking: Docking, pieces: Pieces, heads: Path | None, roots: Sequence[x509.Certificate]
 ) -> list[Anchor]:
     """The newest head that a watch heard, where this docking must hold it. What the camera said
     after this docking can't be judged yet: the next one is held against it. Raises `ValueError`
     where it is behind what it said."""
-    said = recorded(heads, docking["device"], roots) if heads else None
+    said = recorded(heads, docking.device, roots) if heads else None
     if said is None or said.anchor.number < pieces.number:
         return []
-    time = docking["time"]
-    docked_ms, error_ms = time["utc_ns"] // 1_000_000, time["error_ns"] // 1_000_000
+    docked_ms = docking.time.utc_ns // 1_000_000
+    error_ms = docking.time.error_ns // 1_000_000
     anchor = said.anchor
-    if said.utc_ms + said.error_ms > docked_ms - error_ms and anchor.boot >= docking["boot"]:
+    if said.utc_ms + said.error_ms > docked_ms - error_ms and anchor.boot >= docking.boot:
         return []  # said later, or it can't be told: the next docking is held against it
-    if anchor.boot > docking["boot"]:
+    if anchor.boot > docking.boot:
         raise ValueError(
             f"the camera is behind what it said over MQTT (boot {anchor.boot}, line "
             f"{anchor.number}): rolled back, or a copy"
         )
-    if anchor.boot == docking["boot"] and anchor.number > docking["anchor"]["number"]:
+    if anchor.boot == docking.boot and anchor.number > docking.anchor.number:
         return []
     return [anchor]
 
@@ -226,88 +238,92 @@ class Stories:
         self.of_segment: dict[str, str] = {}
         self.flags: dict[str, None] = {}
 
-    def hear(self, boot: int, line: Line) -> None:
-        fields, kind = line.fields, line.kind
-        at_ns = fields.get("first_pts_ns", fields["t"]) if kind == "open" else fields["t"]
-        if isinstance(fields.get("time"), dict):
-            self._reading(boot, at_ns, fields["time"])
-        name = fields.get("recording")
-        if kind == "open" and isinstance(name, str):
-            self.of_segment[str(fields["segment"])] = name
-            story = self.recordings.setdefault(name, Story(boot))
-            story.officer = story.officer or str(fields.get("officer", ""))
-            story.trigger = story.trigger or str(fields.get("trigger", ""))
-            story.first_ns = at_ns if story.first_ns is None else story.first_ns
-            story.last_ns = max(story.last_ns, at_ns)
-        elif kind in ("sync", "seal"):
-            story_name = self.of_segment.get(str(fields.get("segment")))
-            ended = fields.get("end_pts_ns", fields.get("video_until_ns"))
-            if story_name and type(ended) is int:
-                self.recordings[story_name].last_ns = max(
-                    self.recordings[story_name].last_ns, ended
-                )
-        elif isinstance(name, str) and name in self.recordings:
-            self._told(kind, name, fields)
-        elif isinstance(name, str) and kind == "flag":  # told of one that came before
-            self.flags[name] = None
+    def hear(self, boot: int, line: Line, said: Any) -> None:
+        """Each line that was accepted, with its typed value."""
+        t_ns = line.fields["t"]
+        if isinstance(said, Open):
+            self._opened(boot, said)
+        elif isinstance(said, Sync | Seal):
+            self._lasted(said)
+        elif isinstance(said, Marker | FlagLine | Still) and said.recording in self.recordings:
+            self._told(said)
+        elif isinstance(said, FlagLine):  # told of one that came before
+            self.flags[said.recording] = None
+        if isinstance(said, Boot | Open | TimeLine) and said.time is not None:
+            at_ns = said.first_pts_ns if isinstance(said, Open) else t_ns
+            reading = Reading(at_ns, said.time.utc_ns, said.time.error_ns)
+            self.readings.setdefault(boot, []).append(reading)
 
-    def _told(self, kind: str, name: str, fields: dict[str, Any]) -> None:
-        if kind == "flag":
-            self.recordings[name].flagged = True
-        elif kind == "marker" and type(fields.get("at_ns")) is int:
-            self.recordings[name].markers.append((str(fields.get("marker")), fields["at_ns"]))
-        elif kind == "still":
-            self.of_segment[str(fields.get("segment"))] = name
-            self.recordings[name].markers.append(("snapshot", int(fields.get("pts_ns", 0))))
+    def _opened(self, boot: int, said: Open) -> None:
+        self.of_segment[said.segment] = said.recording
+        story = self.recordings.setdefault(said.recording, Story(boot))
+        story.officer = story.officer or said.officer or ""
+        story.trigger = story.trigger or said.trigger or ""
+        story.first_ns = said.first_pts_ns if story.first_ns is None else story.first_ns
+        story.last_ns = max(story.last_ns, said.first_pts_ns)
 
-    def _reading(self, boot: int, at_ns: int, time: dict[str, Any]) -> None:
-        utc_ns, error_ns = time.get("utc_ns"), time.get("error_ns")
-        if type(utc_ns) is int and type(error_ns) is int and type(at_ns) is int:
-            self.readings.setdefault(boot, []).append(Reading(at_ns, utc_ns, error_ns))
+    def _lasted(self, said: Sync | Seal) -> None:
+        ended_ns = said.end_pts_ns if isinstance(said, Seal) else said.video_until_ns
+        story = self.recordings.get(self.of_segment.get(said.segment, ""))
+        if story is not None and ended_ns is not None:
+            story.last_ns = max(story.last_ns, ended_ns)
+
+    def _told(self, said: Marker | FlagLine | Still) -> None:
+        story = self.recordings[said.recording]
+        if isinstance(said, FlagLine):
+            story.flagged = True
+        elif isinstance(said, Marker):
+            story.markers.append((said.marker, said.at_ns))
+        else:
+            self.of_segment[said.segment] = said.recording
+            story.markers.append(("snapshot", said.pts_ns))
 
 
 def _listed(
-    docking: dict[str, Any], report: Walked, stories: Stories, session: CustodySession
+    docking: Docking, report: Walked, stories: Stories, session: CustodySession
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """The files that the docking announces and the ledger claims, and their recordings."""
     files, names = [], dict[str, None]()
-    for file in docking["files"]:
-        claim = report.claims.get(file["segment"])
+    for file in docking.files:
+        claim = report.claims.get(file.segment)
         if claim is None or not claim.settled or claim.wiped:
             continue
-        if report.in_branch(int(file["segment"][:8])):
+        if report.in_branch(int(file.segment[:8])):
             continue
-        if (claim.length, claim.sha256) != (file["length"], file["sha256"]):
+        if (claim.length, claim.sha256) != (file.length, file.sha256):
             continue
-        recording = claim.recording or file["segment"][:13]
+        recording = claim.recording or file.segment[:13]
         names[recording] = None
-        files.append({**{k: file[k] for k in ("segment", "length", "sha256")},
-                      "recording": recording})  # fmt: skip
+        files.append(
+            {
+                "segment": file.segment,
+                "length": file.length,
+                "sha256": file.sha256,
+                "recording": recording,
+            }
+        )
     now_ns = session.now_ns()
     recordings = [
         _times(name, stories, docking, now_ns) for name in names if name in stories.recordings
     ]
     known = {r["recording"] for r in recordings}
     for name in names:
-        row = session.index.row(
-            "SELECT 1 FROM recordings WHERE id = ?", f"{docking['device']}/{name}"
-        )
+        row = session.index.row("SELECT 1 FROM recordings WHERE id = ?", f"{docking.device}/{name}")
         if name not in known and row is None:  # its `open` line was lost in a power cut
             recordings.append(_unknown(name, docking, now_ns))
     return files, recordings
 
 
-def _times(name: str, stories: Stories, docking: dict[str, Any], now_ns: int) -> dict[str, Any]:
+def _times(name: str, stories: Stories, docking: Docking, now_ns: int) -> dict[str, Any]:
     """When it began and ended, by the best reading of its boot; and the latest possible end, which
     no reading moves behind the moment when the store heard of it."""
     story = stories.recordings[name]
     first_ns = story.first_ns or 0
     readings = list(stories.readings.get(story.boot, []))
     bound_ns = now_ns
-    if story.boot == docking["boot"]:
-        time = docking["time"]
-        readings.append(Reading(docking["t"], time["utc_ns"], time["error_ns"]))
-        bound_ns = now_ns - max(0, docking["t"] - story.last_ns)
+    if story.boot == docking.boot:
+        readings.append(Reading(docking.t, docking.time.utc_ns, docking.time.error_ns))
+        bound_ns = now_ns - max(0, docking.t - story.last_ns)
     best = min(readings, key=lambda r: r.error_ns, default=Reading(0, 0, UNKNOWN_NS))
     end_ns = best.utc_ns + story.last_ns - best.t_ns
     error_ns = min(best.error_ns, UNKNOWN_NS)
@@ -329,7 +345,7 @@ def _times(name: str, stories: Stories, docking: dict[str, Any], now_ns: int) ->
     }
 
 
-def _unknown(name: str, docking: dict[str, Any], now_ns: int) -> dict[str, Any]:
+def _unknown(name: str, docking: Docking, now_ns: int) -> dict[str, Any]:
     return {
         "recording": name,
         "officer": "",

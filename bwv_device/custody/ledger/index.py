@@ -20,7 +20,7 @@ from bwv_device.formats import statement
 from bwv_device.formats.ledger_lines import Head
 from bwv_device.formats.statement import StatementError
 
-VERSION = 2
+VERSION = 3
 # Marks the file as ours (SQLite's application_id): "bwvi".
 APPLICATION = 0x62777669
 
@@ -38,7 +38,8 @@ CREATE TABLE cameras (device TEXT PRIMARY KEY, boot INTEGER DEFAULT 0, number IN
     length INTEGER DEFAULT 0, docked_ns INTEGER, revoked TEXT DEFAULT '', officer TEXT DEFAULT '',
     version INTEGER DEFAULT 0, battery INTEGER, clock TEXT DEFAULT '', waiting INTEGER DEFAULT 0,
     forked_from INTEGER DEFAULT 0, whole_since INTEGER DEFAULT 0);
-CREATE TABLE dockings (nonce TEXT PRIMARY KEY, device TEXT, n INTEGER, refused TEXT);
+CREATE TABLE dockings (device TEXT, nonce TEXT, n INTEGER, refused TEXT,
+    PRIMARY KEY (device, nonce));
 CREATE TABLE pieces (device TEXT, boot INTEGER, offset INTEGER, length INTEGER, key TEXT,
     PRIMARY KEY (device, boot, offset));
 CREATE TABLE recordings (id TEXT PRIMARY KEY, device TEXT, recording TEXT, officer TEXT,

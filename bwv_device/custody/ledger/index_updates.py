@@ -22,7 +22,7 @@ Effect = Callable[[sqlite3.Connection, CustodyLine, dict[str, Any]], None]
 
 def _docking(db: sqlite3.Connection, line: CustodyLine, fields: dict[str, Any]) -> None:
     device, nonce, refused = fields["device"], fields["nonce"], fields.get("refused", "")
-    db.execute("INSERT INTO dockings VALUES (?, ?, ?, ?)", (nonce, device, line.number, refused))
+    db.execute("INSERT INTO dockings VALUES (?, ?, ?, ?)", (device, nonce, line.number, refused))
     if refused:
         return
     db.execute("INSERT OR IGNORE INTO cameras (device) VALUES (?)", (device,))

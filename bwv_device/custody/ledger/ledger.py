@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from bwv_device.errors import CustodyError
 from bwv_device.formats import canonical_json, signature, statement, store_keys
-from bwv_device.formats.ledger_lines import GENESIS, SIGNATURE, Head
+from bwv_device.formats.ledger_lines import GENESIS, Head
 from bwv_device.formats.statement import Signer
 from bwv_device.formats.upload_body import BytesBody
 from hal.ports import Clock, EvidenceStore, StoreError, StoreTrouble
@@ -132,7 +132,8 @@ def _line(
 def parse(raw: bytes) -> CustodyLine:
     """A line's object. Raises `CustodyError` unless it is canonical throughout."""
     signed, tab, tail = raw.removesuffix(b"\n").rpartition(b"\t")
-    if not tab or not SIGNATURE.fullmatch(tail) or not raw.endswith(b"\n"):
+    said = signature.from_hex(tail)
+    if not tab or said is None or not raw.endswith(b"\n"):
         raise _broken("a line has no signature")
     try:
         fields = canonical_json.decode(signed)
@@ -142,7 +143,7 @@ def parse(raw: bytes) -> CustodyLine:
     if any(type(fields.get(name)) is not kind for name, kind in types.items()):
         raise _broken("a line lacks a field")
     digest = hashlib.sha256(raw.removesuffix(b"\n")).hexdigest()
-    return CustodyLine(fields, signed, bytes.fromhex(tail.decode()), digest)
+    return CustodyLine(fields, signed, said, digest)
 
 
 START = Head(0, GENESIS)

@@ -1,0 +1,1 @@
+"""The grammar of everything signed: one class a form, decoded once, at the border."""

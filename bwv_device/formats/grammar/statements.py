@@ -1,0 +1,153 @@
+"""What camera, agency and evidence store sign to each other (docs/format.md, 6.3, whose table comes
+from here). A statement holds exactly these fields, and `purpose` and `by`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Any, TypeVar
+
+from bwv_device.formats import purposes
+from bwv_device.formats.grammar.decode import AtMost, GrammarError, decode
+from bwv_device.formats.grammar.forms import (
+    BootNumber,
+    Count,
+    DeviceName,
+    Digest,
+    FreeText,
+    Moment,
+    Name,
+    Nonce,
+    Percent,
+    Positive,
+    Segment,
+    SegmentFile,
+    Whole,
+    Word,
+    Yes,
+)
+from bwv_device.formats.grammar.ledger_kinds import Time
+
+T = TypeVar("T")
+
+FILES_LIMIT, LEDGERS_LIMIT, REPLICAS_LIMIT = 20_000, 100_000, 16
+
+
+@dataclass(frozen=True, slots=True)
+class LineAnchor:
+    """Number and digest of a ledger line."""
+
+    number: Positive
+    digest: Digest
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerLength:
+    """How long the ledger file of a boot is; 0 and 0 where none is known."""
+
+    boot: Annotated[int, Whole(0, 99_999_999)]
+    length: Count
+
+
+@dataclass(frozen=True, slots=True)
+class Announced:
+    """A file that is about to come."""
+
+    segment: SegmentFile
+    length: Count
+    sha256: Digest
+
+
+@dataclass(frozen=True, slots=True)
+class Docking:
+    """A camera is in the dock: its ledger's head, its clock, and the files that will come."""
+
+    device: DeviceName
+    boot: BootNumber
+    nonce: Nonce
+    anchor: LineAnchor
+    t: Moment
+    time: Time
+    battery: Percent
+    ledgers: Annotated[tuple[LedgerLength, ...], AtMost(LEDGERS_LIMIT)]
+    files: Annotated[tuple[Announced, ...], AtMost(FILES_LIMIT)]
+
+
+@dataclass(frozen=True, slots=True)
+class Greeting:
+    """Intake's answer: its time, how far it has the ledger, the newest assignment's number."""
+
+    device: DeviceName
+    nonce: Nonce
+    utc_ns: Moment
+    error_ns: Moment
+    ledger: LedgerLength
+    assignment: Annotated[int, Whole(0, 99_999_999)]
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """The file was read again from the store, and had this digest."""
+
+    device: DeviceName
+    boot: BootNumber
+    segment: SegmentFile
+    length: Count
+    sha256: Digest
+    nonce: Nonce
+    anchor: LineAnchor
+    utc_ns: Moment
+    replicas: Annotated[tuple[Word, ...], AtMost(REPLICAS_LIMIT)]
+    hold: Yes
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """The file, or with "" the whole docking, is not accepted."""
+
+    device: DeviceName
+    nonce: Nonce
+    segment: Annotated[str, Segment(or_none=True)]
+    reason: FreeText
+
+
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """Who wears the camera, and which settings differ from its `config.toml`."""
+
+    device: DeviceName
+    version: Annotated[int, Whole(1, 99_999_999)]
+    officer: Annotated[str, Name()]
+    settings: dict[str, Any]
+    utc_ns: Moment
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """What an operator asks of one camera (docs/mqtt.md, 5)."""
+
+    device: DeviceName
+    command: Annotated[str, Name(32)]
+    arguments: dict[str, Any]
+    counter: Annotated[int, Whole(1, (1 << 53) - 1)]
+    issued_s: Moment
+    expires_s: Moment
+    id: DeviceName
+
+
+PURPOSES: dict[type, str] = {
+    Docking: purposes.DOCKING,
+    Greeting: purposes.GREETING,
+    Receipt: purposes.RECEIPT,
+    Refusal: purposes.REFUSAL,
+    Assignment: purposes.ASSIGNMENT,
+    Command: purposes.COMMAND_PURPOSE,
+}
+
+
+def typed(kind: type[T], fields: dict[str, Any]) -> T:
+    """A statement's value, if it says the purpose of this class. Raises `GrammarError`."""
+    if fields.get("purpose") != PURPOSES[kind]:
+        raise GrammarError(f"says another purpose than {PURPOSES[kind]!r}")
+    said = {name: value for name, value in fields.items() if name not in ("purpose", "by")}
+    return decode(kind, said, exact=True)
