@@ -12,6 +12,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import grammar_cases
+
 from bwv_device.camera.vault.ledger_writer import Ledger
 from bwv_device.camera.vault.recovery import boot_vault
 from bwv_device.camera.vault.vault import Vault
@@ -179,6 +181,7 @@ def branches() -> list[dict[str, Any]]:
 def main(folder: Path) -> None:
     made = {"sealed.json": sealed(), "lines.json": lines(), "commands.json": commands()}
     made["branches.json"] = branches()
+    made["grammar.json"] = grammar_cases.cases()
     for name, content in made.items():
         (folder / name).write_text(json.dumps(content, indent=1) + "\n")
     files = {folder / "vault" / path: data for path, data in vault()}
