@@ -21,6 +21,7 @@ from sim.shifts.drawn_shift import Shift, play
 from sim.sweeps import bit_flips, power_cuts, s3_kills
 from sim.sweeps import docking_cuts as dockings
 from sim.sweeps.broker_outages import outage
+from sim.sweeps.signed_mutations import SignedMutations
 
 BITRATES = (300_000, 1_000_000, 4_000_000, 8_000_000)
 BOUND_MS = 1200
@@ -36,6 +37,9 @@ all that are legal. After each cut the camera boots, recovers, stops; the vault 
 everything acknowledged must be there, every picture must be the camera's, and none missing in the
 middle. **ext4**: the same life on a real ext4 with journal; each write is logged, and any prefix of
 the log replayed, with what followed the last flush whole, in a random subset, or torn.
+**Signed mutations**: a vault by somebody who has every key: fields, lines, receipts, certificates and
+signers are changed, and signed anew. Both verifiers judge it and must agree, on the vault and on each
+file; nothing that no camera signed may be whole.
 **Dockings**: a camera with footage is docked; the power is cut at a disk operation, within one, at
 a request, or before its answer, or a worker of custody is killed; under slice 0 over an honest
 line, else over one that loses, delays, corrupts, lies, refuses. In the end all is delivered,
@@ -122,6 +126,7 @@ def sampled() -> list[Stage]:
         _shifts(50, 5),
         Stage("planted", [Slice(f"planted {p}", planted_bug, (p, 0)) for p in PATCHES]),
         Stage("bit flips", [Slice(f"flips {n}", flips, (n, 8, 12_000)) for n in range(8)]),
+        Stage("signed mutations", [Slice(f"mutated {n}", mutated, (n, 1000)) for n in range(2)]),
         Stage("fuzzed", [Slice(f"fuzzed {n}", fuzzed, (n, 5)) for n in fuzz.TARGET_NAMES]),
         Stage("soak", [Slice("soak", soaked, (6.0,))]),
         Stage("outages", [Slice(f"outage {n}", outages, (n, 1.0)) for n in range(2)]),
@@ -149,6 +154,10 @@ def full(scale: float) -> list[Stage]:
         _shifts(some(5000, 200), 10),
         Stage("planted", [Slice(f"planted {p}", planted_bug, (p, seeds)) for p in PATCHES]),
         Stage("bit flips", [Slice(f"flips {n}", flips, (n, 200, 0)) for n in range(some(200, 2))]),
+        Stage(
+            "signed mutations",
+            [Slice(f"mutated {n}", mutated, (n, 2000)) for n in range(some(50, 2))],
+        ),
         Stage(
             "fuzzed",
             [Slice(f"fuzzed {n}", fuzzed, (n, some(1800, 20))) for n in fuzz.TARGET_NAMES],
@@ -294,6 +303,20 @@ def flips(number: int, of: int, count: int) -> Took:
             chosen = bit_flips.sampled(folder, count // of, seed=number)
         outcome = bit_flips.run(folder, root, chosen)
         return Took("bit flips", outcome.tried, [f"unnoticed: {f}" for f in outcome.unnoticed])
+
+
+@timed
+def mutated(number: int, count: int) -> Took:
+    """The same numbers are the same vaults, whatever slices they come in."""
+    suite, words = SignedMutations(), Counter[str]()
+    failures = []
+    for at in range(number * count, (number + 1) * count):
+        result = suite.run(at)
+        words[result.first] += 1
+        if result.failure:
+            failures.append(f"mutation {at}: {result.failure}"[:500])
+    suite.close()
+    return Took("signed mutations", count, failures, dict(words))
 
 
 @timed

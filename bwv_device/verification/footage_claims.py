@@ -48,7 +48,9 @@ def follow(claims: dict[str, Claim], boot: int, said: Any) -> None:
         raise ClaimError(f"speaks of {name}, which was never opened")
     if claim is not None and claim.settled:
         raise ClaimError(f"speaks of {name}, which was {claim.settled} before")
-    keep(claims.setdefault(name, Claim(name)), said)
+    claim = claim or Claim(name)
+    keep(claim, said)
+    claims[name] = claim
 
 
 def _claim_open(claim: Claim, said: Open) -> None:
@@ -76,11 +78,11 @@ def _claim_still(claim: Claim, said: Still) -> None:
 
 
 def _claim_recovered(claim: Claim, said: Recovered) -> None:
+    if said.attested_length != claim.attested_length:
+        raise ClaimError(f"misstates what was attested of {claim.name}")
     claim.settled = "recovered"
     claim.recording = claim.recording or said.recording
     claim.length, claim.sha256 = said.length, said.sha256
-    if said.attested_length != claim.attested_length:
-        raise ClaimError(f"misstates what was attested of {claim.name}")
 
 
 _CLAIMS: dict[type, Callable[[Claim, Any], None]] = {

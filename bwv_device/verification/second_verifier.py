@@ -351,11 +351,11 @@ class Judge:
         if own is (kind == "recovered") or int(name[:8]) > boot:
             return f"{name} is not for this boot to speak of"
         file = self.files.get(name)
-        if file is None:
-            return f"{name} was never opened" if kind in ("sync", "seal") else ""
-        if file["end"] is not None or kind in ("open", "still"):
+        if file is None and kind in ("sync", "seal"):
+            return f"{name} was never opened"
+        if file is not None and (file["end"] is not None or kind in ("open", "still")):
             return f"{name} was there before"
-        attested = file["sync"][0] if file["sync"] else 0
+        attested = file["sync"][0] if file and file["sync"] else 0
         if kind == "sync" and fields["length"] <= attested:
             return "sync lengths do not grow"
         if kind == "recovered" and fields["attested_length"] != attested:
