@@ -37,9 +37,9 @@ all that are legal. After each cut the camera boots, recovers, stops; the vault 
 everything acknowledged must be there, every picture must be the camera's, and none missing in the
 middle. **ext4**: the same life on a real ext4 with journal; each write is logged, and any prefix of
 the log replayed, with what followed the last flush whole, in a random subset, or torn.
-**Signed mutations**: a vault by somebody who has every key: fields, lines, receipts, certificates and
-signers are changed, and signed anew. Both verifiers judge it and must agree, on the vault and on each
-file; nothing that no camera signed may be whole.
+**Signed mutations**: a vault by somebody who has every key: fields, lines, receipts, certificates
+and signers are changed, and signed anew. Both verifiers judge it and must agree, on the vault and
+on each file; nothing that no camera signed may be whole.
 **Dockings**: a camera with footage is docked; the power is cut at a disk operation, within one, at
 a request, or before its answer, or a worker of custody is killed; under slice 0 over an honest
 line, else over one that loses, delays, corrupts, lies, refuses. In the end all is delivered,
