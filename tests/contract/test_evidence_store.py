@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -135,6 +136,15 @@ def test_two_that_create_the_same_key_at_once(store: EvidenceStore) -> None:
     assert store.read("custody/ledger/000000000001", LIMIT) == f"line of {winner}".encode()
 
 
+def test_a_key_that_was_freed_can_be_created_anew(store: EvidenceStore) -> None:
+    store.create("footage/cam/e/1", BytesBody(b"wrong bytes"))
+    store.free("footage/cam/e/1")
+    assert trouble(store.stat, "footage/cam/e/1") is StoreTrouble.MISSING
+    store.create("footage/cam/e/1", BytesBody(b"the right ones"))
+    assert store.read("footage/cam/e/1", LIMIT) == b"the right ones"
+    store.free("footage/cam/never")
+
+
 # --- what only a directory can do wrong ----------------------------------------------------------
 
 
@@ -172,3 +182,64 @@ def test_a_directory_that_is_killed_while_writing_shows_nothing(tmp_path: Path) 
     assert list(store.entries("")) == []
     store.create("footage/x", BytesBody(b"again"))
     assert store.read("footage/x", LIMIT) == b"again"
+
+
+LINKS = {
+    "a folder of the ledger": ("dockings/evil", "../custody/ledger"),
+    "the folder of dockings itself": ("dockings", "custody"),
+    "an absolute way out": ("dockings/evil", "/"),
+    "one line": ("dockings/evil", "../custody/ledger/000000000001"),
+    "a device's footage": ("footage/cam-1", "../custody/ledger"),
+    "a link to nowhere": ("dockings/evil", "nowhere"),
+}
+
+
+@pytest.mark.parametrize("name", LINKS)
+def test_no_link_is_followed(tmp_path: Path, name: str) -> None:
+    """Neither listed, read, hidden nor erased through; and nothing is created behind one."""
+    store = DirectoryStore(tmp_path)
+    line = "custody/ledger/000000000001"
+    store.create(line, BytesBody(b"line 1"))
+    place, target = LINKS[name]
+    path = tmp_path / place
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.symlink_to(target)
+    assert list(store.entries("dockings/")) == []
+    assert list(store.entries("footage/")) == []
+    for key in (place, f"{place}/000000000001", f"{place}/ledger/000000000001"):
+        assert trouble(store.read, key, LIMIT) is StoreTrouble.MISSING
+        assert trouble(store.stat, key) is StoreTrouble.MISSING
+        for act in (store.hide, store.erase):
+            with contextlib.suppress(StoreError):
+                act(key)
+    with contextlib.suppress(StoreError):
+        store.create(f"{place}/new", BytesBody(b"x"))
+    assert [stored.key for stored in store.entries("custody/")] == [line]
+    assert store.read(line, LIMIT) == b"line 1"
+
+
+def test_what_is_no_plain_file_is_not_there(tmp_path: Path) -> None:
+    store = DirectoryStore(tmp_path)
+    (tmp_path / "dockings").mkdir()
+    os.mkfifo(tmp_path / "dockings" / "pipe")
+    (tmp_path / "dockings" / "what now?").write_bytes(b"x")
+    (tmp_path / "dockings" / "a\nb").write_bytes(b"x")
+    assert list(store.entries("")) == []
+    assert trouble(store.read, "dockings/pipe", LIMIT) is StoreTrouble.MISSING
+
+
+@pytest.mark.parametrize("mode", [0o777, 0o770, 0o1777, 0o702])
+def test_a_root_that_others_may_write_is_refused(tmp_path: Path, mode: int) -> None:
+    store = DirectoryStore(tmp_path / "root")
+    (tmp_path / "root").mkdir()
+    (tmp_path / "root").chmod(mode)
+    with pytest.raises(StoreError, match="chmod 700"):
+        list(store.entries(""))
+    assert trouble(store.create, "a", BytesBody(b"x")) is StoreTrouble.DENIED
+
+
+def test_objects_are_private(tmp_path: Path) -> None:
+    store = DirectoryStore(tmp_path)
+    store.create("footage/cam/f/1", BytesBody(b"sealed"))
+    assert (tmp_path / "footage/cam/f/1").stat().st_mode & 0o077 == 0
+    assert (tmp_path / "footage/cam").stat().st_mode & 0o077 == 0
