@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import re
+import signal
 import sqlite3
 import subprocess
+import sys
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -15,8 +17,8 @@ from support.camera_bench import make_camera
 from test_cli import BWV, Said, bwv
 
 from bwv_device import keys
-from bwv_device.commands.custody.intake import ServiceLog
 from bwv_device.commands.custody.options import CustodyContext
+from bwv_device.commands.custody.service_log import ServiceLog
 from bwv_device.custody.intake.intake import Intake
 from bwv_device.custody.intake.results import Done
 from bwv_device.custody.retention_dates import Retention
@@ -30,10 +32,11 @@ ROLES = ("intake", "custodian", "reviewer", "retention", "configuration", "discl
 
 
 class Desk:
-    """A folder with keys, a store, a configuration; and a delivery of two recordings, today."""
+    """A folder with keys, a store, a configuration; and a delivery of two recordings, today or
+    some days ago."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, days_ago: int = 0) -> None:
+        self.folder, self._days_ago = folder, days_ago
         for words in (["keygen", "agency"], *(
             ["custody", "enrol", f"the {role}", "--role", role, "--agency", "agency"]
             for role in ROLES
@@ -60,7 +63,7 @@ class Desk:
             agency, boot=False, dock={"store": "x", "poll_ms": 500}, video={"bitrate_kbps": 200},
             recording={"segment_s": 10, "pre_event_s": 0},
         )  # fmt: skip
-        ahead_ns = time.time_ns() - it.clock.utc().utc_ns
+        ahead_ns = time.time_ns() - it.clock.utc().utc_ns - self._days_ago * 86_400 * 10**9
         it.clock.set(ahead_ns, 1_000_000, "ntp")
         store = DirectoryStore(folder / "evidence")
         it.line = store
@@ -353,3 +356,38 @@ def test_wrong_input_is_one_sentence_with_its_code(
     assert done.returncode == code, done.stderr
     assert sentence in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("trouble", ["junk", "intake can't start"])
+def test_overdue_footage_is_erased_whatever_intake_meets(tmp_path: Path, trouble: str) -> None:
+    """The service as it is started; with objects that no camera signed, and with an intake that
+    ends at once."""
+    desk = Desk(tmp_path, days_ago=40)
+    intake = tmp_path / "roles" / "the-intake.intake-key.pem"
+    junk = tmp_path / "evidence" / "dockings" / "aaa"
+    junk.mkdir(parents=True)
+    (junk / ("ab" * 16)).write_bytes(bytes(5 << 20))
+    (junk / "what now?").write_bytes(b"x")
+    (tmp_path / "evidence" / "dockings" / "evil").symlink_to("../custody/ledger")
+    if trouble != "junk":
+        intake.write_text("no key")
+    command = [sys.executable, "-m", "bwv_device", "custody", "--as", str(intake), "serve"]
+    command += ["--retention-as", "roles/the-retention.retention-key.pem"]
+    serving = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE,
+                               stderr=subprocess.STDOUT, text=True)  # fmt: skip
+    assert serving.stdout
+    said = []
+    for line in serving.stdout:
+        said.append(line)
+        if sum("erased: cam-7/" in told for told in said) == 2 and (
+            trouble == "junk" or any("starts again" in told for told in said)
+        ):
+            break
+    serving.send_signal(signal.SIGTERM)
+    rest, _ = serving.communicate(timeout=40)
+    assert serving.returncode == 0, "".join(said) + rest
+    assert "Traceback" not in "".join(said) + rest
+    for name in (ONE, TWO):
+        assert desk.ask("custodian", "certificate", name)["recording"] == name
+    ledger = sorted((tmp_path / "evidence" / "custody" / "ledger").iterdir())
+    assert ledger[0].name == "000000000001"

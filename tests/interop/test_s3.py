@@ -18,10 +18,12 @@ from support.camera_bench import make_camera
 
 from bwv_device.custody import s3_policies
 from bwv_device.custody.intake.intake import Intake
-from bwv_device.custody.intake.results import ReplicaStore
+from bwv_device.custody.intake.results import Done, ReplicaStore
 from bwv_device.custody.retention import holds
 from bwv_device.custody.retention.deletion import Expiry
+from bwv_device.formats import statement
 from bwv_device.formats.age_payload import CHUNK
+from bwv_device.formats.purposes import DOCKING
 from bwv_device.formats.upload_body import BytesBody
 from hal.ports import EvidenceStore, StoreError, StoreTrouble
 from hal.simulated.store import MemoryStore
@@ -175,15 +177,24 @@ def test_what_is_laid_over_an_upload_takes_nothing_away(server: Server) -> None:
 # --- nobody erases before time ------------------------------------------------------------------
 
 
-def delivered(server: Server, agency: BenchAgency) -> tuple[str, Any, Any]:
+def delivered(
+    server: Server,
+    agency: BenchAgency,
+    create: Callable[[Any, str, Any], None] | None = None,
+    heard: Callable[[Done], None] = lambda done: None,
+) -> tuple[str, Any, Any]:
     """A recording, delivered over S3 with a camera's own key, taken in with the intake's. The
-    camera lives in virtual time, the server in its own: it is made today."""
+    camera lives in virtual time, the server in its own: it is made today. `create` is asked in
+    place of the camera's own."""
     it = make_camera(agency, dock=DOCK, video={"bitrate_kbps": 200},
                      recording={"segment_s": 10, "pre_event_s": 0}, boot=False)  # fmt: skip
     ahead_ns = _now_ns() - it.clock.utc().utc_ns
     clock = BenchClock(it.loop, ahead_ns)
     it.clock.set(ahead_ns, 1_000_000, "ntp")
     it.uplink = server.store(ME)  # type: ignore[assignment]
+    if create is not None:
+        own = it.uplink.create
+        it.uplink.create = lambda key, body: create(own, key, body)  # type: ignore[method-assign]
     it._busy_ns = it.disk.take_busy_ns  # type: ignore[method-assign]
     it.boot()
     it.run(seconds=2)
@@ -194,9 +205,9 @@ def delivered(server: Server, agency: BenchAgency) -> tuple[str, Any, Any]:
     desk = session(agency, server.store("intake"), clock, "intake", "intake")
     worker = Intake(desk, [agency.root], "w")
     it.put_in_dock(True)
-    for _ in range(60):
+    for _ in range(150):
         it.run(seconds=1)
-        worker.once()
+        heard(worker.once())
         if it.agent.parts.delivery.outcome == "complete":
             break
     assert it.disk.names("footage") == []
@@ -214,6 +225,43 @@ def test_a_shift_over_a_real_server(server: Server, agency: BenchAgency) -> None
     assert row["version"], "the version is pinned"
     root = server.store("administrator")
     assert root.stat(key).length == row["length"] > CHUNK
+
+
+def test_the_unhappy_paths_of_intake_are_in_its_policy(server: Server, agency: BenchAgency) -> None:
+    """Wrong bytes under a file's name, junk, something too long, a docking of another agency's
+    camera: with the intake's own key, and nothing is denied."""
+    spoilt: list[str] = []
+    raw = server.client(ME)
+
+    def create(own: Any, key: str, body: Any) -> None:
+        if key.startswith("footage/") and key not in spoilt:
+            spoilt.append(key)
+            raw.put_object(Bucket=server.bucket, Key=key, Body=b"torn", ChecksumAlgorithm="SHA256")
+        own(key, body)
+
+    camera, other = server.store(ME), server.store(OTHER)
+    camera.create(f"dockings/{ME}/{'00' * 16}", BytesBody(b"junk"))
+    camera.create(f"dockings/{ME}/x", BytesBody(b"junk"))
+    camera.create(f"dockings/{ME}/{'01' * 16}", BytesBody(bytes(5 << 20)))
+    stranger = BenchAgency("another", device=OTHER).device
+    other.create(
+        f"dockings/{OTHER}/{'02' * 16}", BytesBody(statement.make(stranger, DOCKING, {"a": 1}))
+    )
+    strange, troubles, quarantined = list[str](), list[str](), 0
+
+    def heard(done: Done) -> None:
+        nonlocal quarantined
+        strange.extend(done.strange)
+        troubles.extend(done.troubles)
+        quarantined += done.quarantined
+
+    _, _, desk = delivered(server, agency, create, heard)
+    assert troubles == []
+    assert len(strange) == 4
+    assert quarantined == len(spoilt) == 1
+    (kept,) = desk.index.rows("SELECT * FROM quarantine")
+    assert server.store("intake").read(kept["key"], 10) == b"torn"
+    assert list(server.store("intake").entries("dockings/")) == []
 
 
 @pytest.mark.parametrize("who", ["intake", "custodian", "hold", "retention", "administrator"])
@@ -290,10 +338,10 @@ def test_a_replica_in_a_directory(server: Server, agency: BenchAgency, tmp_path:
     source: EvidenceStore = server.store("administrator")
     data = bytes(range(256)) * 9000
     source.create("footage/x/y/1", BytesBody(data))
-    assert worker._copy(replica, source.stat("footage/x/y/1"), BytesBody(data).sha256) is False
+    assert worker._files._copy(replica, source.stat("footage/x/y/1"), BytesBody(data).sha256) is False
     worker._store = source
-    assert worker._copy(replica, source.stat("footage/x/y/1"), BytesBody(data).sha256)
-    assert worker._copy(replica, source.stat("footage/x/y/1"), BytesBody(data).sha256), "again"
+    assert worker._files._copy(replica, source.stat("footage/x/y/1"), BytesBody(data).sha256)
+    assert worker._files._copy(replica, source.stat("footage/x/y/1"), BytesBody(data).sha256), "again"
     assert replica.read("footage/x/y/1", len(data)) == data
 
 

@@ -25,7 +25,7 @@ COMMANDS = {
     "release": ("holds", "Release a hold: propose, then approve."),
     "request": ("requests", "Requests from the public."),
     "review": ("holds", "Record that somebody watched a recording."),
-    "serve": ("intake", "Run intake and deletion as a service."),
+    "serve": ("serve", "Run intake and deletion as a service."),
     "show": ("find", "Show everything about one recording."),
 }
 LAZY = {

@@ -8,8 +8,10 @@ from rich.progress import track
 from rich.table import Table
 
 from bwv_device.commands.custody.options import CustodyContext, print_json
+from bwv_device.commands.custody.service_log import ServiceLog, until_stopped
 from bwv_device.commands.tables import print_table
 from bwv_device.custody.retention.deletion import ERASE, HIDE, Expiry, plan
+from hal.ports import StoreError
 
 COLOURS = {ERASE: "red", HIDE: "yellow"}
 
@@ -18,9 +20,15 @@ COLOURS = {ERASE: "red", HIDE: "yellow"}
 @click.option("--dry-run", is_flag=True, help="Say what would go, and why everything else stays.")
 @click.option("--confirm", default=0, help="The number that an unusually large run would erase.")
 @click.option("--json", "as_json", is_flag=True)
+@click.option("--watch", is_flag=True, help="Go on until stopped; send reminders too.")
 @click.pass_obj
-def expire_command(context: CustodyContext, dry_run: bool, confirm: int, as_json: bool) -> None:
+def expire_command(
+    context: CustodyContext, dry_run: bool, confirm: int, as_json: bool, watch: bool
+) -> None:
     """Hides and erases what is due, with signed certificates."""
+    if watch:
+        _watch(context)
+        return
     if dry_run:
         decisions = list(plan(context.session))
         if as_json:
@@ -46,3 +54,18 @@ def expire_command(context: CustodyContext, dry_run: bool, confirm: int, as_json
     for sentence in done.denied:
         click.echo(f"protected by the store, tried again next time: {sentence}", err=True)
     click.echo(f"{len(done.hidden)} hidden, {len(done.erased)} erased.", err=True)
+
+
+def _watch(context: CustodyContext) -> None:
+    """The retention service."""
+    expiry = Expiry(context.session, list(context.replicas.values()))
+    service, told, log = context.settings.service, set[str](), ServiceLog(context)
+    stopped = until_stopped()
+    while True:
+        try:
+            log.expiry(expiry)
+            log.remind(context.session, service.reminder_days, told)
+        except StoreError as error:
+            log.no_answer(error)
+        if stopped.wait(service.retention_s):
+            return

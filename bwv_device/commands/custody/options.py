@@ -32,6 +32,18 @@ class CustodyContext:
     def __init__(self, config: Path | None, key: Path | None) -> None:
         self._config, self._key = config, key
 
+    @property
+    def key_path(self) -> Path:
+        if self._key is None:
+            raise KeyFileError(
+                "No role key given.", "Use --as FILE or set BWV_CUSTODY_KEY (bwv custody enrol)."
+            )
+        return self._key
+
+    def own_arguments(self) -> list[str]:
+        """For another process of `bwv custody` with the same configuration."""
+        return ["--config", str(self._config)] if self._config else []
+
     @cached_property
     def settings(self) -> CustodySettings:
         path = self._config or (DEFAULT if DEFAULT.exists() else None)
@@ -85,11 +97,7 @@ class CustodyContext:
 
     @property
     def signer(self) -> SoftwareIdentity:
-        if self._key is None:
-            raise KeyFileError(
-                "No role key given.", "Use --as FILE or set BWV_CUSTODY_KEY (bwv custody enrol)."
-            )
-        return load_role_key(self._key)
+        return load_role_key(self.key_path)
 
     # --- times --------------------------------------------------------------------------------
 

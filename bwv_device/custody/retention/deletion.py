@@ -191,7 +191,7 @@ class Expiry:
                 try:
                     getattr(store, verb)(file["key"])
                 except StoreError as error:
-                    if error.trouble is not StoreTrouble.DENIED:
+                    if error.trouble in (StoreTrouble.TRANSIENT, StoreTrouble.FULL):
                         raise
                     done.denied.append(f"{name}: {error}")
                     return False

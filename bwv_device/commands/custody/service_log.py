@@ -1,0 +1,82 @@
+"""What custody's services say, and when they end."""
+
+from __future__ import annotations
+
+import datetime
+import signal
+import threading
+
+import click
+
+from bwv_device.commands.custody.options import CustodyContext
+from bwv_device.custody.intake.results import Done
+from bwv_device.custody.public_requests import reminders
+from bwv_device.custody.retention.deletion import Expiry
+from bwv_device.custody.session import CustodySession
+from bwv_device.errors import CustodyError
+from hal.ports import StoreError
+
+
+class ServiceLog:
+    """Lines with the time of day, in the agency's zone."""
+
+    def __init__(self, context: CustodyContext) -> None:
+        self._desk = context
+        self._problems = 0  # custody lines that do not count, and were told
+
+    def line(self, text: str, *, wrong: bool = False) -> None:
+        now = datetime.datetime.fromtimestamp(self._desk.session.now_ns() / 1e9, self._desk.zone)
+        # Names and reasons may come from a camera: no line of the log may be forged.
+        said = "".join(c if c.isprintable() else "?" for c in text)
+        click.echo(f"{now:%Y-%m-%d %H:%M:%S}  {said}", err=wrong)
+
+    def intake(self, done: Done) -> None:
+        """What a pass of the intake came to: each recording with its camera and officer."""
+        for name, count in done.arrived.items():
+            device, _, recording = name.partition("/")
+            row = self._desk.session.index.row("SELECT * FROM recordings WHERE id = ?", name)
+            officer = (row["officer"] if row else "") or "unknown"
+            self.line(f"{device}: {count} files of recording {recording} received ({officer})")
+        if done.something:
+            self.line(f"{done.receipts} receipts, {done.quarantined} quarantined")
+        for reason in done.refused:
+            self.line(f"refused: {reason}", wrong=True)
+        for what in done.strange:
+            self.line(f"put out of sight, no camera signed it: {what}", wrong=True)
+        for trouble in done.troubles:
+            self.line(f"tried again later: {trouble}", wrong=True)
+        self._tell_problems()
+
+    def _tell_problems(self) -> None:
+        problems = self._desk.session.index.rows("SELECT * FROM problems ORDER BY rowid")
+        for row in problems[self._problems :]:
+            self.line(f"custody line {row['n']} does not count: {row['problem']}", wrong=True)
+        self._problems = len(problems)
+
+    def expiry(self, expiry: Expiry) -> None:
+        try:
+            done = expiry.run()
+        except CustodyError as error:  # the bulk guard: a person must confirm; intake goes on
+            self.line(f"nothing is erased: {error}", wrong=True)
+            return
+        for word in ("hidden", "erased", "restored", "denied"):
+            for name in getattr(done, word):
+                self.line(f"{word}: {name}")
+
+    def remind(self, session: CustodySession, days: int, told: set[str]) -> None:
+        for sentence in reminders(session, days):
+            if sentence not in told:
+                told.add(sentence)
+                self.line(f"reminder: {sentence}")
+                session.append(lambda said=sentence: ("reminder", {"text": said}))  # type: ignore[misc]
+
+    def no_answer(self, error: StoreError) -> None:
+        self.line(f"The store does not answer; it is asked again: {error}", wrong=True)
+
+
+def until_stopped() -> threading.Event:
+    """Set by SIGINT and SIGTERM: what is under way is finished first."""
+    stopped = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stopped.set())
+    return stopped
