@@ -335,13 +335,14 @@ def test_a_replica_in_a_directory(server: Server, agency: BenchAgency, tmp_path:
     desk = session(agency, MemoryStore(), BenchClock(make_camera(agency, boot=False).loop), "i",
                   "intake")  # fmt: skip
     worker = Intake(desk, [agency.root], "w", [ReplicaStore("elsewhere", replica)])
+    files = worker._files
     source: EvidenceStore = server.store("administrator")
     data = bytes(range(256)) * 9000
     source.create("footage/x/y/1", BytesBody(data))
-    assert worker._files._copy(replica, source.stat("footage/x/y/1"), BytesBody(data).sha256) is False
-    worker._store = source
-    assert worker._files._copy(replica, source.stat("footage/x/y/1"), BytesBody(data).sha256)
-    assert worker._files._copy(replica, source.stat("footage/x/y/1"), BytesBody(data).sha256), "again"
+    assert files._copy(replica, source.stat("footage/x/y/1"), BytesBody(data).sha256) is False
+    files._store = source
+    assert files._copy(replica, source.stat("footage/x/y/1"), BytesBody(data).sha256)
+    assert files._copy(replica, source.stat("footage/x/y/1"), BytesBody(data).sha256), "again"
     assert replica.read("footage/x/y/1", len(data)) == data
 
 

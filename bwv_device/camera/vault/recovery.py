@@ -229,6 +229,7 @@ def _read_back(
     lines: list[Line] = []
     torn: list[Torn] = []
     head: Head | None = None
+    others = 0
     for boot in reversed(boots):
         read = signed.file(boot)
         chain = [*takewhile(_of_the_grammar, read.lines)]
@@ -242,13 +243,16 @@ def _read_back(
         if head is None and chain:
             head = Head(chain[-1][0].number, chain[-1][0].digest)
         if not read.trusted:
-            continue  # it shows where the chain ends; nothing that it says is acted on
+            # It shows where the chain ends; nothing that it says is acted on, nor is anything
+            # said of its footage.
+            others = max(others, boot if chain else 0)
+            continue
         lines = [line for line, _ in chain] + lines
         for end in named_branches(chain[0][0]) if chain else ():
             oldest = min(oldest, end.boot)
         if boot <= oldest and any(line.kind == "recovery" for line, _ in chain):
-            return head or START, torn, lines, boot
-    return head or START, torn, lines, 0
+            return head or START, torn, lines, max(boot, others + 1)
+    return head or START, torn, lines, others + 1 if others else 0
 
 
 def _of_the_grammar(item: tuple[Line, int]) -> bool:

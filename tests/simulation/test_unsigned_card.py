@@ -1,0 +1,234 @@
+"""Somebody has the card and no key. Whatever he appends, the camera acts on nothing that it did not
+sign (docs/format.md, 3.8), and says so at the next boot."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from support.camera_bench import Camera, make_camera
+
+from bwv_device.camera.vault import signed_lines
+from bwv_device.camera.vault.recovery import Found, survey
+from bwv_device.camera.vault.signed_lines import LedgerFile, SignedLines
+from bwv_device.formats import signature, statement
+from bwv_device.formats.ledger_lines import read_chain
+from bwv_device.formats.purposes import ASSIGNMENT
+from hal.simulated.disk import SimulatedDisk
+from sim.world.custody_workers import role
+from sim.world.test_keys import BenchAgency
+
+LEDGER = "ledger/00000001.ledger"
+FILE = "00000001-0001-0001.mp4.age"
+
+
+@pytest.fixture
+def it(agency: BenchAgency) -> Camera:
+    """Off, with one recording that no store has."""
+    camera = make_camera(agency, video={"bitrate_kbps": 200},
+                         recording={"segment_s": 10, "pre_event_s": 0})  # fmt: skip
+    camera.run(seconds=2)
+    camera.press_record_twice()
+    camera.run(seconds=4)
+    camera.hold_record()
+    camera.run(seconds=2)
+    camera.shut_down()
+    return camera
+
+
+def junk(data: bytes, kind: str, fields: dict[str, Any], *, key: Any = None) -> bytes:
+    """A line that continues the chain; signed by somebody, or by nobody."""
+    last = data.rstrip(b"\n").rpartition(b"\n")[2]
+    number = json.loads(last.partition(b"\t")[0])["n"]
+    told = {
+        **fields,
+        "n": number + 1,
+        "prev": hashlib.sha256(last).hexdigest(),
+        "t": 1,
+        "kind": kind,
+    }
+    signed = json.dumps(told, sort_keys=True, separators=(",", ":")).encode()
+    mark = signature.sign(key, signed).hex().encode() if key else b"0" * 127 + b"1"
+    return data + signed + b"\t" + mark + b"\n"
+
+
+def append(disk: SimulatedDisk, kind: str, fields: dict[str, Any], **how: Any) -> None:
+    data = disk.read(LEDGER)
+    disk.append(LEDGER, junk(data, kind, fields, **how)[len(data) :])
+    disk.sync(LEDGER)
+
+
+def old_assignment(agency: BenchAgency) -> dict[str, str]:
+    """One that the agency did sign, long ago."""
+    fields = {"device": agency.device.device, "version": 1, "officer": "Old Officer",
+              "settings": {"policy": {"covert": True}}, "utc_ns": 1}  # fmt: skip
+    said = statement.make(role(agency, "x", "configuration"), ASSIGNMENT, fields)
+    text, _, pem = said.partition(b"\n")
+    return {"statement": text.decode(), "certificate": pem.decode()}
+
+
+ILL: dict[str, Callable[[BenchAgency], tuple[str, dict[str, Any]]]] = {
+    "an older assignment": lambda agency: ("assignment", old_assignment(agency)),
+    "an officer": lambda agency: ("officer", old_assignment(agency)),
+    "a removal": lambda agency: ("wipe", {"segment": FILE}),
+    "a counter that ends all commands": lambda agency: (
+        "recovery", {"segments": 0, "commands": (1 << 53) - 1}),
+    "a recording that is open": lambda agency: (
+        "open", {"segment": "00000001-0007-0001.mp4.age", "recording": "00000001-0007",
+                 "header": "", "nonce": "00" * 16, "first_pts_ns": 0}),
+    "an end in order": lambda agency: ("stop", {}),
+}  # fmt: skip
+
+
+def looked_at(it: Camera, agency: BenchAgency) -> Found:
+    return survey(it.disk, agency.device.certificate_pem)
+
+
+@pytest.mark.parametrize("key", [None, b"stranger" * 6], ids=["unsigned", "a stranger's signature"])
+@pytest.mark.parametrize("ill", ILL)
+def test_an_appended_line_is_torn_and_nothing_more(
+    it: Camera, agency: BenchAgency, ill: str, key: bytes | None
+) -> None:
+    before = looked_at(it, agency)
+    kind, fields = ILL[ill](agency)
+    length = it.disk.size(LEDGER)
+    append(it.disk, kind, fields, key=signature.private_key(key) if key else None)
+    after = looked_at(it, agency)
+    assert [torn.length for torn in after.torn] == [it.disk.size(LEDGER) - length]
+    assert after._replace(torn=[], orderly=True) == before
+    footage = it.disk.names("footage")
+    it.boot()
+    it.run(seconds=2)
+    it.shut_down()
+    assert it.disk.names("footage") == footage
+    assert looked_at(it, agency).assignment is None
+    assert looked_at(it, agency).commands == 0
+
+
+@pytest.mark.parametrize("ill", ["a removal", "an older assignment"])
+def test_without_signatures_the_camera_would_obey(
+    it: Camera, agency: BenchAgency, ill: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The control: what recovery did before it looked at signatures."""
+
+    def any_lines(self: SignedLines, data: bytes, length: int | None = None) -> LedgerFile:
+        return LedgerFile([*read_chain(data, signed_lines.head_before(data))], True, data)
+
+    monkeypatch.setattr(SignedLines, "lines", any_lines)
+    append(it.disk, "receipt", {"segment": FILE, "statement": "x"})
+    kind, fields = ILL[ill](agency)
+    append(it.disk, kind, fields)
+    found = looked_at(it, agency)
+    assert found.wiped or found.assignment
+
+
+def test_a_removal_without_a_receipt_before_it_is_not_finished(
+    it: Camera, agency: BenchAgency
+) -> None:
+    """Even where the camera signed the line."""
+    key = signature.private_key(b"b" * 48)
+    disk = SimulatedDisk()
+    data = own_boot(agency, key)
+    disk.create(LEDGER)
+    disk.append(LEDGER, junk(data, "wipe", {"segment": FILE}, key=key))
+    assert survey(disk, agency.device.certificate_pem).wiped == []
+    other = SimulatedDisk()
+    other.create(LEDGER)
+    told = junk(data, "receipt", {"segment": FILE, "statement": "x"}, key=key)
+    other.append(LEDGER, junk(told, "wipe", {"segment": FILE}, key=key))
+    assert survey(other, agency.device.certificate_pem).wiped == [FILE]
+
+
+def own_boot(agency: BenchAgency, key: Any) -> bytes:
+    from bwv_device.formats.ledger_lines import START, boot_statement
+
+    device = agency.device
+    point = signature.public_bytes(key.public_key()).hex()
+    said = signature.from_der(device.sign(boot_statement(device.device, 1, point, START))).hex()
+    fields = {"format": 2, "device": device.device, "boot": 1, "boot_key": point, "cause": "start",
+              "certificate": device.certificate_pem.decode(), "device_signature": said,
+              "n": 1, "prev": "0" * 64, "t": 0, "kind": "boot"}  # fmt: skip
+    signed = json.dumps(fields, sort_keys=True, separators=(",", ":")).encode()
+    return signed + b"\t" + signature.sign(key, signed).hex().encode() + b"\n"
+
+
+def test_a_file_of_another_agency_only_shows_where_the_chain_ends(
+    it: Camera, agency: BenchAgency
+) -> None:
+    stranger = BenchAgency("another", device=agency.device.device)
+    found = survey(it.disk, stranger.device.certificate_pem)
+    mine = looked_at(it, agency)
+    assert (found.head, found.boot) == (mine.head, mine.boot)
+    assert (found.wiped, found.assignment, found.open_segments) == ([], None, [])
+
+
+def test_a_bad_moment_of_the_card_costs_nothing_lasting(it: Camera, agency: BenchAgency) -> None:
+    """The first reading gives a flipped bit; the second what stands there."""
+    mine, read, times = looked_at(it, agency), it.disk.read, 0
+
+    def flipping(path: str, offset: int = 0, length: int | None = None) -> bytes:
+        nonlocal times
+        data = bytearray(read(path, offset, length))
+        if path == LEDGER:
+            times += 1
+            if times == 1:
+                data[len(data) // 2] ^= 1
+        return bytes(data)
+
+    it.disk.read = flipping  # type: ignore[method-assign]
+    assert looked_at(it, agency) == mine
+    assert times >= 2
+
+
+JUNK_BYTES = {
+    "escaped quotes": b'{"a":"' + b'\\"' * (2 << 20),
+    "open lists": b"[" * (4 << 20),
+    "newlines": b"\n" * (4 << 20),
+    "lines of nothing": (b"{}\t" + b"0" * 128 + b"\n") * ((4 << 20) // 132),
+}
+
+
+@pytest.mark.parametrize("name", JUNK_BYTES)
+def test_four_megabytes_of_junk_do_not_hold_up_a_boot(
+    it: Camera, agency: BenchAgency, name: str
+) -> None:
+    it.disk.append(LEDGER, JUNK_BYTES[name])
+    it.disk.sync(LEDGER)
+    began = time.process_time()
+    found = looked_at(it, agency)
+    assert found.torn[0].length == len(JUNK_BYTES[name])
+    assert time.process_time() - began < 2
+
+
+def test_four_megabytes_of_lines_that_continue_cost_a_few_signatures(
+    it: Camera, agency: BenchAgency, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """He knows the chain, and signs nothing: not each line costs a verification."""
+    data, told = it.disk.read(LEDGER), []
+    last = data.rstrip(b"\n").rpartition(b"\n")[2]
+    number, before = json.loads(last.partition(b"\t")[0])["n"], hashlib.sha256(last).hexdigest()
+    for _ in range(4000):
+        number += 1
+        fields = {"kind": "fault", "n": number, "prev": before, "t": 1, "reason": "x" * 800}
+        line = json.dumps(fields, sort_keys=True, separators=(",", ":")).encode()
+        line += b"\t" + b"0" * 127 + b"1"
+        before = hashlib.sha256(line).hexdigest()
+        told.append(line + b"\n")
+    it.disk.append(LEDGER, b"".join(told))
+    it.disk.sync(LEDGER)
+    verified = 0
+    verifies = signature.verifies
+
+    def counting(*arguments: Any) -> bool:
+        nonlocal verified
+        verified += 1
+        return verifies(*arguments)
+
+    monkeypatch.setattr(signature, "verifies", counting)
+    found = looked_at(it, agency)
+    assert found.torn[0].length == sum(map(len, told))
+    assert verified < 120
