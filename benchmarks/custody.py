@@ -21,8 +21,8 @@ from bwv_device.camera.vault.ledger_writer import Ledger
 from bwv_device.custody.intake.intake import Intake
 from bwv_device.custody.search import Wanted, find
 from bwv_device.formats import statement
+from bwv_device.formats.grammar.purposes import DOCKING
 from bwv_device.formats.ledger_lines import START
-from bwv_device.formats.purposes import DOCKING
 from bwv_device.formats.upload_body import BytesBody, FilePart
 from bwv_device.keys import CA, CA_KEY, DEVICE, DEVICE_KEY, device_files
 from hal.host import HostClock, HostDisk

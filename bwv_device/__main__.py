@@ -14,6 +14,7 @@ from bwv_device import __version__
 from bwv_device.commands.lazy_group import Lazy, LazyGroup
 from bwv_device.errors import BwvError, EvidenceStoreError
 from bwv_device.files import output_error
+from bwv_device.formats.visible_text import visible_lines
 from hal.ports import StoreError
 
 COMMANDS = {
@@ -58,23 +59,25 @@ def bwv() -> None:
 
 
 def main() -> None:
-    """Runs the command; an expected error becomes one clear sentence and its exit code."""
+    """Runs the command; an expected error becomes one clear sentence and its exit code.
+    What it writes is for its user alone, unless it says otherwise."""
+    os.umask(0o077)
     try:
         bwv(standalone_mode=True)
     except StoreError as failed:
         told = EvidenceStoreError(
             f"The evidence store did not do that: {failed}.", "Try again, or look at the store."
         )
-        click.echo(f"bwv: {told}", err=True)
+        click.echo(f"bwv: {visible_lines(told)}", err=True)
         sys.exit(told.exit_code)
     except BwvError as error:
-        click.echo(f"bwv: {error}", err=True)
+        click.echo(f"bwv: {visible_lines(error)}", err=True)
         sys.exit(error.exit_code)
     except OSError as error:
         if not error.filename and error.errno != errno.ENOSPC:
             raise  # not about a file: a bug, whose traceback is wanted
         failed_at = output_error(Path(os.fsdecode(error.filename or "The output")), error)
-        click.echo(f"bwv: {failed_at}", err=True)
+        click.echo(f"bwv: {visible_lines(failed_at)}", err=True)
         sys.exit(failed_at.exit_code)
 
 

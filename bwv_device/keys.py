@@ -279,7 +279,9 @@ def _write_all(folder: Path, files: dict[str, bytes]) -> None:
     for name, content in files.items():
         private = name.endswith("key.pem") or name == IDENTITY
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
-        with open(os.open(folder / name, flags, 0o600 if private else 0o644), "wb") as file:
+        with open(os.open(folder / name, flags, 0o600), "wb") as file:
+            if not private:  # whatever the umask: certificates are for everybody
+                os.fchmod(file.fileno(), 0o644)
             file.write(content)
             file.flush()
             os.fsync(file.fileno())

@@ -12,6 +12,7 @@ from bwv_device import __version__
 from bwv_device.commands.lazy_group import Lazy, LazyGroup
 from bwv_device.errors import BwvError
 from bwv_device.files import output_error
+from bwv_device.formats.visible_text import visible_lines
 
 COMMANDS = {
     "campaign": "Play many drawn shifts; repeat those that fail.",
@@ -37,17 +38,19 @@ def bwv_sim() -> None:
 
 
 def main() -> None:
-    """Runs the command; an expected error becomes one clear sentence and its exit code."""
+    """Runs the command; an expected error becomes one clear sentence and its exit code.
+    What it writes is for its user alone, unless it says otherwise."""
+    os.umask(0o077)
     try:
         bwv_sim(standalone_mode=True)
     except BwvError as error:
-        click.echo(f"bwv-sim: {error}", err=True)
+        click.echo(f"bwv-sim: {visible_lines(error)}", err=True)
         sys.exit(error.exit_code)
     except OSError as error:
         if not error.filename:
             raise
         failed_at = output_error(Path(os.fsdecode(error.filename)), error)
-        click.echo(f"bwv-sim: {failed_at}", err=True)
+        click.echo(f"bwv-sim: {visible_lines(failed_at)}", err=True)
         sys.exit(failed_at.exit_code)
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from bwv_device import keys
+from bwv_device.formats.visible_text import visible
 from bwv_device.verification.conclusion import Conclusion
 from bwv_device.verification.export import export, without_film
 from bwv_device.verification.vault_report import verify
@@ -51,10 +52,10 @@ def command(
     done = export(vault, report, identities, out, recording)
     for item in done:
         for lost in json.loads(item.path.with_suffix(".json").read_text())["not_exported"]:
-            click.echo(f"Warning: {lost['name']}: {lost['reason']}", err=True)
+            click.echo(visible(f"Warning: {lost['name']}: {lost['reason']}"), err=True)
     if recording is None:
         for name, reason in without_film(report, done):
-            click.echo(f"Warning: {name}: {reason}", err=True)
+            click.echo(visible(f"Warning: {name}: {reason}"), err=True)
     rows = [{**item._asdict(), "path": str(item.path)} for item in done]
     if as_json:
         click.echo(json.dumps({"ledger_verified": report.ok, "exported": rows}, indent=2))

@@ -12,6 +12,7 @@ import click
 
 from bwv_device.errors import VaultError
 from bwv_device.formats.ledger_lines import DIRECTORY, LINE_LIMIT, parse_line
+from bwv_device.formats.visible_text import visible
 from bwv_device.verification.ledger_chain import is_plain_file
 
 HIDDEN = {"n", "prev", "t", "kind", "header", "nonce", "certificate", "boot_key", "sha256", "time"}
@@ -42,7 +43,7 @@ def command(vault: Path, everything: bool, as_json: bool) -> None:
         if fields["kind"] == "sync" and not everything:
             hidden += 1
             continue
-        click.echo(json.dumps(fields, sort_keys=True) if as_json else _words(fields, when))
+        click.echo(json.dumps(fields, sort_keys=True) if as_json else visible(_words(fields, when)))
     if hidden and not as_json:
         click.echo(f"({hidden} 'sync' lines are not shown; --all shows them)", err=True)
 
@@ -77,7 +78,7 @@ class _Clock:
 def _lines(vault: Path) -> Iterator[dict[str, Any]]:
     for path in sorted((vault / DIRECTORY).iterdir()):
         if not is_plain_file(path):
-            click.echo(f"{path.name} is not a plain file and is left out.", err=True)
+            click.echo(f"{visible(path.name)} is not a plain file and is left out.", err=True)
             continue
         with path.open("rb") as file:
             while raw := file.readline(LINE_LIMIT):

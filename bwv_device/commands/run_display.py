@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from bwv_device.camera.state_table import Event, State
+from bwv_device.formats.visible_text import visible
 from hal.ports import Anchor, Board, Indicator, Pattern
 
 Say = Callable[[str], None]
@@ -77,7 +78,7 @@ class RunDisplay:
 
     def line(self, text: str) -> None:
         now = datetime.datetime.fromtimestamp(self._utc_ns() / 1e9).astimezone()
-        self._say(f"{now:%H:%M:%S}.{now.microsecond // 100_000}  {text}")
+        self._say(f"{now:%H:%M:%S}.{now.microsecond // 100_000}  {visible(text)}")
 
     def transition(self, before: State, event: Event, after: State) -> None:
         self._counts["recording"] += before is State.READY and after is State.RECORDING

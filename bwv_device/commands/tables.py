@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 from rich.console import Console
+from rich.markup import escape
 from rich.measure import Measurement
 from rich.table import Table
 
+from bwv_device.formats.visible_text import visible
+
 WIDEST = 100_000
+
+
+def plain(text: object) -> str:
+    """Text from outside, for a cell or a line that rich prints: no markup, nothing unseen."""
+    return escape(visible(text))
 
 
 def print_table(table: Table, console: Console | None = None) -> None:

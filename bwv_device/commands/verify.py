@@ -73,10 +73,9 @@ def _text(anchor: str) -> str:
 
 def _show(report: Report) -> None:
     from rich.console import Console
-    from rich.markup import escape
     from rich.table import Table
 
-    from bwv_device.commands.tables import print_table
+    from bwv_device.commands.tables import plain, print_table
 
     table = Table(box=None, pad_edge=False)
     for column in ("file", "status", "bytes", "remark"):
@@ -84,16 +83,16 @@ def _show(report: Report) -> None:
     for verdict in report.segments:
         colour = COLOURS.get(verdict.status, "red")
         status = f"[{colour}]{verdict.status.value}[/]"
-        table.add_row(escape(verdict.name), status, f"{verdict.length:,}", escape(verdict.detail))
+        table.add_row(plain(verdict.name), status, f"{verdict.length:,}", plain(verdict.detail))
     console = Console(highlight=False)
     print_table(table, console)
     for problem in report.problems:
-        console.print(f"[red]problem[/]  {escape(problem)}")
+        console.print(f"[red]problem[/]  {plain(problem)}")
     for remark in report.remarks:
-        console.print(f"[yellow]remark[/]   {escape(remark)}")
+        console.print(f"[yellow]remark[/]   {plain(remark)}")
     console.print(
-        f"device {escape(report.device)}, {report.boots} boots, {report.lines} ledger lines, "
+        f"device {plain(report.device)}, {report.boots} boots, {report.lines} ledger lines, "
         f"head {report.head.number if report.head else 0}"
     )
     colour = CONCLUSION_COLOURS.get(conclude(report), "yellow")
-    console.print(f"[{colour}]{escape(sentence(report))}[/]")
+    console.print(f"[{colour}]{plain(sentence(report))}[/]")

@@ -10,7 +10,7 @@ from typing import Any
 from bwv_device.custody.session import CustodySession
 from bwv_device.errors import CustodyError
 from bwv_device.formats import statement, store_keys
-from bwv_device.formats.purposes import ASSIGNMENT
+from bwv_device.formats.grammar.purposes import ASSIGNMENT
 from bwv_device.formats.statement import Signer
 from bwv_device.formats.upload_body import BytesBody
 from hal.ports import StoreError, StoreTrouble

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from bwv_device.formats import statement
-from bwv_device.formats.purposes import COMMAND_PURPOSE
+from bwv_device.formats.grammar.purposes import COMMAND_PURPOSE
 from bwv_device.formats.statement import Signer
 
 

@@ -11,6 +11,7 @@ from rich.text import Text
 
 from bwv_device.camera.control.start_conditions import FAILURES
 from bwv_device.fleet.roster import CONSISTENT, FORKED, Seen
+from bwv_device.formats.visible_text import visible
 
 # A silence this long is reported even without an offline message.
 SILENT_S = 120
@@ -54,7 +55,7 @@ def row(seen: Seen, now_ns: int) -> dict[str, Any]:
 def _plain(value: Any) -> Any:
     """Text that a terminal does not obey, and no longer than a cell."""
     if isinstance(value, str):
-        return "".join(c if c.isprintable() else "?" for c in value[:64])
+        return visible(value[:64])
     return [_plain(item) for item in value[:16]] if isinstance(value, list) else value
 
 
@@ -131,7 +132,7 @@ def render(rows: Sequence[dict[str, Any]], limit: int, title: str, width: int = 
     battery, storage and what waits for delivery share one, and clock and ledger are shown where
     they are a trouble."""
     wide = width >= WIDE
-    table = Table(title=title, title_justify="left", expand=True, show_lines=False)
+    table = Table(title=Text(visible(title)), title_justify="left", expand=True, show_lines=False)
     for heading, justify in COLUMNS if wide else NARROW:
         table.add_column(heading, justify=justify, overflow="fold")  # type: ignore[arg-type]
     for one in rows[:limit]:
@@ -163,7 +164,7 @@ def _cells(row: dict[str, Any]) -> list[Text | str]:
     ledger.stylize({FORKED: "bold white on red", CONSISTENT: "green"}.get(row["ledger"], "dim"))
     found = troubles(row)
     return [
-        row["device"],
+        Text(visible(row["device"])),
         state,
         _low(row["battery_percent"], 10, " %"),
         _low(row["storage_minutes"], 60, " min"),

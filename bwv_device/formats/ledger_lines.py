@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from bwv_device.formats import canonical_json, signature
-from bwv_device.formats.purposes import BOOT_KEY
+from bwv_device.formats.grammar.purposes import BOOT_KEY
 
 GENESIS = "0" * 64
 DIRECTORY = "ledger"

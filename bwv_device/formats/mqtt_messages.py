@@ -14,7 +14,7 @@ from urllib.parse import quote
 from annotated_types import Interval, Len
 
 from bwv_device.formats import canonical_json
-from bwv_device.formats.purposes import HEAD_PURPOSE
+from bwv_device.formats.grammar.purposes import HEAD_PURPOSE
 from hal.ports import Anchor, MqttMessage
 
 VERSION = "v1"

@@ -629,6 +629,11 @@ def sha256(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
+def shown(text: str) -> str:
+    """A name of a file may hold what makes a line say something else."""
+    return "".join(c if c.isprintable() and not UNSEEN.match(c) else repr(c)[1:-1] for c in text)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description="A second opinion on a vault.")
     parser.add_argument("vault")
@@ -642,9 +647,9 @@ def main() -> None:
     judge.only = options.only
     word = judge.judge()
     for name in sorted(judge.verdicts):
-        print(f"{judge.verdicts[name]:<18} {name}")
+        print(f"{judge.verdicts[name]:<18} {shown(name)}")
     for sentence in [*judge.complaints, *judge.loose]:
-        print(f"                   {sentence}")
+        print(f"                   {shown(sentence)}")
     print(word)
     sys.exit({"whole": 0, "changed": 1, "open": 2}[word])
 

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 from bwv_device import keys
 from bwv_device.formats import signature, statement
-from bwv_device.formats.purposes import BOOT_KEY, RECEIPT
+from bwv_device.formats.grammar.purposes import BOOT_KEY, RECEIPT
 from bwv_device.verification.second_verifier import Judge
 from bwv_device.verification.vault_report import verify
 from hal.keystore import SoftwareIdentity

@@ -6,8 +6,8 @@ from __future__ import annotations
 
 from bwv_device import keys
 from bwv_device.formats import statement
+from bwv_device.formats.grammar.purposes import COMMAND_PURPOSE
 from bwv_device.formats.mqtt_messages import prefix
-from bwv_device.formats.purposes import COMMAND_PURPOSE
 from hal.keystore import SoftwareIdentity
 from hal.ports import SECOND_NS
 from hal.simulated.power_dock_and_place import SeededEntropy

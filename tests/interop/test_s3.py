@@ -23,7 +23,7 @@ from bwv_device.custody.retention import holds
 from bwv_device.custody.retention.deletion import Expiry
 from bwv_device.formats import statement
 from bwv_device.formats.age_payload import CHUNK
-from bwv_device.formats.purposes import DOCKING
+from bwv_device.formats.grammar.purposes import DOCKING
 from bwv_device.formats.upload_body import BytesBody
 from hal.ports import EvidenceStore, StoreError, StoreTrouble
 from hal.simulated.store import MemoryStore

@@ -17,8 +17,8 @@ from bwv_device.custody.intake.intake import DOCKINGS_PER_PASS, REFUSED_PER_DAY,
 from bwv_device.custody.intake.results import Done
 from bwv_device.custody.ledger.ledger import parse
 from bwv_device.formats import signature, statement, store_keys
+from bwv_device.formats.grammar.purposes import DOCKING
 from bwv_device.formats.ledger_lines import START, boot_statement
-from bwv_device.formats.purposes import DOCKING
 from hal.ports import SECOND_NS, StoreError, StoreTrouble
 from hal.simulated.store import MemoryStore
 from sim.world.custody_workers import BenchClock, BenchCustody, role, session

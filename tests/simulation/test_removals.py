@@ -14,7 +14,7 @@ from support.camera_bench import Camera, make_camera
 from bwv_device.camera.vault.ledger_writer import Ledger
 from bwv_device.camera.vault.recovery import survey
 from bwv_device.formats import statement
-from bwv_device.formats.purposes import RECEIPT
+from bwv_device.formats.grammar.purposes import RECEIPT
 from bwv_device.verification.second_verifier import Judge
 from bwv_device.verification.vault_report import verify
 from hal.simulated.disk import SimulatedDisk

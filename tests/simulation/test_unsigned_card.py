@@ -16,8 +16,8 @@ from bwv_device.camera.vault import signed_lines
 from bwv_device.camera.vault.recovery import Found, survey
 from bwv_device.camera.vault.signed_lines import LedgerFile, SignedLines
 from bwv_device.formats import signature, statement
+from bwv_device.formats.grammar.purposes import ASSIGNMENT
 from bwv_device.formats.ledger_lines import read_chain
-from bwv_device.formats.purposes import ASSIGNMENT
 from hal.simulated.disk import SimulatedDisk
 from sim.world.custody_workers import role
 from sim.world.test_keys import BenchAgency

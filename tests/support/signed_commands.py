@@ -6,7 +6,7 @@ from typing import Any
 
 from bwv_device import keys
 from bwv_device.formats import statement
-from bwv_device.formats.purposes import COMMAND_PURPOSE
+from bwv_device.formats.grammar.purposes import COMMAND_PURPOSE
 from bwv_device.formats.statement import Signer
 from hal.keystore import SoftwareIdentity
 from hal.simulated.power_dock_and_place import SeededEntropy

@@ -19,8 +19,8 @@ from bwv_device.camera.vault.recovery import boot_vault
 from bwv_device.camera.vault.vault import Vault
 from bwv_device.formats import age, signature, statement
 from bwv_device.formats.age_payload import CHUNK, NONCE, TAG, Seal
+from bwv_device.formats.grammar.purposes import COMMAND_PURPOSE
 from bwv_device.formats.ledger_lines import START, branches_head
-from bwv_device.formats.purposes import COMMAND_PURPOSE
 from bwv_device.settings import Recording, Settings
 from bwv_device.verification.chain_ends import End
 from hal.simulated.disk import SimulatedDisk

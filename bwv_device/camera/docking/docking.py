@@ -36,8 +36,8 @@ from bwv_device.camera.vault.undelivered import Inventory
 from bwv_device.camera.vault.vault import footage_path
 from bwv_device.camera.vault.vault_lane import VaultLane
 from bwv_device.formats import statement
+from bwv_device.formats.grammar.purposes import DOCKING
 from bwv_device.formats.grammar.statements import Assignment
-from bwv_device.formats.purposes import DOCKING
 from bwv_device.formats.statement import Statement
 from bwv_device.formats.upload_body import BytesBody, FilePart
 from bwv_device.settings import Dock, milliseconds, seconds

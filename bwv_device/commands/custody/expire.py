@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import click
-from rich.markup import escape
 from rich.progress import track
 from rich.table import Table
 
 from bwv_device.commands.custody.options import CustodyContext, print_json
 from bwv_device.commands.custody.service_log import ServiceLog, until_stopped
-from bwv_device.commands.tables import print_table
+from bwv_device.commands.tables import plain, print_table
 from bwv_device.custody.retention.deletion import ERASE, HIDE, Expiry, plan
+from bwv_device.formats.visible_text import visible
 from hal.ports import StoreError
 
 COLOURS = {ERASE: "red", HIDE: "yellow"}
@@ -39,8 +39,8 @@ def expire_command(
             table.add_column(column)
         for decision in track(decisions, "looking", transient=True):
             colour = COLOURS.get(decision.action, "green")
-            table.add_row(decision.recording, f"[{colour}]{decision.action}[/]",
-                          escape(decision.why))  # fmt: skip
+            table.add_row(plain(decision.recording), f"[{colour}]{decision.action}[/]",
+                          plain(decision.why))  # fmt: skip
         print_table(table)
         return
     done = Expiry(context.session, list(context.replicas.values())).run(confirm)
@@ -52,7 +52,7 @@ def expire_command(
         for name in getattr(done, word):
             click.echo(f"{word}: {name}")
     for sentence in done.denied:
-        click.echo(f"protected by the store, tried again next time: {sentence}", err=True)
+        click.echo(visible(f"protected by the store, tried again next time: {sentence}"), err=True)
     click.echo(f"{len(done.hidden)} hidden, {len(done.erased)} erased.", err=True)
 
 

@@ -7,11 +7,10 @@ from typing import Any
 
 import click
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
 from bwv_device.commands.custody.options import CustodyContext, print_json
-from bwv_device.commands.tables import print_table
+from bwv_device.commands.tables import plain, print_table
 from bwv_device.custody import search
 from bwv_device.custody.recording_history import RecordingHistory, audit
 from bwv_device.custody.retention import deletion_certificate, holds
@@ -19,6 +18,7 @@ from bwv_device.custody.retention_dates import NANOSECOND
 from bwv_device.custody.search import Wanted
 from bwv_device.errors import CustodyError
 from bwv_device.files import writable_folder
+from bwv_device.formats.visible_text import visible
 
 console = Console(highlight=False)
 
@@ -63,11 +63,11 @@ def list_command(
     table = _table("recording", "began", "seconds", "officer", "category", "state", "goes on")
     for row in rows:
         table.add_row(
-            escape(row["id"]),
+            plain(row["id"]),
             _sure(context, row),
             f"{(row['end_ns'] - row['start_ns']) / NANOSECOND:.0f}",
-            escape(row["officer"] or "-"),
-            row["category"],
+            plain(row["officer"] or "-"),
+            plain(row["category"]),
             _state(context, row),
             "held"
             if holds.active(context.session, row["id"])
@@ -100,20 +100,24 @@ def show_command(context: CustodyContext, recording: str, as_json: bool) -> None
         print_json(said)
         return
     due = context.session.due(row)
-    console.print(f"[bold]{escape(recording)}[/]  {_sure(context, row)}, officer {row['officer']}")
-    dates = f"hidden on {due.hidden}, erased on {due.erased} ({due.rule})"
+    console.print(
+        f"[bold]{plain(recording)}[/]  {_sure(context, row)}, officer {plain(row['officer'])}"
+    )
+    dates = f"hidden on {due.hidden}, erased on {due.erased} ({plain(due.rule)})"
     if holds.active(context.session, recording):
         dates = f"not erased while it is held; without the hold {dates}"
-    console.print(f"{row['category']}, {_state(context, row)}; {dates}")
+    console.print(f"{plain(row['category'])}, {_state(context, row)}; {dates}")
     for file in said["files"]:
         console.print(f"  {file['segment']}  {file['length']:,} bytes  {file['status']}")
     for hold in said["holds"]:
         state = "released" if hold["released"] else "proposed" if hold["proposed"] else "in force"
-        console.print(f"  hold {hold['n']} ({state}): {escape(hold['reason'])} {hold['case_']}")
+        console.print(
+            f"  hold {hold['n']} ({state}): {plain(hold['reason'])} {plain(hold['case_'])}"
+        )
     for line in said["lines"]:
         console.print(
             f"  {line['n']:>6}  {context.said(line['utc_ns'])}  {line['kind']:<17} "
-            f"{escape(str(line['name']))} ({line['role']})"
+            f"{plain(str(line['name']))} ({plain(line['role'])})"
         )
 
 
@@ -152,7 +156,7 @@ def certificate_command(
         print_json(certificate.line)
         return
     for name, value in deletion_certificate.facts(certificate, erased):
-        click.echo(f"{name:<20} {value}")
+        click.echo(visible(f"{name:<20} {value}"))
 
 
 @click.command()
@@ -166,8 +170,8 @@ def quarantine_command(context: CustodyContext, as_json: bool) -> None:
         return
     table = _table("camera", "file", "reason", "look at it by")
     for row in rows:
-        table.add_row(row["device"], row["segment"] or "(docking)", escape(row["reason"]),
-                      context.said(row["review_ns"]))  # fmt: skip
+        names = (row["device"], row["segment"] or "(docking)", row["reason"])
+        table.add_row(*map(plain, names), context.said(row["review_ns"]))
     print_table(table, console)
 
 
@@ -182,7 +186,8 @@ def index_command(context: CustodyContext) -> None:
         f"{context.session.index.head.number} lines, {count['n'] if count else 0} recordings"
     )
     for problem in problems:
-        click.echo(f"line {problem['n']} does not count: {problem['problem']}", err=True)
+        said = f"line {problem['n']} does not count: {problem['problem']}"
+        click.echo(visible(said), err=True)
 
 
 def _print_life(context: CustodyContext, life: RecordingHistory) -> None:
@@ -191,11 +196,11 @@ def _print_life(context: CustodyContext, life: RecordingHistory) -> None:
         words = ", ".join(f"{k} {v}" for k, v in detail.items())
         console.print(
             f"{context.said(step.utc_ns):<24} {step.ledger:<8}{step.number:>6}  {step.what:<17} "
-            f"{escape(step.who)}  [dim]{escape(words)}[/]",
+            f"{plain(step.who)}  [dim]{plain(words)}[/]",
             soft_wrap=True,
         )
     for problem in life.problems:
-        console.print(f"[red]broken[/]  {escape(problem)}")
+        console.print(f"[red]broken[/]  {plain(problem)}")
     if not life.problems:
         console.print("[green]Unbroken: every line is numbered, linked and signed.[/]")
 

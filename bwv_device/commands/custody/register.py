@@ -9,7 +9,7 @@ from rich.table import Table
 
 from bwv_device.commands.custody.options import CustodyContext, print_json
 from bwv_device.commands.role_key import load_role_key
-from bwv_device.commands.tables import print_table
+from bwv_device.commands.tables import plain, print_table
 from bwv_device.config import Loaded, load
 from bwv_device.custody import camera_register
 from bwv_device.settings import Settings
@@ -94,6 +94,7 @@ def list_(context: CustodyContext, as_json: bool) -> None:
         state = "revoked" if row["revoked"] else f"{row['waiting']} files to come"
         if row["whole_since"]:
             state += f"; ledger forked, whole since boot {row['whole_since']}"
-        table.add_row(row["device"], row["officer"] or "-", context.said(row["docked_ns"]), battery,
-                      row["clock"] or "-", f"line {row['number']}", state)  # fmt: skip
+        device, officer, clock = (plain(row[n] or "-") for n in ("device", "officer", "clock"))
+        docked = context.said(row["docked_ns"])
+        table.add_row(device, officer, docked, battery, clock, f"line {row['number']}", state)
     print_table(table)

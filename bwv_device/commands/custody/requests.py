@@ -5,11 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import click
-from rich.markup import escape
 from rich.table import Table
 
 from bwv_device.commands.custody.options import CustodyContext, print_json
-from bwv_device.commands.tables import print_table
+from bwv_device.commands.tables import plain, print_table
 from bwv_device.custody import public_requests
 from bwv_device.errors import CustodyError
 
@@ -117,9 +116,9 @@ def list_(context: CustodyContext, as_json: bool) -> None:
     for column in ("request", "kind", "received", "due", "in time", "place", "state"):
         table.add_column(column)
     for row in rows:
-        table.add_row(row["id"], row["kind"], row["received"], row["due"],
-                      "yes" if row["in_time"] else "no", escape(row["place"]),
-                      row["outcome"] or "open")  # fmt: skip
+        table.add_row(plain(row["id"]), plain(row["kind"]), row["received"], row["due"],
+                      "yes" if row["in_time"] else "no", plain(row["place"]),
+                      plain(row["outcome"] or "open"))  # fmt: skip
     print_table(table)
     for sentence in public_requests.reminders(
         context.session, context.settings.service.reminder_days

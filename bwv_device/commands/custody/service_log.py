@@ -14,6 +14,7 @@ from bwv_device.custody.public_requests import reminders
 from bwv_device.custody.retention.deletion import Expiry
 from bwv_device.custody.session import CustodySession
 from bwv_device.errors import CustodyError
+from bwv_device.formats.visible_text import visible
 from hal.ports import StoreError
 
 
@@ -27,8 +28,7 @@ class ServiceLog:
     def line(self, text: str, *, wrong: bool = False) -> None:
         now = datetime.datetime.fromtimestamp(self._desk.session.now_ns() / 1e9, self._desk.zone)
         # Names and reasons may come from a camera: no line of the log may be forged.
-        said = "".join(c if c.isprintable() else "?" for c in text)
-        click.echo(f"{now:%Y-%m-%d %H:%M:%S}  {said}", err=wrong)
+        click.echo(f"{now:%Y-%m-%d %H:%M:%S}  {visible(text)}", err=wrong)
 
     def intake(self, done: Done) -> None:
         """What a pass of the intake came to: each recording with its camera and officer."""

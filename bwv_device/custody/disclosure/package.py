@@ -90,6 +90,9 @@ def disclose(
 ) -> Package:
     """Writes the package into `out`, which must be new, and the `disclosed` line. Raises
     `CustodyError`."""
+    work = out / ".work"
+    if work.is_dir() and not work.is_symlink():
+        shutil.rmtree(work)  # films of a run that was killed
     if out.exists() and any(out.iterdir()):
         raise CustodyError(f"{out} is not empty.", "Name a new folder.")
     if wish.request:
@@ -99,7 +102,6 @@ def disclose(
         raise CustodyError(
             "Nobody has confirmed the redaction.", "Look at the contact sheet, then --confirm."
         )
-    work = out / ".work"
     work.mkdir(parents=True)
     try:
         report, done = open_recording(session, roots, identities, wish.recording, work, advance)

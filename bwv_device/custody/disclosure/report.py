@@ -10,6 +10,7 @@ from fpdf import FPDF
 from jinja2 import Environment, PackageLoader, select_autoescape
 
 from bwv_device.custody.session import CustodySession
+from bwv_device.formats.visible_text import visible
 from bwv_device.verification.vault_report import FileStatus, Report
 
 if TYPE_CHECKING:
@@ -94,27 +95,49 @@ def html(said: Said) -> str:
     environment = Environment(
         loader=PackageLoader("bwv_device.custody.disclosure", "."),
         autoescape=select_autoescape(default=True),
+        finalize=_seen,
     )
     return environment.get_template("report.html.jinja").render(said=said)
+
+
+def _seen(value: Any) -> Any:
+    return visible(value) if type(value) is str else value
+
+
+# A word that is longer is broken; a text that is longer ends with a note: a row of the table must
+# fit a page, also in its narrowest column.
+LONGEST_WORD, LONGEST_LINE, LONGEST_CELL = 40, 3000, 500
+SOFT_HYPHEN = "\u00ad"
+
+
+def on_paper(text: str, longest: int = LONGEST_LINE) -> str:
+    """A text that fits, whatever it is."""
+    said = visible(text)
+    if len(said) > longest:
+        said = f"{said[:longest]} … (cut here; it has {len(said):,} characters)"
+    return " ".join(
+        SOFT_HYPHEN.join(word[at : at + LONGEST_WORD] for at in range(0, len(word), LONGEST_WORD))
+        for word in said.split(" ")
+    )
 
 
 def pdf(said: Said) -> bytes:
     """In DejaVu where the system has it; else characters beyond Latin-1 are shown as "?"."""
     paper = FPDF()
-    paper.set_title(f"Disclosure of {said['recording']}")
+    paper.set_title(visible(f"Disclosure of {said['recording']}"))
     encode = _fonts(paper)
     paper.set_auto_page_break(auto=True, margin=18)
     paper.add_page()
 
     def line(text: str, size: int = 10, style: str = "", space: float = 5) -> None:
         paper.set_font(paper.font_family, style, size)
-        paper.multi_cell(0, space, encode(text), new_x="LMARGIN", new_y="NEXT")
+        paper.multi_cell(0, space, encode(on_paper(text)), new_x="LMARGIN", new_y="NEXT")
 
     def rows(headings: Sequence[str], content: Sequence[Sequence[str]], widths: Any) -> None:
         paper.set_font(paper.font_family, "", 8)
         with paper.table(col_widths=widths, line_height=4.5, text_align="LEFT") as table:
             for cells in (headings, *content):
-                table.row([encode(str(cell)) for cell in cells])
+                table.row([encode(on_paper(str(cell), LONGEST_CELL)) for cell in cells])
         paper.ln(3)
 
     line(f"Disclosure of {said['recording']}", 16, "B", 9)

@@ -12,8 +12,8 @@ from bwv_device.custody.intake.voice import Voice, create_once
 from bwv_device.custody.public_requests import matching
 from bwv_device.custody.session import CustodySession
 from bwv_device.formats import store_keys
+from bwv_device.formats.grammar.purposes import RECEIPT
 from bwv_device.formats.grammar.statements import Announced, Docking
-from bwv_device.formats.purposes import RECEIPT
 from hal.ports import EvidenceStore, Stored, StoreError, StoreTrouble
 
 # Files in one `intake` line.

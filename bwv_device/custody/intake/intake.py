@@ -26,8 +26,8 @@ from bwv_device.custody.intake.voice import Voice
 from bwv_device.custody.session import CustodySession
 from bwv_device.errors import CustodyError
 from bwv_device.formats import statement, store_keys
+from bwv_device.formats.grammar.purposes import GREETING
 from bwv_device.formats.grammar.statements import Docking
-from bwv_device.formats.purposes import GREETING
 from bwv_device.formats.statement import StatementError
 from bwv_device.formats.store_keys import DockingKey
 from hal.ports import SECOND_NS, Stored, StoreError, StoreTrouble

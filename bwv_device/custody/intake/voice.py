@@ -7,7 +7,7 @@ from typing import Any
 
 from bwv_device.custody.session import CustodySession
 from bwv_device.formats import statement, store_keys
-from bwv_device.formats.purposes import REFUSAL
+from bwv_device.formats.grammar.purposes import REFUSAL
 from bwv_device.formats.upload_body import BytesBody
 from hal.ports import SECOND_NS, Body, EvidenceStore, StoreError, StoreTrouble
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Any, TypeVar
 
-from bwv_device.formats import purposes
+from bwv_device.formats.grammar import purposes
 from bwv_device.formats.grammar.decode import AtMost, GrammarError, decode
 from bwv_device.formats.grammar.forms import (
     BootNumber,
