@@ -465,6 +465,10 @@ class MqttListener(Protocol):
 
     def received(self, topic: str, payload: bytes) -> None: ...
 
+    def sifted_out(self, reason: str, count: int) -> None:
+        """So many messages came that are none, and go no further than the link."""
+        ...
+
     def closed(self, reason: str) -> None:
         """Lost, refused, or never made."""
         ...

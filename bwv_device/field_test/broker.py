@@ -26,6 +26,8 @@ class _Ear:
         self.reason = ""
         self.heard.set()
 
+    def sifted_out(self, reason: str, count: int) -> None: ...
+
     def closed(self, reason: str) -> None:
         self.reason = reason
         self.heard.set()

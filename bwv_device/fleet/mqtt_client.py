@@ -95,6 +95,8 @@ class OperatorClient:
         except queue.Full:
             self.dropped += 1
 
+    def sifted_out(self, reason: str, count: int) -> None: ...
+
     def closed(self, reason: str) -> None:
         self.up.clear()
         self.reason = reason

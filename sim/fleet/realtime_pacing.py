@@ -108,6 +108,8 @@ class _Ear:
     def received(self, topic: str, payload: bytes) -> None:
         self._paced.post(lambda: self._listener.received(topic, payload))
 
+    def sifted_out(self, reason: str, count: int) -> None: ...
+
     def closed(self, reason: str) -> None:
         self._paced.post(lambda: self._listener.closed(reason))
 

@@ -1,4 +1,5 @@
-"""One suite over both lines to a broker: paho with a real mosquitto, and the simulated one."""
+"""One suite over all lines to a broker: paho with a real mosquitto, the same in a process of its
+own, and the simulated one."""
 
 from __future__ import annotations
 
@@ -8,7 +9,9 @@ from typing import NamedTuple
 
 import pytest
 from support.mqtt_clients import AGENCY, Desk, Ear
+from support.signed_commands import fields, signed
 
+from hal.keystore import SoftwareIdentity
 from hal.ports import SECOND_NS, MqttLink, MqttMessage
 from hal.simulated.broker import SimulatedBroker, SimulatedMqtt
 from sim.world.virtual_loop import VirtualLoop
@@ -23,6 +26,8 @@ class Bench(NamedTuple):
     send: Callable[[str, bytes], None]
     cut: Callable[[], None]
     name: str
+    # What is sent to a camera: where commands are judged on the way, one that the agency signed.
+    command: Callable[[str], bytes] = str.encode
 
     def topic(self, leaf: str) -> str:
         return f"bwv/v1/{AGENCY}/{self.name}/{leaf}"
@@ -32,7 +37,7 @@ class Bench(NamedTuple):
         return MqttMessage(self.topic("presence"), b"gone", retain=True)
 
 
-@pytest.fixture(params=["simulated", "mosquitto"])
+@pytest.fixture(params=["simulated", "mosquitto", "process"])
 def bench(request: pytest.FixtureRequest) -> Iterator[Bench]:
     ear, watcher, name = Ear(), Ear(), f"cam-{next(NUMBERS)}"  # a session each
     if request.param == "simulated":
@@ -47,14 +52,22 @@ def bench(request: pytest.FixtureRequest) -> Iterator[Bench]:
     eyes = desk.person("command", f"watch-{id(ear)}")
     eyes.open(None, [f"bwv/v1/{AGENCY}/{name}/#"], watcher)
     watcher.wait("connected")
-    link = desk.camera(name)
+    process = desk.camera_process(name) if request.param == "process" else None
+    link: MqttLink = process or desk.camera(name)
+    key = SoftwareIdentity(desk.role("command"), desk.role("command"))
+
+    def command(text: str) -> bytes:
+        return signed(key, fields(device=name, id=text))
 
     def cut() -> None:
         desk.broker.stop()
         desk.broker.start()
 
-    yield Bench(link, ear, watcher, lambda t, p: eyes.publish(0, MqttMessage(t, p)), cut, name)
+    bench = Bench(link, ear, watcher, lambda t, p: eyes.publish(0, MqttMessage(t, p)), cut, name)
+    yield bench._replace(command=command) if process else bench
     link.close()
+    if process:
+        process.end()
     eyes.close()
 
 
@@ -86,8 +99,9 @@ def test_commands_come_while_connected(bench: Bench) -> None:
     opened(bench)
     bench.link.publish(1, MqttMessage(bench.topic("event"), b"here"))
     bench.ear.wait("acknowledged")
-    bench.send(bench.topic("command"), b"do")
-    assert bench.ear.wait("received") == ("received", bench.topic("command"), b"do")
+    said = bench.command("do")
+    bench.send(bench.topic("command"), said)
+    assert bench.ear.wait("received") == ("received", bench.topic("command"), said)
 
 
 def test_commands_wait_for_a_camera_that_is_away(bench: Bench) -> None:
@@ -96,9 +110,10 @@ def test_commands_wait_for_a_camera_that_is_away(bench: Bench) -> None:
     bench.ear.wait("acknowledged")
     bench.link.close(MqttMessage(bench.topic("presence"), b"bye", retain=True))
     heard(bench, b"bye")
-    bench.send(bench.topic("command"), b"later")
+    said = bench.command("later")
+    bench.send(bench.topic("command"), said)
     bench.link.open(bench.will, (bench.topic("command"),), bench.ear)
-    assert bench.ear.wait("received") == ("received", bench.topic("command"), b"later")
+    assert bench.ear.wait("received") == ("received", bench.topic("command"), said)
 
 
 def test_a_farewell_is_the_last_word(bench: Bench) -> None:

@@ -336,6 +336,8 @@ def test_a_listener_that_raises_when_it_is_told_the_end_takes_nothing_with_it(de
     hostile = Hostile(HOSTILE["an HTTP server"])
 
     class Broken(Ear):
+        def sifted_out(self, reason: str, count: int) -> None: ...
+
         def closed(self, reason: str) -> None:
             super().closed(reason)
             raise RuntimeError("a bug in a listener")

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from bwv_device import keys
+from bwv_device.backends.broker_process import BrokerProcess
 from hal.host import HostEntropy
 from hal.mqtt.paho_link import Broker, MqttThread, PahoLink, tls_context
 from sim.servers.mosquitto import HOST, Mosquitto
@@ -38,6 +39,9 @@ class Ear:
 
     def received(self, topic: str, payload: bytes) -> None:
         self._hear("received", topic, payload)
+
+    def sifted_out(self, reason: str, count: int) -> None:
+        self._hear("sifted_out", reason, count)
 
     def closed(self, reason: str) -> None:
         self._hear("closed", reason)
@@ -93,6 +97,17 @@ class Desk:
         files = keys.device_files((agency or self.agency).files, name, HostEntropy(), NOW)
         tls = self.tls(files[keys.DEVICE], files[keys.DEVICE_KEY])
         return self.link(tls, client or name, port or self.broker.ports.cameras)
+
+    def camera_process(self, name: str) -> BrokerProcess:
+        """The same camera's line, as `bwv run` has it."""
+        files = keys.device_files(self.agency.files, name, HostEntropy(), NOW)
+        chain, private = self.folder / f"{name}.pem", self.folder / f"{name}-key.pem"
+        chain.write_bytes(files[keys.DEVICE])
+        private.write_bytes(files[keys.DEVICE_KEY])
+        about = {"device": name, "broker": Broker(HOST, self.broker.ports.cameras, name),
+                 "ca": str(self.broker.root), "certificate": str(chain), "key": str(private),
+                 "root": str(self.broker.root)}  # fmt: skip
+        return BrokerProcess(about)
 
     def person(self, role: str, client: str, port: int = 0) -> PahoLink:
         pem = self._role_files[role]

@@ -103,6 +103,10 @@ class Remote:
         device, roots = self._device, self._roots
         self._boundary.submit(lambda: check.read(data, device, roots), heard)
 
+    def sifted_out(self, reason: str, count: int) -> None:
+        """Refused in the broker's process, where everything that comes is judged first."""
+        self._refuse(Refused(reason), count)
+
     def _allowed(self) -> bool:
         now_ns = self._loop.now_ns()
         earned = (now_ns - self._since_ns) * RATE_PER_S / SECOND_NS
@@ -122,10 +126,10 @@ class Remote:
         else:
             self._accept(said_or_not)
 
-    def _refuse(self, refused: Refused) -> None:
+    def _refuse(self, refused: Refused, count: int = 1) -> None:
         """Counted; the first of a kind is written down. What the agency itself said is answered,
         once: a replay must not fill the outbox."""
-        self.refused[refused.reason] += 1
+        self.refused[refused.reason] += count
         if refused.reason not in self._written:
             self._written.add(refused.reason)
             self._vault_lane.note("refused", event="command", conditions=[refused.reason])

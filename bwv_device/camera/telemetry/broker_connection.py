@@ -57,6 +57,10 @@ class BrokerObserver(Protocol):
 
     def received(self, topic: str, payload: bytes) -> None: ...
 
+    def sifted_out(self, reason: str, count: int) -> None:
+        """So many commands were none, and came no further than the link."""
+        ...
+
     def trouble(self, reason: str) -> None:
         """Something failed; it is tried again."""
         ...
@@ -83,6 +87,9 @@ class _Ear:
 
     def received(self, topic: str, payload: bytes) -> None:
         self._post(lambda: self._line.received(topic, payload))
+
+    def sifted_out(self, reason: str, count: int) -> None:
+        self._post(lambda: self._line.sifted_out(reason, count))
 
     def closed(self, reason: str) -> None:
         self._post(lambda: self._line.lost(reason))
@@ -196,6 +203,9 @@ class BrokerConnection:
 
     def received(self, topic: str, payload: bytes) -> None:
         self._observer.received(topic, payload)
+
+    def sifted_out(self, reason: str, count: int) -> None:
+        self._observer.sifted_out(reason, count)
 
     def connected(self) -> None:
         self._cancel("connect")

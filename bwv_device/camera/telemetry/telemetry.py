@@ -215,6 +215,9 @@ class Telemetry(BrokerObserver):
         elif topic == self._topics["command"]:
             self.remote.take(payload)
 
+    def sifted_out(self, reason: str, count: int) -> None:
+        self.remote.sifted_out(reason, count)
+
     def _contradict(self) -> None:
         self._timers.pop("contradict", None)
         self._line.say_birth()
