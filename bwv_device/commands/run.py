@@ -300,8 +300,13 @@ def open_hardware(name: str, settings: Settings, disk: HostDisk, panel: RealLoop
 def load_identity(device: Device) -> SoftwareIdentity:
     """The camera's key, with a certificate that the agency's device CA issued. Raises
     `KeyFileError`."""
+    key = Path(device.key)
     try:
-        identity = SoftwareIdentity.load(Path(device.key), Path(device.certificate))
+        if key.stat().st_mode & 0o027:
+            raise KeyFileError(
+                f"{key} can be read or changed by others than the camera.", f"chmod 640 {key}"
+            )
+        identity = SoftwareIdentity.load(key, Path(device.certificate))
         camera_of(chain_of(identity.certificate_pem))
     except (OSError, ValueError) as error:
         raise KeyFileError(

@@ -9,8 +9,10 @@ from pathlib import Path
 
 from targets import agency
 
+from bwv_device.backends import broker_frames
 from bwv_device.fleet.sign_command import command_statement
 from bwv_device.formats.age_payload import Opener
+from bwv_device.formats.ledger_lines import parse_line
 from hal.ports import AccessUnit, Track
 from hal.rpi.capture import pipe_messages
 from sim.world.camera_handle import make_camera
@@ -41,6 +43,14 @@ def main() -> None:
     _put("survey", whole=len(ledger).to_bytes(2, "big") + ledger, cut=b"\x04\x00" + ledger)
     _put("line", **{f"line{n}": line for n, line in enumerate(lines[:12])})
     _put("canonical", **{f"value{n}": line.partition(b"\t")[0] for n, line in enumerate(lines[:6])})
+    by_kind = {parse_line(line).kind: line.partition(b"\t")[0] for line in lines}
+    _put("grammar", **by_kind)
+    told = [broker_frames.encode("connected", 1),
+            broker_frames.encode("acknowledged", 1, token=5),
+            broker_frames.encode("received", 1, topic="t", payload=broker_frames.data(b"x")),
+            broker_frames.encode("sifted_out", 1, counts={"forged": 2}),
+            broker_frames.encode("closed", 1, reason="lost")]  # fmt: skip
+    _put("broker-frames", some=b"".join(told), one=told[2])
     _put("sealed", whole=sealed[:4000], header=sealed[:300])
     _put("mp4", start=plain[:2000], fragment=plain[:9000])
     _put("h264", keyframe=first[:200], picture=camera.world.media.video.gop(0)[1][:200])

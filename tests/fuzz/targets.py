@@ -18,6 +18,8 @@ from pathlib import Path
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
 from bwv_device import config, keys
+from bwv_device.backends import broker_frames
+from bwv_device.backends.broker_process import BrokerProcess
 from bwv_device.camera.commands import check
 from bwv_device.camera.vault.recovery import survey
 from bwv_device.custody.ledger.index import Index
@@ -28,6 +30,8 @@ from bwv_device.fleet.roster import FORKED, Roster
 from bwv_device.formats import canonical_json, h264, statement
 from bwv_device.formats.age_payload import Opener
 from bwv_device.formats.certificates import ROLES, chain_leads_to
+from bwv_device.formats.grammar.decode import GrammarError
+from bwv_device.formats.grammar.ledger_kinds import KINDS, typed
 from bwv_device.formats.grammar.statements import (
     Assignment,
     Docking,
@@ -38,7 +42,8 @@ from bwv_device.formats.grammar.statements import (
 from bwv_device.formats.ledger_lines import parse_line
 from bwv_device.formats.mp4_reader import fragments, read_init, units
 from bwv_device.formats.statement import Statement
-from bwv_device.verification.second_verifier import Judge
+from bwv_device.verification.second_verifier import KINDS as SECOND_KINDS
+from bwv_device.verification.second_verifier import Judge, misfit
 from bwv_device.verification.signed_heads import parse_head
 from bwv_device.verification.vault_report import verify
 from hal.host import HostClock
@@ -96,6 +101,50 @@ def fuzz_canonical(data: bytes) -> None:
     with contextlib.suppress(ValueError):
         if canonical_json.encode(canonical_json.decode(data)) != data:
             raise FindingError("a value that is not canonical was accepted")
+
+
+def fuzz_grammar(data: bytes) -> None:
+    """A line's fields: both readers of the grammar come to the same."""
+    try:
+        fields = canonical_json.decode(data)
+    except ValueError:
+        return
+    kind = fields.get("kind")
+    if not isinstance(kind, str) or kind not in KINDS:
+        return
+    try:
+        typed(kind, fields)
+        fits = True
+    except GrammarError:
+        fits = False
+    if fits != (misfit(SECOND_KINDS[kind], fields) == ""):
+        raise FindingError(f"the readers of the grammar differ on a line of the kind {kind!r}")
+
+
+def fuzz_broker_frames(data: bytes) -> None:
+    """What the broker's process tells the recording one."""
+    link = BrokerProcess({})
+    listener = Silent()
+    link._number, link._listener = 1, listener
+    try:
+        for told in broker_frames.Reader().feed(data):
+            link._hear(told)
+    except (ValueError, KeyError, TypeError):  # that process is ended, and another one started
+        return
+
+
+class Silent:
+    """Hears everything."""
+
+    def connected(self) -> None: ...
+    def acknowledged(self, token: int) -> None: ...
+    def refused(self, token: int, reason: str, *, final: bool) -> None: ...
+    def received(self, topic: str, payload: bytes) -> None:
+        if len(payload) > broker_frames.LINE_LIMIT:
+            raise FindingError("a payload longer than a line")
+
+    def sifted_out(self, reason: str, count: int) -> None: ...
+    def closed(self, reason: str) -> None: ...
 
 
 def fuzz_survey(data: bytes) -> None:
@@ -251,6 +300,8 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
     "roster": fuzz_roster,
     "mqtt": fuzz_mqtt,
     "anchor": fuzz_anchor,
+    "broker-frames": fuzz_broker_frames,
+    "grammar": fuzz_grammar,
     "canonical": fuzz_canonical,
     "config": fuzz_config,
     "custody": fuzz_custody,
