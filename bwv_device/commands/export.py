@@ -45,6 +45,8 @@ def command(
 
     Footage that was cut off by a power loss is given up to the last whole chunk. Exit code 10 where
     the vault does not verify: what opens is exported all the same, and the sidecar says what it is.
+    Also where a file is no longer the one that was verified, or holds what the ledger does not
+    name: that one is left out.
     """
     identities = keys.load_identities(identity)
     certificates = [c for path in roots for c in keys.load_certificates(path)]
@@ -64,6 +66,9 @@ def command(
             f"{item.path}  {item.duration_ms / 1000:.1f} s, {item.video_units} pictures, "
             f"{', '.join(dict.fromkeys(item.statuses))}"
         )
+    if changed := [name for item in done for name in item.changed]:
+        click.echo(visible(f"Warning: changed meanwhile: {', '.join(changed)}"), err=True)
     if not report.ok:
         click.echo("Warning: the vault does not verify; see 'bwv verify'.", err=True)
+    if changed or not report.ok:
         sys.exit(Conclusion.CHANGED.value)

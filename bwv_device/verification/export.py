@@ -8,17 +8,20 @@ that says what was verified.
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import os
 import struct
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, BinaryIO, NamedTuple, cast
 
 from bwv_device.errors import SealedFileError, VaultError
 from bwv_device.formats import age
 from bwv_device.formats.age_payload import Opener
+from bwv_device.formats.grammar.decode import decode
+from bwv_device.formats.grammar.segment_info import SegmentInfo
 from bwv_device.formats.mp4_film import Chunk, Sample, TrackTables, film_head
 from bwv_device.formats.mp4_reader import (
     BOX_HEADER,
@@ -38,11 +41,19 @@ from bwv_device.verification.vault_report import FileStatus, Report, Verdict
 from hal.ports import SECOND_NS, AccessUnit, Track
 
 # Errors of a file that is sealed to another recipient, damaged, or malicious.
-UNREADABLE = (SealedFileError, ValueError, KeyError, IndexError, struct.error)
+UNREADABLE = (
+    *(SealedFileError, ValueError, KeyError, IndexError, struct.error, TypeError),
+    *(ArithmeticError, AttributeError, MemoryError, RecursionError),
+)
+
+
+class ChangedError(SealedFileError):
+    """Not the bytes that were judged."""
 
 
 class Exported(NamedTuple):
-    """One MP4, and how many pictures and sound frames went into it."""
+    """One MP4, and how many pictures and sound frames went into it. `changed`: files that are left
+    out because their bytes are not those that were judged, or not those that the ledger names."""
 
     path: Path
     recording: str
@@ -50,6 +61,7 @@ class Exported(NamedTuple):
     audio_units: int
     duration_ms: int
     statuses: list[str]
+    changed: list[str]
 
 
 def export(
@@ -59,8 +71,9 @@ def export(
     out: Path,
     recording: str | None = None,
 ) -> list[Exported]:
-    """Every recording of a verified vault, or one. A file that does not open is named in the
-    sidecar and left out; raises `SealedFileError` when nothing opens at all."""
+    """Every recording of a verified vault, or one. What is exported is what was judged: the digest
+    is taken while a file is opened. A file that does not open, or has changed since, is named in
+    the sidecar and left out; raises `SealedFileError` when nothing opens at all."""
     out.mkdir(parents=True, exist_ok=True)
     names = sorted({v.recording for v in report.segments if v.recording})
     if recording is not None and recording not in names:
@@ -95,6 +108,7 @@ class _Joiner:
         self._film: _Film | None = None
         self.unread: list[tuple[str, Exception]] = []
         self.left_out: list[tuple[str, str]] = []
+        self._changed: list[str] = []
 
     def run(self, verdicts: list[Verdict]) -> list[Exported]:
         for verdict in verdicts:
@@ -106,35 +120,55 @@ class _Joiner:
             except UNREADABLE as error:
                 self.unread.append((verdict.name, error))
                 self.left_out.append((verdict.name, str(error)))
+                if isinstance(error, ChangedError):
+                    self._changed.append(verdict.name)
         self._close()
         return self._done
 
     def _segment(self, verdict: Verdict) -> None:
-        data, *behind = pieces = self._open(verdict.name)
+        data, *behind = pieces = self._open(verdict)
         if len(data) < SHORTEST:
             self.left_out.append((verdict.name, "cut off before its first picture"))
             return
+        whole, claim = b"".join(pieces), self._report.claims[verdict.name]
+        row = _verified(verdict, claim, whole)
+        if verdict.status is FileStatus.SEALED and row.get("plaintext_matches_ledger") is False:
+            raise ChangedError("what is inside is not what the ledger says")
         init = read_init(data)
+        decode(SegmentInfo, init.metadata)
         if self._film is None or init.data != self._film.init.data:
             self._close()
             part = f".{len(self._done) + 1}" if self._done else ""
             self._film = _Film(self._out / f"{self._recording}{part}.mp4", init)
-        whole, claim = b"".join(pieces), self._report.claims[verdict.name]
         if short := _shorter(claim, whole, damaged=len(behind)):
             self.left_out.append((verdict.name, short))
-        self._film.verified.append(_verified(verdict, claim, whole))
+        self._film.verified.append(row)
         self._film.add(data, init)
         for piece in behind:
             if (at := next_fragment(piece)) is not None:
                 self._film.add(piece[at:], init)
 
-    def _open(self, name: str) -> list[bytes]:
-        """The plaintext, in pieces: one, or several where chunks between them do not open."""
-        path = self._vault / FOOTAGE / name
+    def _open(self, verdict: Verdict) -> list[bytes]:
+        """The plaintext, in pieces: one, or several where chunks between them do not open. Raises
+        `ChangedError` where the file is not the one that was judged."""
+        path = self._vault / FOOTAGE / verdict.name
         if not path.exists():
-            path = path.with_name(name + PART)
+            path = path.with_name(verdict.name + PART)
+        claim = self._report.claims[verdict.name]
+        if verdict.status in (FileStatus.SEALED, FileStatus.RECOVERED, FileStatus.DELIVERED):
+            length, sha256 = claim.length or 0, claim.sha256
+        elif verdict.status is FileStatus.OPEN:
+            length, sha256 = claim.attested_length, claim.attested_sha256
+        else:
+            length, sha256 = 0, ""  # it was found changed before, and is named as that
         with path.open("rb") as file:
-            return list(Opener(file, self._identities).pieces())
+            judged = JudgedFile(file, length)
+            try:
+                return list(Opener(cast(BinaryIO, judged), self._identities).pieces())
+            finally:
+                judged.drain()
+                if sha256 and judged.sha256 != sha256:
+                    raise ChangedError("it has changed since it was verified")
 
     def _close(self) -> None:
         if self._film is None:
@@ -148,6 +182,7 @@ class _Joiner:
             film.counts[Track.AUDIO],
             film.duration_ns // 1_000_000,
             [str(row["status"]) for row in film.verified],
+            list(self._changed),
         )
         self._sidecar(film, done)
         self._done.append(done)
@@ -179,8 +214,48 @@ class _Joiner:
             return
         path = self._out / verdict.name.removesuffix(".age")
         with path.with_suffix(".jpg.part").open("wb") as file:
-            file.write(b"".join(self._open(verdict.name)))
+            file.write(b"".join(self._open(verdict)))
             _finish(file, path)
+
+
+class JudgedFile(io.RawIOBase):
+    """A sealed file on its way to being opened; `sha256` is that of its first `length` bytes as
+    they were given out. Each byte is read from the disk once: who reads a header again gets the
+    same."""
+
+    def __init__(self, file: BinaryIO, length: int) -> None:
+        self._file, self._left = file, length
+        self._digest = hashlib.sha256()
+        self._head = self._take(age.HEADER_LIMIT)
+        self._at = 0
+
+    @property
+    def sha256(self) -> str:
+        return self._digest.hexdigest()
+
+    def read(self, size: int = -1) -> bytes:
+        data = self._head[self._at : self._at + size]
+        self._at += len(data)
+        if len(data) < size:
+            data += self._take(size - len(data))
+        return data
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        """Within what was read first."""
+        if whence or not 0 <= offset <= len(self._head):
+            raise ValueError("only the head of a file is read twice")
+        self._at = offset
+        return offset
+
+    def drain(self) -> None:
+        while self._left and self._take(READ_BLOCK):
+            pass
+
+    def _take(self, size: int) -> bytes:
+        data = self._file.read(size)
+        self._digest.update(data[: self._left])
+        self._left -= min(self._left, len(data))
+        return data
 
 
 class _Film:

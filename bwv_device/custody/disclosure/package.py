@@ -76,6 +76,11 @@ def open_recording(
     advance("opening", 0.0)
     report = verify(vault, roots, recording=row["recording"])
     done = export(vault, report, identities, folder / "films", row["recording"])
+    if changed := [name for item in done for name in item.changed]:
+        raise CustodyError(
+            f"{', '.join(changed)}: not the bytes that were verified.",
+            "Somebody changed them meanwhile, or the camera's ledger names others: look at them.",
+        )
     return report, done
 
 

@@ -1,0 +1,203 @@
+"""What is exported is what was judged; and a hostile film ends nobody else's export."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+from support.made_vault import MadeVault
+
+from bwv_device.camera.vault.ledger_writer import Ledger
+from bwv_device.commands.export import command
+from bwv_device.errors import SealedFileError
+from bwv_device.formats import canonical_json
+from bwv_device.formats.age_payload import Opener, Seal
+from bwv_device.formats.ledger_lines import START
+from bwv_device.verification import export as export_module
+from bwv_device.verification.export import export
+from bwv_device.verification.vault_report import verify
+from hal.simulated.power_dock_and_place import SeededEntropy
+from sim.world.test_keys import BenchAgency
+
+ONE, OTHER = "00000001-0001", "00000002-0001"
+
+
+@pytest.fixture
+def vault(made_vault: MadeVault, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(made_vault.path, tmp_path / "vault"))
+
+
+def footage(vault: Path, pattern: str) -> list[Path]:
+    return sorted((vault / "footage").glob(pattern))
+
+
+def plaintext(path: Path, agency: BenchAgency) -> bytes:
+    with path.open("rb") as file:
+        return b"".join(Opener(file, agency.identities).pieces())
+
+
+def sealed(agency: BenchAgency, data: bytes) -> bytes:
+    """Anybody can seal to the public key."""
+    seal = Seal(agency.recipients, SeededEntropy("forger"))
+    return seal.header + seal.nonce + seal.feed(data) + seal.finish()
+
+
+def put(path: Path, data: bytes) -> None:
+    path.chmod(0o600)
+    path.write_bytes(data)
+
+
+SWAPS: dict[str, tuple[str, Callable[[Path, Path, BenchAgency], None]]] = {
+    "another of its segments": (
+        f"{ONE}-0002.mp4.age", lambda path, vault, agency: put(
+            path, footage(vault, f"{ONE}-0001.mp4.age")[0].read_bytes())),
+    "sealed anew by anybody": (
+        f"{ONE}-0001.mp4.age", lambda path, vault, agency: put(
+            path, sealed(agency, plaintext(path, agency)))),
+    "one byte more": (
+        f"{ONE}-0001.mp4.age", lambda path, vault, agency: put(path, path.read_bytes() + b"x")),
+    "a chunk less": (
+        f"{ONE}-0001.mp4.age", lambda path, vault, agency: put(path, path.read_bytes()[:-70_000])),
+    "one that was recovered": (
+        "00000001-0002-0001.mp4.age.part", lambda path, vault, agency: put(
+            path, sealed(agency, plaintext(path, agency)))),
+    "a still": (
+        f"{ONE}-0001.jpg.age", lambda path, vault, agency: put(path, sealed(agency, b"forged"))),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", SWAPS)
+def test_a_file_that_was_swapped_after_it_was_verified_is_not_exported(
+    name: str, vault: Path, agency: BenchAgency, tmp_path: Path
+) -> None:
+    report = verify(vault, [agency.root])
+    assert report.ok
+    pattern, swap = SWAPS[name]
+    (path,) = footage(vault, pattern)
+    swap(path, vault, agency)
+    done = export(vault, report, agency.identities, tmp_path / "out")
+    sealed_name = path.name.removesuffix(".part")
+    changed = [name for item in done for name in item.changed]
+    if changed:
+        assert changed == [sealed_name]
+    else:  # nothing else is in that recording: it has no film at all
+        assert sealed_name[:13] not in {item.recording for item in done}
+    assert not (tmp_path / "out" / f"{ONE}-0001.jpg").exists() or name != "a still"
+    assert {item.recording for item in done} >= {OTHER}
+
+
+def test_without_the_digest_the_swap_would_go_through(
+    vault: Path, agency: BenchAgency, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The control."""
+    report = verify(vault, [agency.root])
+    pattern, swap = SWAPS["sealed anew by anybody"]
+    (path,) = footage(vault, pattern)
+    swap(path, vault, agency)
+    monkeypatch.setattr(export_module.JudgedFile, "sha256", Anything())
+    done = export(vault, report, agency.identities, tmp_path / "out")
+    assert [name for item in done for name in item.changed] == []
+
+
+class Anything:
+    """Equal to every digest."""
+
+    def __eq__(self, other: object) -> bool:
+        return True
+
+    def __ne__(self, other: object) -> bool:
+        return False
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+# --- hostile media, signed ------------------------------------------------------------------------
+
+INFO = {"device": "bench-camera-1", "segment": "00000001-0001-0001.mp4.age", "index": 0,
+        "recording": ONE, "first_pts_ns": 5,
+        "time": {"utc_ns": 1, "error_ns": 1, "source": "ntp"}}  # fmt: skip
+
+
+def signed_vault(agency: BenchAgency, folder: Path, films: list[bytes], said: list[bytes]) -> None:
+    """Sealed recordings of one segment each; the ledger names the digests of `said`."""
+    ledger = Ledger(agency.device, b"k" * 48, 1, START)
+    data = ledger.boot_line(0, {"cause": "start"})
+    (folder / "ledger").mkdir(parents=True)
+    (folder / "footage").mkdir()
+    for number, (film, plain) in enumerate(zip(films, said, strict=True), 1):
+        name = f"00000001-{number:04d}-0001.mp4.age"
+        seal = Seal(agency.recipients, SeededEntropy(f"film {number}"))
+        whole = seal.header + seal.nonce + seal.feed(film) + seal.finish()
+        (folder / "footage" / name).write_bytes(whole)
+        told = {"segment": name, "recording": f"00000001-{number:04d}", "first_pts_ns": 5,
+                "header": seal.header.decode("ascii"), "nonce": seal.nonce.hex()}  # fmt: skip
+        data += ledger.line("open", 1, told)
+        told = {"segment": name, "length": len(whole), "plaintext_length": len(plain),
+                "sha256": hashlib.sha256(whole).hexdigest(),
+                "plaintext_sha256": hashlib.sha256(plain).hexdigest()}  # fmt: skip
+        data += ledger.line("seal", 2, told)
+    data += ledger.line("stop", 3, {})
+    (folder / "ledger" / "00000001.ledger").write_bytes(data)
+
+
+def with_info(film: bytes, info: dict[str, Any]) -> bytes:
+    """The same film with another box of ours."""
+    at = film.index(b"uuid") - 4
+    end = at + int.from_bytes(film[at : at + 4], "big")
+    body = film[at + 8 : at + 24] + canonical_json.encode(info)
+    return film[:at] + (8 + len(body)).to_bytes(4, "big") + b"uuid" + body + film[end:]
+
+
+HOSTILE: dict[str, Callable[[bytes], bytes]] = {
+    "no time": lambda film: with_info(film, {k: v for k, v in INFO.items() if k != "time"}),
+    "a table for a time": lambda film: with_info(film, {**INFO, "first_pts_ns": {}}),
+    "a negative time": lambda film: with_info(film, {**INFO, "first_pts_ns": -1}),
+    "no clock": lambda film: film.replace((48_000).to_bytes(4, "big"), bytes(4)),
+    "no box of ours": lambda film: film.replace(b"uuid", b"free", 1),
+    "junk": lambda film: b"junk" * 5000,
+    "boxes of no length": lambda film: film[:2000] + bytes(8) * 1000,
+    "a box longer than the file": lambda film: film[:1500] + b"\xff\xff\xff\xffmoof" + film[1500:],
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_hostile_film_is_named_and_the_others_are_exported(
+    name: str, made_vault: MadeVault, agency: BenchAgency, tmp_path: Path
+) -> None:
+    (path,) = footage(made_vault.path, f"{OTHER}-0001.mp4.age")
+    good = plaintext(path, agency)
+    ill = HOSTILE[name](good)
+    assert ill != good
+    vault = tmp_path / "vault"
+    signed_vault(agency, vault, [ill, good], [ill, good])
+    report = verify(vault, [agency.root])
+    assert report.complete, report.problems
+    done = export(vault, report, agency.identities, tmp_path / "out")
+    assert "00000001-0002" in {item.recording for item in done}
+
+
+def test_what_the_ledger_does_not_name_is_a_failure(
+    made_vault: MadeVault, agency: BenchAgency, tmp_path: Path
+) -> None:
+    """The sealed bytes are those of the ledger, what is inside is not: nothing is exported of it,
+    and the command fails."""
+    paths = footage(made_vault.path, f"{ONE}-000?.mp4.age")
+    one, two = (plaintext(path, agency) for path in paths)
+    vault = tmp_path / "vault"
+    signed_vault(agency, vault, [one, two], [two, two])
+    report = verify(vault, [agency.root])
+    assert report.complete
+    done = export(vault, report, agency.identities, tmp_path / "out")
+    assert [item.recording for item in done] == ["00000001-0002"]
+    identity = tmp_path / "identity.txt"
+    identity.write_bytes(agency.files["agency-identity.txt"])
+    words = [str(vault), "--identity", str(identity), "--out", str(tmp_path / "again")]
+    ran = CliRunner().invoke(command, words)
+    assert "not what the ledger says" in ran.output or "does not open" in ran.output
+    with pytest.raises(SealedFileError, match="not what the ledger says"):
+        export(vault, report, agency.identities, tmp_path / "alone", "00000001-0001")
