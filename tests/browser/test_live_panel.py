@@ -522,6 +522,7 @@ def test_the_real_time_camera_has_the_same_page(browser: Browser, tmp_path: Path
     (tmp_path / "keys").mkdir()
     for name, data in bench_agency().files.items():
         (tmp_path / "keys" / name).write_bytes(data)
+        (tmp_path / "keys" / name).chmod(0o600)
     (tmp_path / "config.toml").write_text(SMALL + '[sealing]\nrecipient_type = "X25519"\n')
     served = Served(
         ["bwv_device", "run", "--board", "sim", "--config", "config.toml", "--panel", "127.0.0.1:0",

@@ -147,6 +147,7 @@ def test_keys_camera_recording_verification_export(tmp_path: Path) -> None:
     identity = tmp_path / "agency" / keys.IDENTITY
     done = bwv("export", "vault", "--identity", identity, "--root", root, "--json", cwd=tmp_path)
     film = json.loads(done.stdout)["exported"][0]
+    assert Path(tmp_path, film["path"]).stat().st_mode & 0o777 == 0o600
     assert film["video_units"] > 100
     counted = subprocess.run(
         ["ffprobe", "-v", "error", "-count_frames", "-select_streams", "v", "-of", "csv=p=0",

@@ -358,6 +358,18 @@ def test_wrong_input_is_one_sentence_with_its_code(
     assert "Traceback" not in done.stderr
 
 
+def test_what_is_written_is_private(desk: Desk) -> None:
+    """The index names people and places. Certificates are for everybody."""
+    desk.ask("custodian", "list")
+    for path in (desk.folder / "index.sqlite", desk.folder / ROLE_KEY):
+        assert path.stat().st_mode & 0o077 == 0, path
+    assert (desk.folder / "agency" / keys.ROOT).stat().st_mode & 0o777 == 0o644
+    assert (desk.folder / "agency" / keys.IDENTITY).stat().st_mode & 0o777 == 0o600
+
+
+ROLE_KEY = "roles/the-intake.intake-key.pem"
+
+
 @pytest.mark.parametrize("trouble", ["junk", "intake can't start"])
 def test_overdue_footage_is_erased_whatever_intake_meets(tmp_path: Path, trouble: str) -> None:
     """The service as it is started; with objects that no camera signed, and with an intake that

@@ -234,6 +234,7 @@ def test_the_camera_itself_at_a_real_broker(site: Site, tmp_path: Path) -> None:
     files |= keys.device_files(site.agency.files, "cam-2", HostEntropy(), FOUNDED)
     for name, content in files.items():
         (tmp_path / name).write_bytes(content)
+        (tmp_path / name).chmod(0o600)
     (tmp_path / "config.toml").write_text(
         f"""
 [device]
@@ -280,6 +281,7 @@ def test_a_camera_whose_keys_can_not_be_used_says_so(site: Site, tmp_path: Path)
         site.agency.files, "cam-3", HostEntropy(), FOUNDED
     ).items():
         (tmp_path / name).write_bytes(content)
+        (tmp_path / name).chmod(0o600)
     config = (tmp_path / "config.toml").read_text()
     config += f'[device]\nkey = "{keys.DEVICE_KEY}"\ncertificate = "{keys.DEVICE}"\n'
     config += f'[sealing]\nrecipient_type = "X25519"\nrecipients = "{keys.RECIPIENTS}"\n'
@@ -293,6 +295,13 @@ def test_a_camera_whose_keys_can_not_be_used_says_so(site: Site, tmp_path: Path)
     )  # fmt: skip
     assert done.returncode == 8
     assert "mqtt.ca" in done.stderr
+    (tmp_path / keys.DEVICE_KEY).chmod(0o644)
+    done = subprocess.run(
+        [BWV, "run", "--config", "config.toml", "--seconds", "1"],
+        capture_output=True, text=True, check=False, cwd=tmp_path, timeout=60,
+    )  # fmt: skip
+    assert done.returncode == 5
+    assert "chmod 640 device-key.pem" in done.stderr
 
 
 def test_check_says_whether_the_broker_takes_the_camera(site: Site, tmp_path: Path) -> None:
@@ -304,6 +313,7 @@ def test_check_says_whether_the_broker_takes_the_camera(site: Site, tmp_path: Pa
     files = keys.device_files(site.agency.files, "cam-4", HostEntropy(), FOUNDED)
     for name, content in files.items():
         (tmp_path / name).write_bytes(content)
+        (tmp_path / name).chmod(0o600)
     base = Settings()
     settings = replace(
         base,

@@ -385,6 +385,7 @@ def test_nothing_listens_on_a_camera_but_the_page_that_was_asked_for(
     (tmp_path / "keys").mkdir()
     for name, data in made.items():
         (tmp_path / "keys" / name).write_bytes(data)
+        (tmp_path / "keys" / name).chmod(0o600)
     (tmp_path / "config.toml").write_text(
         "[video]\nwidth = 320\nheight = 240\nfps = 5\nbitrate_kbps = 200\n"
         '[sealing]\nrecipient_type = "X25519"\n'
