@@ -81,16 +81,21 @@ class BrokerProcess:
 
     # --- from the other process, in a thread of its own -----------------------------------------
 
-    def _hear(self, told: Mapping[str, Any]) -> None:
+    def _hear(self, child: _Child, told: Mapping[str, Any]) -> None:
         with self._lock:
+            if child is not self._child:
+                return
             listener = self._listener if told["c"] == self._number else None
             if listener is not None and told["what"] == "closed":
                 self._listener = None
         if listener is not None:
             _tell(listener, told)
 
-    def _ended(self) -> None:
-        self._lost(self._number, "the broker's process has ended")
+    def _ended(self, child: _Child) -> None:
+        with self._lock:
+            own, number = child is self._child, self._number
+        if own:
+            self._lost(number, "the broker's process has ended")
 
     def _lost(self, number: int, reason: str) -> None:
         with self._lock:
@@ -169,8 +174,7 @@ class _Child:
             self._process.wait(FAREWELL_S)
         except subprocess.TimeoutExpired:
             self._process.kill()
-            self._process.wait()
-        self._ours.close()
+        self._reader.join(FAREWELL_S)
 
     def _write(self) -> None:
         with contextlib.suppress(OSError):
@@ -183,8 +187,23 @@ class _Child:
         try:
             while received := self._ours.recv(READ_BYTES):
                 for told in reader.feed(received):
-                    self._hear(told)
-        except (OSError, ValueError, KeyError, TypeError):
-            self._process.kill()  # it says what it never should: another one is started
+                    self._hear(self, told)
+        except Exception:  # noqa: BLE001 - it says what it never should: another one is started
+            self._process.kill()
+        finally:
+            self._stop()
+        self._ended(self)
+
+    def _stop(self) -> None:
+        """Nothing of it stays: neither process nor thread nor descriptor."""
+        self._process.kill()
         self._process.wait()
-        self._ended()
+        while True:
+            try:
+                self._orders.put_nowait(None)
+                break
+            except queue.Full:  # nobody carries them out any more
+                with contextlib.suppress(queue.Empty):
+                    self._orders.get_nowait()
+        self._writer.join(FAREWELL_S)
+        self._ours.close()

@@ -19,6 +19,8 @@ DIRECTORY = "ledger"
 SUFFIX = ".ledger"
 # Largest line with its newline. A card can be written by anybody, so reading stops here.
 LINE_LIMIT = 1 << 20
+# Numbers can still be added to within 64 bits.
+LAST_LINE = (1 << 62) - 1
 RESERVED = frozenset({"n", "prev", "t", "kind"})
 
 
@@ -83,6 +85,13 @@ def ledger_path(boot: int) -> str:
     return f"{DIRECTORY}/{boot:08d}{SUFFIX}"
 
 
+def boot_of(name: str) -> int | None:
+    """The boot of a ledger file, by its name; None where it is no name of one."""
+    stem = name.removesuffix(SUFFIX)
+    ours = name.endswith(SUFFIX) and len(stem) == 8 and stem.isascii() and stem.isdecimal()
+    return int(stem) if ours else None
+
+
 def parse_line(raw: bytes) -> Line:
     """A line without its newline. Raises `ValueError` unless it is canonical throughout."""
     if len(raw) >= LINE_LIMIT:
@@ -95,6 +104,8 @@ def parse_line(raw: bytes) -> Line:
     for name, kind in (("n", int), ("prev", str), ("t", int), ("kind", str)):
         if type(fields.get(name)) is not kind:
             raise ValueError(f"the field {name!r} is missing or of a wrong type")
+    if not 1 <= fields["n"] <= LAST_LINE or not 0 <= fields["t"] <= LAST_LINE:
+        raise ValueError("its number or its time is beyond what there can be")
     return Line(fields, signed, said, hashlib.sha256(raw).hexdigest())
 
 

@@ -23,6 +23,7 @@ from bwv_device.formats.ledger_lines import (
     SUFFIX,
     Head,
     Line,
+    boot_of,
     boot_statement,
     parse_line,
 )
@@ -105,7 +106,7 @@ class LedgerWalk:
         report.rooted = bool(self._roots)
         names: list[str] = []
         for path in sorted(self._folder.iterdir()):
-            if _boot_number(path.name) is None or not is_plain_file(path):
+            if boot_of(path.name) is None or not is_plain_file(path):
                 report.problems.append(f"{DIRECTORY}/{path.name} is not a ledger file")
             else:
                 names.append(path.name)
@@ -226,6 +227,8 @@ class LedgerWalk:
     def _accepted(self, name: str, boot: int, line: Line, *, first: bool) -> Any:
         """A line's typed value, once its place, its signature and what it claims were judged;
         `REFUSED` where any of them is wrong."""
+        if first and line.kind != "boot":
+            self._begin(boot)
         if (line.kind == "boot") != first:
             return self._refuse(f"{name}: line {line.number} is a boot line out of place", line)
         try:
@@ -347,9 +350,3 @@ def _first_line(path: Path) -> dict[str, Any]:
             return parse_line(file.readline(LINE_LIMIT).removesuffix(b"\n")).fields
         except ValueError:
             return {}
-
-
-def _boot_number(name: str) -> int | None:
-    stem = name.removesuffix(SUFFIX)
-    ours = name.endswith(SUFFIX) and len(stem) == 8 and stem.isascii() and stem.isdecimal()
-    return int(stem) if ours else None

@@ -391,12 +391,13 @@ class Judge:
             number, digest = said["anchor"]["number"], said["anchor"]["digest"]
             same = canonical(said) == signed and allowed(said) and not misfit(RECEIPT, said, True)
             length = (said["length"], said["sha256"]) == file.get("whole")
-        except (*MALFORMED, RecursionError):
+            key = chain[0].public_key()
+        except (*MALFORMED, *UNPROVEN, RecursionError):
             return False
         return bool(
             same and length and file["end"] is not None and not file.get("wiped")
             and re.fullmatch(rb"[0-9a-f]{128}", signature)
-            and signature_holds(chain[0].public_key(), signature, signed)
+            and signature_holds(key, signature, signed)
             and role_name(chain, self.roots) == "intake"
             and said.get("purpose") == "bwv receipt v2"
             and (said.get("device"), said.get("segment")) == (self.device, name)
@@ -524,6 +525,8 @@ def well_formed(raw: bytes) -> Fields | None:
         return None
     kinds = {"n": int, "prev": str, "t": int, "kind": str}
     if not exact or any(type(fields.get(key)) is not kind for key, kind in kinds.items()):
+        return None
+    if not 1 <= fields["n"] < 1 << 62 or not 0 <= fields["t"] < 1 << 62:
         return None
     return dict(fields)
 

@@ -198,7 +198,8 @@ def _judge(claim: Claim, path: Path | None) -> Verdict:
     attested, whole, head = _digests(path, claim)
     if head != claim.head:
         return verdict(FileStatus.BAD, length, "its header is not the one in the ledger")
-    if claim.attested_length and attested != claim.attested_sha256:
+    shorter = claim.settled != "sealed" and claim.attested_length > length
+    if shorter or (claim.attested_length and attested != claim.attested_sha256):
         return verdict(FileStatus.BAD, length, "what was acknowledged is not what stands there")
     if claim.length is None:
         tail = length - claim.attested_length

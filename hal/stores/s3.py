@@ -175,7 +175,7 @@ class S3Store:
 
     def hide(self, key: str) -> None:
         """A delete marker over every version."""
-        if not self._markers(key):
+        if not self._is_hidden(key):
             self._hide_now(key)
 
     def unhide(self, key: str) -> None:
@@ -194,6 +194,15 @@ class S3Store:
     def _hide_now(self, key: str) -> None:
         with _troubles(key):
             self._s3.delete_object(Bucket=self._bucket, Key=key)
+
+    def _is_hidden(self, key: str) -> bool:
+        """Whether a marker is the newest: after `free` an older one lies below what came then."""
+        with _troubles(key):
+            pages = self._s3.get_paginator("list_object_versions").paginate(
+                Bucket=self._bucket, Prefix=key
+            )
+            markers = [item for page in pages for item in page.get("DeleteMarkers", [])]
+        return any(item["Key"] == key and item.get("IsLatest") for item in markers)
 
     # --- inside -------------------------------------------------------------------------------
 

@@ -36,6 +36,7 @@ VALUES: tuple[Any, ...] = (
     1,
     -1,
     2,
+    1 << 40,
     True,
     False,
     None,

@@ -14,6 +14,7 @@ import tempfile
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
@@ -125,10 +126,11 @@ def fuzz_broker_frames(data: bytes) -> None:
     """What the broker's process tells the recording one."""
     link = BrokerProcess({})
     listener = Silent()
-    link._number, link._listener = 1, listener
+    child: Any = object()
+    link._number, link._listener, link._child = 1, listener, child
     try:
         for told in broker_frames.Reader().feed(data):
-            link._hear(told)
+            link._hear(child, told)
     except (ValueError, KeyError, TypeError):  # that process is ended, and another one started
         return
 

@@ -168,3 +168,22 @@ def test_one_that_hangs_holds_nobody_up(line: Line) -> None:
     threading.Thread(target=publish, daemon=True).start()
     assert done.wait(20)
     os.kill(pid, signal.SIGCONT)
+
+
+def test_processes_that_end_leave_nothing_behind(line: Line) -> None:
+    """Neither descriptors nor threads nor zombies, however often."""
+
+    def held() -> tuple[int, int]:
+        return len(os.listdir("/proc/self/fd")), threading.active_count()
+
+    before = held()
+    for _ in range(4):
+        ear = Ear()
+        line.link.open(WILL, (TOPIC,), ear)
+        ear.wait("connected")
+        os.kill(line.link.pid, signal.SIGKILL)
+        ear.wait("closed")
+    again = Ear()
+    line.link.open(WILL, (TOPIC,), again)
+    again.wait("connected")
+    assert held() <= (before[0] + 1, before[1] + 1)

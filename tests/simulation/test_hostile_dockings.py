@@ -365,6 +365,47 @@ def test_a_store_that_denies_one_object_stops_no_other(agency: BenchAgency) -> N
     assert docked(it, "zz-honest")
 
 
+def test_a_camera_is_not_held_up_by_its_own_dockings_that_wait(agency: BenchAgency) -> None:
+    """Their ledgers never came: taken off the dock too early, again and again."""
+    it = Dock(agency)
+    for number in range(2 * DOCKINGS_PER_PASS + 1):
+        nonce = f"{number:032x}"
+        it.dock([("stop", {})], nonce)
+        it.store.erase(store_keys.ledger_piece(it.agency.device.device, nonce, 1, 0))
+    it.dock([("stop", {})], "ff" * 16)
+    for _ in range(4):
+        it.once()
+    assert docked(it, "bench-camera-1")
+
+
+def test_a_line_that_nobody_could_read_is_not_written(agency: BenchAgency) -> None:
+    """Recordings by the thousand, with all that a line may say of each."""
+    from bwv_device.custody.ledger import ledger as custody_ledger
+
+    it = Dock(agency)
+    many = []
+    for number in range(1, 3001):
+        recording = f"00000001-{number:04d}"
+        told = {**OPEN, "segment": f"{recording}-0001.mp4.age", "recording": recording,
+                "officer": "\U0001f600" * 64, "trigger": "\U0001f600" * 200}  # fmt: skip
+        many.append(("open", told))
+    honest_behind(agency, it.store)
+    limit, custody_ledger.LINE_LIMIT = custody_ledger.LINE_LIMIT, 4000
+    try:
+        files = [{"segment": f"00000001-{n:04d}-0001.mp4.age", "length": 1, "sha256": "0" * 64}
+                 for n in range(1, 40)]  # fmt: skip
+        it.dock([*many[:40], *(("still", {**STILL_LINE, "recording": f"00000001-{n:04d}",
+                 "segment": f"00000001-{n:04d}-0001.jpg.age"}) for n in range(1, 40))],
+                "ee" * 16, files=[{**f, "segment": f["segment"].replace("mp4", "jpg")}
+                                  for f in files])  # fmt: skip
+        it.once()
+        it.once()
+    finally:
+        custody_ledger.LINE_LIMIT = limit
+    assert docked(it, "zz-honest")
+    assert any("ValueError" in line.get("refused", "") for line in it.lines())
+
+
 # --- uploads -------------------------------------------------------------------------------------
 
 

@@ -115,7 +115,9 @@ def test_without_signatures_the_camera_would_obey(
 ) -> None:
     """The control: what recovery did before it looked at signatures."""
 
-    def any_lines(self: SignedLines, data: bytes, length: int | None = None) -> LedgerFile:
+    def any_lines(
+        self: SignedLines, boot: int, data: bytes, length: int | None = None
+    ) -> LedgerFile:
         return LedgerFile([*read_chain(data, signed_lines.head_before(data))], True, data)
 
     monkeypatch.setattr(SignedLines, "lines", any_lines)
@@ -232,3 +234,39 @@ def test_four_megabytes_of_lines_that_continue_cost_a_few_signatures(
     found = looked_at(it, agency)
     assert found.torn[0].length == sum(map(len, told))
     assert verified < 120
+
+
+def test_a_file_under_another_name_is_not_believed(it: Camera, agency: BenchAgency) -> None:
+    """An older boot copied to a newer name would bring its older counter back."""
+    it.disk.create("ledger/00000050.ledger")
+    it.disk.append("ledger/00000050.ledger", it.disk.read(LEDGER))
+    found = looked_at(it, agency)
+    assert SignedLines(it.disk, agency.device.certificate_pem).file(50).trusted is False
+    assert SignedLines(it.disk, agency.device.certificate_pem).file(1).trusted
+    assert found.boot == 50
+
+
+@pytest.mark.parametrize("number", [(1 << 63) - 1, -2, 0, 1 << 62])
+def test_a_number_beyond_all_does_not_keep_a_camera_from_booting(
+    it: Camera, agency: BenchAgency, number: int
+) -> None:
+    fields = {"kind": "boot", "n": number, "prev": "0" * 64, "t": 0}
+    line = json.dumps(fields, sort_keys=True, separators=(",", ":")).encode()
+    it.disk.create("ledger/00000002.ledger")
+    it.disk.append("ledger/00000002.ledger", line + b"\t" + b"0" * 128 + b"\n")
+    it.boot()
+    it.run(seconds=2)
+    assert it.agent is not None
+    assert it.agent.state.value == "ready"
+
+
+def test_names_that_are_none_do_not_end_delivery(it: Camera, agency: BenchAgency) -> None:
+    from bwv_device.camera.vault import undelivered
+    from hal.ports import Anchor
+
+    it.disk.create("ledger/._00000001.ledger")
+    it.disk.create("ledger/1.ledger")
+    head = looked_at(it, agency).head
+    anchor = Anchor(agency.device.device, 1, head.number, head.digest)
+    stock = undelivered.take(it.disk, agency.device.certificate_pem, anchor)
+    assert [file.segment for file in stock.files] == [FILE]

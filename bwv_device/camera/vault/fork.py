@@ -46,7 +46,7 @@ def find_fork(
     for boot in window:
         data = disk.read(ledger_path(boot))
         whole = len(data) - _named_torn(firsts, boot, data)
-        chain = signed.lines(data, whole).lines if boot in firsts else []
+        chain = signed.lines(boot, data, whole).lines if boot in firsts else []
         if boot == newest and acknowledged is not None:
             chain = [item for item in chain if item[0].number <= acknowledged.number]
         if chain and ends.link(chain[0][0]) is Link.BREAKS:

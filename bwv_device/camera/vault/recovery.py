@@ -23,10 +23,10 @@ from bwv_device.formats.grammar.ledger_kinds import typed
 from bwv_device.formats.ledger_lines import (
     DIRECTORY,
     START,
-    SUFFIX,
     Head,
     Line,
     Torn,
+    boot_of,
     branches_head,
     ledger_path,
 )
@@ -135,7 +135,8 @@ def survey(disk: Disk, certificate_pem: bytes, acknowledged: Head | None = None)
     first: the next line must not continue one that a power cut takes away. Only what this camera
     signed counts; `certificate_pem` is its own certificate and its issuer."""
     signed = SignedLines(disk, certificate_pem)
-    boots = sorted(int(n.removesuffix(SUFFIX)) for n in disk.names(DIRECTORY) if _is_ledger(n))
+    names = map(boot_of, disk.names(DIRECTORY))
+    boots = sorted(boot for boot in names if boot is not None)
     if boots and boots[-1] >= LAST_BOOT:
         raise VaultError("The ledger's boot counter is used up.", "Look at the ledger folder.")
     if boots:
@@ -313,8 +314,3 @@ def _digest(disk: Disk, name: str) -> tuple[int, str]:
     disk.sync(FOOTAGE)
     disk.sync("")
     return file_digest(disk, path)
-
-
-def _is_ledger(name: str) -> bool:
-    stem = name.removesuffix(SUFFIX)
-    return name.endswith(SUFFIX) and len(stem) == 8 and stem.isascii() and stem.isdecimal()

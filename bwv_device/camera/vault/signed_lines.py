@@ -51,17 +51,17 @@ class SignedLines:
         """Read twice where the first reading holds less than stands there: what a bad moment of
         memory or card gives must cost nothing lasting."""
         path = ledger_path(boot)
-        read = self.lines(self._disk.read(path))
+        read = self.lines(boot, self._disk.read(path))
         if _end(read) == len(read.data):
             return read
-        again = self.lines(self._disk.read(path))
+        again = self.lines(boot, self._disk.read(path))
         return max(read, again, key=lambda r: (r.trusted, len(r.lines)))
 
-    def lines(self, data: bytes, length: int | None = None) -> LedgerFile:
-        """Of the first `length` bytes of a file."""
+    def lines(self, boot: int, data: bytes, length: int | None = None) -> LedgerFile:
+        """Of the first `length` bytes of the file of `boot`."""
         before = head_before(data)
         chain = [*read_chain(data[:length], before)]
-        key = self._boot_key(chain[0][0], before) if chain else None
+        key = self._boot_key(boot, chain[0][0], before) if chain else None
         if key is None:
             return LedgerFile(chain, False, data)
         good, bad = 0, len(chain)
@@ -74,11 +74,11 @@ class SignedLines:
                 bad = middle - 1
         return LedgerFile(chain[:good], True, data)
 
-    def _boot_key(self, line: Line, before: Head) -> ec.EllipticCurvePublicKey | None:
-        """The key of a boot of this camera; None for anybody else's."""
+    def _boot_key(self, boot: int, line: Line, before: Head) -> ec.EllipticCurvePublicKey | None:
+        """The key of this boot of this camera; None for anybody else's, or under another name."""
         try:
             said = typed(line.kind, line.fields)
-            if not isinstance(said, Boot):
+            if not isinstance(said, Boot) or said.boot != boot:
                 return None
             chain = chain_of(said.certificate.encode())
             if camera_of(chain) != self._name or not self._same_ca(chain):

@@ -10,7 +10,7 @@ from bwv_device.camera.vault.signed_lines import SignedLines
 from bwv_device.formats.grammar.decode import GrammarError
 from bwv_device.formats.grammar.ledger_kinds import typed
 from bwv_device.formats.grammar.statements import FILES_LIMIT
-from bwv_device.formats.ledger_lines import DIRECTORY, SUFFIX, Line, ledger_path
+from bwv_device.formats.ledger_lines import DIRECTORY, SUFFIX, Line, boot_of, ledger_path
 from bwv_device.formats.vault_layout import FOOTAGE, PART, SegmentName
 from bwv_device.verification.footage_claims import Claim, ClaimError, follow
 from hal.ports import Anchor, Disk
@@ -40,7 +40,7 @@ def take(disk: Disk, certificate_pem: bytes, anchor: Anchor) -> Inventory:
     may have recovered it."""
     names = {name.removesuffix(PART) for name in disk.names(FOOTAGE)}
     present = {name for name in names if SegmentName.parse(name)}
-    boots = sorted(int(name.removesuffix(SUFFIX)) for name in disk.names(DIRECTORY))
+    boots = sorted(filter(None, map(boot_of, disk.names(DIRECTORY))))
     oldest = min((int(name[:8]) for name in present), default=anchor.boot)
     claims: dict[str, Claim] = {}
     flagged: set[str] = set()

@@ -32,6 +32,8 @@ from hal.ports import Anchor, EvidenceStore
 
 # The error of a clock that was never set.
 UNKNOWN_NS = 1 << 60
+# A boot's ledger: some hundred times that of a ten-hour shift. Of a docking, all that are new.
+LEDGER_LIMIT, LEDGERS_LIMIT = 64 << 20, 256 << 20
 
 
 class LedgerPiece(NamedTuple):
@@ -61,7 +63,8 @@ class Pieces:
         found = []
         for stored in self._store.entries(store_keys.ledger_pieces(device, nonce)):
             boot, _, offset = stored.key.rpartition("/")[2].partition("-")
-            if boot.isdecimal() and offset.isdecimal():
+            ours = len(boot) == 8 and len(offset) == 12 and (boot + offset).isascii()
+            if ours and (boot + offset).isdigit() and stored.length <= LEDGER_LIMIT:
                 found.append(LedgerPiece(int(boot), int(offset), stored.length, stored.key))
         return found
 
@@ -116,6 +119,9 @@ def judge(
     """Holds the ledger that came with a docking against everything known of this camera, also of
     what it said over MQTT (`heads`)."""
     device = docking.device
+    new = [file.length for file in docking.ledgers if file.boot >= pieces.first_boot]
+    if max(new, default=0) > LEDGER_LIMIT or sum(new) > LEDGERS_LIMIT:
+        return Judged(["its ledger is longer than a camera writes"], pieces.number)
     anchor = Anchor(device, docking.boot, docking.anchor.number, docking.anchor.digest)
     older = _anchors(session, device)
     try:

@@ -18,7 +18,8 @@ from hal.ports import EvidenceStore, Stored, StoreError, StoreTrouble
 
 # Files in one `intake` line.
 BATCH = 256
-# Files come in the order announced: behind so many that are not there, none is looked for.
+# Files come in the order announced: the next so many are looked for first, and behind them no
+# more than so many that are not there.
 AHEAD = 8
 FLAGGED = "flagged as evidence on the camera"
 
@@ -32,21 +33,32 @@ class FileIntake:
         self.session, self._voice, self._replicas = session, voice, list(replicas)
         self._store = session.store
         self._answered: dict[tuple[str, str], set[str]] = {}
+        self._turns: dict[tuple[str, str], int] = {}
 
     def forget(self, device: str, nonce: str) -> None:
         """A docking is over."""
         self._answered.pop((device, nonce), None)
+        self._turns.pop((device, nonce), None)
+
+    def _in_turn(self, docking: Docking, files: Sequence[Announced]) -> list[Announced]:
+        """The next that should come first; then the others from another place in each pass: some
+        may never come, and must not stand before those that did."""
+        key = (docking.device, docking.nonce)
+        first, rest = list(files[:AHEAD]), files[AHEAD:]
+        at = self._turns.get(key, 0) % max(1, len(rest))
+        self._turns[key] = at + AHEAD
+        return [*first, *rest[at:], *rest[:at]]
 
     def receive(self, docking: Docking, done: Done) -> bool:
         """Re-reads, records and receipts what is there. Whether something is still to come."""
         device, nonce = docking.device, docking.nonce
         answered = self._answered.setdefault((device, nonce), set())
-        waiting = False
-        missing = 0
-        for batch in _batches([f for f in docking.files if f.segment not in answered]):
+        files = [file for file in docking.files if file.segment not in answered]
+        waiting, missing = False, 0
+        for batch in _batches(self._in_turn(docking, files)):
             good: dict[str, dict[str, Any]] = {}
             for file in batch:
-                outcome = None if missing > AHEAD else self._re_read(docking, file, done)
+                outcome = None if missing > 2 * AHEAD else self._re_read(docking, file, done)
                 if outcome is None:
                     waiting = True
                     missing += 1
@@ -105,7 +117,13 @@ class FileIntake:
         over it, and takes nothing away by that."""
         if known["status"] == "received":
             pinned = Stored(key, file.length, known["version"])
-            return pinned if _digest(self._store, pinned) == file.sha256 else None
+            try:
+                return pinned if _digest(self._store, pinned) == file.sha256 else None
+            except StoreError as error:
+                if error.trouble is not StoreTrouble.MISSING:
+                    raise
+                done.troubles.append(f"{key} was received, and is gone")
+                return None
         found = self._store.versions(key)
         for stored in found:
             if stored.length == file.length and _digest(self._store, stored) == file.sha256:

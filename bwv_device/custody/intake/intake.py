@@ -59,21 +59,28 @@ class Intake:
         self._voice = Voice(session)
         self._files = FileIntake(session, self._voice, replicas)
         self._claims = Claims(session.store, worker, session.now_ns)
+        self._passed: dict[str, str] = {}  # by camera: the last docking that a pass looked at
 
     def once(self) -> Done:
         """Raises `StoreError` where the store does not answer, once all dockings were tried;
         nothing is half done then."""
         done, trouble = Done(), None
         looked_at: Counter[str] = Counter()
+        passed, self._passed = self._passed, {}
         for stored in self._store.entries(store_keys.DOCKINGS):
             key = store_keys.parse_docking(stored.key)
             try:
                 if key is None or stored.length > statement.SIZE_LIMIT:
                     self._put_away(stored, done)
                     continue
+                # The next pass goes on where this one ends: what waits holds up nobody.
+                if stored.key <= passed.get(key.device, ""):
+                    continue
                 looked_at[key.device] += 1
                 if looked_at[key.device] > DOCKINGS_PER_PASS:
                     continue
+                if looked_at[key.device] == DOCKINGS_PER_PASS:
+                    self._passed[key.device] = stored.key
                 if self._claims.take(*key):
                     done.dockings += 1
                     self._one(key, stored, done)

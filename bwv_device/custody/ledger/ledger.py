@@ -95,6 +95,8 @@ class CustodyLedger:
                 {} if known(by) else {"certificate": signer.certificate_pem.decode("ascii")}
             )
             line = _line(signer, head, kind, {**fields, **introduction}, by, self._now_ns())
+            if len(line) > LINE_LIMIT:  # nobody could read it, and everybody must
+                raise ValueError(f"a {kind!r} line would have {len(line):,} bytes")
             if self._create(line):
                 return parse(line)
         raise _broken("the next number is always taken")

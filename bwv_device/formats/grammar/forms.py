@@ -7,12 +7,14 @@ must come to the same verdict, in time that grows with the length alone.
 
 from __future__ import annotations
 
+import string
 from dataclasses import dataclass
 from typing import Annotated, Any, Protocol
 
 from bwv_device.formats.vault_layout import SegmentName
 
 HEX_DIGITS = frozenset("0123456789abcdef")
+DEVICE_CHARACTERS = frozenset(string.ascii_letters + string.digits + "._-")
 NAME_LIMIT, TEXT_LIMIT = 64, 4096
 # Controls, line and paragraph separators, marks that turn the direction of writing, and the
 # byte-order mark: in a name, each could make a line of output say something else.
@@ -160,8 +162,7 @@ class Device:
         return (
             type(value) is str
             and 1 <= len(value) <= NAME_LIMIT
-            and value.isascii()
-            and value.replace("-", "").replace("_", "").replace(".", "").isalnum()
+            and DEVICE_CHARACTERS.issuperset(value)
             and not value.startswith(".")
         )
 
@@ -169,7 +170,7 @@ class Device:
         return "1 to 64 of A-Z a-z 0-9 . _ -, not `.` first"
 
     def good(self) -> list[Any]:
-        return ["bench-camera-1"]
+        return ["bench-camera-1", "-", "_._"]
 
     def bad(self) -> list[Any]:
         return ["", ".", "..", "../up", "a/b", "a b", "a\n", "cämera", "x" * 65, 5, None]
