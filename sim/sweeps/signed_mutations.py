@@ -130,7 +130,6 @@ class Plan:
     boots: list[BootPlan]
     files: dict[str, bytes]
     links: list[str] = field(default_factory=list)
-    ill: str = ""  # why it must not be whole, whatever else it says
 
 
 class SignedMutations:
@@ -155,9 +154,21 @@ class SignedMutations:
         shutil.rmtree(vault, ignore_errors=True)
         self._write(plan, vault)
         result = judge(vault, self.agency)
-        if plan.ill and result.first != "changed" and not result.failure:
-            return result._replace(failure=f"{plan.ill}, and it is {result.first}")
+        ill = self._ill(plan)
+        if ill and result.first != "changed" and not result.failure:
+            return result._replace(failure=f"{ill}, and it is {result.first}")
         return result
+
+    def _ill(self, plan: Plan) -> str:
+        """Why it must not be whole, whatever else it says; "" where that can't be told."""
+        cameras = [self._signers["camera"], self._signers["another camera"]]
+        if any(boot.signer not in cameras for boot in plan.boots):
+            return "somebody signed who is no camera"
+        lines = [line for boot in plan.boots for line in boot.lines]
+        for told in (fields.get("statement") for kind, fields in lines if kind == "receipt"):
+            if isinstance(told, dict) and told.get("anchor") and told["anchor"] in ANCHORS:
+                return "a receipt has an anchor of a wrong form"
+        return ""
 
     def close(self) -> None:
         shutil.rmtree(self._folder, ignore_errors=True)
@@ -460,9 +471,6 @@ def _signer(suite: SignedMutations, plan: Plan, draws: Draws) -> None:
     name = draws.pick(sorted(suite._signers))
     for boot in plan.boots if draws.chance(700) else [draws.pick(plan.boots)]:
         boot.signer = suite._signers[name]
-    # Two cameras of one agency: a vault of either alone is whole.
-    if name not in ("camera", "another camera"):
-        plan.ill = f"{name} signed"
 
 
 def _named_like_the_camera(suite: SignedMutations, plan: Plan, draws: Draws) -> None:
@@ -471,8 +479,6 @@ def _named_like_the_camera(suite: SignedMutations, plan: Plan, draws: Draws) -> 
     other, own = suite._signers[name], suite._signers["camera"]
     for boot in plan.boots:
         boot.signer = Signer(other.identity, own.device, other.certificate)
-    if name != "camera":
-        plan.ill = f"{name} signed under the camera's name"
 
 
 def _chain(suite: SignedMutations, plan: Plan, draws: Draws) -> None:
@@ -494,7 +500,7 @@ def _custodian(suite: SignedMutations, plan: Plan, draws: Draws) -> None:
         for at, (kind, fields) in enumerate(boot.lines):
             if kind != "custodian":
                 continue
-            pem = str(fields["certificate"])
+            pem = str(fields.get("certificate"))
             others = [signer.certificate for signer in suite._signers.values()]
             odd = [pem + "junk", "junk" + pem, pem + pem, pem[:-40], pem + "\n"]
             boot.lines[at] = (kind, {"certificate": draws.pick([*others, *odd])})
@@ -511,7 +517,6 @@ def _receipt_field(suite: SignedMutations, plan: Plan, draws: Draws) -> None:
             told[name] = DELETED if draws.chance(200) and name != "anchor" else draws.pick(VALUES)
             if name == "anchor":
                 told[name] = draws.pick(ANCHORS)
-                plan.ill = "a receipt has an anchor of a wrong form"
             boot.lines[at] = (kind, {**fields, "statement": told})
 
 
@@ -632,6 +637,8 @@ def _as_link(vault: Path, what: str) -> None:
     shutil.rmtree(outside, ignore_errors=True)
     outside.unlink(missing_ok=True)
     if not path.exists() or path.is_symlink() or path.parent.is_symlink():
+        return
+    if what.startswith(("empty ", "plain ")) and not path.is_dir():
         return
     if what.startswith("empty "):
         shutil.rmtree(path)

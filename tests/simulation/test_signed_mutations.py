@@ -62,7 +62,6 @@ def any_camera(chain: Any, roots: Any = ()) -> str:
 PLANTED = {
     "a kind is not judged": (ledger_chain, "typed", lenient_typed),
     "anybody is a camera": (ledger_chain, "camera_of", any_camera),
-    "roles are not judged": (second_verifier, "ROLES", ["intake", "broker", ""]),
     "a second verifier that knows no forms": (second_verifier, "misfit", lambda *_: ""),
     "a receipt's fields are not judged": (
         receipts.statements, "typed", lambda kind, fields: receipts.statements.Receipt(
