@@ -56,7 +56,9 @@ class SimulatedClock:
         error_ns = self.error_ns
         if self.source != "none" and self.oscillator != Oscillator():
             error_ns += elapsed_ns * HOLDOVER_PPM // 1_000_000
-        return UtcReading(self.truth_utc_ns() + offset_ns, error_ns, self.source)
+        # No kernel sets its clock to before 1970.
+        utc_ns = max(0, self.truth_utc_ns() + offset_ns)
+        return UtcReading(utc_ns, error_ns, self.source)
 
     # --- the world's face ---------------------------------------------------------------------
 

@@ -270,3 +270,15 @@ def test_names_that_are_none_do_not_end_delivery(it: Camera, agency: BenchAgency
     anchor = Anchor(agency.device.device, 1, head.number, head.digest)
     stock = undelivered.take(it.disk, agency.device.certificate_pem, anchor)
     assert [file.segment for file in stock.files] == [FILE]
+
+
+def test_a_line_of_its_own_that_says_what_it_may_not_keeps_its_place(agency: BenchAgency) -> None:
+    """A fault of the camera itself, as a time before 1970 was: it is not acted on, and the chain
+    goes on behind it. Continuing before it would be a fork."""
+    key = signature.private_key(b"b" * 48)
+    data = junk(own_boot(agency, key), "recovery", {"segments": -1, "commands": 7}, key=key)
+    disk = SimulatedDisk()
+    disk.create(LEDGER)
+    disk.append(LEDGER, data)
+    found = survey(disk, agency.device.certificate_pem)
+    assert (found.head.number, found.torn, found.commands) == (2, [], 0)

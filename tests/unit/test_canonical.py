@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import time
 from collections.abc import Callable
 
@@ -106,7 +107,7 @@ def test_reading_takes_time_in_proportion_to_the_bytes(name: str) -> None:
     small, large = (HOSTILE[name](n) for n in (MIB // 16, MIB // 2))
     tiny_s = 0.002  # below that, the clock's own grain counts
     ratio = seconds(large) / max(tiny_s, seconds(small))
-    assert ratio < 25, f"{ratio:.1f}"
+    assert ratio < 40, f"{ratio:.1f}"
 
 
 def test_the_measure_of_proportion_finds_what_is_quadratic() -> None:
@@ -118,15 +119,17 @@ def test_the_measure_of_proportion_finds_what_is_quadratic() -> None:
             data.find(b"]", at)
 
     small, large = (seconds(hostile(n), quadratic) for n in (MIB // 64, MIB // 8))
-    assert large / small > 25
+    assert large / small > 40
 
 
 def seconds(data: bytes, read: Callable[[bytes], object] = canonical_json.decode) -> float:
     """Processor time, the best of three."""
     took = []
+    gc.disable()  # how often it runs is the whole process's affair
     for _ in range(3):
         began = time.process_time()
         with contextlib.suppress(ValueError):
             read(data)
         took.append(time.process_time() - began)
+    gc.enable()
     return min(took)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence, Set
 from contextlib import suppress
-from itertools import takewhile
 from typing import Any, NamedTuple
 
 from bwv_device.camera.vault.fork import find_fork, named_branches
@@ -233,7 +232,7 @@ def _read_back(
     others = 0
     for boot in reversed(boots):
         read = signed.file(boot)
-        chain = [*takewhile(_of_the_grammar, read.lines)]
+        chain = read.lines
         if acknowledged is not None:
             chain = [item for item in chain if item[0].number <= acknowledged.number]
         length = chain[-1][1] if chain else 0
@@ -248,7 +247,8 @@ def _read_back(
             # said of its footage.
             others = max(others, boot if chain else 0)
             continue
-        lines = [line for line, _ in chain] + lines
+        # A line of ours that says what it may not still is where the chain goes on.
+        lines = [line for line, _ in chain if _of_the_grammar(line)] + lines
         for end in named_branches(chain[0][0]) if chain else ():
             oldest = min(oldest, end.boot)
         if boot <= oldest and any(line.kind == "recovery" for line, _ in chain):
@@ -256,10 +256,10 @@ def _read_back(
     return head or START, torn, lines, others + 1 if others else 0
 
 
-def _of_the_grammar(item: tuple[Line, int]) -> bool:
-    """Whether a line says what its kind must; one that does not was not written by us."""
+def _of_the_grammar(line: Line) -> bool:
+    """Whether a line says what its kind must: only then it is acted on."""
     try:
-        typed(item[0].kind, item[0].fields)
+        typed(line.kind, line.fields)
     except GrammarError:
         return False
     return True
