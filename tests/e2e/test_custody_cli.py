@@ -23,10 +23,11 @@ from bwv_device.custody.intake.intake import Intake
 from bwv_device.custody.intake.results import Done
 from bwv_device.custody.retention_dates import Retention
 from bwv_device.custody.session import CustodySession
+from hal.host import HostEntropy
 from hal.keystore import SoftwareIdentity
 from hal.stores.directory import DirectoryStore
 from sim.world.custody_workers import LONDON, BenchClock
-from sim.world.test_keys import BenchAgency
+from sim.world.test_keys import FOUNDED, BenchAgency
 
 ROLES = ("intake", "custodian", "reviewer", "retention", "configuration", "disclosure")
 
@@ -365,6 +366,30 @@ def test_what_is_written_is_private(desk: Desk) -> None:
         assert path.stat().st_mode & 0o077 == 0, path
     assert (desk.folder / "agency" / keys.ROOT).stat().st_mode & 0o777 == 0o644
     assert (desk.folder / "agency" / keys.IDENTITY).stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize("whose", ["a camera's", "another agency's", "the broker's"])
+def test_a_key_that_may_not_act_is_refused_before_it_says_done(
+    desk: Desk, tmp_path: Path, whose: str
+) -> None:
+    other = BenchAgency("another")
+    if whose == "a camera's":
+        folder = desk.folder / "keys"
+        pem = (folder / keys.DEVICE_KEY).read_bytes() + (folder / keys.DEVICE).read_bytes()
+    elif whose == "the broker's":
+        made = keys.broker_files(other.files, ["b.example"], HostEntropy(), FOUNDED)
+        pem = made[keys.BROKER_KEY] + made[keys.BROKER]
+    else:
+        (pem,) = keys.role_files(other.files, "Ada", "custodian", HostEntropy(), FOUNDED).values()
+    path = tmp_path / "some-key.pem"
+    path.write_bytes(pem)
+    path.chmod(0o600)
+    before = sorted((desk.folder / "evidence" / "custody" / "ledger").iterdir())
+    done = bwv("custody", "--as", str(path), "hold", ONE, "--reason", "x", cwd=desk.folder)
+    assert done.returncode == 5, done.stdout + done.stderr
+    assert "can't act here" in done.stderr
+    assert done.stdout == ""
+    assert sorted((desk.folder / "evidence" / "custody" / "ledger").iterdir()) == before
 
 
 ROLE_KEY = "roles/the-intake.intake-key.pem"

@@ -19,6 +19,7 @@ from bwv_device.custody.retention_dates import NANOSECOND, Retention
 from bwv_device.custody.session import CustodySession
 from bwv_device.custody.settings import CustodySettings, check
 from bwv_device.errors import CustodyError, KeyFileError
+from bwv_device.formats.statement import StatementError, chain_of, role_of
 from hal.host import HostClock
 from hal.keystore import SoftwareIdentity
 from hal.ports import EvidenceStore
@@ -97,7 +98,16 @@ class CustodyContext:
 
     @property
     def signer(self) -> SoftwareIdentity:
-        return load_role_key(self.key_path)
+        """Of this agency: what another's key says would not count. Raises `KeyFileError`."""
+        identity = load_role_key(self.key_path)
+        try:
+            role_of(chain_of(identity.certificate_pem), self.roots)
+        except StatementError as error:
+            raise KeyFileError(
+                f"The key {self.key_path} can't act here: what it signs {error}.",
+                "Use one that 'bwv custody enrol' made for this agency.",
+            ) from None
+        return identity
 
     # --- times --------------------------------------------------------------------------------
 
