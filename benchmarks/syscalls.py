@@ -21,7 +21,7 @@ from typing import NamedTuple
 from benchmarks.ext4.cuts import WorldDisk
 from bwv_device.formats.mp4_film import read_film
 from bwv_device.verification.export import export
-from bwv_device.verification.vault_report import verify
+from bwv_device.verification.vault_report import survey
 from hal.ports import Track
 from hal.simulated.capture import StubVideo
 from sim.sweeps import power_cuts
@@ -108,10 +108,10 @@ def _paths(root: Path) -> list[Path]:
 
 def _judge(root: Path, out: Path) -> list[str]:
     agency = BenchAgency()
-    report = verify(root, [agency.root])
+    report, films, _ = export(survey(root, [agency.root]), agency.identities, out)
     failures = [] if report.complete else [f"{report.problems} {report.remarks[-2:]}"]
     numbers: set[int] = set()
-    for film in export(root, report, agency.identities, out):
+    for film in films:
         found = read_film(film.path.read_bytes())
         numbers |= {StubVideo.number_of(u.data) for u in found if u.track is Track.VIDEO}
     holes = [(a, b) for a, b in pairwise(sorted(numbers)) if b != a + 1 and b % 30]

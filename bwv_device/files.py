@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import tempfile
 from pathlib import Path
 
@@ -33,6 +34,15 @@ def writable_folder(folder: Path) -> Path:
     except OSError as error:
         raise output_error(folder, error) from None
     return folder
+
+
+def sync_folder(folder: Path) -> None:
+    """What was renamed in it is there after a power cut."""
+    number = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(number)
+    finally:
+        os.close(number)
 
 
 def output_error(place: Path, error: OSError) -> OutputError:

@@ -12,7 +12,7 @@ from bwv_device import keys
 from bwv_device.formats.visible_text import visible
 from bwv_device.verification.conclusion import Conclusion
 from bwv_device.verification.export import export, without_film
-from bwv_device.verification.vault_report import verify
+from bwv_device.verification.vault_report import survey
 
 
 @click.command()
@@ -32,6 +32,7 @@ from bwv_device.verification.vault_report import verify
     help="The agency's root certificate; without it the sidecar says nothing of it.",
 )
 @click.option("--recording", help="Only this recording, as 'bwv verify' names it.")
+@click.option("--segments", is_flag=True, help="Each segment as the camera wrote it, not a film.")
 @click.option("--json", "as_json", is_flag=True)
 def command(
     vault: Path,
@@ -39,19 +40,20 @@ def command(
     out: Path,
     roots: tuple[Path, ...],
     recording: str | None,
+    segments: bool,
     as_json: bool,
 ) -> None:
     """Decrypts VAULT into one MP4 per recording, with a sidecar that says what was verified.
 
-    Footage that was cut off by a power loss is given up to the last whole chunk. Exit code 10 where
-    the vault does not verify: what opens is exported all the same, and the sidecar says what it is.
-    Also where a file is no longer the one that was verified, or holds what the ledger does not
-    name: that one is left out.
+    Footage that was cut off by a power loss is given up to the last whole chunk. Each file is read
+    once: what is exported is what was verified. Exit code 10 where the vault does not verify: what
+    opens is exported all the same, and the sidecar says what it is. Also where a segment holds what
+    the ledger does not name: that one is left out.
     """
     identities = keys.load_identities(identity)
     certificates = [c for path in roots for c in keys.load_certificates(path)]
-    report = verify(vault, certificates)
-    done = export(vault, report, identities, out, recording)
+    surveyed = survey(vault, certificates)
+    report, done, changed = export(surveyed, identities, out, recording, native=segments)
     for item in done:
         for lost in json.loads(item.path.with_suffix(".json").read_text())["not_exported"]:
             click.echo(visible(f"Warning: {lost['name']}: {lost['reason']}"), err=True)
@@ -62,12 +64,12 @@ def command(
     if as_json:
         click.echo(json.dumps({"ledger_verified": report.ok, "exported": rows}, indent=2))
     for item in () if as_json else done:
-        click.echo(
-            f"{item.path}  {item.duration_ms / 1000:.1f} s, {item.video_units} pictures, "
-            f"{', '.join(dict.fromkeys(item.statuses))}"
-        )
-    if changed := [name for item in done for name in item.changed]:
-        click.echo(visible(f"Warning: changed meanwhile: {', '.join(changed)}"), err=True)
+        told = f"{item.duration_ms / 1000:.1f} s, {item.video_units} pictures, "
+        statuses = ", ".join(dict.fromkeys(item.statuses))
+        click.echo(f"{item.path}  {'' if segments else told}{statuses}")
+    if changed:
+        named = visible(", ".join(changed))
+        click.echo(f"Warning: sealed, but not what the ledger names: {named}", err=True)
     if not report.ok:
         click.echo("Warning: the vault does not verify; see 'bwv verify'.", err=True)
     if changed or not report.ok:

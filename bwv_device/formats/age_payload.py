@@ -72,20 +72,51 @@ class Seal:
         return self._cipher.encrypt(nonce, chunk, None)
 
 
+class ChunkCipher:
+    """Opens chunks by their number; `ended` tells whether the final one was among them."""
+
+    def __init__(
+        self, header: age.Header, nonce: bytes, identities: Sequence[age.Identity]
+    ) -> None:
+        if len(nonce) != NONCE:
+            raise SealedFileError("The file ends within its header.")
+        file_key = age.open_file_key(header, identities)
+        self._cipher = ChaCha20Poly1305(age.payload_key(file_key, nonce))
+        self.ended = False
+
+    def open_into(
+        self, counter: int, sealed: bytes | memoryview, into: memoryview, *, is_last: bool
+    ) -> None:
+        """`into` is as long as the chunk in clear. `is_last` is a guess, which saves time. Raises
+        `SealedFileError`."""
+        nonce = counter.to_bytes(11, "big")
+        for end in (FINAL, MORE) if is_last else (MORE, FINAL):
+            try:
+                self._cipher.decrypt_into(nonce + end, sealed, None, into)
+            except InvalidTag:
+                continue
+            if end == MORE and len(into) != CHUNK:
+                raise SealedFileError(f"Chunk {counter} is short without being the final one.")
+            if end == FINAL and not into and counter:
+                raise SealedFileError("The final chunk is empty.")
+            self.ended = end == FINAL
+            return
+        raise SealedFileError(f"Chunk {counter} does not open: it was cut or altered.")
+
+
 class Opener:
     """Reads a sealed file; `ended` tells whether its final chunk was there."""
 
     def __init__(self, source: BinaryIO, identities: Sequence[age.Identity]) -> None:
         head = source.read(age.HEADER_LIMIT)
         self.header = age.parse_header(head)
-        file_key = age.open_file_key(self.header, identities)
         self._source = source
         source.seek(len(self.header.raw))
-        nonce = source.read(NONCE)
-        if len(nonce) != NONCE:
-            raise SealedFileError("The file ends within its header.")
-        self._cipher = ChaCha20Poly1305(age.payload_key(file_key, nonce))
-        self.ended = False
+        self._cipher = ChunkCipher(self.header, source.read(NONCE), identities)
+
+    @property
+    def ended(self) -> bool:
+        return self._cipher.ended
 
     def chunks(self) -> Iterator[bytes]:
         """Each whole chunk, opened. Raises `SealedFileError` at the first that does not open."""
@@ -108,39 +139,7 @@ class Opener:
         except SealedFileError:
             return
 
-    def pieces(self) -> Iterator[bytes]:
-        """What opens, in pieces of chunks that follow each other. A damaged chunk costs itself, as
-        each is sealed on its own. The first piece is empty if the first chunk does not open.
-        Nothing here says that the file is whole: that is for the ledger's digests."""
-        counter, piece = 0, list[bytes]()
-        sealed = self._source.read(CHUNK + TAG)
-        while sealed:
-            following = self._source.read(CHUNK + TAG)
-            try:
-                piece.append(self._open(counter, sealed, is_last=not following))
-            except SealedFileError:
-                if piece or not counter:
-                    yield b"".join(piece)
-                    piece = []
-            counter += 1
-            sealed = following
-        if piece or not counter:
-            yield b"".join(piece)
-
     def _open(self, counter: int, sealed: bytes, *, is_last: bool) -> bytes:
-        nonce = counter.to_bytes(11, "big")
-        for end in [FINAL, MORE] if is_last else [MORE, FINAL]:
-            try:
-                chunk = self._cipher.decrypt(nonce + end, sealed, None)
-            except InvalidTag:
-                continue
-            self._check_length(counter, chunk, end)
-            self.ended = end == FINAL
-            return chunk
-        raise SealedFileError(f"Chunk {counter} does not open: it was cut or altered.")
-
-    def _check_length(self, counter: int, chunk: bytes, end: bytes) -> None:
-        if end == MORE and len(chunk) != CHUNK:
-            raise SealedFileError(f"Chunk {counter} is short without being the final one.")
-        if end == FINAL and not chunk and counter:
-            raise SealedFileError("The final chunk is empty.")
+        chunk = bytearray(max(0, len(sealed) - TAG))
+        self._cipher.open_into(counter, sealed, memoryview(chunk), is_last=is_last)
+        return bytes(chunk)

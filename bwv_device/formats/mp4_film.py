@@ -9,9 +9,11 @@ track begins.
 from __future__ import annotations
 
 import struct
+import sys
+from array import array
+from bisect import bisect_right
 from collections.abc import Sequence
-from itertools import groupby, pairwise
-from typing import NamedTuple
+from itertools import accumulate, chain, groupby, pairwise
 
 from bwv_device.formats.mp4_reader import BOX_HEADER, Box, boxes
 from bwv_device.formats.mp4_writer import VIDEO_TRACK, box
@@ -23,44 +25,68 @@ FTYP = box(b"ftyp", b"isom", struct.pack(">I", 0x200), b"isom", b"iso2", b"avc1"
 _UNITY = struct.pack(">9I", 0x10000, 0, 0, 0, 0x10000, 0, 0, 0, 0x40000000)
 
 
-class Sample(NamedTuple):
-    """Times in the track's timescale, from the film's start."""
+class TrackTables:
+    """What a film holds of one track: times in the track's timescale from the film's start,
+    positions within the samples' box. Columns of plain numbers: an hour has 300,000 samples."""
 
-    time: int
-    end: int
-    size: int
-    keyframe: bool
+    def __init__(self, number: int, timescale: int) -> None:
+        self.number, self.timescale = number, timescale
+        self.times, self.sizes = array("Q"), array("I")
+        # Numbers of samples that are keyframes, counted from 1.
+        self.keyframes = array("I")
+        # Chunks are samples that lie one behind the other.
+        self.chunk_offsets, self.chunk_samples = array("Q"), array("I")
+        self.end = 0
+
+    def add_chunk(
+        self,
+        offset: int,
+        time: int,
+        durations: Sequence[int],
+        sizes: Sequence[int],
+        keyframes: Sequence[bool],
+    ) -> None:
+        if self.times and not 0 <= time - self.times[-1] < 1 << 32:
+            raise ValueError("a sample that no film has room for")
+        number = len(self.sizes) + 1
+        *times, self.end = accumulate(durations, initial=time)
+        self.times.extend(times)
+        self.sizes.extend(sizes)
+        self.keyframes.extend(n for n, key in enumerate(keyframes, number) if key)
+        self.chunk_offsets.append(offset)
+        self.chunk_samples.append(len(sizes))
+
+    def forget_after(self, chunks: int, end: int) -> None:
+        """As if only the first `chunks` chunks had been added; they ended at `end`."""
+        del self.chunk_offsets[chunks:], self.chunk_samples[chunks:]
+        samples = sum(self.chunk_samples)
+        del self.times[samples:], self.sizes[samples:]
+        del self.keyframes[bisect_right(self.keyframes, samples) :]
+        self.end = end
 
 
-class Chunk(NamedTuple):
-    """Samples of one track that lie one behind the other; `offset` counts within the samples'
-    box."""
-
-    offset: int
-    samples: list[Sample]
-
-
-class TrackTables(NamedTuple):
-    """What a film holds of one track, in order."""
-
-    number: int
-    timescale: int
-    chunks: list[Chunk]
-
-    @property
-    def samples(self) -> list[Sample]:
-        return [sample for chunk in self.chunks for sample in chunk.samples]
-
-
-def film_head(init: bytes, tracks: Sequence[TrackTables], media_length: int) -> bytes:
+def film_head(
+    init: bytes, tracks: Sequence[TrackTables], media_length: int, room: int = 0
+) -> bytes:
     """Everything before the samples: `ftyp`, `moov` and the header of an `mdat` with so many bytes.
-    `init` is the start of a segment, from which codecs and dimensions are taken."""
-    used = [track for track in tracks if track.chunks]
+    `init` is the start of a segment, from which codecs and dimensions are taken. The head is padded
+    to `room` bytes by a `free` box where it is shorter."""
+    used = [track for track in tracks if track.sizes]
     mdat = _mdat_header(media_length)
     # The tables hold positions in the file. Those depend on the length of the tables, which does
     # not depend on what they hold.
     length = len(FTYP) + len(_moov(init, used, 0, media_length)) + len(mdat)
-    return FTYP + _moov(init, used, length, media_length) + mdat
+    padding = b""
+    if room - length >= BOX_HEADER:
+        padding = box(b"free", bytes(room - length - BOX_HEADER))
+    moov = _moov(init, used, length + len(padding), media_length)
+    return FTYP + moov + padding + mdat
+
+
+def head_room(samples: int, chunks: int) -> int:
+    """Bytes that the head of a film of so many samples has at most, each time and size different
+    from the one before."""
+    return 4096 + 16 * samples + 20 * chunks
 
 
 def _mdat_header(length: int) -> bytes:
@@ -73,7 +99,7 @@ def _moov(init: bytes, tracks: list[TrackTables], media_at: int, media_length: i
     wide = media_at + media_length + (1 << 20) >= STCO_LIMIT
     traks = {_number(init, trak): trak for trak in _children(init, _child(init, None, b"moov"))
              if trak.kind == b"trak"}  # fmt: skip
-    duration = max((_movie_time(t, t.samples[-1].end) for t in tracks), default=0)
+    duration = max((_movie_time(track, track.end) for track in tracks), default=0)
     times = struct.pack(">QQIQ", 0, 0, MOVIE_TIMESCALE, duration)
     rate = struct.pack(">IHH8x", 0x10000, 0x100, 0)
     mvhd = _full(b"mvhd", 1, 0, times, rate, _UNITY, bytes(24), struct.pack(">I", 3))
@@ -82,8 +108,7 @@ def _moov(init: bytes, tracks: list[TrackTables], media_at: int, media_length: i
 
 
 def _trak(init: bytes, trak: Box, track: TrackTables, media_at: int, *, wide: bool) -> bytes:
-    samples = track.samples
-    start, end = samples[0].time, samples[-1].end
+    start, end = track.times[0], track.end
     begin, length = _movie_time(track, start), _movie_time(track, end) - _movie_time(track, start)
     tkhd = _body(init, _child(init, trak, b"tkhd"))  # version 0: times, number, reserved, duration
     header = struct.pack(">QQIIQ", 0, 0, track.number, 0, begin + length) + tkhd[20:]
@@ -96,7 +121,7 @@ def _trak(init: bytes, trak: Box, track: TrackTables, media_at: int, *, wide: bo
     minf = _child(init, mdia, b"minf")
     media = [_raw(init, part) for part in _children(init, minf) if part.kind != b"stbl"]
     stsd = _raw(init, _child(init, _child(init, minf, b"stbl"), b"stsd"))
-    stbl = box(b"stbl", stsd, *_tables(track, samples, media_at, wide=wide))
+    stbl = box(b"stbl", stsd, *_tables(track, media_at, wide=wide))
     return box(
         b"trak",
         _full(b"tkhd", 1, 7, header),
@@ -110,30 +135,35 @@ def _trak(init: bytes, trak: Box, track: TrackTables, media_at: int, *, wide: bo
     )
 
 
-def _tables(track: TrackTables, samples: list[Sample], media_at: int, *, wide: bool) -> list[bytes]:
+def _tables(track: TrackTables, media_at: int, *, wide: bool) -> list[bytes]:
     """Durations, keyframes, sizes, places. A sample before a hole lasts until the next begins."""
-    lasts = [after.time - at.time for at, after in pairwise(samples)]
-    lasts.append(samples[-1].end - samples[-1].time)
-    runs = [(len(list(same)), duration) for duration, same in groupby(lasts)]
-    stts = b"".join(struct.pack(">II", *run) for run in runs)
-    tables = [_full(b"stts", 0, 0, struct.pack(">I", len(runs)), stts)]
-    keys = [number for number, sample in enumerate(samples, 1) if sample.keyframe]
-    if len(keys) < len(samples):
-        packed = struct.pack(f">{len(keys)}I", *keys)
-        tables.append(_full(b"stss", 0, 0, struct.pack(">I", len(keys)), packed))
-    counts = [len(chunk.samples) for chunk in track.chunks]
+    lasts = (after - at for at, after in pairwise(chain(track.times, [track.end])))
+    runs = [(sum(1 for _ in same), duration) for duration, same in groupby(lasts)]
+    tables = [_table(b"stts", len(runs), *(struct.pack(">II", *run) for run in runs))]
+    if len(track.keyframes) < len(track.sizes):
+        tables.append(_table(b"stss", len(track.keyframes), _packed(track.keyframes)))
     first, rows = 1, []
-    for count, same in groupby(counts):
+    for count, same in groupby(track.chunk_samples):
         rows.append(struct.pack(">III", first, count, 1))
-        first += len(list(same))
-    tables.append(_full(b"stsc", 0, 0, struct.pack(">I", len(rows)), *rows))
-    sizes = struct.pack(f">{len(samples)}I", *(sample.size for sample in samples))
-    tables.append(_full(b"stsz", 0, 0, struct.pack(">II", 0, len(samples)), sizes))
-    places = [media_at + chunk.offset for chunk in track.chunks]
-    packed = struct.pack(f">{len(places)}{'Q' if wide else 'I'}", *places)
-    kind = b"co64" if wide else b"stco"
-    tables.append(_full(kind, 0, 0, struct.pack(">I", len(places)), packed))
+        first += sum(1 for _ in same)
+    tables.append(_table(b"stsc", len(rows), *rows))
+    sizes = struct.pack(">I", len(track.sizes)) + _packed(track.sizes)
+    tables.append(_table(b"stsz", 0, sizes))
+    places = array("Q" if wide else "I", (media_at + at for at in track.chunk_offsets))
+    tables.append(_table(b"co64" if wide else b"stco", len(places), _packed(places)))
     return tables
+
+
+def _table(kind: bytes, count: int, *rows: bytes) -> bytes:
+    return _full(kind, 0, 0, struct.pack(">I", count), *rows)
+
+
+def _packed(column: array[int]) -> bytes:
+    """Most significant byte first, as MP4 has it."""
+    swapped = array(column.typecode, column)
+    if sys.byteorder == "little":
+        swapped.byteswap()
+    return swapped.tobytes()
 
 
 def _movie_time(track: TrackTables, ticks: int) -> int:

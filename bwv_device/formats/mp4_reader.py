@@ -17,6 +17,8 @@ from bwv_device.formats.mp4_writer import (
 from hal.ports import SECOND_NS, AccessUnit, Track
 
 BOX_HEADER = 8
+# Half a second has a few dozen samples, of twelve bytes each.
+MOOF_LIMIT = 1 << 20
 
 
 class Box(NamedTuple):
@@ -48,7 +50,7 @@ class InitSegment(NamedTuple):
     metadata: dict[str, Any]
 
 
-def boxes(data: bytes, start: int = 0, end: int | None = None) -> Iterator[Box]:
+def boxes(data: bytes | bytearray, start: int = 0, end: int | None = None) -> Iterator[Box]:
     """Boxes one after another. Raises `ValueError` at a size that can't be."""
     position, end = start, len(data) if end is None else end
     while position + BOX_HEADER <= end:
@@ -83,29 +85,22 @@ def fragments(data: bytes) -> Iterator[tuple[Box, Box]]:
             moof = None
 
 
-def next_fragment(data: bytes) -> int | None:
-    """Where the first whole fragment begins in data that may begin anywhere; None if there is
-    none."""
-    at = data.find(b"moof", 4)
-    while at >= 0:
-        start = at - 4
-        try:
-            moof, mdat = next(fragments(data[start:]))
-            if not moof.start and mdat.start == moof.end and runs(data[start:], moof):
-                return start
-        except (StopIteration, ValueError, KeyError, struct.error):
-            pass
-        at = data.find(b"moof", at + 1)
-    return None
-
-
-def runs(data: bytes, moof: Box) -> list[TrackRun]:
-    """What a moof says of its samples. Raises `ValueError` or `struct.error` on nonsense."""
+def runs(data: bytes | bytearray, moof: Box) -> list[TrackRun]:
+    """What a moof says of its samples, one run a track. Raises `ValueError` or `struct.error` on
+    nonsense."""
+    if moof.end - moof.start > MOOF_LIMIT:
+        raise ValueError(f"a moof of more than {MOOF_LIMIT >> 20} MiB")
     trafs = [box for box in boxes(data, moof.start + BOX_HEADER, moof.end) if box.kind == b"traf"]
-    return [_run(data, moof, traf) for traf in trafs]
+    if len(trafs) > len(Track):
+        # Each could name the same samples again: little to read, much to give.
+        raise ValueError("more than one run of samples a track")
+    described = [_run(data, moof, traf) for traf in trafs]
+    if len({run.track for run in described}) != len(described):
+        raise ValueError("more than one run of samples a track")
+    return described
 
 
-def units(data: bytes, moof: Box, mdat: Box, audio_rate_hz: int) -> list[AccessUnit]:
+def units(data: bytes | bytearray, moof: Box, mdat: Box, audio_rate_hz: int) -> list[AccessUnit]:
     """The samples that are wholly there, with times in nanoseconds since the segment's start."""
     whole: list[AccessUnit] = []
     for run in runs(data, moof):
@@ -116,13 +111,13 @@ def units(data: bytes, moof: Box, mdat: Box, audio_rate_hz: int) -> list[AccessU
                 break
             pts_ns = _nanoseconds(time, rate)
             length_ns = _nanoseconds(time + duration, rate) - pts_ns
-            sample = data[position : position + size]
+            sample = bytes(data[position : position + size])
             whole.append(AccessUnit(run.track, pts_ns, length_ns, key, sample))
             time, position = time + duration, position + size
     return sorted(whole, key=lambda unit: unit.pts_ns)
 
 
-def _run(data: bytes, moof: Box, traf: Box) -> TrackRun:
+def _run(data: bytes | bytearray, moof: Box, traf: Box) -> TrackRun:
     inner = {box.kind: box.start + BOX_HEADER for box in boxes(data, traf.start + 8, traf.end)}
     number = struct.unpack_from(">I", data, inner[b"tfhd"] + 4)[0]
     if number not in (VIDEO_TRACK, AUDIO_TRACK):

@@ -13,7 +13,7 @@ from bwv_device.errors import BwvError, VaultError
 from bwv_device.formats import age
 from bwv_device.verification.conclusion import conclude, sentence
 from bwv_device.verification.export import export
-from bwv_device.verification.vault_report import FileStatus, Report, verify
+from bwv_device.verification.vault_report import FileStatus, Survey, judge_all, survey
 
 UNFINISHED = (FileStatus.OPEN, FileStatus.MISSING)
 
@@ -47,10 +47,11 @@ class Recordings:
     def look(self) -> dict[str, Any]:
         """Judges the vault and makes the films that are missing: a message for the page. Takes its
         time."""
-        report = self._verified()
-        if report is None:
+        surveyed = self._verified()
+        if surveyed is None:
             return {"kind": "vault", "files": [], "films": [], "sentence": "", "conclusion": ""}
-        problem = self._make_films(report)
+        report = surveyed.report
+        problem = self._make_films(surveyed)
         return {
             "kind": "vault",
             "conclusion": conclude(report).name.lower(),
@@ -67,24 +68,26 @@ class Recordings:
             "films": [film._asdict() for film in self._films.values()],
         }
 
-    def _verified(self) -> Report | None:
+    def _verified(self) -> Survey | None:
         """The camera goes on meanwhile: a file may get its final name, or be let go, while it is
         read. Then it is looked at again. Raises `OSError` where that does not help."""
         try:
-            report = verify(self._vault, self._roots)
-            if report.ok:
-                return report
+            surveyed = survey(self._vault, self._roots)
+            if judge_all(surveyed).ok:
+                return surveyed
         except OSError:
             pass
         except VaultError:
             return None
-        return verify(self._vault, self._roots)
+        surveyed = survey(self._vault, self._roots)
+        judge_all(surveyed)
+        return surveyed
 
-    def _make_films(self, report: Report) -> str:
+    def _make_films(self, surveyed: Survey) -> str:
         """The first thing that went wrong, in words."""
         problem = ""
-        for name in sorted({v.recording for v in report.segments if v.recording}):
-            verdicts = [v for v in report.segments if v.recording == name]
+        for name in surveyed.recordings():
+            verdicts = [v for v in surveyed.report.segments if v.recording == name]
             statuses = sorted({v.status.value for v in verdicts})
             made = self._films.get(name)
             waits = any(v.status in UNFINISHED for v in verdicts)
@@ -93,16 +96,17 @@ class Recordings:
             if not self._identities or waits or gone or made_already:
                 continue
             try:
-                self._films[name] = self._make(report, name, statuses)
+                self._films[name] = self._make(surveyed, name, statuses)
             except (BwvError, ValueError, OSError) as error:
                 problem = problem or f"{name}: {error}"
         return problem
 
-    def _make(self, report: Report, name: str, statuses: list[str]) -> Film:
+    def _make(self, surveyed: Survey, name: str, statuses: list[str]) -> Film:
         """Made beside, then moved into its place: a browser may be reading the older one."""
         making = self.folder / "making"
         shutil.rmtree(making, ignore_errors=True)
-        parts = export(self._vault, report, self._identities, making, name)
+        judged = surveyed.report
+        parts = export(surveyed, self._identities, making, name, judged=judged).films
         stills = sorted(path.name for path in making.glob("*.jpg"))
         for path in making.iterdir():
             path.replace(self.folder / path.name)

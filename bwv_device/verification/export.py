@@ -1,59 +1,68 @@
 """Opens a vault with an identity and writes playable MP4s, one per recording.
 
-Samples are copied bit by bit; only times are shifted from the segment's start to the recording's.
-A segment that was cut off gives every sample that is wholly there. Beside each MP4 lies a sidecar
-that says what was verified.
+A film is joined from the segments of a recording; a segment that was cut off gives every sample
+that is wholly there. Or each segment is given as the camera wrote it, byte for byte what its ledger
+names. Beside each lies a sidecar that says what was verified, of the very bytes that were opened.
 """
 
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 import os
 import struct
-import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple, cast
+from typing import Any, NamedTuple
 
 from bwv_device.errors import SealedFileError, VaultError
+from bwv_device.files import sync_folder
 from bwv_device.formats import age
-from bwv_device.formats.age_payload import Opener
+from bwv_device.formats.age_payload import CHUNK
 from bwv_device.formats.grammar.decode import decode
 from bwv_device.formats.grammar.segment_info import SegmentInfo
-from bwv_device.formats.mp4_film import Chunk, Sample, TrackTables, film_head
-from bwv_device.formats.mp4_reader import (
-    BOX_HEADER,
-    Box,
-    InitSegment,
-    TrackRun,
-    fragments,
-    next_fragment,
-    read_init,
-    runs,
-    units,
-)
-from bwv_device.formats.mp4_writer import AUDIO_TRACK, VIDEO_TIMESCALE, VIDEO_TRACK
-from bwv_device.formats.vault_layout import FOOTAGE, PART, READ_BLOCK
+from bwv_device.formats.mp4_film import head_room
+from bwv_device.formats.mp4_reader import InitSegment, read_init
+from bwv_device.formats.vault_layout import PART
+from bwv_device.verification.film import Film, Mark
 from bwv_device.verification.footage_claims import Claim
-from bwv_device.verification.vault_report import FileStatus, Report, Verdict
-from hal.ports import SECOND_NS, AccessUnit, Track
+from bwv_device.verification.footage_reading import FileDigests, FootageReading
+from bwv_device.verification.fragment_stream import (
+    SHORTEST,
+    Fragment,
+    FragmentStream,
+    TooShortError,
+)
+from bwv_device.verification.vault_report import (
+    FileStatus,
+    FoundFile,
+    Report,
+    Survey,
+    Verdict,
+    digests,
+    judge,
+)
+from hal.ports import SECOND_NS, Track
 
 # Errors of a file that is sealed to another recipient, damaged, or malicious.
 UNREADABLE = (
     *(SealedFileError, ValueError, KeyError, IndexError, struct.error, TypeError),
     *(ArithmeticError, AttributeError, MemoryError, RecursionError),
 )
-
-
-class ChangedError(SealedFileError):
-    """Not the bytes that were judged."""
+# Digests and ciphers leave the interpreter to others meanwhile.
+RECORDINGS_AT_ONCE = min(2, os.cpu_count() or 1)
+# The most that a camera gives in a second; a film with more is written twice.
+SAMPLES_A_SECOND, CHUNKS_A_SECOND = 110, 10
+# What a segment lasts where nothing says it.
+SEGMENT_S = 60
+PAGE, ROOM_LIMIT = 4096, 64 << 20
 
 
 class Exported(NamedTuple):
-    """One MP4, and how many pictures and sound frames went into it. `changed`: files that are left
-    out because their bytes are not those that were judged, or not those that the ledger names."""
+    """One MP4, and how many pictures and sound frames went into a film."""
 
     path: Path
     recording: str
@@ -61,331 +70,338 @@ class Exported(NamedTuple):
     audio_units: int
     duration_ms: int
     statuses: list[str]
+
+
+class Export(NamedTuple):
+    """`changed`: segments that are left out because the ledger names other content."""
+
+    report: Report
+    films: list[Exported]
     changed: list[str]
 
 
 def export(
-    vault: Path,
-    report: Report,
+    surveyed: Survey,
     identities: Sequence[age.Identity],
     out: Path,
     recording: str | None = None,
-) -> list[Exported]:
-    """Every recording of a verified vault, or one. What is exported is what was judged: the digest
-    is taken while a file is opened. A file that does not open, or has changed since, is named in
-    the sidecar and left out; raises `SealedFileError` when nothing opens at all."""
+    *,
+    judged: Report | None = None,
+    native: bool = False,
+) -> Export:
+    """Every recording of a vault, or one, and the verdicts. Each file is read once: what is
+    exported is what was judged. A file that does not open is named in the sidecar and left out;
+    raises `SealedFileError` when nothing opens at all. `judged`: of this vault, a moment ago; other
+    recordings are not read then. `native`: the segments, as the camera wrote them."""
     out.mkdir(parents=True, exist_ok=True)
-    names = sorted({v.recording for v in report.segments if v.recording})
+    names = surveyed.recordings()
     if recording is not None and recording not in names:
         known = ", ".join(names) or "none"
         raise VaultError(f"There is no recording {recording}.", f"The vault has: {known}.")
-    done: list[Exported] = []
-    unread: list[tuple[str, Exception]] = []
-    for name in names if recording is None else [recording]:
-        verdicts = [v for v in report.segments if v.recording == name]
-        joiner = _Joiner(vault, report, identities, out, name)
-        done += joiner.run(verdicts)
-        unread += joiner.unread
+    jobs = [
+        (_NativeSegments if native else _OneFilm)(surveyed, identities, out, name)
+        for name in (names if recording is None else [recording])
+    ]
+    with ThreadPoolExecutor(RECORDINGS_AT_ONCE) as threads:
+        try:
+            list(threads.map(_Job.run, jobs))
+        except BaseException:
+            threads.shutdown(cancel_futures=True)
+            raise
+    report = judged or _judge_the_rest(surveyed, jobs)
+    done = [item for job in jobs for item in job.write_sidecars(report)]
+    unread = [error for job in jobs for error in job.unread]
     if unread and not done:
-        raise unread[0][1]
-    return done
+        raise unread[0]
+    return Export(report, done, [name for job in jobs for name in job.changed])
 
 
-class _Joiner:
-    """Joins the segments of one recording. A change of format starts another file."""
+def _judge_the_rest(surveyed: Survey, jobs: Sequence[_Job]) -> Report:
+    read = {found.name: judged for job in jobs for found, judged in job.read}
+    report = surveyed.report
+    report.segments = [
+        judge(report, found, read[found.name] if found.name in read else digests(found))
+        for found in surveyed.files
+    ]
+    return report
 
-    def __init__(
-        self,
-        vault: Path,
-        report: Report,
-        identities: Sequence[age.Identity],
-        out: Path,
-        recording: str,
-    ) -> None:
-        self._vault, self._report, self._identities = vault, report, identities
-        self._out, self._recording = out, recording
-        self._done: list[Exported] = []
-        self._film: _Film | None = None
-        self.unread: list[tuple[str, Exception]] = []
-        self.left_out: list[tuple[str, str]] = []
-        self._changed: list[str] = []
 
-    def run(self, verdicts: list[Verdict]) -> list[Exported]:
-        for verdict in verdicts:
-            if reason := _absent(verdict):
-                self.left_out.append((verdict.name, reason))
+@dataclass(slots=True)
+class _Made:
+    """A file that was written, and what its sidecar will say."""
+
+    item: Exported
+    sha256: str
+    start: dict[str, Any]
+    verified: list[dict[str, Any]]
+
+
+@dataclass
+class _Job:
+    """One recording on its way out."""
+
+    surveyed: Survey
+    identities: Sequence[age.Identity]
+    out: Path
+    recording: str
+    read: list[tuple[FoundFile, FileDigests | None]] = field(default_factory=list)
+    unread: list[Exception] = field(default_factory=list)
+    left_out: list[tuple[str, str]] = field(default_factory=list)
+    changed: list[str] = field(default_factory=list)
+    made: list[_Made] = field(default_factory=list)
+
+    def run(self) -> None:
+        """Reads, judges and opens each file of the recording."""
+        for found in self.surveyed.of_recording(self.recording):
+            if found.path is None or found.claim is None:
+                self._judged(found, None)
                 continue
-            try:
-                self._still(verdict) if ".jpg." in verdict.name else self._segment(verdict)
-            except UNREADABLE as error:
-                self.unread.append((verdict.name, error))
-                self.left_out.append((verdict.name, str(error)))
-                if isinstance(error, ChangedError):
-                    self._changed.append(verdict.name)
-        self._close()
-        return self._done
+            with FootageReading(found.path, found.claim) as reading:
+                try:
+                    if not reading.size:
+                        self._judged(found, reading.digests())
+                    elif ".jpg." in found.name:
+                        self._still(found, found.claim, reading)
+                    else:
+                        self._segment(found, found.claim, reading)
+                except UNREADABLE as error:
+                    self._failed(found.name, error)
+        try:
+            self._finish()
+        except UNREADABLE as error:
+            self._failed(self.recording, error)
 
-    def _segment(self, verdict: Verdict) -> None:
-        data, *behind = pieces = self._open(verdict)
-        if len(data) < SHORTEST:
-            self.left_out.append((verdict.name, "cut off before its first picture"))
-            return
-        whole, claim = b"".join(pieces), self._report.claims[verdict.name]
-        row = _verified(verdict, claim, whole)
-        if verdict.status is FileStatus.SEALED and row.get("plaintext_matches_ledger") is False:
-            raise ChangedError("what is inside is not what the ledger says")
-        init = read_init(data)
-        decode(SegmentInfo, init.metadata)
-        if self._film is None or init.data != self._film.init.data:
-            self._close()
-            part = f".{len(self._done) + 1}" if self._done else ""
-            self._film = _Film(self._out / f"{self._recording}{part}.mp4", init)
-        if short := _shorter(claim, whole, damaged=len(behind)):
+    def _segment(self, found: FoundFile, claim: Claim, reading: FootageReading) -> None:
+        raise NotImplementedError
+
+    def _finish(self) -> None:
+        """After the last file."""
+
+    def write_sidecars(self, report: Report) -> list[Exported]:
+        for made in self.made:
+            self._sidecar(made, report)
+        return [made.item for made in self.made]
+
+    def _failed(self, name: str, error: Exception) -> None:
+        self.left_out.append((name, str(error)))
+        if not isinstance(error, TooShortError):
+            self.unread.append(error)
+
+    def _judged(self, found: FoundFile, read: FileDigests | None) -> Verdict:
+        self.read.append((found, read))
+        verdict = judge(self.surveyed.report, found, read)
+        if reason := absent(verdict):
+            self.left_out.append((verdict.name, reason))
+        return verdict
+
+    def _row(self, verdict: Verdict, claim: Claim, reading: FootageReading) -> dict[str, Any]:
+        """What the sidecar says of a segment that was opened. Raises `SealedFileError` where the
+        sealed bytes are those of the ledger, and their content is not."""
+        row: dict[str, Any] = {
+            "name": verdict.name,
+            "status": verdict.status.value,
+            "detail": verdict.detail,
+            "sealed_sha256": claim.sha256,
+        }
+        if claim.plaintext_sha256:
+            same = reading.plaintext_sha256 == claim.plaintext_sha256
+            row["plaintext_matches_ledger"] = same
+            if verdict.status is FileStatus.SEALED and not same:
+                self.changed.append(verdict.name)
+                raise SealedFileError("what is inside is not what the ledger says")
+        if short := _shorter(claim, reading):
             self.left_out.append((verdict.name, short))
-        self._film.verified.append(row)
-        self._film.add(data, init)
-        for piece in behind:
-            if (at := next_fragment(piece)) is not None:
-                self._film.add(piece[at:], init)
+        return row
 
-    def _open(self, verdict: Verdict) -> list[bytes]:
-        """The plaintext, in pieces: one, or several where chunks between them do not open. Raises
-        `ChangedError` where the file is not the one that was judged."""
-        path = self._vault / FOOTAGE / verdict.name
-        if not path.exists():
-            path = path.with_name(verdict.name + PART)
-        claim = self._report.claims[verdict.name]
-        if verdict.status in (FileStatus.SEALED, FileStatus.RECOVERED, FileStatus.DELIVERED):
-            length, sha256 = claim.length or 0, claim.sha256
-        elif verdict.status is FileStatus.OPEN:
-            length, sha256 = claim.attested_length, claim.attested_sha256
-        else:
-            length, sha256 = 0, ""  # it was found changed before, and is named as that
-        with path.open("rb") as file:
-            judged = JudgedFile(file, length)
+    def _still(self, found: FoundFile, claim: Claim, reading: FootageReading) -> None:
+        """Only one that is whole: half a picture is no evidence of anything."""
+        target = _PlainFile(self.out / found.name.removesuffix(".age"))
+        try:
+            for length in reading.opened(self.identities, target.room):
+                target.take(length)
+        finally:
+            verdict = self._judged(found, reading.digests())
+            if verdict.status is FileStatus.SEALED and reading.plaintext_length:
+                target.keep()
+            else:
+                target.discard()
+        if verdict.length and verdict.status is not FileStatus.SEALED:
+            self.left_out.append((found.name, verdict.status.value))
+
+    def _sidecar(self, made: _Made, report: Report) -> None:
+        head = report.head
+        content = {
+            "recording": self.recording,
+            "device": report.device,
+            "ledger_verified": report.ok,
+            # None: no root was given to check against.
+            "certificate_leads_to_agency_root": report.ok if report.rooted else None,
+            "ledger_head": head._asdict() if head else None,
+            "start": made.start,
+            "video_units": made.item.video_units,
+            "audio_units": made.item.audio_units,
+            "sha256": made.sha256,
+            "segments": made.verified,
+            "not_exported": [{"name": name, "reason": why} for name, why in self.left_out],
+        }
+        target = _PlainFile(made.item.path.with_suffix(".json"))
+        target.write(json.dumps(content, indent=2).encode())
+        target.keep()
+
+
+class _OneFilm(_Job):
+    """Joins the segments. A change of format begins another file."""
+
+    _film: Film | None = None
+
+    def _segment(self, found: FoundFile, claim: Claim, reading: FootageReading) -> None:
+        """A segment that can't be used is taken out of the film again, whole."""
+        film: Film | None = None
+        mark: Mark | None = None
+        try:
             try:
-                return list(Opener(cast(BinaryIO, judged), self._identities).pieces())
+                for init, fragment in _fragments(reading, self.identities):
+                    if film is None:
+                        film = self._film_for(init)
+                        mark = film.mark()
+                    film.add(fragment, film.starts_at(init))
             finally:
-                judged.drain()
-                if sha256 and judged.sha256 != sha256:
-                    raise ChangedError("it has changed since it was verified")
+                verdict = self._judged(found, reading.digests())
+            row = self._row(verdict, claim, reading)
+            if film is None:
+                raise TooShortError
+        except UNREADABLE:
+            if film is not None and film is not self._film:
+                film.discard()
+            elif film is not None and mark is not None:
+                film.go_back(mark)
+            raise
+        film.verified.append(row)
+        if film is not self._film:
+            self._finish()
+            self._film = film
 
-    def _close(self) -> None:
+    def _film_for(self, init: InitSegment) -> Film:
+        decode(SegmentInfo, init.metadata)
+        if self._film is not None and self._film.init.data == init.data:
+            return self._film
+        number = len(self.made) + (self._film is not None)
+        name = f"{self.recording}.{number + 1}.mp4" if number else f"{self.recording}.mp4"
+        return Film(self.out / name, init, _room(self.surveyed.of_recording(self.recording)))
+
+    def _finish(self) -> None:
         if self._film is None:
             return
         film, self._film = self._film, None
         film.close()
-        done = Exported(
+        item = Exported(
             film.path,
-            self._recording,
-            film.counts[Track.VIDEO],
-            film.counts[Track.AUDIO],
+            self.recording,
+            film.count(Track.VIDEO),
+            film.count(Track.AUDIO),
             film.duration_ns // 1_000_000,
             [str(row["status"]) for row in film.verified],
-            list(self._changed),
         )
-        self._sidecar(film, done)
-        self._done.append(done)
-
-    def _sidecar(self, film: _Film, done: Exported) -> None:
-        head = self._report.head
-        content = {
-            "recording": self._recording,
-            "device": self._report.device,
-            "ledger_verified": self._report.ok,
-            # None: no root was given to check against.
-            "certificate_leads_to_agency_root": self._report.ok if self._report.rooted else None,
-            "ledger_head": head._asdict() if head else None,
-            "start": film.init.metadata["time"],
-            "video_units": done.video_units,
-            "audio_units": done.audio_units,
-            "sha256": film.sha256,
-            "segments": film.verified,
-            "not_exported": [{"name": name, "reason": why} for name, why in self.left_out],
-        }
-        path = film.path.with_suffix(".json")
-        with path.with_suffix(".json.part").open("wb") as file:
-            file.write(json.dumps(content, indent=2).encode())
-            _finish(file, path)
-
-    def _still(self, verdict: Verdict) -> None:
-        if verdict.status is not FileStatus.SEALED:
-            self.left_out.append((verdict.name, verdict.status.value))
-            return
-        path = self._out / verdict.name.removesuffix(".age")
-        with path.with_suffix(".jpg.part").open("wb") as file:
-            file.write(b"".join(self._open(verdict)))
-            _finish(file, path)
+        self.made.append(_Made(item, film.sha256, film.init.metadata["time"], film.verified))
 
 
-class JudgedFile(io.RawIOBase):
-    """A sealed file on its way to being opened; `sha256` is that of its first `length` bytes as
-    they were given out. Each byte is read from the disk once: who reads a header again gets the
-    same."""
+def _fragments(
+    reading: FootageReading, identities: Sequence[age.Identity]
+) -> Iterator[tuple[InitSegment, Fragment]]:
+    """What a segment holds, as its plaintext comes. Raises `TooShortError` if that is nothing."""
+    stream = FragmentStream()
+    for length in reading.opened(identities, stream.room):
+        for fragment in stream.take(length) if length else stream.gap():
+            yield stream.init, fragment
+    for fragment in stream.cut():
+        yield stream.init, fragment
 
-    def __init__(self, file: BinaryIO, length: int) -> None:
-        self._file, self._left = file, length
-        self._digest = hashlib.sha256()
-        self._head = self._take(age.HEADER_LIMIT)
-        self._at = 0
 
-    @property
+class _NativeSegments(_Job):
+    """Each segment as a file of its own, of which anybody can compare the digest with the
+    ledger's."""
+
+    def _segment(self, found: FoundFile, claim: Claim, reading: FootageReading) -> None:
+        """Up to the first damage: behind it, nothing is where the boxes say."""
+        target = _PlainFile(self.out / found.name.removesuffix(".age"))
+        init: InitSegment | None = None
+        try:
+            try:
+                for length in reading.opened(self.identities, target.room):
+                    if init is None and length < SHORTEST:
+                        raise TooShortError
+                    if init is None:
+                        init = read_init(target.first(length))
+                        decode(SegmentInfo, init.metadata)
+                    target.take(length)
+            finally:
+                verdict = self._judged(found, reading.digests())
+            row = self._row(verdict, claim, reading)
+            if init is None:
+                raise TooShortError
+        except UNREADABLE:
+            target.discard()
+            raise
+        target.keep()
+        item = Exported(target.path, self.recording, 0, 0, 0, [verdict.status.value])
+        whole = claim.plaintext_sha256 if row.get("plaintext_matches_ledger") else target.sha256()
+        self.made.append(_Made(item, whole, init.metadata["time"], [row]))
+
+
+class _PlainFile:
+    """A file in clear that gets its name once it is whole."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._part = path.with_name(path.name + PART)
+        self._part.unlink(missing_ok=True)
+        self._file = self._part.open("xb")
+        self._buffer = memoryview(bytearray(CHUNK))
+        self._damaged = False
+
+    def room(self, length: int) -> memoryview:
+        return self._buffer[:length]
+
+    def first(self, length: int) -> bytes:
+        return bytes(self._buffer[:length])
+
+    def take(self, length: int) -> None:
+        """What was written to `room`; behind a gap (0), nothing more."""
+        self._damaged = self._damaged or not length
+        if not self._damaged:
+            self._file.write(self._buffer[:length])
+
+    def write(self, data: bytes) -> None:
+        self._file.write(data)
+
+    def keep(self) -> None:
+        self._file.flush()
+        os.fsync(self._file.fileno())
+        self._file.close()
+        os.replace(self._part, self.path)
+        sync_folder(self.path.parent)
+
+    def discard(self) -> None:
+        self._file.close()
+        self._part.unlink()
+
     def sha256(self) -> str:
-        return self._digest.hexdigest()
-
-    def read(self, size: int = -1) -> bytes:
-        data = self._head[self._at : self._at + size]
-        self._at += len(data)
-        if len(data) < size:
-            data += self._take(size - len(data))
-        return data
-
-    def seek(self, offset: int, whence: int = 0) -> int:
-        """Within what was read first."""
-        if whence or not 0 <= offset <= len(self._head):
-            raise ValueError("only the head of a file is read twice")
-        self._at = offset
-        return offset
-
-    def drain(self) -> None:
-        while self._left and self._take(READ_BLOCK):
-            pass
-
-    def _take(self, size: int) -> bytes:
-        data = self._file.read(size)
-        self._digest.update(data[: self._left])
-        self._left -= min(self._left, len(data))
-        return data
+        """Of a file that was kept."""
+        with self.path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-class _Film:
-    """One MP4 being written. Times count from its first segment's first picture. Samples go to a
-    file of their own first: the tables that stand before them are known at the end."""
-
-    def __init__(self, path: Path, init: InitSegment) -> None:
-        self.path, self.init = path, init
-        self.counts = {Track.VIDEO: 0, Track.AUDIO: 0}
-        self.verified: list[dict[str, Any]] = []
-        self.sha256 = ""
-        # Without a name: footage in clear does not stay behind if this process is killed.
-        self._media = tempfile.TemporaryFile(dir=path.parent)  # noqa: SIM115
-        self._length = 0
-        self._origin_ns = int(init.metadata["first_pts_ns"])
-        self._tables = {
-            Track.VIDEO: TrackTables(VIDEO_TRACK, VIDEO_TIMESCALE, []),
-            Track.AUDIO: TrackTables(AUDIO_TRACK, init.audio_rate_hz, []),
-        }
-        # The middle of the newest sample of each track: real samples come a little early or late,
-        # so where one ends says nothing about the next; a sample written twice begins before this.
-        self._middle_ns = {Track.VIDEO: -1, Track.AUDIO: -1}
-        self._end_ns = 0
-
-    @property
-    def duration_ns(self) -> int:
-        return self._end_ns
-
-    def add(self, data: bytes, init: InitSegment) -> None:
-        """A segment's plaintext, whole or cut off."""
-        start_ns = int(init.metadata["first_pts_ns"]) - self._origin_ns
-        for moof, mdat in fragments(data):
-            described = runs(data, moof)
-            if mdat.whole and self._continues(described, start_ns):
-                self._copy(data, mdat, described, start_ns)
-            else:
-                self._rebuild(units(data, moof, mdat, self.init.audio_rate_hz), start_ns)
-
-    def close(self) -> None:
-        """Tables, then samples, under the final name."""
-        head = film_head(self.init.data, list(self._tables.values()), self._length)
-        digest = hashlib.sha256(head)
-        self._media.seek(0)
-        with self.path.with_suffix(".mp4.part").open("wb") as file:
-            file.write(head)
-            while block := self._media.read(READ_BLOCK):
-                digest.update(block)
-                file.write(block)
-            self._media.close()
-            _finish(file, self.path)
-        self.sha256 = digest.hexdigest()
-
-    def _continues(self, described: list[TrackRun], start_ns: int) -> bool:
-        """Whether nothing of a fragment was written before, out of an earlier segment."""
-        return all(
-            self._time_ns(run, run.decode_time, start_ns) > self._middle_ns[run.track]
-            for run in described
-        )
-
-    def _copy(self, data: bytes, mdat: Box, described: list[TrackRun], start_ns: int) -> None:
-        """A whole fragment: its samples in one piece."""
-        media_at = mdat.start + BOX_HEADER
-        for run in described:
-            time = run.decode_time + _ticks(start_ns, self._rate(run.track))
-            samples = []
-            for lasts, size, key in zip(run.durations, run.sizes, run.keyframes, strict=True):
-                samples.append(Sample(time, time + lasts, size, key))
-                time += lasts
-            if not samples:
-                continue
-            chunk = Chunk(self._length + run.offset - media_at, samples)
-            self._tables[run.track].chunks.append(chunk)
-            end = run.decode_time + sum(run.durations)
-            self._wrote(
-                run.track,
-                self._time_ns(run, end - run.durations[-1], start_ns),
-                self._time_ns(run, end, start_ns),
-            )
-            self.counts[run.track] += len(run.sizes)
-        self._write(memoryview(data)[media_at : mdat.end])
-
-    def _rebuild(self, whole: list[AccessUnit], start_ns: int) -> None:
-        """The samples that are there and were not written before, one by one."""
-        for unit in whole:
-            moved = unit._replace(pts_ns=unit.pts_ns + start_ns)
-            if moved.pts_ns <= self._middle_ns[moved.track]:
-                continue
-            rate = self._rate(moved.track)
-            time, end = _ticks(moved.pts_ns, rate), _ticks(moved.end_ns, rate)
-            sample = Sample(time, end, len(moved.data), moved.keyframe)
-            self._tables[moved.track].chunks.append(Chunk(self._length, [sample]))
-            self._write(moved.data)
-            self._wrote(moved.track, moved.pts_ns, moved.end_ns)
-            self.counts[moved.track] += 1
-
-    def _write(self, data: bytes | memoryview) -> None:
-        self._media.write(data)
-        self._length += len(data)
-
-    def _wrote(self, track: Track, pts_ns: int, end_ns: int) -> None:
-        """The newest sample of a track."""
-        self._middle_ns[track] = (pts_ns + end_ns) // 2
-        self._end_ns = max(self._end_ns, end_ns)
-
-    def _time_ns(self, run: TrackRun, ticks: int, start_ns: int) -> int:
-        return start_ns + ticks * SECOND_NS // self._rate(run.track)
-
-    def _rate(self, track: Track) -> int:
-        return VIDEO_TIMESCALE if track is Track.VIDEO else self.init.audio_rate_hz
+def _room(files: Sequence[FoundFile]) -> int:
+    """Bytes to leave for the head of a recording's film: what its segments last, by the ledger's
+    times, at the highest rates."""
+    starts = [f.claim.first_pts_ns for f in files if f.claim and f.claim.first_pts_ns is not None]
+    longest_ns = max((b - a for a, b in pairwise(starts)), default=SEGMENT_S * SECOND_NS)
+    seconds = (max(starts, default=0) - min(starts, default=0) + longest_ns) // SECOND_NS + 1
+    room = head_room(seconds * SAMPLES_A_SECOND, seconds * CHUNKS_A_SECOND)
+    return min(ROOM_LIMIT, -(-room // PAGE) * PAGE)
 
 
-# Below this there is not even a whole chunk: nothing that could hold a picture.
-SHORTEST = 1024
-
-
-def _verified(verdict: Verdict, claim: Claim, plaintext: bytes) -> dict[str, Any]:
-    """What the sidecar says of one segment."""
-    row: dict[str, Any] = {
-        "name": verdict.name,
-        "status": verdict.status.value,
-        "detail": verdict.detail,
-        "sealed_sha256": claim.sha256,
-    }
-    if claim.plaintext_sha256:
-        digest = hashlib.sha256(plaintext).hexdigest()
-        row["plaintext_matches_ledger"] = digest == claim.plaintext_sha256
-    return row
-
-
-def _absent(verdict: Verdict) -> str:
+def absent(verdict: Verdict) -> str:
     """Why a file that the ledger names can't be in a film; "" if it may be."""
     if verdict.status is FileStatus.MISSING:
         return "it is missing"
@@ -394,37 +410,20 @@ def _absent(verdict: Verdict) -> str:
     return "" if verdict.length else "it is empty"
 
 
-def _shorter(claim: Claim, plaintext: bytes, damaged: int) -> str:
+def _shorter(claim: Claim, reading: FootageReading) -> str:
     """How much of a segment does not open; "" if all of it does, or its length is not known."""
-    missing = claim.plaintext_length - len(plaintext)
-    where = f"in {damaged} places" if damaged > 1 else "in one place" if damaged else "at its end"
+    missing, gaps = claim.plaintext_length - reading.plaintext_length, reading.gaps
+    where = f"in {gaps} places" if gaps > 1 else "in one place" if gaps else "at its end"
     if claim.plaintext_length and missing > 0:
         return f"{missing} of {claim.plaintext_length} bytes do not open, {where}"
-    return f"something does not open, {where}" if damaged else ""
+    return f"something does not open, {where}" if gaps else ""
 
 
 def without_film(report: Report, done: Sequence[Exported]) -> list[tuple[str, str]]:
     """Files of recordings of which nothing could be exported, each with why."""
     with_film = {item.recording for item in done}
     return [
-        (v.name, _absent(v) or "it does not open")
+        (v.name, absent(v) or "it does not open")
         for v in report.segments
         if v.recording and v.recording not in with_film
     ]
-
-
-def _ticks(time_ns: int, rate: int) -> int:
-    return (time_ns * rate + SECOND_NS // 2) // SECOND_NS
-
-
-def _finish(file: BinaryIO, path: Path) -> None:
-    """Sync, rename, sync the folder: a file under its final name is whole."""
-    file.flush()
-    os.fsync(file.fileno())
-    file.close()
-    os.replace(file.name, path)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)

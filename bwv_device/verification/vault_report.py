@@ -7,7 +7,6 @@ of it.
 from __future__ import annotations
 
 import enum
-import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -19,11 +18,10 @@ from bwv_device.errors import VaultError
 from bwv_device.formats.ledger_lines import DIRECTORY
 from bwv_device.formats.vault_layout import FOOTAGE, PART, SegmentName
 from bwv_device.verification.footage_claims import Claim
+from bwv_device.verification.footage_reading import FileDigests, FootageReading
 from bwv_device.verification.ledger_chain import UNROOTED, LedgerWalk, Walked, is_plain_file
 from bwv_device.verification.signed_heads import LedgerHead, is_signed
 from hal.ports import Anchor
-
-BLOCK = 1 << 20
 
 
 class FileStatus(enum.Enum):
@@ -95,6 +93,28 @@ class Report(Walked):
         }
 
 
+class FoundFile(NamedTuple):
+    """What the ledger says of a file, and where it lies; either may be missing."""
+
+    name: str
+    claim: Claim | None
+    path: Path | None
+    of_branch: bool
+
+
+class Survey(NamedTuple):
+    """A vault whose ledger was read, and whose footage was not yet. `report` holds no verdicts."""
+
+    report: Report
+    files: list[FoundFile]
+
+    def recordings(self) -> list[str]:
+        return sorted({f.claim.recording for f in self.files if f.claim} - {""})
+
+    def of_recording(self, name: str) -> list[FoundFile]:
+        return [f for f in self.files if f.claim and f.claim.recording == name]
+
+
 def verify(
     vault: Path,
     roots: Sequence[x509.Certificate] = (),
@@ -104,6 +124,17 @@ def verify(
 ) -> Report:
     """Reads everything under `vault`, or of its footage only one recording's: what is disclosed is
     not the whole card. Raises `VaultError` only where there is no vault at all."""
+    return judge_all(survey(vault, roots, anchors, recording, heads))
+
+
+def survey(
+    vault: Path,
+    roots: Sequence[x509.Certificate] = (),
+    anchors: Iterable[Anchor] = (),
+    recording: str = "",
+    heads: Sequence[LedgerHead] = (),
+) -> Survey:
+    """As `verify`, without a look into the footage."""
     if not (vault / DIRECTORY).is_dir():
         raise VaultError(
             f"{vault} is not a vault: it has no {DIRECTORY} folder.", "Name the vault."
@@ -117,14 +148,41 @@ def verify(
     if recording:
         own = {n: c for n, c in report.claims.items() if n.startswith(f"{recording}-")}
         report.claims = own
-    _check_footage(vault, report)
+    return Survey(report, _found_files(vault, report))
+
+
+def judge_all(surveyed: Survey) -> Report:
+    """With a verdict on each file, each read once."""
+    report = surveyed.report
+    report.segments = [judge(report, found, digests(found)) for found in surveyed.files]
     return report
+
+
+def digests(found: FoundFile) -> FileDigests | None:
+    """None for what is not there, or what no line of the ledger speaks of."""
+    if found.claim is None or found.path is None:
+        return None
+    with FootageReading(found.path, found.claim) as reading:
+        return reading.digests()
+
+
+def judge(report: Report, found: FoundFile, read: FileDigests | None) -> Verdict:
+    """`read`: what the whole file was found to be."""
+    if found.claim is None:
+        return _unclaimed(found, report)
+    if not found.of_branch:
+        return _judge(found.claim, read)
+    verdict = _judge(_of_its_own_boot(found.claim), read)
+    if verdict.status is not FileStatus.OPEN:
+        return verdict
+    # What was not finished in its own branch may be spoken of otherwise in another.
+    return verdict._replace(status=FileStatus.BRANCH, detail="not finished when the ledger forked")
 
 
 # --- footage -----------------------------------------------------------------------------------
 
 
-def _check_footage(vault: Path, report: Report) -> None:
+def _found_files(vault: Path, report: Report) -> list[FoundFile]:
     folder = vault / FOOTAGE
     strangers = [p.name for p in vault.iterdir() if p.name not in (DIRECTORY, FOOTAGE)]
     report.problems += [f"{name!r} does not belong into a vault" for name in sorted(strangers)]
@@ -137,20 +195,18 @@ def _check_footage(vault: Path, report: Report) -> None:
     for name in [name for name, path in present.items() if not is_plain_file(path)]:
         del present[name]
         report.problems.append(f"{name!r} is not a plain file")
-    for name, claim in report.claims.items():
-        path = _take_file(present, name, claim)
-        if report.in_branch(int(name[:8])):
-            report.segments.append(_of_branch(_judge(_of_its_own_boot(claim), path)))
-        else:
-            report.segments.append(_judge(claim, path))
-    for name, path in present.items():
-        report.segments.append(_unclaimed(name, path, report))
-    report.segments.sort(key=lambda verdict: verdict.name)
+    files = [
+        FoundFile(name, claim, _take_file(present, name, claim), report.in_branch(int(name[:8])))
+        for name, claim in report.claims.items()
+    ]
+    files += [FoundFile(name, None, path, of_branch=False) for name, path in present.items()]
+    return sorted(files, key=lambda found: found.name)
 
 
-def _unclaimed(name: str, path: Path, report: Report) -> Verdict:
+def _unclaimed(found: FoundFile, report: Report) -> Verdict:
     """A file that the last boot began, but could not acknowledge, waits for the next boot."""
-    length, own = path.stat().st_size, SegmentName.parse(name.removesuffix(PART))
+    name, length = found.name, found.path.stat().st_size if found.path else 0
+    own = SegmentName.parse(name.removesuffix(PART))
     last_boot = report.head.boot if report.head else 0
     if name.endswith(PART) and own and report.in_branch(own.boot):
         detail = "begun in a branch, and never acknowledged"
@@ -176,26 +232,18 @@ def _of_its_own_boot(claim: Claim) -> Claim:
     return replace(claim, settled="", length=None, sha256="")
 
 
-def _of_branch(verdict: Verdict) -> Verdict:
-    """What was not finished in its own branch may be spoken of otherwise in another."""
-    if verdict.status is not FileStatus.OPEN:
-        return verdict
-    return verdict._replace(status=FileStatus.BRANCH, detail="not finished when the ledger forked")
-
-
-def _judge(claim: Claim, path: Path | None) -> Verdict:
+def _judge(claim: Claim, read: FileDigests | None) -> Verdict:
     def verdict(status: FileStatus, length: int, detail: str = "") -> Verdict:
         return Verdict(claim.name, claim.recording, status, length, claim.attested_length, detail)
 
-    if path is None:
+    if read is None:
         if claim.wiped:
             return verdict(FileStatus.DELIVERED, 0, "removed against the store's receipt")
         # A file of which nothing was ever acknowledged may be gone after a power cut.
         if claim.settled == "recovered" and claim.length == 0:
             return verdict(FileStatus.RECOVERED, 0, "nothing of it was stored")
         return verdict(FileStatus.MISSING, 0, "the ledger speaks of it, the file is not there")
-    length = path.stat().st_size
-    attested, whole, head = _digests(path, claim)
+    length, head, attested, whole = read
     if head != claim.head:
         return verdict(FileStatus.BAD, length, "its header is not the one in the ledger")
     shorter = claim.settled != "sealed" and claim.attested_length > length
@@ -212,21 +260,3 @@ def _judge(claim: Claim, path: Path | None) -> Verdict:
         return verdict(FileStatus.SEALED, length)
     tail = length - claim.attested_length
     return verdict(FileStatus.RECOVERED, length, f"{tail} bytes were found at the boot after")
-
-
-def _digests(path: Path, claim: Claim) -> tuple[str, str, bytes]:
-    """SHA-256 of the attested part, of the whole file, and the bytes where the header stands."""
-    with path.open("rb") as file:
-        head = file.read(len(claim.head))
-        file.seek(0)
-        if claim.settled == "sealed":
-            whole = hashlib.file_digest(file, "sha256").hexdigest()
-            return claim.attested_sha256, whole, head
-        digest, left = hashlib.sha256(), claim.attested_length
-        while left and (block := file.read(min(BLOCK, left))):
-            digest.update(block)
-            left -= len(block)
-        attested = digest.hexdigest()
-        while block := file.read(BLOCK):
-            digest.update(block)
-        return attested, digest.hexdigest(), head

@@ -22,7 +22,7 @@ from bwv_device import keys
 from bwv_device.live_panel.page_process import PageProcess
 from bwv_device.settings import MIB, Settings
 from bwv_device.verification.export import export
-from bwv_device.verification.vault_report import verify
+from bwv_device.verification.vault_report import survey
 from bwv_device.web.listen import bind, url
 from hal.ports import SECOND_NS
 from hal.simulated.disk import SimulatedDisk
@@ -201,8 +201,8 @@ def write_report(world: World, folder: Path) -> None:
     shutil.rmtree(out, ignore_errors=True)
     (out / "export").mkdir(parents=True)
     world.disk.dump(out / "vault")
-    verified = verify(out / "vault", [agency.root])
-    exported = export(out / "vault", verified, agency.identities, out / "export")
+    surveyed = survey(out / "vault", [agency.root])
+    verified, exported, _ = export(surveyed, agency.identities, out / "export")
     report.write(world, out, verified, exported)
 
 

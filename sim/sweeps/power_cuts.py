@@ -18,7 +18,7 @@ from bwv_device.formats.h264 import split_keyframe
 from bwv_device.formats.mp4_film import read_film
 from bwv_device.settings import Recording, Settings
 from bwv_device.verification.export import export
-from bwv_device.verification.vault_report import verify
+from bwv_device.verification.vault_report import survey
 from hal.ports import SECOND_NS, Track
 from hal.simulated.capture import StubVideo
 from hal.simulated.disk import TEARS, PowerCut, SimulatedDisk, Tear
@@ -149,7 +149,8 @@ class Sweep:
 
     def _examine(self, folder: Path) -> tuple[dict[int, bytes], list[str]]:
         """Verifies and opens; returns the pictures found, by their number."""
-        report = verify(folder / "vault", [self._agency.root])
+        surveyed = survey(folder / "vault", [self._agency.root])
+        report, films, _ = export(surveyed, self._agency.identities, folder / "out")
         failures = list(report.problems)
         if not report.complete:
             failures.append(f"not complete: {report.remarks} {report.segments}")
@@ -159,7 +160,7 @@ class Sweep:
             if path.is_file() and MARKER in path.read_bytes()
         ]
         found: dict[int, bytes] = {}
-        for item in export(folder / "vault", report, self._agency.identities, folder / "out"):
+        for item in films:
             for unit in read_film(item.path.read_bytes()):
                 if unit.track is Track.VIDEO:
                     found[StubVideo.number_of(unit.data)] = unit.data

@@ -14,7 +14,7 @@ from bwv_device.formats.mp4_film import read_film
 from bwv_device.settings import Settings
 from bwv_device.verification.export import Exported, export
 from bwv_device.verification.second_verifier import Judge
-from bwv_device.verification.vault_report import Report, verify
+from bwv_device.verification.vault_report import Report, survey, verify
 from hal.ports import SECOND_NS, Level, Track
 from hal.simulated.capture import StubVideo
 from hal.simulated.disk import Bytes, Names, PowerCut, Tear
@@ -194,8 +194,8 @@ class VaultView:
     def export(self, folder: Path) -> list[Exported]:
         """Playable files under `folder`, one a recording."""
         self._world.disk.dump(folder / "vault")
-        report = verify(folder / "vault", [self._agency.root])
-        return export(folder / "vault", report, self._agency.identities, folder / "out")
+        surveyed = survey(folder / "vault", [self._agency.root])
+        return export(surveyed, self._agency.identities, folder / "out").films
 
     def pictures(self) -> dict[str, list[int]]:
         """For each recording the numbers of its pictures, in order (stub media only)."""

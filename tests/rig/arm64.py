@@ -23,7 +23,7 @@ from bwv_device.camera.agent import Agent  # noqa: E402
 from bwv_device.camera.agent_observer import Unobserved  # noqa: E402
 from bwv_device.settings import Recording, Settings  # noqa: E402
 from bwv_device.verification.export import export  # noqa: E402
-from bwv_device.verification.vault_report import verify  # noqa: E402
+from bwv_device.verification.vault_report import survey  # noqa: E402
 from hal.annex_b import from_annex_b  # noqa: E402
 from hal.host import HostClock, HostDisk, HostEntropy, HostVitals  # noqa: E402
 from hal.keystore import SoftwareIdentity  # noqa: E402
@@ -107,10 +107,9 @@ def main() -> None:
     loop.call_at(start_ns + TEN_S, agent.stop)
     loop.run()
     root = keys.load_certificates(folder / keys.ROOT)
-    report = verify(folder / "vault", root)
-    assert report.ok, report.problems
     identities = keys.load_identities(folder / keys.IDENTITY)
-    (film,) = export(folder / "vault", report, identities, folder / "out")
+    report, (film,), _ = export(survey(folder / "vault", root), identities, folder / "out")
+    assert report.ok, report.problems
     with av.open(str(film.path)) as opened:
         decoded = sum(1 for _ in opened.decode(video=0))
     assert decoded == film.video_units > 20, (decoded, film)

@@ -22,7 +22,7 @@ from material import View, write_scene, write_sound
 from bwv_device import keys
 from bwv_device.formats.ledger_lines import parse_line
 from bwv_device.verification.export import Exported, export
-from bwv_device.verification.vault_report import Report, verify
+from bwv_device.verification.vault_report import Report, survey, verify
 
 HERE = Path(__file__).parent / "virtual"
 ROOT = Path(__file__).parents[2] / ".cache" / "rig-root"
@@ -131,7 +131,8 @@ class Rig:
 
     def export(self) -> list[Exported]:
         identities = keys.load_identities(self.folder / "agency" / "agency-identity.txt")
-        return export(self.folder / "vault", self.verify(), identities, self.folder / "out")
+        surveyed = survey(self.folder / "vault", self.root)
+        return export(surveyed, identities, self.folder / "out").films
 
     def ledger(self, kind: str | None = None) -> list[dict[str, Any]]:
         files = sorted((self.folder / "vault" / "ledger").glob("*.ledger"))

@@ -21,7 +21,7 @@ from bwv_device.formats.age_payload import Opener
 from bwv_device.formats.mp4_film import read_film
 from bwv_device.settings import Recording, Settings
 from bwv_device.verification.export import export
-from bwv_device.verification.vault_report import verify
+from bwv_device.verification.vault_report import survey, verify
 from hal.host import HostClock
 from hal.panel.gpio_panel import PanelPins
 from hal.ports import Board, Track
@@ -226,9 +226,9 @@ def test_running_free_both_loops_record_the_same_media(agency: BenchAgency, tmp_
     films = {}
     for name, disk in (("real", real.disk), ("virtual", virtual.disk)):
         disk.dump(tmp_path / name / "vault")
-        report = verify(tmp_path / name / "vault", [agency.root])
+        surveyed = survey(tmp_path / name / "vault", [agency.root])
+        report, (film, *_), _ = export(surveyed, agency.identities, tmp_path / name)
         assert report.complete
-        film = export(tmp_path / name / "vault", report, agency.identities, tmp_path / name)[0]
         films[name] = pictures(film.path.read_bytes())
     for numbers in films.values():
         assert numbers == list(range(numbers[0], numbers[-1] + 1))

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import shutil
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,8 +21,9 @@ from bwv_device.formats import canonical_json
 from bwv_device.formats.age_payload import Opener, Seal
 from bwv_device.formats.ledger_lines import START
 from bwv_device.verification import export as export_module
-from bwv_device.verification.export import export
-from bwv_device.verification.vault_report import verify
+from bwv_device.verification.conclusion import Conclusion
+from bwv_device.verification.export import Exported, export
+from bwv_device.verification.vault_report import FileStatus, digests, judge, survey
 from hal.simulated.power_dock_and_place import SeededEntropy
 from sim.world.test_keys import BenchAgency
 
@@ -38,7 +41,7 @@ def footage(vault: Path, pattern: str) -> list[Path]:
 
 def plaintext(path: Path, agency: BenchAgency) -> bytes:
     with path.open("rb") as file:
-        return b"".join(Opener(file, agency.identities).pieces())
+        return b"".join(Opener(file, agency.identities).whole_chunks())
 
 
 def sealed(agency: BenchAgency, data: bytes) -> bytes:
@@ -72,48 +75,45 @@ SWAPS: dict[str, tuple[str, Callable[[Path, Path, BenchAgency], None]]] = {
 
 
 @pytest.mark.parametrize("name", SWAPS)
-def test_a_file_that_was_swapped_after_it_was_verified_is_not_exported(
+def test_a_file_that_was_swapped_behind_the_ledger_is_exported_as_what_it_is(
     name: str, vault: Path, agency: BenchAgency, tmp_path: Path
 ) -> None:
-    report = verify(vault, [agency.root])
-    assert report.ok
+    """There is one reading: whoever swaps a file meanwhile is found by that reading."""
+    surveyed = survey(vault, [agency.root])
     pattern, swap = SWAPS[name]
     (path,) = footage(vault, pattern)
     swap(path, vault, agency)
-    done = export(vault, report, agency.identities, tmp_path / "out")
+    report, films, _ = export(surveyed, agency.identities, tmp_path / "out")
+    assert not report.ok
+    verdicts = {verdict.name: verdict.status for verdict in report.segments}
     sealed_name = path.name.removesuffix(".part")
-    changed = [name for item in done for name in item.changed]
-    if changed:
-        assert changed == [sealed_name]
-    else:  # nothing else is in that recording: it has no film at all
-        assert sealed_name[:13] not in {item.recording for item in done}
+    assert verdicts[sealed_name] is FileStatus.BAD
+    rows = [row for film in films for row in sidecar(film)["segments"]]
+    assert all(row["status"] == "bad" for row in rows if row["name"] == sealed_name)
+    assert not any(sidecar(film)["ledger_verified"] for film in films)
     assert not (tmp_path / "out" / f"{ONE}-0001.jpg").exists() or name != "a still"
-    assert {item.recording for item in done} >= {OTHER}
+    assert {film.recording for film in films} >= {OTHER}
 
 
 def test_without_the_digest_the_swap_would_go_through(
     vault: Path, agency: BenchAgency, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The control."""
-    report = verify(vault, [agency.root])
+    """The control: a verdict on what stood there before."""
+    surveyed = survey(vault, [agency.root])
+    before = {found.name: digests(found) for found in surveyed.files}
     pattern, swap = SWAPS["sealed anew by anybody"]
     (path,) = footage(vault, pattern)
     swap(path, vault, agency)
-    monkeypatch.setattr(export_module.JudgedFile, "sha256", Anything())
-    done = export(vault, report, agency.identities, tmp_path / "out")
-    assert [name for item in done for name in item.changed] == []
+    monkeypatch.setattr(
+        export_module, "judge", lambda report, found, read: judge(report, found, before[found.name])
+    )
+    report, _, _ = export(surveyed, agency.identities, tmp_path / "out")
+    assert report.ok
 
 
-class Anything:
-    """Equal to every digest."""
-
-    def __eq__(self, other: object) -> bool:
-        return True
-
-    def __ne__(self, other: object) -> bool:
-        return False
-
-    __hash__ = None  # type: ignore[assignment]
+def sidecar(film: Exported) -> dict[str, Any]:
+    said: dict[str, Any] = json.loads(film.path.with_suffix(".json").read_text())
+    return said
 
 
 # --- hostile media, signed ------------------------------------------------------------------------
@@ -153,6 +153,16 @@ def with_info(film: bytes, info: dict[str, Any]) -> bytes:
     return film[:at] + (8 + len(body)).to_bytes(4, "big") + b"uuid" + body + film[end:]
 
 
+def with_trafs(film: bytes, count: int) -> bytes:
+    """The first fragment describes its samples again and again."""
+    moof = film.index(b"moof") - 4
+    traf = film.index(b"traf", moof) - 4
+    end = traf + int.from_bytes(film[traf : traf + 4], "big")
+    again = film[traf:end] * count
+    size = int.from_bytes(film[moof : moof + 4], "big") + len(again)
+    return film[:moof] + size.to_bytes(4, "big") + film[moof + 4 : end] + again + film[end:]
+
+
 HOSTILE: dict[str, Callable[[bytes], bytes]] = {
     "no time": lambda film: with_info(film, {k: v for k, v in INFO.items() if k != "time"}),
     "a table for a time": lambda film: with_info(film, {**INFO, "first_pts_ns": {}}),
@@ -161,6 +171,8 @@ HOSTILE: dict[str, Callable[[bytes], bytes]] = {
     "no box of ours": lambda film: film.replace(b"uuid", b"free", 1),
     "junk": lambda film: b"junk" * 5000,
     "boxes of no length": lambda film: film[:2000] + bytes(8) * 1000,
+    "one fragment's samples a thousand times": lambda film: with_trafs(film, 1000),
+    "a moof of four megabytes": lambda film: with_trafs(film, 40_000),
     "a box longer than the file": lambda film: film[:1500] + b"\xff\xff\xff\xffmoof" + film[1500:],
 }
 
@@ -175,10 +187,14 @@ def test_a_hostile_film_is_named_and_the_others_are_exported(
     assert ill != good
     vault = tmp_path / "vault"
     signed_vault(agency, vault, [ill, good], [ill, good])
-    report = verify(vault, [agency.root])
+    tracemalloc.start()
+    report, films, _ = export(survey(vault, [agency.root]), agency.identities, tmp_path / "out")
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 40_000_000
     assert report.complete, report.problems
-    done = export(vault, report, agency.identities, tmp_path / "out")
-    assert "00000001-0002" in {item.recording for item in done}
+    assert "00000001-0002" in {item.recording for item in films}
+    assert not list((tmp_path / "out").glob("*.part"))
 
 
 def test_what_the_ledger_does_not_name_is_a_failure(
@@ -190,14 +206,16 @@ def test_what_the_ledger_does_not_name_is_a_failure(
     one, two = (plaintext(path, agency) for path in paths)
     vault = tmp_path / "vault"
     signed_vault(agency, vault, [one, two], [two, two])
-    report = verify(vault, [agency.root])
+    surveyed = survey(vault, [agency.root])
+    report, films, changed = export(surveyed, agency.identities, tmp_path / "out")
     assert report.complete
-    done = export(vault, report, agency.identities, tmp_path / "out")
-    assert [item.recording for item in done] == ["00000001-0002"]
+    assert [item.recording for item in films] == ["00000001-0002"]
+    assert changed == ["00000001-0001-0001.mp4.age"]
     identity = tmp_path / "identity.txt"
     identity.write_bytes(agency.files["agency-identity.txt"])
     words = [str(vault), "--identity", str(identity), "--out", str(tmp_path / "again")]
     ran = CliRunner().invoke(command, words)
-    assert "not what the ledger says" in ran.output or "does not open" in ran.output
+    assert ran.exit_code == Conclusion.CHANGED.value
+    assert "not what the ledger names" in ran.output
     with pytest.raises(SealedFileError, match="not what the ledger says"):
-        export(vault, report, agency.identities, tmp_path / "alone", "00000001-0001")
+        export(surveyed, agency.identities, tmp_path / "alone", "00000001-0001")

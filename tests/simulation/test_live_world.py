@@ -25,7 +25,7 @@ from websockets.typing import Origin
 from bwv_device.live_panel.page_process import PageProcess
 from bwv_device.live_panel.recordings import Recordings
 from bwv_device.settings import Settings
-from bwv_device.verification.vault_report import verify
+from bwv_device.verification.vault_report import survey
 from bwv_device.web.listen import bind, url
 from hal.ports import SECOND_NS, AccessUnit, Track
 from hal.simulated.panel import OUTPUTS
@@ -343,9 +343,9 @@ def test_a_vault_that_changes_while_it_is_read_is_read_again(
         tries.append(vault)
         if len(tries) == 1:
             raise FileNotFoundError("00000001-0001-0001.mp4.age.part")
-        return verify(vault, roots)
+        return survey(vault, roots)
 
-    monkeypatch.setattr("bwv_device.live_panel.recordings.verify", once_gone)
+    monkeypatch.setattr("bwv_device.live_panel.recordings.survey", once_gone)
     (tmp_path / "films").mkdir()
     recordings = Recordings(
         tmp_path / "vault", tmp_path / "films", [made.agency.root], made.agency.identities

@@ -10,7 +10,7 @@ from typing import Any
 from bwv_device.formats.ledger_lines import parse_line
 from bwv_device.settings import Settings
 from bwv_device.verification.export import Exported, export
-from bwv_device.verification.vault_report import Report, verify
+from bwv_device.verification.vault_report import Report, survey, verify
 from hal.ports import SECOND_NS
 from hal.simulated.disk import SimulatedDisk
 from sim.world.test_keys import BenchAgency
@@ -61,8 +61,9 @@ class Camera(World):
         return verify(folder / "vault", [self.agency.root])
 
     def export(self, folder: Path) -> list[Exported]:
-        report = self.verify(folder)
-        return export(folder / "vault", report, self.agency.identities, folder / "out")
+        self.disk.dump(folder / "vault")
+        surveyed = survey(folder / "vault", [self.agency.root])
+        return export(surveyed, self.agency.identities, folder / "out").films
 
 
 def make_camera(

@@ -28,7 +28,7 @@ from bwv_device.errors import CustodyError
 from bwv_device.formats import age
 from bwv_device.verification import second_verifier
 from bwv_device.verification.export import Exported, export
-from bwv_device.verification.vault_report import Report, verify
+from bwv_device.verification.vault_report import Report, survey
 from hal.ports import Stored
 
 Advance = Callable[[str, float], None]
@@ -74,12 +74,12 @@ def open_recording(
             for block in session.store.blocks(stored):
                 target.write(block)
     advance("opening", 0.0)
-    report = verify(vault, roots, recording=row["recording"])
-    done = export(vault, report, identities, folder / "films", row["recording"])
-    if changed := [name for item in done for name in item.changed]:
+    surveyed = survey(vault, roots, recording=row["recording"])
+    report, done, changed = export(surveyed, identities, folder / "films", row["recording"])
+    if changed:
         raise CustodyError(
-            f"{', '.join(changed)}: not the bytes that were verified.",
-            "Somebody changed them meanwhile, or the camera's ledger names others: look at them.",
+            f"{', '.join(changed)}: not what the camera's ledger names.",
+            "The camera sealed other footage than it said: look at it before anything is given.",
         )
     return report, done
 

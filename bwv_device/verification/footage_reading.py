@@ -1,0 +1,137 @@
+"""A file of footage, read once: digested, and opened on the way where somebody can open it.
+
+What is opened is therefore what was judged: there is no second reading in which other bytes could
+stand there.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import NamedTuple, Self
+
+from bwv_device.errors import SealedFileError
+from bwv_device.formats import age
+from bwv_device.formats.age_payload import CHUNK, NONCE, TAG, ChunkCipher
+from bwv_device.verification.footage_claims import Claim
+
+SEALED_CHUNK = CHUNK + TAG
+# What stays in the processor's cache between digest and cipher.
+CHUNKS_A_BLOCK = 8
+
+# Gives the place for so many bytes of plaintext.
+Room = Callable[[int], memoryview]
+
+
+class FileDigests(NamedTuple):
+    """Of a whole file: its length, the bytes where its header stands, SHA-256 of what the ledger
+    attested while it was written, and of everything."""
+
+    length: int
+    head: bytes
+    attested: str
+    whole: str
+
+
+class FootageReading:
+    """One reading of one file, from its beginning to its end."""
+
+    def __init__(self, path: Path, claim: Claim) -> None:
+        # Not through a link, nor waiting for a pipe, that took the file's place meanwhile.
+        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+        self._file = open(os.open(path, flags), "rb", buffering=0)  # noqa: SIM115
+        self.size = os.fstat(self._file.fileno()).st_size
+        self._head_length = len(claim.head)
+        self._attested_length = 0 if claim.settled == "sealed" else claim.attested_length
+        self._attested = claim.attested_sha256 if claim.settled == "sealed" else ""
+        self._block = memoryview(bytearray(CHUNKS_A_BLOCK * SEALED_CHUNK))
+        self._head = b""
+        self._length = 0
+        self._digest = hashlib.sha256()
+        self._plaintext = hashlib.sha256()
+        self.plaintext_length = 0
+        # Places where chunks do not open, and others behind them do.
+        self.gaps = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        at: TracebackType | None,
+    ) -> None:
+        self._file.close()
+
+    @property
+    def plaintext_sha256(self) -> str:
+        """Of what was opened so far."""
+        return self._plaintext.hexdigest()
+
+    def digests(self) -> FileDigests:
+        """Reads on to the end."""
+        while self._read(self._block):
+            pass
+        whole = self._digest.hexdigest()
+        return FileDigests(self._length, self._head, self._attested or whole, whole)
+
+    def opened(self, identities: Sequence[age.Identity], room: Room) -> Iterator[int]:
+        """The length of each chunk that was opened into `room(length)`, and 0 where one or several
+        do not open: each is sealed on its own, a damaged one costs itself. Raises
+        `SealedFileError` where the header does not open."""
+        cipher, filled = self._header(identities)
+        counter, in_gap = 0, False
+        while filled:
+            for at in range(0, filled, SEALED_CHUNK):
+                sealed = self._block[at : min(at + SEALED_CHUNK, filled)]
+                is_last = self._length - filled + at + len(sealed) >= self.size
+                into = room(max(0, len(sealed) - TAG))
+                try:
+                    cipher.open_into(counter, sealed, into, is_last=is_last)
+                except SealedFileError:
+                    if not in_gap:
+                        yield 0
+                    in_gap = True
+                else:
+                    self.gaps += in_gap
+                    in_gap = False
+                    self._plaintext.update(into)
+                    self.plaintext_length += len(into)
+                    if into:
+                        yield len(into)
+                counter += 1
+            filled = self._fill(0)
+
+    def _header(self, identities: Sequence[age.Identity]) -> tuple[ChunkCipher, int]:
+        """Leaves the first chunks at the start of the block, and says how many bytes they are."""
+        filled = self._fill(0)
+        header = age.parse_header(bytes(self._block[: min(filled, age.HEADER_LIMIT)]))
+        start = len(header.raw) + NONCE
+        nonce = bytes(self._block[len(header.raw) : min(start, filled)])
+        cipher = ChunkCipher(header, nonce, identities)
+        self._block[: filled - start] = self._block[start:filled]
+        return cipher, self._fill(filled - start)
+
+    def _fill(self, filled: int) -> int:
+        """How many bytes the block holds, behind `filled` that it held before."""
+        while filled < len(self._block) and (length := self._read(self._block[filled:])):
+            filled += length
+        return filled
+
+    def _read(self, into: memoryview) -> int:
+        length = self._file.readinto(into) or 0
+        data = into[:length]
+        if len(self._head) < self._head_length:
+            self._head += bytes(data[: self._head_length - len(self._head)])
+        left = self._attested_length - self._length
+        if not self._attested and 0 < left <= length:
+            self._digest.update(data[:left])
+            self._attested = self._digest.hexdigest()
+            data = data[left:]
+        self._digest.update(data)
+        self._length += length
+        return length
