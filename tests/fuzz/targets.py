@@ -43,6 +43,7 @@ from bwv_device.formats.grammar.statements import (
 from bwv_device.formats.ledger_lines import parse_line
 from bwv_device.formats.mp4_reader import fragments, read_init, units
 from bwv_device.formats.statement import Statement
+from bwv_device.verification.fragment_stream import FragmentStream
 from bwv_device.verification.second_verifier import KINDS as SECOND_KINDS
 from bwv_device.verification.second_verifier import Judge, misfit
 from bwv_device.verification.signed_heads import parse_head
@@ -58,6 +59,7 @@ from sim.world.test_keys import BenchAgency
 
 MEMORY = Path("/dev/shm")
 RATE_HZ = 48_000
+PIECE = 4096
 
 
 class FindingError(Exception):
@@ -188,6 +190,15 @@ def fuzz_mp4(data: bytes) -> None:
     with contextlib.suppress(ValueError, KeyError, IndexError, struct.error):
         for moof, mdat in fragments(data):
             units(data, moof, mdat, RATE_HZ)
+    stream = FragmentStream()
+    with contextlib.suppress(ValueError, KeyError, IndexError, struct.error):
+        for at in range(0, len(data), PIECE):
+            piece = data[at : at + PIECE]
+            stream.room(len(piece))[:] = piece
+            for fragment in stream.gap() if piece[:1] == b"\0" and at else stream.take(len(piece)):
+                units(*fragment, RATE_HZ)
+        for fragment in stream.cut():
+            units(*fragment, RATE_HZ)
 
 
 def fuzz_h264(data: bytes) -> None:
