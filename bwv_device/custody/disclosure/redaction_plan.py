@@ -1,0 +1,70 @@
+"""What is to be covered and muted, as a person confirms it: redaction.json."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from bwv_device.errors import CustodyError
+from bwv_device.files import read_small
+
+
+@dataclass(frozen=True, slots=True)
+class RedactionBox:
+    """A part of the picture to be covered, in pixels, from one second to another."""
+
+    from_s: float
+    to_s: float
+    x: int
+    y: int
+    width: int
+    height: int
+
+
+@dataclass(frozen=True, slots=True)
+class Redaction:
+    """What a person confirms before a redacted copy is made."""
+
+    method: Literal["pixelate", "blur"] = "pixelate"
+    boxes: list[RedactionBox] = field(default_factory=list)
+    mute: list[tuple[float, float]] = field(default_factory=list)
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+    def write(self, path: Path) -> None:
+        path.write_text(json.dumps(self.as_dict(), indent=1) + "\n")
+
+    def shifted(self, by_s: float) -> Redaction:
+        """Times of a whole film as times of an excerpt that begins at `by_s`."""
+        boxes = [
+            RedactionBox(b.from_s - by_s, b.to_s - by_s, b.x, b.y, b.width, b.height)
+            for b in self.boxes
+        ]
+        mute = [(start - by_s, stop - by_s) for start, stop in self.mute]
+        return Redaction(self.method, boxes, mute)
+
+
+def read_redaction(path: Path) -> Redaction:
+    """Raises `CustodyError` if the file does not say what is to be covered."""
+    try:
+        return parse_redaction(json.loads(read_small(path)))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise CustodyError(
+            f"{path} is not a usable redaction: {error}.",
+            "Start from the one that --propose writes.",
+        ) from None
+
+
+def parse_redaction(table: dict[str, Any]) -> Redaction:
+    """Raises `ValueError`, `KeyError` or `TypeError`."""
+    boxes = [RedactionBox(**box) for box in table["boxes"]]
+    mute = [(float(a), float(b)) for a, b in table.get("mute", [])]
+    for box in boxes:
+        if box.width <= 0 or box.height <= 0 or box.to_s <= box.from_s:
+            raise ValueError(f"an empty box: {box}")
+    if table.get("method", "pixelate") not in ("pixelate", "blur"):
+        raise ValueError("method is pixelate or blur")
+    return Redaction(table.get("method", "pixelate"), boxes, mute)

@@ -1,0 +1,42 @@
+"""Where footage lies in clear while a package is made: gone afterwards, or at the next start."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+PREFIX = ".bwv-work-"
+
+
+@contextmanager
+def work_folder(beside: Path) -> Iterator[Path]:
+    """A private folder in `beside`. What an earlier process left there when it was killed is
+    removed first: it is known by a lock that nobody holds."""
+    for left in beside.glob(f"{PREFIX}*"):
+        if left.is_dir() and not left.is_symlink() and _is_left(left):
+            shutil.rmtree(left)
+    folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=beside))
+    lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        os.close(lock)
+
+
+def _is_left(folder: Path) -> bool:
+    lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    else:
+        return True
+    finally:
+        os.close(lock)
