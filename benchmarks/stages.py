@@ -12,7 +12,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
-from benchmarks import fuzz, planted, soak, syscalls
+from benchmarks import floods, fuzz, planted, soak, syscalls
 from benchmarks.ext4 import cuts as ext4
 from sim.commands.fleet import said
 from sim.fleet import load_test
@@ -54,6 +54,9 @@ so many shifts it took. **Fuzzed**: inputs to each parser. **Soak**: `benchmarks
 held to its limits, everything drained in order after the return. **Fleet**: whole agents with TLS
 connections of their own at a real mosquitto, which restarts, and their process, which is killed;
 lost is what was acknowledged and never heard by a subscriber, or a hole in the numbers of events.
+**Floods**: `bwv run` records at a real mosquitto on two loaded cores, and 5, 50, 500 hostile
+messages of 16 KiB a second come for it; no picture may be lost, the red light may not change, each
+command of the right signer must be answered within 10 s.
 """
 
 
@@ -163,6 +166,7 @@ def full(scale: float) -> list[Stage]:
             [Slice(f"fuzzed {n}", fuzzed, (n, some(1800, 20))) for n in fuzz.TARGET_NAMES],
         ),
         Stage("soak", [Slice("soak", soaked, (72.0,))]),
+        Stage("floods", [Slice(f"flood {n}", flooded, (n, 60.0)) for n in floods.RATES], jobs=1),
         Stage("outages", [Slice(f"outage {n}", outages, (n, 12.0)) for n in range(some(20, 2))]),
         Stage(
             "fleet",
@@ -357,6 +361,15 @@ def fleet(devices: int, seconds: float, restart_at_s: float, kill_at_s: float | 
     counts = {"messages": done.arrivals, "lost": done.lost, "restarts": done.restarts}
     counts |= {"kills": done.kills, "recordings": done.recordings}
     return Took("fleet", devices, failures, counts, notes=said(done).splitlines())
+
+
+@timed
+def flooded(rate: int, seconds: float) -> Took:
+    done = floods.run(rate, seconds)
+    problems = [f"flood of {rate}: {problem}" for problem in done.problems]
+    if done.gaps:
+        problems.append(f"flood of {rate}: {done.gaps} gaps in the recording")
+    return Took("floods", 1, problems, done.counts, notes=[str(done)])
 
 
 @timed

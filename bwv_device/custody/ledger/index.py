@@ -4,9 +4,12 @@ any time.
 
 from __future__ import annotations
 
+import fcntl
 import json
+import os
 import sqlite3
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +26,8 @@ from bwv_device.formats.statement import StatementError
 VERSION = 3
 # Marks the file as ours (SQLite's application_id): "bwvi".
 APPLICATION = 0x62777669
+# How long others may be writing.
+OTHERS_S = 60.0
 
 Row = dict[str, Any]
 
@@ -85,13 +90,13 @@ class Index:
         if not self._roots:
             raise CustodyError("Custody needs the agency's root certificate.", "Name it.")
         self.db = _open(path)
-        if self.db.execute("PRAGMA user_version").fetchone()["user_version"] != VERSION:
+        if self._version() != VERSION:
             self._make()
         self._certificates: dict[str, x509.Certificate] = {}
 
     def rebuild(self) -> None:
         """From the store, as if there had never been an index."""
-        self._make()
+        self._make(anyway=True)
         self.catch_up()
 
     def catch_up(self) -> Head:
@@ -137,23 +142,35 @@ class Index:
 
     # --- inside -------------------------------------------------------------------------------
 
-    def _make(self) -> None:
-        self.db.execute(
-            f"PRAGMA application_id = {APPLICATION}"
-        )  # first: a cut may come in between
-        tables = self.db.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
-        for table in tables:
-            self.db.execute(f"DROP TABLE {table['name']}")
-        self.db.executescript(SCHEMA)
-        self.db.execute(f"PRAGMA user_version = {VERSION}")
+    def _version(self) -> int:
+        return int(self.db.execute("PRAGMA user_version").fetchone()["user_version"])
+
+    def _make(self, *, anyway: bool = False) -> None:
+        """All at once: a process may be killed in between, or another begin at the same time."""
+        with self._transaction():
+            if self._version() == VERSION and not anyway:
+                return
+            self.db.execute(f"PRAGMA application_id = {APPLICATION}")
+            found = "SELECT name FROM sqlite_master WHERE type = 'table'"
+            for table in self.db.execute(found).fetchall():
+                self.db.execute(f"DROP TABLE {table['name']}")
+            for text in SCHEMA.split(";"):
+                self.db.execute(text)
+            self.db.execute(f"PRAGMA user_version = {VERSION}")
 
     def _apply(self, batch: list[CustodyLine]) -> None:
         if not batch:
             return
-        self.db.execute("BEGIN IMMEDIATE")
-        try:
+        with self._transaction():
             for line in batch:
                 self._take(line)
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        """Nobody else writes meanwhile; all of it, or nothing."""
+        self.db.execute("BEGIN IMMEDIATE")
+        try:
+            yield
         except BaseException:
             self.db.execute("ROLLBACK")
             raise
@@ -209,19 +226,32 @@ class Index:
 
 
 def _open(path: Path | None) -> sqlite3.Connection:
+    if path is None:
+        return _connect(None)
     try:
-        try:
-            return _connect(path)
-        except sqlite3.OperationalError:
-            raise
-        except sqlite3.DatabaseError:
-            assert path is not None
-            _set_aside(path)
-            return _connect(path)
+        with _one_at_a_time(path):
+            try:
+                return _connect(path)
+            except sqlite3.OperationalError:
+                raise
+            except sqlite3.DatabaseError:
+                _set_aside(path)
+                return _connect(path)
     except (sqlite3.OperationalError, OSError) as error:
         raise CustodyError(
             f"The index {path} can't be used: {error}.", "Set agency.index to a file of your own."
         ) from None
+
+
+@contextmanager
+def _one_at_a_time(path: Path) -> Iterator[None]:
+    """SQLite does not wait for others when it begins a journal, nor while a file is set aside."""
+    lock = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(lock)
 
 
 def _set_aside(path: Path) -> None:
@@ -235,7 +265,7 @@ def _set_aside(path: Path) -> None:
 
 
 def _connect(path: Path | None) -> sqlite3.Connection:
-    db = sqlite3.connect(path or ":memory:", isolation_level=None)
+    db = sqlite3.connect(path or ":memory:", timeout=OTHERS_S, isolation_level=None)
     db.row_factory = _as_dict
     if path:
         try:
