@@ -8,7 +8,7 @@ from pathlib import Path
 
 import av
 
-from bwv_device.formats.h264 import SPS, nal_units
+from bwv_device.formats.media.h264 import SPS, nal_units
 from hal.ports import SECOND_NS, AccessUnit, AudioFormat, Track, VideoFormat
 
 CACHE = Path(".cache/bench")

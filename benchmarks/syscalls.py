@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from benchmarks.ext4.cuts import WorldDisk
-from bwv_device.formats.mp4_film import read_film
+from bwv_device.formats.media.mp4_film import read_film
 from bwv_device.verification.export import export
 from bwv_device.verification.vault_report import survey
 from hal.ports import Track

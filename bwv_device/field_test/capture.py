@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from bwv_device.camera.indicators import patterns
-from bwv_device.formats.h264 import parameter_sets
-from bwv_device.formats.mp4_writer import FragmentWriter, init_segment
+from bwv_device.formats.media.h264 import parameter_sets
+from bwv_device.formats.media.mp4_writer import FragmentWriter, init_segment
 from bwv_device.settings import Light
 from hal.ports import SECOND_NS, AccessUnit, Board, CaptureLoss, Clock, Impairment, Pattern, Track
 

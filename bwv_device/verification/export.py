@@ -24,8 +24,8 @@ from bwv_device.formats import age
 from bwv_device.formats.age_payload import CHUNK
 from bwv_device.formats.grammar.decode import decode
 from bwv_device.formats.grammar.segment_info import SegmentInfo
-from bwv_device.formats.mp4_film import head_room
-from bwv_device.formats.mp4_reader import InitSegment, read_init
+from bwv_device.formats.media.mp4_film import head_room
+from bwv_device.formats.media.mp4_reader import InitSegment, read_init
 from bwv_device.formats.vault_layout import PART
 from bwv_device.verification.film import Film, Mark
 from bwv_device.verification.footage_claims import Claim

@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import IO, Any, NamedTuple
 
 from bwv_device.files import sync_folder
-from bwv_device.formats.mp4_film import TrackTables, film_head
-from bwv_device.formats.mp4_reader import BOX_HEADER, Box, InitSegment, TrackRun, runs, units
-from bwv_device.formats.mp4_writer import AUDIO_TRACK, VIDEO_TIMESCALE, VIDEO_TRACK
+from bwv_device.formats.media.mp4_film import TrackTables, film_head
+from bwv_device.formats.media.mp4_reader import BOX_HEADER, Box, InitSegment, TrackRun, runs, units
+from bwv_device.formats.media.mp4_writer import AUDIO_TRACK, VIDEO_TIMESCALE, VIDEO_TRACK
 from bwv_device.formats.vault_layout import PART, READ_BLOCK
 from bwv_device.verification.fragment_stream import Fragment
 from hal.ports import SECOND_NS, AccessUnit, Track

@@ -10,7 +10,7 @@ import struct
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from bwv_device.formats.mp4_reader import (
+from bwv_device.formats.media.mp4_reader import (
     BOX_HEADER,
     MOOF_LIMIT,
     Box,

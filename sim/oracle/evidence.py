@@ -15,7 +15,7 @@ from bwv_device.errors import SealedFileError
 from bwv_device.formats import age
 from bwv_device.formats.age_payload import Opener
 from bwv_device.formats.ledger_lines import parse_line
-from bwv_device.formats.mp4_reader import fragments, units
+from bwv_device.formats.media.mp4_reader import fragments, units
 from hal.ports import SECOND_NS, Track
 from hal.simulated.capture import StubVideo
 from hal.simulated.store import MemoryStore

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from bwv_device.camera.state_table import Event
-from bwv_device.formats.h264 import split_keyframe
+from bwv_device.formats.media.h264 import split_keyframe
 from hal.ports import SECOND_NS
 from hal.simulated.capture import StubVideo
 from sim.oracle.evidence import STORAGE_TROUBLE, Episode, Finding, Record, TakenPicture

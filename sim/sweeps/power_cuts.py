@@ -14,8 +14,8 @@ from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
-from bwv_device.formats.h264 import split_keyframe
-from bwv_device.formats.mp4_film import read_film
+from bwv_device.formats.media.h264 import split_keyframe
+from bwv_device.formats.media.mp4_film import read_film
 from bwv_device.settings import Recording, Settings
 from bwv_device.verification.export import export
 from bwv_device.verification.vault_report import survey

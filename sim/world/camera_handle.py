@@ -10,7 +10,7 @@ from typing import Any
 
 from bwv_device.config import check
 from bwv_device.formats.ledger_lines import parse_line
-from bwv_device.formats.mp4_film import read_film
+from bwv_device.formats.media.mp4_film import read_film
 from bwv_device.settings import Settings
 from bwv_device.verification.export import Exported, export
 from bwv_device.verification.second_verifier import Judge

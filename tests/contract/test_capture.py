@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import pytest
 
-from bwv_device.formats.h264 import split_keyframe
+from bwv_device.formats.media.h264 import split_keyframe
 from hal.ports import SECOND_NS, AccessUnit, CaptureLoss, Impairment, Track
 from hal.simulated.capture import SimulatedCamera, SimulatedMicrophone, StubAudio, StubVideo
 from sim.world.virtual_loop import VirtualLoop

@@ -28,7 +28,7 @@ from bwv_device.custody.ledger.ledger import CustodyLedger
 from bwv_device.errors import BwvError, VaultError
 from bwv_device.fleet import watch_table
 from bwv_device.fleet.roster import FORKED, Roster
-from bwv_device.formats import canonical_json, h264, statement
+from bwv_device.formats import canonical_json, statement
 from bwv_device.formats.age_payload import Opener
 from bwv_device.formats.certificates import ROLES, chain_leads_to
 from bwv_device.formats.grammar.decode import GrammarError
@@ -41,7 +41,8 @@ from bwv_device.formats.grammar.statements import (
     Refusal,
 )
 from bwv_device.formats.ledger_lines import parse_line
-from bwv_device.formats.mp4_reader import fragments, read_init, units
+from bwv_device.formats.media import h264
+from bwv_device.formats.media.mp4_reader import fragments, read_init, units
 from bwv_device.formats.statement import Statement
 from bwv_device.verification.fragment_stream import FragmentStream
 from bwv_device.verification.second_verifier import KINDS as SECOND_KINDS

@@ -15,7 +15,7 @@ from support.camera_bench import Camera, make_camera
 
 from bwv_device.commands.export import command as export_command
 from bwv_device.formats.age_payload import Opener
-from bwv_device.formats.mp4_reader import boxes, read_init
+from bwv_device.formats.media.mp4_reader import boxes, read_init
 from bwv_device.settings import Recording, Settings, Video
 from bwv_device.verification.export import Exported
 from hal.ports import SECOND_NS, AccessUnit, Track
@@ -175,7 +175,7 @@ def test_every_sealed_segment_plays_alone(shift: Shift, tmp_path: Path) -> None:
 
 def test_the_decoder_configuration_is_the_encoders_own(shift: Shift, tmp_path: Path) -> None:
     """avcC must carry the parameter sets that the camera sent, not somebody else's."""
-    from bwv_device.formats.h264 import split_keyframe
+    from bwv_device.formats.media.h264 import split_keyframe
 
     _, data = next(plaintext_segments(shift))
     sets, _ = split_keyframe(next(u.data for u in shift.given if u.track is Track.VIDEO))

@@ -408,7 +408,7 @@ def test_the_place_is_sealed_and_not_in_the_ledger(camera: Make, agency, tmp_pat
     import io
 
     from bwv_device.formats.age_payload import Opener
-    from bwv_device.formats.mp4_reader import read_init
+    from bwv_device.formats.media.mp4_reader import read_init
 
     it = camera(location={"enabled": True})
     it.location.place = Fix(515_000_000, -1_200_000, 8)

@@ -18,7 +18,7 @@ from bwv_device.camera.agent import Agent
 from bwv_device.camera.agent_observer import Unobserved
 from bwv_device.camera.state_table import Event, State
 from bwv_device.formats.age_payload import Opener
-from bwv_device.formats.mp4_film import read_film
+from bwv_device.formats.media.mp4_film import read_film
 from bwv_device.settings import Recording, Settings
 from bwv_device.verification.export import export
 from bwv_device.verification.vault_report import survey, verify

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from support.camera_bench import Camera
 
-from bwv_device.formats.mp4_film import read_film
+from bwv_device.formats.media.mp4_film import read_film
 from hal.ports import SECOND_NS, AccessUnit, CaptureLoss, Track
 from hal.simulated.capture import StubVideo
 from hal.simulated.disk import Fault, Operation

@@ -10,7 +10,7 @@ import pytest
 from support.camera_bench import Camera
 from test_faults import finish, gaps, numbers, started
 
-from bwv_device.formats.mp4_film import read_film
+from bwv_device.formats.media.mp4_film import read_film
 from bwv_device.verification.vault_report import FileStatus
 from hal.ports import SECOND_NS, Track
 from hal.simulated.disk import Bytes, Fault, Names, Operation, Tear

@@ -113,7 +113,7 @@ def test_pre_event_sound_stays_out_where_policy_says_so(
 
 
 def sound_times(it: Camera, agency: BenchAgency) -> list[int]:
-    from bwv_device.formats.mp4_reader import fragments, units
+    from bwv_device.formats.media.mp4_reader import fragments, units
     from hal.ports import Track
 
     data = next(data for path, data in it.disk.files() if path.endswith(".mp4.age"))

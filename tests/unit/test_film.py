@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from support.recorded_segment import FPS, Recorded
 
-from bwv_device.formats.mp4_film import read_film
-from bwv_device.formats.mp4_reader import boxes, fragments, units
+from bwv_device.formats.media.mp4_film import read_film
+from bwv_device.formats.media.mp4_reader import boxes, fragments, units
 from bwv_device.verification.film import Film
 from bwv_device.verification.fragment_stream import (
     FRAGMENT_LIMIT,

@@ -9,7 +9,7 @@ from support.recorded_segment import FPS, PACE, Recorded
 
 from bwv_device.camera.recording.segment import MediaFormat, SealedSegment
 from bwv_device.formats.age_payload import CHUNK, TAG, Opener, Seal
-from bwv_device.formats.mp4_reader import boxes, fragments, units
+from bwv_device.formats.media.mp4_reader import boxes, fragments, units
 from hal.ports import SECOND_NS, AccessUnit, Track
 from hal.simulated.capture import StubAudio, StubVideo
 from hal.simulated.power_dock_and_place import SeededEntropy

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from operator import itemgetter
 from typing import NamedTuple
 
-from bwv_device.formats.h264 import is_picture, parameter_sets
+from bwv_device.formats.media.h264 import is_picture, parameter_sets
 from hal.ports import SECOND_NS, AccessUnit, Track
 
 BY_PTS = itemgetter(1)

@@ -25,7 +25,7 @@ from bwv_device.camera.vault.vault import LedgerError
 from bwv_device.camera.vault.vault_lane import VaultLane
 from bwv_device.formats import age
 from bwv_device.formats.age_payload import Seal
-from bwv_device.formats.h264 import parameter_sets
+from bwv_device.formats.media.h264 import parameter_sets
 from bwv_device.formats.vault_layout import SegmentName
 from bwv_device.settings import MIB, Recording, seconds
 from hal.ports import SECOND_NS, AccessUnit, Board

@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 
 from bwv_device.formats import canonical_json
 from bwv_device.formats.age_payload import CHUNK, Seal
-from bwv_device.formats.h264 import parameter_sets
-from bwv_device.formats.mp4_writer import (
+from bwv_device.formats.media.h264 import parameter_sets
+from bwv_device.formats.media.mp4_writer import (
     FREE_HEADER,
     Fragment,
     FragmentWriter,

@@ -10,7 +10,7 @@ import struct
 from itertools import pairwise
 from typing import NamedTuple
 
-from bwv_device.formats.h264 import ParameterSets, without_parameter_sets
+from bwv_device.formats.media.h264 import ParameterSets, without_parameter_sets
 from hal.ports import SECOND_NS, AccessUnit, AudioFormat, Track, VideoFormat
 
 VIDEO_TIMESCALE = 1_000_000

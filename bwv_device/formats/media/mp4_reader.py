@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from bwv_device.formats import canonical_json
-from bwv_device.formats.mp4_writer import (
+from bwv_device.formats.media.mp4_writer import (
     AUDIO_TRACK,
     METADATA_UUID,
     SYNC_SAMPLE,

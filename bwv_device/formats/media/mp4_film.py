@@ -15,8 +15,8 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from itertools import accumulate, chain, groupby, pairwise
 
-from bwv_device.formats.mp4_reader import BOX_HEADER, Box, boxes
-from bwv_device.formats.mp4_writer import VIDEO_TRACK, box
+from bwv_device.formats.media.mp4_reader import BOX_HEADER, Box, boxes
+from bwv_device.formats.media.mp4_writer import VIDEO_TRACK, box
 from hal.ports import SECOND_NS, AccessUnit, Track
 
 MOVIE_TIMESCALE = 1_000_000
