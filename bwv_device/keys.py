@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import datetime
 import hashlib
+import io
 import ipaddress
 import os
 import re
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,6 +21,7 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
     Encoding,
     NoEncryption,
     PrivateFormat,
@@ -27,9 +29,16 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from bwv_device.errors import CertificateError, KeyFileError
+from bwv_device.errors import CertificateError, KeyFileError, SealedFileError
 from bwv_device.files import read_small
 from bwv_device.formats import age, signature
+from bwv_device.formats.age_passphrase import (
+    PassphraseIdentity,
+    PassphraseRecipient,
+    armored,
+    without_armor,
+)
+from bwv_device.formats.age_payload import Opener, Seal
 from bwv_device.formats.certificates import (
     DEVICES_UNIT,
     ROLES,
@@ -44,11 +53,26 @@ IDENTITY, RECIPIENTS = "agency-identity.txt", "agency-recipients.txt"
 DEVICE_KEY, DEVICE = "device-key.pem", "device.pem"
 BROKER_KEY, BROKER = "broker-key.pem", "broker.pem"
 ROLES_CA_KEY, ROLES_CA = "roles-ca-key.pem", "roles-ca.pem"
+AGENCY_SECRETS = (ROOT_KEY, CA_KEY, ROLES_CA_KEY, IDENTITY)
+ENCRYPTED_KEY = b"BEGIN ENCRYPTED PRIVATE KEY"
 
 
 # X.520, ub-common-name.
 NAME_LIMIT = 64
 YEAR = datetime.timedelta(days=365)
+
+
+# Asks for the passphrase of the file that is named.
+Ask = Callable[[str], bytes]
+
+
+def nobody(where: str) -> bytes:
+    """Where there is nobody to ask. Raises `KeyFileError`."""
+    raise KeyFileError(f"{where} is encrypted with a passphrase.", "Give one that is not.")
+
+
+class OtherRecipientError(KeyFileError):
+    """An identity's file that no passphrase opens."""
 
 
 class Issuer(NamedTuple):
@@ -60,18 +84,41 @@ class Issuer(NamedTuple):
 
 
 def make_agency(
-    folder: Path, agency: str, recipient_type: str, entropy: Entropy, now: datetime.datetime
+    folder: Path,
+    agency: str,
+    recipient_type: str,
+    entropy: Entropy,
+    now: datetime.datetime,
+    passphrase: bytes = b"",
 ) -> None:
     """Root, device CA and recipient identity. Refuses to touch files that are there."""
-    _write_all(folder, agency_files(agency, recipient_type, entropy, now))
+    files = agency_files(agency, recipient_type, entropy, now)
+    if passphrase:
+        files |= {name: locked(files[name], passphrase, entropy) for name in AGENCY_SECRETS}
+    _write_all(folder, files)
+
+
+def locked(secret: bytes, passphrase: bytes, entropy: Entropy) -> bytes:
+    """A secret's file, encrypted: PKCS #8 for a key (OpenSSL opens it), age for an identity."""
+    if secret.startswith(b"-----BEGIN"):
+        encryption = BestAvailableEncryption(passphrase)
+        key = load_pem_private_key(secret, password=None)
+        return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, encryption)
+    seal = Seal([PassphraseRecipient(passphrase)], entropy)
+    return armored(seal.header + seal.nonce + seal.feed(secret) + seal.finish())
 
 
 def make_device(
-    agency: Path, folder: Path, device: str, entropy: Entropy, now: datetime.datetime
+    agency: Path,
+    folder: Path,
+    device: str,
+    entropy: Entropy,
+    now: datetime.datetime,
+    ask: Ask = nobody,
 ) -> None:
     """A camera's key, certified by the device CA in `agency`."""
     files = {CA_KEY: _read(agency / CA_KEY), CA: _read(agency / CA)}
-    _write_all(folder, device_files(files, device, entropy, now))
+    _write_all(folder, device_files(files, device, entropy, now, ask))
 
 
 def agency_files(
@@ -104,7 +151,11 @@ def agency_files(
 
 
 def device_files(
-    agency: Mapping[str, bytes], device: str, entropy: Entropy, now: datetime.datetime
+    agency: Mapping[str, bytes],
+    device: str,
+    entropy: Entropy,
+    now: datetime.datetime,
+    ask: Ask = nobody,
 ) -> dict[str, bytes]:
     """A camera's key files by name, from its agency's."""
     if not re.fullmatch(r"[A-Za-z0-9._-]{1,64}", device):
@@ -112,7 +163,7 @@ def device_files(
             f"Invalid camera name {device!r}.", "Use 1-64 letters, digits, dots and dashes."
         )
     issuer = Issuer(
-        parse_private_key(agency[CA_KEY], CA_KEY), parse_certificates(agency[CA], CA)[0]
+        parse_private_key(agency[CA_KEY], CA_KEY, ask), parse_certificates(agency[CA], CA)[0]
     )
     key = signature.private_key(entropy.token(48))
     certificate = _certificate(device, key, issuer, now, 5 * YEAR, None, entropy)
@@ -123,25 +174,36 @@ def device_files(
 
 
 def make_role(
-    agency: Path, folder: Path, name: str, role: str, entropy: Entropy, now: datetime.datetime
+    agency: Path,
+    folder: Path,
+    name: str,
+    role: str,
+    entropy: Entropy,
+    now: datetime.datetime,
+    ask: Ask = nobody,
 ) -> Path:
     """A person's or service's role key, certified by the roles CA in `agency`. Returns the path of
     the file that holds both."""
     files = {ROLES_CA_KEY: _read(agency / ROLES_CA_KEY), ROLES_CA: _read(agency / ROLES_CA)}
-    made = role_files(files, name, role, entropy, now)
+    made = role_files(files, name, role, entropy, now, ask)
     _write_all(folder, made)
     return folder / next(iter(made))
 
 
 def role_files(
-    agency: Mapping[str, bytes], name: str, role: str, entropy: Entropy, now: datetime.datetime
+    agency: Mapping[str, bytes],
+    name: str,
+    role: str,
+    entropy: Entropy,
+    now: datetime.datetime,
+    ask: Ask = nobody,
 ) -> dict[str, bytes]:
     """One file `<name>.<role>-key.pem`: the private key, the certificate, its issuer's."""
     if role not in ROLES:
         raise KeyFileError(f"Unknown role {role!r}.", f"Choose one of {', '.join(ROLES)}.")
     name = _persons_name(name)
     issuer = Issuer(
-        parse_private_key(agency[ROLES_CA_KEY], ROLES_CA_KEY),
+        parse_private_key(agency[ROLES_CA_KEY], ROLES_CA_KEY, ask),
         parse_certificates(agency[ROLES_CA], ROLES_CA)[0],
     )
     key = signature.private_key(entropy.token(48))
@@ -173,15 +235,24 @@ def file_stem(name: str) -> str:
 
 
 def make_broker(
-    agency: Path, folder: Path, hosts: Sequence[str], entropy: Entropy, now: datetime.datetime
+    agency: Path,
+    folder: Path,
+    hosts: Sequence[str],
+    entropy: Entropy,
+    now: datetime.datetime,
+    ask: Ask = nobody,
 ) -> None:
     """The MQTT broker's TLS key, certified for host names and addresses."""
     files = {ROLES_CA_KEY: _read(agency / ROLES_CA_KEY), ROLES_CA: _read(agency / ROLES_CA)}
-    _write_all(folder, broker_files(files, hosts, entropy, now))
+    _write_all(folder, broker_files(files, hosts, entropy, now, ask))
 
 
 def broker_files(
-    agency: Mapping[str, bytes], hosts: Sequence[str], entropy: Entropy, now: datetime.datetime
+    agency: Mapping[str, bytes],
+    hosts: Sequence[str],
+    entropy: Entropy,
+    now: datetime.datetime,
+    ask: Ask = nobody,
 ) -> dict[str, bytes]:
     """A broker's key files by name. Cameras know it by the agency's root."""
     names: list[x509.GeneralName] = []
@@ -197,7 +268,7 @@ def broker_files(
     if not names:
         raise KeyFileError("A broker needs a host name.", "Give one with --host.")
     issuer = Issuer(
-        parse_private_key(agency[ROLES_CA_KEY], ROLES_CA_KEY),
+        parse_private_key(agency[ROLES_CA_KEY], ROLES_CA_KEY, ask),
         parse_certificates(agency[ROLES_CA], ROLES_CA)[0],
     )
     key = signature.private_key(entropy.token(48))
@@ -290,13 +361,15 @@ def _write_all(folder: Path, files: dict[str, bytes]) -> None:
 # --- reading ---------------------------------------------------------------------------------
 
 
-def parse_private_key(pem: bytes, where: str) -> ec.EllipticCurvePrivateKey:
+def parse_private_key(pem: bytes, where: str, ask: Ask = nobody) -> ec.EllipticCurvePrivateKey:
+    """Raises `KeyFileError`, also for a wrong passphrase."""
+    password = ask(where) if ENCRYPTED_KEY in pem else None
     try:
-        key = load_pem_private_key(pem, password=None)
+        key = load_pem_private_key(pem, password)
     except (ValueError, TypeError, UnsupportedAlgorithm):
-        raise KeyFileError(
-            f"{where} is not a private key.", "Give an unencrypted PEM file."
-        ) from None
+        if password is not None:
+            raise KeyFileError(f"The passphrase does not open {where}.", "Try again.") from None
+        raise KeyFileError(f"{where} is not a private key.", "Give a PEM file.") from None
     if not isinstance(key, ec.EllipticCurvePrivateKey) or key.curve.name != "secp256r1":
         raise KeyFileError(f"{where} is not a P-256 key.", "Make keys with 'bwv keygen'.")
     return key
@@ -319,8 +392,25 @@ def load_recipients(path: Path) -> list[age.X25519Recipient | age.HybridRecipien
     return parse_recipients(_read(path), str(path))
 
 
-def load_identities(path: Path) -> list[age.X25519Identity | age.HybridIdentity]:
-    return parse_identities(_read(path), str(path))
+def load_identities(path: Path, ask: Ask = nobody) -> list[age.X25519Identity | age.HybridIdentity]:
+    """From a file, or from one that a passphrase opens, whoever made it. Nothing is written in
+    clear. Raises `KeyFileError`."""
+    return parse_identities(_unlocked(_read(path), str(path), ask), str(path))
+
+
+def _unlocked(content: bytes, where: str, ask: Ask) -> bytes:
+    try:
+        sealed = without_armor(content)
+        if not sealed.startswith(age.VERSION_LINE):
+            return content
+        if age.parse_header(sealed[: age.HEADER_LIMIT]).stanzas[0].arguments[0] != "scrypt":
+            raise OtherRecipientError(f"{where} is encrypted to a key.", "Decrypt it with age.")
+        opener = Opener(io.BytesIO(sealed), [PassphraseIdentity(ask(where))])
+        return b"".join(opener.chunks())
+    except age.NoMatchError:
+        raise KeyFileError(f"The passphrase does not open {where}.", "Try again.") from None
+    except SealedFileError as error:
+        raise KeyFileError(f"{where} can't be opened: {error}", "Give the right file.") from None
 
 
 def parse_recipients(content: bytes, where: str) -> list[age.X25519Recipient | age.HybridRecipient]:

@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from bwv_device import keys
+from bwv_device.commands.key_files.identities import load_identities
 from bwv_device.formats.visible_text import visible
 from bwv_device.verification.conclusion import Conclusion
 from bwv_device.verification.export import export, without_film
@@ -50,7 +51,7 @@ def command(
     opens is exported all the same, and the sidecar says what it is. Also where a segment holds what
     the ledger does not name: that one is left out.
     """
-    identities = keys.load_identities(identity)
+    identities = load_identities(identity)
     certificates = [c for path in roots for c in keys.load_certificates(path)]
     surveyed = survey(vault, certificates)
     report, done, changed = export(surveyed, identities, out, recording, native=segments)

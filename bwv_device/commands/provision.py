@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from bwv_device import keys
+from bwv_device.commands.key_files.passphrase import ask
 from hal.host import HostEntropy
 
 
@@ -30,7 +31,7 @@ from hal.host import HostEntropy
 def command(device: str, agency: Path, out: Path) -> None:
     """Makes the key and certificate of the camera DEVICE, and copies the agency's public keys."""
     now = datetime.datetime.now(datetime.UTC)
-    keys.make_device(agency, out, device, HostEntropy(), now)
+    keys.make_device(agency, out, device, HostEntropy(), now, ask)
     for name in (keys.RECIPIENTS, keys.ROOT):
         if agency.resolve() != out.resolve():
             shutil.copyfile(agency / name, out / name)

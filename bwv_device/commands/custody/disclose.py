@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,18 +9,15 @@ from pathlib import Path
 import click
 from rich.progress import Progress
 
-from bwv_device import keys
 from bwv_device.commands.custody.options import CustodyContext
+from bwv_device.commands.key_files.identities import load_identities
 from bwv_device.custody.disclosure.media_process import MediaProcess
 from bwv_device.custody.disclosure.package import Advance, disclose, open_recording
 from bwv_device.custody.disclosure.redaction_plan import read_redaction
 from bwv_device.custody.disclosure.request import DisclosureRequest
 from bwv_device.custody.disclosure.work_folder import work_folder
-from bwv_device.errors import KeyFileError
 from bwv_device.files import writable_folder
 from bwv_device.formats import age
-
-ENCRYPTED = (b"age-encryption.org/", b"-----BEGIN AGE ENCRYPTED FILE-----")
 
 
 @click.command()
@@ -30,7 +26,7 @@ ENCRYPTED = (b"age-encryption.org/", b"-----BEGIN AGE ENCRYPTED FILE-----")
     "--identity",
     required=True,
     type=click.Path(path_type=Path),
-    help="The agency's secret: agency-identity.txt, or that file encrypted with age.",
+    help="The agency's secret: agency-identity.txt, in clear or with a passphrase.",
 )
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="A new folder.")
 @click.option("--to", "recipient", default="", help="To whom it goes.")
@@ -109,26 +105,6 @@ def _warn(confined: bool) -> None:
             "Warning: this kernel has no Landlock: films were opened within limits, but by a "
             "process that could have read your files.", err=True,
         )  # fmt: skip
-
-
-def load_identities(path: Path) -> list[age.Identity]:
-    """From a file, or from one that age encrypted: then age asks for the passphrase itself, and
-    nothing is written in clear."""
-    try:
-        start = path.read_bytes()[:64]
-    except OSError as error:
-        raise KeyFileError(f"{path} can't be read: {error.strerror}.", "Check the path.") from None
-    if not start.startswith(ENCRYPTED):
-        return list(keys.load_identities(path))
-    try:
-        done = subprocess.run(["age", "-d", str(path)], stdout=subprocess.PIPE, check=False)  # noqa: S603, S607
-    except FileNotFoundError:
-        raise KeyFileError(
-            f"{path} is encrypted, and age is not installed.", "Install age."
-        ) from None
-    if done.returncode:
-        raise KeyFileError(f"age does not open {path}.", "Check the passphrase.")
-    return list(keys.parse_identities(done.stdout, str(path)))
 
 
 @contextmanager

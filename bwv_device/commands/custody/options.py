@@ -13,7 +13,7 @@ from cryptography import x509
 
 from bwv_device import keys
 from bwv_device.backends.evidence_store import open_store
-from bwv_device.commands.role_key import load_role_key
+from bwv_device.commands.key_files.role_key import load_role_key
 from bwv_device.config import parse_table, read_file
 from bwv_device.custody.retention_dates import NANOSECOND, Retention
 from bwv_device.custody.session import CustodySession

@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from bwv_device import keys
+from bwv_device.commands.key_files.passphrase import ask
 from bwv_device.custody import s3_policies
 from bwv_device.formats.certificates import ROLES
 from hal.host import HostEntropy
@@ -27,7 +28,7 @@ from hal.host import HostEntropy
 def enrol_command(name: str, role: str, agency: Path, out: Path) -> None:
     """Makes the role key of the person or service NAME, certified by the agency's roles CA."""
     now = datetime.datetime.now(datetime.UTC)
-    path = keys.make_role(agency, out, name, role, HostEntropy(), now)
+    path = keys.make_role(agency, out, name, role, HostEntropy(), now, ask)
     click.echo(f"{name} may act as {role} with {path}.")
 
 

@@ -10,6 +10,7 @@ from cryptography import x509
 from cryptography.x509.oid import NameOID
 
 from bwv_device import keys
+from bwv_device.commands.key_files.passphrase import ask
 from bwv_device.errors import KeyFileError
 from bwv_device.fleet import mosquitto_config
 from bwv_device.fleet.mosquitto_config import CAMERA_PORT, OPERATOR_PORT, Ports
@@ -72,7 +73,7 @@ def _write(
 ) -> None:
     if not (folder / keys.BROKER_KEY).exists():
         now = datetime.datetime.now(datetime.UTC)
-        keys.make_broker(agency_keys, folder, hosts, HostEntropy(), now)
+        keys.make_broker(agency_keys, folder, hosts, HostEntropy(), now, ask)
     root = folder / keys.ROOT
     root.write_bytes((agency_keys / keys.ROOT).read_bytes())
     operators = [_person(path) for path in people]

@@ -13,7 +13,7 @@ from typing import Any
 import click
 
 from bwv_device.commands.fleet.options import address, broker_options
-from bwv_device.commands.role_key import load_role_key
+from bwv_device.commands.key_files.role_key import load_role_key
 
 REFUSED_EXIT = 18
 

@@ -1,0 +1,1 @@
+"""Where keys come from: files, a passphrase, a token."""
