@@ -103,7 +103,7 @@ bench: $(STAMP)
 # What is installed: the development environment, a Pi's, and picamera2 for the virtual rig.
 COMPILE := uv pip compile --universal --generate-hashes --no-header --no-annotate --no-emit-index-url
 lock:
-	$(COMPILE) --python-version 3.11 --extra sim --group dev --output-file requirements.lock pyproject.toml
+	$(COMPILE) --python-version 3.11 --extra sim --extra token --group dev --output-file requirements.lock pyproject.toml
 	$(COMPILE) --python-version 3.11 --extra rpi --extra s3 --extra check --extra panel --group build \
 	  --no-emit-package pyaudio --no-emit-package lgpio --output-file requirements-rig.lock pyproject.toml
 	$(COMPILE) --python-version 3.13 --no-deps --output-file tests/rig/virtual/requirements.lock \

@@ -199,6 +199,48 @@ def role_files(
     ask: Ask = nobody,
 ) -> dict[str, bytes]:
     """One file `<name>.<role>-key.pem`: the private key, the certificate, its issuer's."""
+    key = signature.private_key(entropy.token(48))
+    chain = role_chain(agency, name, role, key.public_key(), entropy, now, ask)
+    return {role_file_name(name, role): _private_pem(key) + chain}
+
+
+def make_token_role(
+    agency: Path,
+    folder: Path,
+    name: str,
+    role: str,
+    key: tuple[bytes, Callable[[], ec.EllipticCurvePublicKey]],
+    entropy: Entropy,
+    now: datetime.datetime,
+    ask: Ask = nobody,
+) -> Path:
+    """The same for a key in a token: what names it in a file, and what makes it there. Nothing is
+    made in the token before the agency's key is known to open."""
+    files = {ROLES_CA_KEY: _read(agency / ROLES_CA_KEY), ROLES_CA: _read(agency / ROLES_CA)}
+    opened = parse_private_key(files[ROLES_CA_KEY], ROLES_CA_KEY, ask)
+    files[ROLES_CA_KEY] = _private_pem(opened)
+    path = folder / role_file_name(name, role)
+    if path.exists():
+        raise KeyFileError(f"{path} is there already; a key is never overwritten.", "Move it away.")
+    named, make = key
+    _write_all(folder, {path.name: named + role_chain(files, name, role, make(), entropy, now)})
+    return path
+
+
+def role_file_name(name: str, role: str) -> str:
+    return f"{file_stem(_persons_name(name))}.{role}-key.pem"
+
+
+def role_chain(
+    agency: Mapping[str, bytes],
+    name: str,
+    role: str,
+    key: ec.EllipticCurvePublicKey,
+    entropy: Entropy,
+    now: datetime.datetime,
+    ask: Ask = nobody,
+) -> bytes:
+    """A role's certificate and its issuer's."""
     if role not in ROLES:
         raise KeyFileError(f"Unknown role {role!r}.", f"Choose one of {', '.join(ROLES)}.")
     name = _persons_name(name)
@@ -206,10 +248,8 @@ def role_files(
         parse_private_key(agency[ROLES_CA_KEY], ROLES_CA_KEY, ask),
         parse_certificates(agency[ROLES_CA], ROLES_CA)[0],
     )
-    key = signature.private_key(entropy.token(48))
     certificate = _certificate(name, key, issuer, now, 2 * YEAR, None, entropy, unit=role)
-    pem = certificate.public_bytes(Encoding.PEM) + agency[ROLES_CA]
-    return {f"{file_stem(name)}.{role}-key.pem": _private_pem(key) + pem}
+    return certificate.public_bytes(Encoding.PEM) + agency[ROLES_CA]
 
 
 def _persons_name(name: str) -> str:
@@ -281,7 +321,7 @@ def broker_files(
 
 def _certificate(
     name: str,
-    key: ec.EllipticCurvePrivateKey,
+    key: ec.EllipticCurvePrivateKey | ec.EllipticCurvePublicKey,
     issuer: Issuer | None,
     now: datetime.datetime,
     lifetime: datetime.timedelta,
@@ -291,7 +331,10 @@ def _certificate(
     hosts: Sequence[x509.GeneralName] = (),
 ) -> x509.Certificate:
     """`path_length` None makes an end entity; else a CA that may have so many CAs below it."""
-    signer_public = (issuer.key if issuer else key).public_key()
+    public = key.public_key() if isinstance(key, ec.EllipticCurvePrivateKey) else key
+    signer = issuer.key if issuer else key
+    if not isinstance(signer, ec.EllipticCurvePrivateKey):
+        raise TypeError("who has no issuer signs itself")
     names = [x509.NameAttribute(NameOID.COMMON_NAME, name)]
     if unit:
         names.append(x509.NameAttribute(NameOID.ORGANIZATIONAL_UNIT_NAME, unit))
@@ -301,23 +344,22 @@ def _certificate(
         x509.CertificateBuilder()
         .subject_name(subject)
         .issuer_name(issuer.certificate.subject if issuer else subject)
-        .public_key(key.public_key())
+        .public_key(public)
         .serial_number(int.from_bytes(entropy.token(16), "big") >> 1 | 1)
         .not_valid_before(now - datetime.timedelta(hours=1))
         .not_valid_after(now + lifetime)
         .add_extension(x509.BasicConstraints(is_ca, path_length), critical=True)
         .add_extension(_key_usage(is_ca), critical=True)
         # RFC 5280, 4.2.1.1 and 4.2.1.2; newer Pythons insist on both.
-        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(public), critical=False)
         .add_extension(
-            x509.AuthorityKeyIdentifier.from_issuer_public_key(signer_public), critical=False
+            x509.AuthorityKeyIdentifier.from_issuer_public_key(signer.public_key()), critical=False
         )
     )
     if hosts:
         server = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH])
         builder = builder.add_extension(x509.SubjectAlternativeName(hosts), critical=False)
         builder = builder.add_extension(server, critical=False)
-    signer = issuer.key if issuer else key
     return builder.sign(signer, SHA256(), ecdsa_deterministic=True)
 
 

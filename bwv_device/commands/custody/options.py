@@ -21,8 +21,7 @@ from bwv_device.custody.settings import CustodySettings, check
 from bwv_device.errors import CustodyError, KeyFileError
 from bwv_device.formats.statement import StatementError, chain_of, role_of
 from hal.host import HostClock
-from hal.keystore import SoftwareIdentity
-from hal.ports import EvidenceStore
+from hal.ports import EvidenceStore, Identity
 
 DEFAULT = Path("custody.toml")
 
@@ -97,7 +96,7 @@ class CustodyContext:
         return session
 
     @property
-    def signer(self) -> SoftwareIdentity:
+    def signer(self) -> Identity:
         """Of this agency: what another's key says would not count. Raises `KeyFileError`."""
         identity = load_role_key(self.key_path)
         try:

@@ -12,6 +12,7 @@ from bwv_device import keys
 from bwv_device.commands.key_files.passphrase import ask
 from bwv_device.custody import s3_policies
 from bwv_device.formats.certificates import ROLES
+from bwv_device.formats.pkcs11_uri import TokenUri
 from hal.host import HostEntropy
 
 
@@ -25,11 +26,29 @@ from hal.host import HostEntropy
     help="The folder that 'bwv keygen' made.",
 )
 @click.option("--out", default="roles", show_default=True, type=click.Path(path_type=Path))
-def enrol_command(name: str, role: str, agency: Path, out: Path) -> None:
+@click.option(
+    "--token",
+    metavar="URI",
+    help="Make the key in a token: pkcs11:token=NAME;object=NAME?module-path=FILE (RFC 7512).",
+)
+def enrol_command(name: str, role: str, agency: Path, out: Path, token: str | None) -> None:
     """Makes the role key of the person or service NAME, certified by the agency's roles CA."""
     now = datetime.datetime.now(datetime.UTC)
+    if token is not None:
+        from bwv_device.commands.key_files import in_token
+
+        path = in_token.enrol(_token_uri(token), name, role, agency, out, now)
+        click.echo(f"{name} may act as {role} with {path} and the token that it names.")
+        return
     path = keys.make_role(agency, out, name, role, HostEntropy(), now, ask)
     click.echo(f"{name} may act as {role} with {path}.")
+
+
+def _token_uri(text: str) -> TokenUri:
+    try:
+        return TokenUri.parse(text)
+    except ValueError as error:
+        raise click.BadParameter(f"{text!r}: {error}.", param_hint="--token") from None
 
 
 @click.command()

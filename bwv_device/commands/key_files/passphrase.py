@@ -1,4 +1,4 @@
-"""Asks for the passphrase of a key file, or reads it from where BWV_PASSPHRASE_FILE says."""
+"""Asks for the passphrase of a key file or the PIN of a token, or reads it from a private file."""
 
 from __future__ import annotations
 
@@ -17,12 +17,19 @@ SHORTEST = 12
 
 def ask(where: str) -> bytes:
     """Raises `KeyFileError` where nobody can be asked."""
-    return _from_file() or _prompted(f"Passphrase of {where}")
+    return _from_variable() or _prompted(f"Passphrase of {where}")
+
+
+def pin(token: str, source: str) -> bytes:
+    """Of a token, from the file `source` if there is one."""
+    if source:
+        return _first_line(Path(source), "Name it as pin-source in the token's URI.")
+    return _prompted(f"PIN of the token {token}")
 
 
 def ask_new() -> bytes:
     """Twice, so that a slip of a finger does not lock an agency out."""
-    passphrase = _from_file() or _prompted("A passphrase for the agency's secrets", twice=True)
+    passphrase = _from_variable() or _prompted("A passphrase for the agency's secrets", twice=True)
     if len(passphrase) < SHORTEST:
         raise KeyFileError(
             f"The passphrase has fewer than {SHORTEST} bytes.", "Choose some words by chance."
@@ -30,29 +37,28 @@ def ask_new() -> bytes:
     return passphrase
 
 
-def _from_file() -> bytes:
+def _from_variable() -> bytes:
     name = os.environ.get(VARIABLE)
-    if not name:
-        return b""
-    path = Path(name)
+    return _first_line(Path(name), f"Set {VARIABLE} to a file of your own.") if name else b""
+
+
+def _first_line(path: Path, remedy: str) -> bytes:
     try:
         if path.stat().st_mode & 0o077:
             raise KeyFileError(f"{path} can be read by others than its owner.", f"chmod 600 {path}")
         passphrase = read_small(path).split(b"\n")[0].rstrip(b"\r")
     except OSError as error:
-        raise KeyFileError(
-            f"{path} can't be read: {error.strerror}.", f"Set {VARIABLE} to a file of your own."
-        ) from None
+        raise KeyFileError(f"{path} can't be read: {error.strerror}.", remedy) from None
     if not passphrase:
-        raise KeyFileError(f"{path} holds no passphrase.", "Write it into the first line.")
+        raise KeyFileError(f"{path} holds nothing.", "Write it into the first line.")
     return passphrase
 
 
 def _prompted(text: str, *, twice: bool = False) -> bytes:
     if not sys.stdin.isatty():
         raise KeyFileError(
-            "A passphrase is needed, and nobody can be asked.",
-            f"Set {VARIABLE} to a private file that holds it.",
+            f"{text}: it is needed, and nobody can be asked.",
+            f"Set {VARIABLE}, or the URI's pin-source, to a private file that holds it.",
         )
     said: str = click.prompt(text, hide_input=True, confirmation_prompt=twice, err=True)
     return said.encode()

@@ -1,0 +1,45 @@
+"""Role keys that lie in a token: made there, and used there. Needs the extra `token`."""
+
+from __future__ import annotations
+
+import datetime
+from pathlib import Path
+
+from bwv_device import keys
+from bwv_device.commands.key_files.passphrase import ask, pin
+from bwv_device.errors import KeyFileError, MissingPartError
+from bwv_device.formats.pkcs11_uri import TokenUri, to_pem
+from hal.host import HostEntropy
+from hal.ports import Identity
+
+try:
+    from hal.token import TokenError, TokenIdentity, TokenKey
+except ImportError:
+    raise MissingPartError(
+        "What talks to tokens is not installed.", "pip install 'bwv-device[token]'"
+    ) from None
+
+
+def identity(uri: TokenUri, certificate_pem: bytes) -> Identity:
+    """Raises `KeyFileError`, and `ValueError` where key and certificate do not belong together."""
+    try:
+        return TokenIdentity(_key(uri), certificate_pem)
+    except TokenError as error:
+        raise KeyFileError(f"The token can't be used: {error}.", "Look at the token.") from None
+
+
+def enrol(
+    uri: TokenUri, name: str, role: str, agency: Path, out: Path, now: datetime.datetime
+) -> Path:
+    """Makes a key in the token, and the file that names it. Raises `KeyFileError`."""
+    made = to_pem(uri), _key(uri).make
+    try:
+        return keys.make_token_role(agency, out, name, role, made, HostEntropy(), now, ask)
+    except TokenError as error:
+        raise KeyFileError(f"No key was made: {error}.", "Look at the token.") from None
+
+
+def _key(uri: TokenUri) -> TokenKey:
+    """Asks for the PIN where the URI names no file."""
+    said = pin(uri.token, uri.pin_source).decode()
+    return TokenKey(uri.module_path, uri.token, uri.object, said)
