@@ -675,8 +675,8 @@ def sample(points: list[DockingPoint], count: int) -> list[DockingPoint]:
 
 def test_a_docking_can_be_cut_anywhere() -> None:
     sweep = DockingSweep()
-    outcome = sweep.run(sample(list(sweep.points()), 80))
-    assert outcome.points >= 80
+    outcome = sweep.run(sample(list(sweep.points()), 40))
+    assert outcome.points >= 40
     assert outcome.removals > 2 * outcome.points
     assert outcome.failures == []
 
@@ -706,7 +706,7 @@ def test_a_planted_bug_in_the_removal_is_caught(
         sweep.__init__()  # type: ignore[misc]
     except AssertionError:
         return
-    points = sample(list(sweep.points(range(3))), 250)
+    points = sample(list(sweep.points(range(1, 4))), 250)
     assert any(sweep.run([point]).failures for point in points)
 
 

@@ -11,6 +11,7 @@ import pytest
 from support.camera_bench import Camera
 
 from bwv_device.formats.media.mp4_film import read_film
+from bwv_device.verification.export import Exported
 from hal.ports import SECOND_NS, AccessUnit, CaptureLoss, Track
 from hal.simulated.capture import StubVideo
 from hal.simulated.disk import Fault, Operation
@@ -37,8 +38,12 @@ def finish(it: Camera) -> None:
 
 def numbers(it: Camera, folder: Path) -> list[int]:
     """Numbers of all exported pictures, in order."""
+    return numbers_in(it.export(folder))
+
+
+def numbers_in(films: list[Exported]) -> list[int]:
     found = []
-    for film in it.export(folder):
+    for film in films:
         found += [
             StubVideo.number_of(unit.data)
             for unit in read_film(film.path.read_bytes())
@@ -176,7 +181,7 @@ def test_an_error_at_any_operation_loses_nothing(
 ) -> None:
     """The disk fails once or thrice and works again: no picture is missing in the end."""
     count = operations_of_a_recording(camera)
-    for number in range(0, count, 9):
+    for number in range(times % 9, count, 9):
         it = camera(recording={"pre_event_s": 3, "segment_s": 10}, boot=False)
         it.disk.faults.append(Fault(number, code, times))
         it.boot()
@@ -191,11 +196,10 @@ def test_an_error_at_any_operation_loses_nothing(
         it.boot()
         it.run(seconds=2)
         it.shut_down()
-        folder = tmp_path / str(number)
-        report = it.verify(folder)
+        report, films = it.judged(tmp_path / str(number))
         assert report.complete, (number, report.problems, report.remarks, report.segments)
         # A ledger that broke starts another recording, which may repeat some pictures.
-        kept = sorted(set(numbers(it, folder)))
+        kept = sorted(set(numbers_in(films)))
         where = f"operation {number}"
         assert kept == list(range(kept[0], kept[-1] + 1)), where
         assert kept[0] <= (pressed_ns - 3 * SECOND_NS) * 30 // SECOND_NS, where

@@ -10,11 +10,14 @@ from sim.sweeps.power_cuts import Sweep, sample
 BOUND_MS = 1200
 
 
-@pytest.mark.parametrize("bitrate_bps", [300_000, 1_000_000, 4_000_000, 8_000_000])
-def test_nothing_acknowledged_is_lost(bitrate_bps: int) -> None:
+@pytest.mark.parametrize(
+    ("bitrate_bps", "points"), [(300_000, 65), (1_000_000, 65), (4_000_000, 40), (8_000_000, 30)]
+)
+def test_nothing_acknowledged_is_lost(bitrate_bps: int, points: int) -> None:
+    """400 points each in `make ci`."""
     sweep = Sweep(bitrate_bps)
-    outcome = sweep.run(sample(list(sweep.points()), 65))
-    assert outcome.points >= 65
+    outcome = sweep.run(sample(list(sweep.points()), points))
+    assert outcome.points >= points
     assert outcome.failures == []
     assert 0 < outcome.worst_loss_ms <= BOUND_MS
 
@@ -43,6 +46,6 @@ class NamelessDisk(SimulatedDisk):
 
 @pytest.mark.parametrize("planted", [ForgetfulDisk, NamelessDisk])
 def test_a_planted_bug_is_caught(planted: type[SimulatedDisk]) -> None:
-    sweep = Sweep(1_000_000, disk=planted)
-    outcome = sweep.run(sample(list(sweep.points()), 120))
-    assert outcome.failures or outcome.worst_loss_ms > BOUND_MS
+    sweep = Sweep(300_000, disk=planted)
+    outcomes = (sweep.run([point]) for point in sample(list(sweep.points()), 120))
+    assert any(outcome.failures or outcome.worst_loss_ms > BOUND_MS for outcome in outcomes)

@@ -304,7 +304,10 @@ def test_an_old_will_that_comes_late_is_contradicted(make: Make) -> None:
 
 def test_attempts_wait_longer_and_longer_and_not_all_at_once(camera: Make) -> None:
     def attempts(seed: str) -> list[float]:
-        it = camera(mqtt={"broker": "bench"}, seed=seed)
+        it = camera(
+            mqtt={"broker": "bench"}, video={"fps": 5, "bitrate_kbps": 200},
+            recording={"pre_event_s": 0, "batch_ms": 500}, seed=seed,
+        )  # fmt: skip
         it.run(seconds=2)
         it.broker.reachable = False
         opened: list[float] = []
@@ -385,7 +388,7 @@ def test_power_cuts_lose_no_event_that_was_in_the_outbox(make: Make, camera: Mak
     assert boots == {1, 2, 3, 4}
 
 
-@pytest.mark.parametrize("hours", [3])
+@pytest.mark.parametrize("hours", [2])
 def test_an_outage_of_hours(camera: Make, tmp_path: Path, hours: int) -> None:
     """Bounded, recording untouched, drained in order. `make campaign` takes twelve hours, and the
     oracle."""

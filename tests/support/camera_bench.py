@@ -61,9 +61,14 @@ class Camera(World):
         return verify(folder / "vault", [self.agency.root])
 
     def export(self, folder: Path) -> list[Exported]:
+        return self.judged(folder)[1]
+
+    def judged(self, folder: Path) -> tuple[Report, list[Exported]]:
+        """Both at once."""
         self.disk.dump(folder / "vault")
         surveyed = survey(folder / "vault", [self.agency.root])
-        return export(surveyed, self.agency.identities, folder / "out").films
+        report, films, _ = export(surveyed, self.agency.identities, folder / "out")
+        return report, films
 
 
 def make_camera(
