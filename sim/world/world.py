@@ -12,6 +12,7 @@ from bwv_device.camera.agent import Agent
 from bwv_device.camera.agent_observer import Unobserved
 from bwv_device.camera.state_table import Event, State
 from bwv_device.formats import age
+from bwv_device.formats.ledger_lines import ledger_path
 from bwv_device.settings import Settings, milliseconds
 from hal.mqtt.sqlite_outbox import SqliteOutbox
 from hal.panel.gpio_panel import PanelPins
@@ -239,8 +240,9 @@ class World:
         """Whether the agent is through with everything: its last line is `stop`."""
         if self.agent is None or self.agent.state is not State.STOPPED:
             return False
-        name = self.disk.names("ledger")[-1:]
-        end = self.disk.read(f"ledger/{name[0]}")[-LINE_BYTES:] if name else b""
+        anchor = self.agent.parts.vault_lane.anchor
+        path = ledger_path(anchor.boot) if anchor else ""
+        end = self.disk.read(path)[-LINE_BYTES:] if path else b""
         return b'"kind":"stop"' in end
 
     def switched_off(self) -> None:

@@ -7,17 +7,19 @@ import hashlib
 import json
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 from support.camera_bench import Camera, make_camera
 
 from bwv_device.camera.vault import signed_lines
-from bwv_device.camera.vault.recovery import Found, survey
-from bwv_device.camera.vault.signed_lines import LedgerFile, SignedLines
+from bwv_device.camera.vault.recovery import Found, boot_vault, survey
+from bwv_device.camera.vault.signed_lines import LedgerFile, SignedLines, head_before
 from bwv_device.formats import signature, statement
 from bwv_device.formats.grammar.purposes import ASSIGNMENT
 from bwv_device.formats.ledger_lines import read_chain
+from hal.host import HostDisk
 from hal.simulated.disk import SimulatedDisk
 from sim.world.custody_workers import role
 from sim.world.test_keys import BenchAgency
@@ -282,3 +284,67 @@ def test_a_line_of_its_own_that_says_what_it_may_not_keeps_its_place(agency: Ben
     disk.append(LEDGER, data)
     found = survey(disk, agency.device.certificate_pem)
     assert (found.head.number, found.torn, found.commands) == (2, [], 0)
+
+
+# --- names ----------------------------------------------------------------------------------------
+
+
+def boots(it: Camera) -> set[int]:
+    it.boot()
+    it.run(seconds=2)
+    it.shut_down()
+    return set(boot_lines(it))
+
+
+def boot_lines(it: Camera) -> dict[int, dict[str, Any]]:
+    """By boot; of files that hold none, nothing."""
+    found = {}
+    for path, data in it.disk.files():
+        chain = list(read_chain(data, head_before(data))) if path.startswith("ledger/") else []
+        if chain:
+            found[int(chain[0][0].fields["boot"])] = chain[0][0].fields
+    return found
+
+
+NAMES: dict[str, Callable[[Camera], None]] = {
+    "the last number, empty": lambda it: put(it, 99_999_999, data=b""),
+    "the last number, junk": lambda it: put(it, 99_999_999, data=b"junk\n" * 100),
+    "the last number, its own first file": lambda it: put(
+        it, 99_999_999, data=it.disk.read(LEDGER)
+    ),
+    "the last but one": lambda it: put(it, 99_999_998, data=b""),
+    "far ahead, many": lambda it: put(it, *range(50_000_000, 50_000_020), data=b"x"),
+}
+
+
+def put(it: Camera, *boots: int, data: bytes) -> None:
+    for boot in boots:
+        path = f"ledger/{boot:08d}.ledger"
+        it.disk.create(path)
+        it.disk.append(path, data)
+        it.disk.sync(path)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_name_does_not_use_up_the_boot_counter(it: Camera, name: str) -> None:
+    NAMES[name](it)
+    assert boots(it) == {1, 2}
+
+
+def test_four_thousand_files_of_junk_are_survived(it: Camera, tmp_path: Path) -> None:
+    """More than a boot line may name."""
+    put(it, *range(2, 4202), data=b"x")
+    assert boots(it) == {1, 4202}
+    assert len(boot_lines(it)[4202]["torn"]) == 4096
+    assert it.verify(tmp_path).boots == 2
+
+
+def test_a_folder_with_the_next_boots_name_is_stepped_over(
+    it: Camera, agency: BenchAgency, tmp_path: Path
+) -> None:
+    it.disk.dump(tmp_path / "vault")
+    (tmp_path / "vault" / "ledger" / "00000002.ledger").mkdir()
+    with HostDisk(tmp_path / "vault") as disk:
+        _, recovered = boot_vault(disk, agency.device, b"k" * 48, 1, {}, "start")
+        assert recovered.anchor.boot == 3
+        assert recovered.found.boot == 1

@@ -18,7 +18,7 @@ from bwv_device.camera.vault.vault import Vault, file_digest
 from bwv_device.errors import VaultError
 from bwv_device.formats import canonical_json
 from bwv_device.formats.grammar.decode import GrammarError
-from bwv_device.formats.grammar.ledger_kinds import typed
+from bwv_device.formats.grammar.ledger_kinds import TORN_LIMIT, typed
 from bwv_device.formats.ledger_lines import (
     DIRECTORY,
     START,
@@ -34,6 +34,8 @@ from bwv_device.verification.chain_ends import End
 from hal.ports import Anchor, Disk, Identity
 
 LAST_BOOT = 99_999_999
+# Further ahead of a camera's own newest file, another's name is not taken for a boot's.
+BOOTS_AHEAD = 1000
 
 
 class OpenSegment(NamedTuple):
@@ -93,24 +95,34 @@ def boot_vault(
     failed sync left in doubt, count as torn."""
     found = survey(disk, identity.certificate_pem, acknowledged)
     cause = "fork" if found.branches else "start" if found.orderly else cause
-    ledger = Ledger(identity, key_entropy, found.boot + 1, found.head)
-    vault = Vault(disk, ledger)
-    try:
-        anchor, segments = _explain(disk, vault, found, t_ns, fields, cause)
-    except OSError as error:
-        raise OpeningError(error, vault.acknowledged) from error
-    return vault, Recovered(found, segments, anchor)
+    begins = {**fields, **_seen(found, cause)}
+    for boot in range(found.boot + 1, found.boot + 1 + BOOTS_AHEAD):
+        vault = Vault(disk, Ledger(identity, key_entropy, boot, found.head))
+        try:
+            vault.begin(t_ns, begins)
+            anchor, segments = _explain(disk, vault, found, t_ns, cause)
+        except FileExistsError:
+            continue  # something that is not a ledger has this boot's name
+        except OSError as error:
+            raise OpeningError(error, vault.acknowledged) from error
+        return vault, Recovered(found, segments, anchor)
+    raise VaultError("No boot has a free name.", "Look at the ledger folder.")
+
+
+def _seen(found: Found, cause: str) -> dict[str, Any]:
+    """What the boot line says of what was there."""
+    seen: dict[str, Any] = {"cause": cause}
+    if found.torn:
+        # The newest, if there are more than a line may name: whoever has the card can add files.
+        seen["torn"] = [torn._asdict() for torn in found.torn[-TORN_LIMIT:]]
+    if found.branches:
+        seen["branches"] = [end._asdict() for end in found.branches]
+    return seen
 
 
 def _explain(
-    disk: Disk, vault: Vault, found: Found, t_ns: int, fields: Mapping[str, Any], cause: str
+    disk: Disk, vault: Vault, found: Found, t_ns: int, cause: str
 ) -> tuple[Anchor, list[tuple[str, int, int]]]:
-    seen: dict[str, Any] = {"cause": cause}
-    if found.torn:
-        seen["torn"] = [torn._asdict() for torn in found.torn]
-    if found.branches:
-        seen["branches"] = [end._asdict() for end in found.branches]
-    vault.begin(t_ns, {**fields, **seen})
     segments = []
     for segment in found.open_segments:
         length, digest = _digest(disk, segment.name)
@@ -135,7 +147,7 @@ def survey(disk: Disk, certificate_pem: bytes, acknowledged: Head | None = None)
     signed counts; `certificate_pem` is its own certificate and its issuer."""
     signed = SignedLines(disk, certificate_pem)
     names = map(boot_of, disk.names(DIRECTORY))
-    boots = sorted(boot for boot in names if boot is not None)
+    boots = _plausible(signed, sorted(boot for boot in names if boot is not None))
     if boots and boots[-1] >= LAST_BOOT:
         raise VaultError("The ledger's boot counter is used up.", "Look at the ledger folder.")
     if boots:
@@ -164,6 +176,20 @@ def survey(disk: Disk, certificate_pem: bytes, acknowledged: Head | None = None)
         head, torn = branches_head(fork.ends), fork.torn
         return Found(boot, head, torn, [], None, False, wiped, *assigned, commands, fork.ends)
     return Found(boot, head, torn, waiting, recording, orderly, wiped, *assigned, commands)
+
+
+def _plausible(signed: SignedLines, boots: list[int]) -> list[int]:
+    """Without what stands far ahead of this camera's own files and is not its own: a name alone
+    must not use up the boot counter. Files are read only where there is such a gap."""
+    before = [0, *boots]
+    gap = next((n for n, boot in enumerate(boots) if boot - before[n] > BOOTS_AHEAD), None)
+    if gap is None:
+        return boots
+    ahead = [signed.file(boot) for boot in boots[gap:]]
+    if any(read.trusted for read in ahead):
+        return boots
+    own = any(signed.file(boot).trusted for boot in reversed(boots[:gap]))
+    return boots[:gap] if own or not any(read.lines for read in ahead) else boots
 
 
 def _wiped(lines: Sequence[Line]) -> list[str]:

@@ -40,7 +40,9 @@ def take(disk: Disk, certificate_pem: bytes, anchor: Anchor) -> Inventory:
     may have recovered it."""
     names = {name.removesuffix(PART) for name in disk.names(FOOTAGE)}
     present = {name for name in names if SegmentName.parse(name)}
-    boots = sorted(filter(None, map(boot_of, disk.names(DIRECTORY))))
+    named = filter(None, map(boot_of, disk.names(DIRECTORY)))
+    # What is numbered beyond this boot is none of ours.
+    boots = sorted(boot for boot in named if boot <= anchor.boot)
     oldest = min((int(name[:8]) for name in present), default=anchor.boot)
     claims: dict[str, Claim] = {}
     flagged: set[str] = set()
