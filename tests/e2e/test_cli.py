@@ -13,6 +13,7 @@ from typing import IO
 
 import pytest
 from support.made_vault import MadeVault
+from support.warm_bwv import bwv
 
 import bwv_device
 import bwv_device.verification.second_verifier
@@ -21,17 +22,6 @@ from bwv_device.errors import BwvError
 from sim.world.test_keys import BenchAgency
 
 BWV = Path(sys.executable).with_name("bwv")
-
-
-def bwv(*words: object, cwd: Path | None = None, text_in: str = "") -> subprocess.CompletedProcess:
-    return subprocess.run(
-        [str(BWV), *map(str, words)],
-        capture_output=True,
-        text=True,
-        check=False,
-        cwd=cwd,
-        input=text_in,
-    )
 
 
 @pytest.fixture
@@ -123,7 +113,7 @@ def test_keys_camera_recording_verification_export(tmp_path: Path) -> None:
         "[video]\nwidth = 320\nheight = 240\nbitrate_kbps = 400\n[recording]\npre_event_s = 1\n"
     )
     camera = subprocess.Popen(
-        [str(BWV), "run", "--config", "small.toml", "--seconds", "20"],
+        [str(BWV), "run", "--config", "small.toml", "--seconds", "12"],
         cwd=tmp_path,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,

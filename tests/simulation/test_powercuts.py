@@ -11,7 +11,7 @@ BOUND_MS = 1200
 
 
 @pytest.mark.parametrize(
-    ("bitrate_bps", "points"), [(300_000, 65), (1_000_000, 65), (4_000_000, 40), (8_000_000, 30)]
+    ("bitrate_bps", "points"), [(300_000, 50), (1_000_000, 50), (4_000_000, 40), (8_000_000, 30)]
 )
 def test_nothing_acknowledged_is_lost(bitrate_bps: int, points: int) -> None:
     """400 points each in `make ci`."""

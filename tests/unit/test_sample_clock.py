@@ -56,7 +56,7 @@ def errors_ms(card: Card, clock: SampleClock, callbacks: Iterator[Callback]) -> 
     return found
 
 
-@pytest.mark.parametrize(("ppm", "hours"), [(-200, 0.5), (0, 0.5), (200, 4)])
+@pytest.mark.parametrize(("ppm", "hours"), [(-200, 0.5), (0, 0.5), (200, 2)])
 def test_hours_stay_within_ten_milliseconds(ppm: int, hours: float) -> None:
     card, clock = Card(ppm), SampleClock(RATE_HZ)
     found = errors_ms(card, clock, card.callbacks(hours * 3600))
@@ -67,10 +67,10 @@ def test_hours_stay_within_ten_milliseconds(ppm: int, hours: float) -> None:
 def test_without_the_fit_it_would_be_seconds() -> None:
     """The control: what counting samples alone comes to."""
     card = Card(200)
-    for _ in card.callbacks(4 * 3600):
+    for _ in card.callbacks(2 * 3600):
         pass
     nominal_ns = card.start_ns + card.captured * SECOND_NS // RATE_HZ
-    assert abs(nominal_ns - card.time_ns(card.captured)) > 2 * SECOND_NS
+    assert abs(nominal_ns - card.time_ns(card.captured)) > SECOND_NS
 
 
 def test_told_times_never_jump() -> None:
