@@ -37,7 +37,7 @@ TOPIC = f"bwv/v1/{AGENCY}/{NAME}/command"
 RATES = (0, 5, 50, 500)
 LONGEST = 16_384
 COMMAND_EVERY_S, ANSWER_S, START_S, SETTLE_S = 10.0, 10.0, 40.0, 8.0
-UNDER_WAY = 200
+UNDER_WAY, FPS = 200, 30
 CONFIG = """
 [device]
 vault = "vault"
@@ -157,6 +157,13 @@ def _flooded(scene: Scene, rate: int, seconds: float) -> Flooded:
     report, films, _ = export(
         survey(scene.folder / "vault", [scene.agency.root]), scene.agency.identities, opened
     )
+    wanted = seconds * rate
+    if flooder.taken < 0.9 * wanted:
+        problems.append(f"a flood of {flooder.taken} messages, not of {wanted:.0f}")
+    for film in films:
+        due = film.duration_ms * FPS / 1000
+        if film.video_units < due - 2:
+            problems.append(f"{film.video_units} pictures where there should be {due:.0f}")
     problems += [] if report.complete else [f"the vault: {report.problems} {report.remarks}"]
     slow = [took_s for ok, took_s in answers if not ok or took_s > ANSWER_S]
     problems += [f"a command was not answered within {ANSWER_S} s: {s:.1f}" for s in slow]
@@ -292,9 +299,12 @@ def _spin() -> None:
 
 def main() -> None:
     seconds = float(sys.argv[1]) if len(sys.argv) > 1 else 60.0
+    bad = 0
     for rate in RATES:
         done = run(rate, seconds)
         print(done, *done.problems, sep="\n  ", flush=True)
+        bad += bool(done.problems or done.gaps)
+    sys.exit(bad)
 
 
 if __name__ == "__main__":

@@ -21,7 +21,6 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import (
-    BestAvailableEncryption,
     Encoding,
     NoEncryption,
     PrivateFormat,
@@ -30,7 +29,7 @@ from cryptography.hazmat.primitives.serialization import (
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from bwv_device.errors import CertificateError, KeyFileError, SealedFileError
-from bwv_device.files import read_small
+from bwv_device.files import read_small, writable_folder
 from bwv_device.formats import age, signature
 from bwv_device.formats.age_passphrase import (
     PassphraseIdentity,
@@ -54,7 +53,6 @@ DEVICE_KEY, DEVICE = "device-key.pem", "device.pem"
 BROKER_KEY, BROKER = "broker-key.pem", "broker.pem"
 ROLES_CA_KEY, ROLES_CA = "roles-ca-key.pem", "roles-ca.pem"
 AGENCY_SECRETS = (ROOT_KEY, CA_KEY, ROLES_CA_KEY, IDENTITY)
-ENCRYPTED_KEY = b"BEGIN ENCRYPTED PRIVATE KEY"
 
 
 # X.520, ub-common-name.
@@ -99,11 +97,8 @@ def make_agency(
 
 
 def locked(secret: bytes, passphrase: bytes, entropy: Entropy) -> bytes:
-    """A secret's file, encrypted: PKCS #8 for a key (OpenSSL opens it), age for an identity."""
-    if secret.startswith(b"-----BEGIN"):
-        encryption = BestAvailableEncryption(passphrase)
-        key = load_pem_private_key(secret, password=None)
-        return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, encryption)
+    """A secret's file, encrypted for age: its scrypt is dear to guess at; PKCS #8, as libraries
+    write it, is a thousand times cheaper."""
     seal = Seal([PassphraseRecipient(passphrase)], entropy)
     return armored(seal.header + seal.nonce + seal.feed(secret) + seal.finish())
 
@@ -215,13 +210,15 @@ def make_token_role(
     ask: Ask = nobody,
 ) -> Path:
     """The same for a key in a token: what names it in a file, and what makes it there. Nothing is
-    made in the token before the agency's key is known to open."""
+    made in the token before it is known that it can be certified and written down."""
     files = {ROLES_CA_KEY: _read(agency / ROLES_CA_KEY), ROLES_CA: _read(agency / ROLES_CA)}
     opened = parse_private_key(files[ROLES_CA_KEY], ROLES_CA_KEY, ask)
     files[ROLES_CA_KEY] = _private_pem(opened)
+    parse_certificates(files[ROLES_CA], ROLES_CA)
     path = folder / role_file_name(name, role)
     if path.exists():
         raise KeyFileError(f"{path} is there already; a key is never overwritten.", "Move it away.")
+    writable_folder(folder)
     named, make = key
     _write_all(folder, {path.name: named + role_chain(files, name, role, make(), entropy, now)})
     return path
@@ -405,13 +402,12 @@ def _write_all(folder: Path, files: dict[str, bytes]) -> None:
 
 def parse_private_key(pem: bytes, where: str, ask: Ask = nobody) -> ec.EllipticCurvePrivateKey:
     """Raises `KeyFileError`, also for a wrong passphrase."""
-    password = ask(where) if ENCRYPTED_KEY in pem else None
     try:
-        key = load_pem_private_key(pem, password)
+        key = load_pem_private_key(_unlocked(pem, where, ask), None)
     except (ValueError, TypeError, UnsupportedAlgorithm):
-        if password is not None:
-            raise KeyFileError(f"The passphrase does not open {where}.", "Try again.") from None
-        raise KeyFileError(f"{where} is not a private key.", "Give a PEM file.") from None
+        raise KeyFileError(
+            f"{where} is not a private key.", "Give a PEM file, in clear or encrypted with age."
+        ) from None
     if not isinstance(key, ec.EllipticCurvePrivateKey) or key.curve.name != "secp256r1":
         raise KeyFileError(f"{where} is not a P-256 key.", "Make keys with 'bwv keygen'.")
     return key

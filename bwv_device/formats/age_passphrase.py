@@ -20,8 +20,8 @@ from hal.ports import Entropy
 
 LABEL = b"age-encryption.org/v1/scrypt"
 SALT_LENGTH = 16
-# age's own default, about a second and 256 MiB; more than 2^22 would only tie the reader up.
-WORK_FACTOR, WORK_FACTOR_LIMIT = 18, 22
+# age's own default, about a second and 256 MiB; four times as much is as far as scrypt goes here.
+WORK_FACTOR, WORK_FACTOR_LIMIT = 18, 20
 BEGIN, END = b"-----BEGIN AGE ENCRYPTED FILE-----", b"-----END AGE ENCRYPTED FILE-----"
 
 
@@ -98,7 +98,11 @@ def without_armor(data: bytes, *, expected: bool = False) -> bytes:
 def _key(passphrase: bytes, salt: bytes, work_factor: int) -> bytes:
     cost = 1 << work_factor
     memory = 128 * 8 * cost + (1 << 20)
-    return hashlib.scrypt(passphrase, salt=LABEL + salt, n=cost, r=8, p=1, maxmem=memory, dklen=32)
+    salt = LABEL + salt
+    try:
+        return hashlib.scrypt(passphrase, salt=salt, n=cost, r=8, p=1, maxmem=memory, dklen=32)
+    except (ValueError, MemoryError) as error:
+        raise SealedFileError(f"A passphrase can't be tried: {error}.") from None
 
 
 def _b64(data: bytes) -> str:

@@ -17,7 +17,7 @@ SEQUENCE, VISIBLE_STRING, UTF8_STRING = 0x30, 0x1A, 0x0C
 SCHEME = "pkcs11:"
 COLUMNS = 64
 # Attributes that are understood; of others nobody knows what they would have excluded.
-PATH, QUERY = ("token", "object", "id", "type"), ("module-path", "pin-source")
+PATH, QUERY = ("token", "object", "type"), ("module-path", "pin-source")
 
 
 class TokenUri(NamedTuple):

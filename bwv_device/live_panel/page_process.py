@@ -49,7 +49,7 @@ class PageProcess:
         self.left_out = 0
         with theirs, listening:
             self._process = subprocess.Popen(  # noqa: S603 - our own module
-                [sys.executable, "-m", MODULE, str(theirs.fileno()), str(listening.fileno())],
+                [sys.executable, "-P", "-m", MODULE, str(theirs.fileno()), str(listening.fileno())],
                 pass_fds=(theirs.fileno(), listening.fileno()),
                 stdin=subprocess.DEVNULL,
                 start_new_session=True,  # Ctrl-C is the camera's to answer

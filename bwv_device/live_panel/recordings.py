@@ -106,7 +106,9 @@ class Recordings:
         making = self.folder / "making"
         shutil.rmtree(making, ignore_errors=True)
         judged = surveyed.report
-        parts = export(surveyed, self._identities, making, name, judged=judged).films
+        _, parts, changed = export(surveyed, self._identities, making, name, judged=judged)
+        if changed:
+            raise VaultError(f"{', '.join(changed)}: not what the ledger names.", "")
         stills = sorted(path.name for path in making.glob("*.jpg"))
         for path in making.iterdir():
             path.replace(self.folder / path.name)

@@ -13,10 +13,11 @@ import os
 import struct
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 from bwv_device.errors import SealedFileError, VaultError
 from bwv_device.files import sync_folder
@@ -58,7 +59,7 @@ RECORDINGS_AT_ONCE = min(2, os.cpu_count() or 1)
 SAMPLES_A_SECOND, CHUNKS_A_SECOND = 110, 10
 # What a segment lasts where nothing says it.
 SEGMENT_S = 60
-PAGE, ROOM_LIMIT = 4096, 64 << 20
+PAGE, LEAST_ROOM, ROOM_LIMIT = 4096, 64 << 10, 64 << 20
 
 
 class Exported(NamedTuple):
@@ -111,9 +112,10 @@ def export(
     report = judged or _judge_the_rest(surveyed, jobs)
     done = [item for job in jobs for item in job.write_sidecars(report)]
     unread = [error for job in jobs for error in job.unread]
-    if unread and not done:
+    changed = [name for job in jobs for name in job.changed]
+    if unread and not done and not changed:
         raise unread[0]
-    return Export(report, done, [name for job in jobs for name in job.changed])
+    return Export(report, done, changed)
 
 
 def _judge_the_rest(surveyed: Survey, jobs: Sequence[_Job]) -> Report:
@@ -156,7 +158,12 @@ class _Job:
             if found.path is None or found.claim is None:
                 self._judged(found, None)
                 continue
-            with FootageReading(found.path, found.claim) as reading:
+            try:
+                reading = FootageReading(found.path, found.claim)
+            except OSError as error:
+                self._judged(found, FileDigests(0, b"", "", "", str(error.strerror)))
+                continue
+            with reading:
                 try:
                     if not reading.size:
                         self._judged(found, reading.digests())
@@ -166,10 +173,7 @@ class _Job:
                         self._segment(found, found.claim, reading)
                 except UNREADABLE as error:
                     self._failed(found.name, error)
-        try:
-            self._finish()
-        except UNREADABLE as error:
-            self._failed(self.recording, error)
+        self._finish()
 
     def _segment(self, found: FoundFile, claim: Claim, reading: FootageReading) -> None:
         raise NotImplementedError
@@ -187,16 +191,27 @@ class _Job:
         if not isinstance(error, TooShortError):
             self.unread.append(error)
 
+    def _judged_whole(self, found: FoundFile, claim: Claim, reading: FootageReading) -> Verdict:
+        """After a segment was opened, whatever came of it. Where the sealed bytes are those of the
+        ledger and their content is not, raises `SealedFileError`."""
+        verdict = self._judged(found, reading.digests())
+        other = claim.plaintext_sha256 and not _matches(claim, reading)
+        if verdict.status is FileStatus.SEALED and other:
+            self.changed.append(verdict.name)
+            raise SealedFileError("what is inside is not what the ledger says")
+        return verdict
+
     def _judged(self, found: FoundFile, read: FileDigests | None) -> Verdict:
         self.read.append((found, read))
         verdict = judge(self.surveyed.report, found, read)
-        if reason := absent(verdict):
+        if read is not None and read.trouble:
+            self.left_out.append((verdict.name, verdict.detail))
+        elif reason := absent(verdict):
             self.left_out.append((verdict.name, reason))
         return verdict
 
     def _row(self, verdict: Verdict, claim: Claim, reading: FootageReading) -> dict[str, Any]:
-        """What the sidecar says of a segment that was opened. Raises `SealedFileError` where the
-        sealed bytes are those of the ledger, and their content is not."""
+        """What the sidecar says of a segment that was opened."""
         row: dict[str, Any] = {
             "name": verdict.name,
             "status": verdict.status.value,
@@ -204,29 +219,24 @@ class _Job:
             "sealed_sha256": claim.sha256,
         }
         if claim.plaintext_sha256:
-            same = reading.plaintext_sha256 == claim.plaintext_sha256
-            row["plaintext_matches_ledger"] = same
-            if verdict.status is FileStatus.SEALED and not same:
-                self.changed.append(verdict.name)
-                raise SealedFileError("what is inside is not what the ledger says")
-        if short := _shorter(claim, reading):
+            row["plaintext_matches_ledger"] = _matches(claim, reading)
+        if not reading.trouble and (short := _shorter(claim, reading)):
             self.left_out.append((verdict.name, short))
         return row
 
     def _still(self, found: FoundFile, claim: Claim, reading: FootageReading) -> None:
         """Only one that is whole: half a picture is no evidence of anything."""
-        target = _PlainFile(self.out / found.name.removesuffix(".age"))
-        try:
-            for length in reading.opened(self.identities, target.room):
-                target.take(length)
-        finally:
-            verdict = self._judged(found, reading.digests())
-            if verdict.status is FileStatus.SEALED and reading.plaintext_length:
+        with _PlainFile(self.out / found.name.removesuffix(".age")) as target:
+            try:
+                for length in reading.opened(self.identities, target.room):
+                    target.take(length)
+            finally:
+                verdict = self._judged(found, reading.digests())
+            if verdict.status is FileStatus.SEALED and reading.opened_whole:
                 target.keep()
-            else:
-                target.discard()
-        if verdict.length and verdict.status is not FileStatus.SEALED:
-            self.left_out.append((found.name, verdict.status.value))
+            elif verdict.length:
+                said = "" if reading.opened_whole else ", and does not open"
+                self.left_out.append((found.name, verdict.status.value + said))
 
     def _sidecar(self, made: _Made, report: Report) -> None:
         head = report.head
@@ -244,9 +254,9 @@ class _Job:
             "segments": made.verified,
             "not_exported": [{"name": name, "reason": why} for name, why in self.left_out],
         }
-        target = _PlainFile(made.item.path.with_suffix(".json"))
-        target.write(json.dumps(content, indent=2).encode())
-        target.keep()
+        with _PlainFile(made.item.path.with_suffix(".json")) as target:
+            target.write(json.dumps(content, indent=2).encode())
+            target.keep()
 
 
 class _OneFilm(_Job):
@@ -266,7 +276,7 @@ class _OneFilm(_Job):
                         mark = film.mark()
                     film.add(fragment, film.starts_at(init))
             finally:
-                verdict = self._judged(found, reading.digests())
+                verdict = self._judged_whole(found, claim, reading)
             row = self._row(verdict, claim, reading)
             if film is None:
                 raise TooShortError
@@ -293,7 +303,13 @@ class _OneFilm(_Job):
         if self._film is None:
             return
         film, self._film = self._film, None
-        film.close()
+        try:
+            film.close()
+        except UNREADABLE as error:
+            film.discard()
+            for row in film.verified:
+                self._failed(row["name"], error)
+            return
         item = Exported(
             film.path,
             self.recording,
@@ -323,9 +339,8 @@ class _NativeSegments(_Job):
 
     def _segment(self, found: FoundFile, claim: Claim, reading: FootageReading) -> None:
         """Up to the first damage: behind it, nothing is where the boxes say."""
-        target = _PlainFile(self.out / found.name.removesuffix(".age"))
         init: InitSegment | None = None
-        try:
+        with _PlainFile(self.out / found.name.removesuffix(".age")) as target:
             try:
                 for length in reading.opened(self.identities, target.room):
                     if init is None and length < SHORTEST:
@@ -335,21 +350,18 @@ class _NativeSegments(_Job):
                         decode(SegmentInfo, init.metadata)
                     target.take(length)
             finally:
-                verdict = self._judged(found, reading.digests())
+                verdict = self._judged_whole(found, claim, reading)
             row = self._row(verdict, claim, reading)
             if init is None:
                 raise TooShortError
-        except UNREADABLE:
-            target.discard()
-            raise
-        target.keep()
+            target.keep()
         item = Exported(target.path, self.recording, 0, 0, 0, [verdict.status.value])
         whole = claim.plaintext_sha256 if row.get("plaintext_matches_ledger") else target.sha256()
         self.made.append(_Made(item, whole, init.metadata["time"], [row]))
 
 
 class _PlainFile:
-    """A file in clear that gets its name once it is whole."""
+    """A file in clear that gets its name if it is kept; else nothing of it stays."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -358,6 +370,13 @@ class _PlainFile:
         self._file = self._part.open("xb")
         self._buffer = memoryview(bytearray(CHUNK))
         self._damaged = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+        self._part.unlink(missing_ok=True)
 
     def room(self, length: int) -> memoryview:
         return self._buffer[:length]
@@ -381,10 +400,6 @@ class _PlainFile:
         os.replace(self._part, self.path)
         sync_folder(self.path.parent)
 
-    def discard(self) -> None:
-        self._file.close()
-        self._part.unlink()
-
     def sha256(self) -> str:
         """Of a file that was kept."""
         with self.path.open("rb") as file:
@@ -398,7 +413,16 @@ def _room(files: Sequence[FoundFile]) -> int:
     longest_ns = max((b - a for a, b in pairwise(starts)), default=SEGMENT_S * SECOND_NS)
     seconds = (max(starts, default=0) - min(starts, default=0) + longest_ns) // SECOND_NS + 1
     room = head_room(seconds * SAMPLES_A_SECOND, seconds * CHUNKS_A_SECOND)
-    return min(ROOM_LIMIT, -(-room // PAGE) * PAGE)
+    # Times are the ledger's word: the film itself must be in proportion.
+    size = 0
+    for found in files:
+        with suppress(OSError):
+            size += found.path.stat().st_size if found.path else 0
+    return min(ROOM_LIMIT, -(-min(room, LEAST_ROOM + size // 4) // PAGE) * PAGE)
+
+
+def _matches(claim: Claim, reading: FootageReading) -> bool:
+    return reading.opened_whole and reading.plaintext_sha256 == claim.plaintext_sha256
 
 
 def absent(verdict: Verdict) -> str:

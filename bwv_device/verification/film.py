@@ -39,7 +39,7 @@ class Film:
         self.verified: list[dict[str, Any]] = []
         self.sha256 = ""
         # Without a name: footage in clear does not stay behind if this process is killed.
-        self._file: IO[bytes] = tempfile.TemporaryFile(dir=path.parent, buffering=0)  # noqa: SIM115
+        self._file = nameless_file(path.parent)
         self._file.seek(room)
         self._length = 0
         self._origin_ns = int(init.metadata["first_pts_ns"])
@@ -89,22 +89,30 @@ class Film:
         head = film_head(self.init.data, list(self._tables.values()), self._length, self._room)
         part = self.path.with_name(self.path.name + PART)
         part.unlink(missing_ok=True)
-        if len(head) != self._room or not self._named(head, part):
-            self._written_again(head, part)
-        self._file.close()
-        with part.open("rb") as file:
-            self.sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-            os.fsync(file.fileno())
-        os.replace(part, self.path)
+        try:
+            if len(head) != self._room or not self._named(head, part):
+                self._written_again(head, part)
+            self._file.close()
+            with part.open("rb") as file:
+                self.sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+                os.fsync(file.fileno())
+            os.replace(part, self.path)
+        finally:
+            part.unlink(missing_ok=True)
         sync_folder(self.path.parent)
 
     def _named(self, head: bytes, part: Path) -> bool:
         """Whether the file system can give a name to a file that had none."""
-        os.pwrite(self._file.fileno(), head, 0)
+        self._file.seek(0)
+        _write_all(self._file, head)
+        folder = os.open(part.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
-            os.link(f"/proc/self/fd/{self._file.fileno()}", part, follow_symlinks=True)
+            named = f"/proc/self/fd/{self._file.fileno()}"
+            os.link(named, part.name, dst_dir_fd=folder, follow_symlinks=True)
         except OSError:
             return False
+        finally:
+            os.close(folder)
         return True
 
     def _written_again(self, head: bytes, part: Path) -> None:
@@ -157,9 +165,7 @@ class Film:
             self._wrote(moved.track, moved.pts_ns, moved.end_ns)
 
     def _write(self, data: bytes | memoryview) -> None:
-        left = memoryview(data)
-        while left:
-            left = left[self._file.write(left) :]
+        _write_all(self._file, data)
         self._length += len(data)
 
     def _wrote(self, track: Track, pts_ns: int, end_ns: int) -> None:
@@ -172,6 +178,21 @@ class Film:
 
     def _rate(self, track: Track) -> int:
         return VIDEO_TIMESCALE if track is Track.VIDEO else self.init.audio_rate_hz
+
+
+def nameless_file(folder: Path) -> IO[bytes]:
+    """One that gets a name once it is whole, where the file system can do that."""
+    try:
+        number = os.open(folder, os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, 0o600)
+    except OSError:
+        return tempfile.TemporaryFile(dir=folder, buffering=0)
+    return os.fdopen(number, "r+b", buffering=0)
+
+
+def _write_all(file: IO[bytes], data: bytes | memoryview) -> None:
+    left = memoryview(data)
+    while left:
+        left = left[file.write(left) :]
 
 
 def _ticks(time_ns: int, rate: int) -> int:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple, Self
@@ -34,6 +35,7 @@ class FileDigests(NamedTuple):
     head: bytes
     attested: str
     whole: str
+    trouble: str = ""  # why it could not be read to its end
 
 
 class FootageReading:
@@ -55,6 +57,11 @@ class FootageReading:
         self.plaintext_length = 0
         # Places where chunks do not open, and others behind them do.
         self.gaps = 0
+        self.trouble = ""
+        self._opening: Iterator[int] | None = None
+        self._room: Room = self._scratch
+        self._cipher: ChunkCipher | None = None
+        self._in_gap = False
 
     def __enter__(self) -> Self:
         return self
@@ -68,43 +75,60 @@ class FootageReading:
         self._file.close()
 
     @property
+    def opened_whole(self) -> bool:
+        """Whether each chunk opened, the final one among them."""
+        return bool(self._cipher and self._cipher.ended) and not self.gaps and not self._in_gap
+
+    @property
     def plaintext_sha256(self) -> str:
         """Of what was opened so far."""
         return self._plaintext.hexdigest()
 
     def digests(self) -> FileDigests:
-        """Reads on to the end."""
+        """Reads on to the end; opens on, too, whatever became of what was opened so far."""
+        self._room = self._scratch
+        with suppress(SealedFileError):
+            for _ in self._opening or ():
+                pass
         while self._read(self._block):
             pass
         whole = self._digest.hexdigest()
-        return FileDigests(self._length, self._head, self._attested or whole, whole)
+        return FileDigests(self._length, self._head, self._attested or whole, whole, self.trouble)
 
     def opened(self, identities: Sequence[age.Identity], room: Room) -> Iterator[int]:
         """The length of each chunk that was opened into `room(length)`, and 0 where one or several
         do not open: each is sealed on its own, a damaged one costs itself. Raises
         `SealedFileError` where the header does not open."""
-        cipher, filled = self._header(identities)
-        counter, in_gap = 0, False
+        self._room, self._opening = room, self._chunks(identities)
+        return self._opening
+
+    def _chunks(self, identities: Sequence[age.Identity]) -> Iterator[int]:
+        self._cipher, filled = self._header(identities)
+        counter = 0
         while filled:
             for at in range(0, filled, SEALED_CHUNK):
                 sealed = self._block[at : min(at + SEALED_CHUNK, filled)]
                 is_last = self._length - filled + at + len(sealed) >= self.size
-                into = room(max(0, len(sealed) - TAG))
+                into = self._room(max(0, len(sealed) - TAG))
                 try:
-                    cipher.open_into(counter, sealed, into, is_last=is_last)
+                    self._cipher.open_into(counter, sealed, into, is_last=is_last)
                 except SealedFileError:
-                    if not in_gap:
+                    was_in_gap, self._in_gap = self._in_gap, True
+                    if not was_in_gap:
                         yield 0
-                    in_gap = True
                 else:
-                    self.gaps += in_gap
-                    in_gap = False
+                    self.gaps += self._in_gap
+                    self._in_gap = False
                     self._plaintext.update(into)
                     self.plaintext_length += len(into)
                     if into:
                         yield len(into)
                 counter += 1
             filled = self._fill(0)
+
+    def _scratch(self, length: int) -> memoryview:
+        """Where nobody looks at what is opened."""
+        return memoryview(bytearray(length))
 
     def _header(self, identities: Sequence[age.Identity]) -> tuple[ChunkCipher, int]:
         """Leaves the first chunks at the start of the block, and says how many bytes they are."""
@@ -123,7 +147,10 @@ class FootageReading:
         return filled
 
     def _read(self, into: memoryview) -> int:
-        length = self._file.readinto(into) or 0
+        try:
+            length = self._file.readinto(into) or 0
+        except OSError as error:  # a bad place of the card: what came before it counts
+            self.trouble, length = str(error.strerror), 0
         data = into[:length]
         if len(self._head) < self._head_length:
             self._head += bytes(data[: self._head_length - len(self._head)])

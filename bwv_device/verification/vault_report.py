@@ -243,7 +243,9 @@ def _judge(claim: Claim, read: FileDigests | None) -> Verdict:
         if claim.settled == "recovered" and claim.length == 0:
             return verdict(FileStatus.RECOVERED, 0, "nothing of it was stored")
         return verdict(FileStatus.MISSING, 0, "the ledger speaks of it, the file is not there")
-    length, head, attested, whole = read
+    length, head, attested, whole, trouble = read
+    if trouble:
+        return verdict(FileStatus.BAD, length, f"it can't be read: {trouble}")
     if head != claim.head:
         return verdict(FileStatus.BAD, length, "its header is not the one in the ledger")
     shorter = claim.settled != "sealed" and claim.attested_length > length

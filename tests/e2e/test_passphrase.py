@@ -56,22 +56,24 @@ def test_no_secret_lies_in_clear(site: Site) -> None:
     assert "They lie there in clear" in said
 
 
-def test_openssl_opens_the_keys_with_it_and_not_without(site: Site) -> None:
-    for name in (keys.ROOT_KEY, keys.CA_KEY, keys.ROLES_CA_KEY):
-        words = ["openssl", "pkey", "-in", str(site.folder / "agency" / name), "-noout", "-check"]
-        good = subprocess.run(
-            [*words, "-passin", f"file:{site.secret}"], capture_output=True, check=False
-        )
-        assert good.returncode == 0, good.stderr
-        ill = subprocess.run([*words, "-passin", "pass:wrong"], capture_output=True, check=False)
-        assert ill.returncode
+@pytest.mark.parametrize("name", keys.AGENCY_SECRETS)
+def test_age_opens_each_secret_with_it_and_openssl_the_keys(
+    site: Site, tools: Path, name: str
+) -> None:
+    opened = opened_by_age(tools, site.folder / "agency" / name)
+    if name == keys.IDENTITY:
+        assert b"AGE-SECRET-KEY-PQ-1" in opened
+        return
+    words = ["openssl", "pkey", "-noout", "-check"]
+    judged = subprocess.run(words, input=opened, capture_output=True, check=False)
+    assert judged.returncode == 0, judged.stderr
 
 
-def test_age_opens_the_identity_with_it(site: Site, tools: Path) -> None:
+def opened_by_age(tools: Path, path: Path) -> bytes:
     """age asks on a terminal only."""
     ours, theirs = pty.openpty()
     process = subprocess.Popen(
-        [tools / "bin" / "age", "-d", site.folder / "agency" / keys.IDENTITY],
+        [tools / "bin" / "age", "-d", path],
         stdin=theirs, stdout=subprocess.PIPE, stderr=theirs, start_new_session=True,
         preexec_fn=_own_terminal,  # noqa: PLW1509 - one call of the kernel
     )  # fmt: skip
@@ -81,7 +83,7 @@ def test_age_opens_the_identity_with_it(site: Site, tools: Path) -> None:
     opened, _ = process.communicate(timeout=60)
     os.close(ours)
     assert process.returncode == 0
-    assert b"AGE-SECRET-KEY-PQ-1" in opened
+    return opened
 
 
 def _own_terminal() -> None:
@@ -118,6 +120,7 @@ def test_a_wrong_one_a_short_one_and_one_for_everybody_are_refused(site: Site) -
 
     provision = ("provision", "cam-9", "--agency", "agency", "--out", "k9")
     assert "does not open device-ca-key.pem" in refusal("something else", *provision)
+    assert "more than 1000 bytes" in refusal("x" * 1001, "keygen", "a2", "--passphrase")
     assert "fewer than 12" in refusal("short", "keygen", "a2", "--passphrase")
     assert "holds nothing" in refusal("", *provision)
     site.secret.chmod(0o644)

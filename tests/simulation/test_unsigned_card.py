@@ -12,13 +12,15 @@ from typing import Any
 
 import pytest
 from support.camera_bench import Camera, make_camera
+from support.made_vault import MadeVault
 
 from bwv_device.camera.vault import signed_lines
+from bwv_device.camera.vault.ledger_writer import Ledger
 from bwv_device.camera.vault.recovery import Found, boot_vault, survey
 from bwv_device.camera.vault.signed_lines import LedgerFile, SignedLines, head_before
 from bwv_device.formats import signature, statement
 from bwv_device.formats.grammar.purposes import ASSIGNMENT
-from bwv_device.formats.ledger_lines import read_chain
+from bwv_device.formats.ledger_lines import START, read_chain
 from hal.host import HostDisk
 from hal.simulated.disk import SimulatedDisk
 from sim.world.custody_workers import role
@@ -331,6 +333,25 @@ def test_a_name_does_not_use_up_the_boot_counter(it: Camera, name: str) -> None:
     assert boots(it) == {1, 2}
 
 
+def test_a_ladder_of_names_leads_nowhere(it: Camera) -> None:
+    """No gap in it is wide."""
+    put(it, *range(1000, 90_000, 1000), 99_999_999, data=b"x")
+    assert boots(it) == {1, 1001}
+
+
+def test_a_strangers_file_on_an_empty_card_ends_no_boot(
+    agency: BenchAgency, made_vault: MadeVault
+) -> None:
+    camera = make_camera(agency, boot=False)
+    camera.disk.create("ledger/99999999.ledger")
+    stranger = BenchAgency("stranger", device=agency.device.device)
+    ledger = Ledger(stranger.device, b"k" * 48, 99_999_999, START)
+    camera.disk.append("ledger/99999999.ledger", ledger.boot_line(0, {"cause": "start"}))
+    camera.disk.sync("ledger/99999999.ledger")
+    camera.disk.sync("ledger")
+    assert 1 in boots(camera)
+
+
 def test_four_thousand_files_of_junk_are_survived(it: Camera, tmp_path: Path) -> None:
     """More than a boot line may name."""
     put(it, *range(2, 4202), data=b"x")
@@ -339,12 +360,13 @@ def test_four_thousand_files_of_junk_are_survived(it: Camera, tmp_path: Path) ->
     assert it.verify(tmp_path).boots == 2
 
 
-def test_a_folder_with_the_next_boots_name_is_stepped_over(
+def test_folders_with_the_next_boots_names_are_stepped_over(
     it: Camera, agency: BenchAgency, tmp_path: Path
 ) -> None:
     it.disk.dump(tmp_path / "vault")
-    (tmp_path / "vault" / "ledger" / "00000002.ledger").mkdir()
+    for boot in range(2, 1203):
+        (tmp_path / "vault" / "ledger" / f"{boot:08d}.ledger").mkdir()
     with HostDisk(tmp_path / "vault") as disk:
         _, recovered = boot_vault(disk, agency.device, b"k" * 48, 1, {}, "start")
-        assert recovered.anchor.boot == 3
+        assert recovered.anchor.boot == 1203
         assert recovered.found.boot == 1

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import struct
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from support.recorded_segment import FPS, Recorded
 
-from bwv_device.formats.media.mp4_film import read_film
-from bwv_device.formats.media.mp4_reader import boxes, fragments, units
+from bwv_device.formats.media import mp4_reader
+from bwv_device.formats.media.mp4_film import STCO_LIMIT, TrackTables, film_head, read_film
+from bwv_device.formats.media.mp4_reader import Box, boxes, fragments, units
+from bwv_device.formats.media.mp4_writer import VIDEO_TIMESCALE, VIDEO_TRACK
 from bwv_device.verification.film import Film
 from bwv_device.verification.fragment_stream import (
     FRAGMENT_LIMIT,
@@ -116,6 +120,62 @@ def test_a_step_back_leaves_nothing_of_what_came_since(segment: bytes, tmp_path:
     film.close()
     assert (tmp_path / "film.mp4").read_bytes() == (tmp_path / "alone.mp4").read_bytes()
     assert film.sha256 == alone.sha256
+
+
+def test_the_tables_are_right_on_both_sides_of_four_gibibytes(segment: bytes) -> None:
+    """Whether positions are wide decides how long the tables are, which decides the positions."""
+    stream = FragmentStream()
+    next(fed(stream, segment, 65_536))
+    for media_length in range(STCO_LIMIT - (9 << 20), STCO_LIMIT + (1 << 20), 499_979):
+        for room in (0, 65_536, 8 << 20):
+            table = TrackTables(VIDEO_TRACK, VIDEO_TIMESCALE)
+            for at in range(100):
+                table.add_chunk(at * 1000, at * 3000, [3000], [1000], [True])
+            head = film_head(stream.init.data, [table], media_length, room)
+            kind = b"co64" if b"co64" in head else b"stco"
+            at, width = head.index(kind) + 12, 8 if kind == b"co64" else 4
+            assert int.from_bytes(head[at : at + width], "big") == len(head)
+            assert kind == b"co64" or len(head) + media_length < STCO_LIMIT
+
+
+@pytest.mark.parametrize("count", [1000, 4000])
+def test_the_search_for_a_fragment_looks_at_each_byte_a_few_times(
+    segment: bytes, count: int
+) -> None:
+    """Each sixteen bytes look like a fragment that ends at one common box of samples."""
+    parts = []
+    for number in range(count):
+        left = (count - number) * 16
+        parts.append(struct.pack(">I4sI4s", left + 8, b"moof", 8, b"free"))
+    bait = b"".join(parts) + bytes(8) + struct.pack(">I4s", 16, b"mdat") + bytes(8)
+    stream = FragmentStream()
+    list(fed(stream, segment[:65_536], 65_536))
+    list(stream.gap())
+    looked: list[int] = []
+    real = mp4_reader.boxes
+
+    def counting(*words: Any) -> Iterator[Box]:
+        for box in real(*words):
+            looked.append(1)
+            yield box
+
+    mp4_reader.boxes, kept = counting, mp4_reader.boxes
+    try:
+        list(fed(stream, bait, 65_536))
+    finally:
+        mp4_reader.boxes = kept
+    assert len(looked) <= 20 * count
+
+
+@pytest.mark.skipif(not hasattr(os, "O_TMPFILE"), reason="Linux")
+def test_a_film_has_no_name_until_it_is_whole(
+    segment: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    film = film_of(segment, tmp_path / "film.mp4", 65_536)
+    assert list(tmp_path.iterdir()) == []
+    monkeypatch.setattr(Film, "_written_again", None)  # it is not needed
+    film.close()
+    assert [path.name for path in tmp_path.iterdir()] == ["film.mp4"]
 
 
 def test_samples_that_lie_outside_their_box_are_refused(segment: bytes, tmp_path: Path) -> None:

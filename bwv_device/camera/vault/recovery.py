@@ -96,7 +96,7 @@ def boot_vault(
     found = survey(disk, identity.certificate_pem, acknowledged)
     cause = "fork" if found.branches else "start" if found.orderly else cause
     begins = {**fields, **_seen(found, cause)}
-    for boot in range(found.boot + 1, found.boot + 1 + BOOTS_AHEAD):
+    for boot in range(found.boot + 1, LAST_BOOT + 1):
         vault = Vault(disk, Ledger(identity, key_entropy, boot, found.head))
         try:
             vault.begin(t_ns, begins)
@@ -179,17 +179,12 @@ def survey(disk: Disk, certificate_pem: bytes, acknowledged: Head | None = None)
 
 
 def _plausible(signed: SignedLines, boots: list[int]) -> list[int]:
-    """Without what stands far ahead of this camera's own files and is not its own: a name alone
-    must not use up the boot counter. Files are read only where there is such a gap."""
-    before = [0, *boots]
-    gap = next((n for n, boot in enumerate(boots) if boot - before[n] > BOOTS_AHEAD), None)
-    if gap is None:
+    """Without what stands far ahead of this camera's own files: a name alone must not use up the
+    boot counter. Files are read for that only where numbers are far ahead of how many there are."""
+    if not boots or boots[-1] <= len(boots) + BOOTS_AHEAD:
         return boots
-    ahead = [signed.file(boot) for boot in boots[gap:]]
-    if any(read.trusted for read in ahead):
-        return boots
-    own = any(signed.file(boot).trusted for boot in reversed(boots[:gap]))
-    return boots[:gap] if own or not any(read.lines for read in ahead) else boots
+    own = next((boot for boot in reversed(boots) if signed.file(boot).trusted), len(boots))
+    return [boot for boot in boots if boot <= own + BOOTS_AHEAD]
 
 
 def _wiped(lines: Sequence[Line]) -> list[str]:

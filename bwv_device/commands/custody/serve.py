@@ -70,7 +70,7 @@ class Service:
             )
             self._wait_s = min(2 * self._wait_s, LONGEST_WAIT_S)
         if self._process is None and now_s >= self._due_s:
-            command = [sys.executable, "-m", "bwv_device", "custody", *self._arguments]
+            command = [sys.executable, "-P", "-m", "bwv_device", "custody", *self._arguments]
             self._process = subprocess.Popen(command)  # noqa: S603 - our own words
             self._started_s = now_s
 

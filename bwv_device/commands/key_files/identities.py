@@ -22,7 +22,7 @@ def load_identities(path: Path) -> list[age.Identity]:
 def _opened_by_age(path: Path) -> bytes:
     """A file that is encrypted to a plugin, a token say: age asks for what it needs itself."""
     try:
-        done = subprocess.run(["age", "-d", str(path)], stdout=subprocess.PIPE, check=False)  # noqa: S603, S607
+        done = subprocess.run(["age", "-d", "--", str(path)], stdout=subprocess.PIPE, check=False)  # noqa: S603, S607
     except FileNotFoundError:
         raise KeyFileError(
             f"{path} is encrypted to an age plugin, and age is not installed.", "Install age."

@@ -23,9 +23,23 @@ except ImportError:
 def identity(uri: TokenUri, certificate_pem: bytes) -> Identity:
     """Raises `KeyFileError`, and `ValueError` where key and certificate do not belong together."""
     try:
-        return TokenIdentity(_key(uri), certificate_pem)
+        return _InToken(_key(uri), certificate_pem)
     except TokenError as error:
-        raise KeyFileError(f"The token can't be used: {error}.", "Look at the token.") from None
+        raise _unusable(error) from None
+
+
+class _InToken(TokenIdentity):
+    """One that may have been drawn when it is to sign."""
+
+    def sign(self, message: bytes) -> bytes:
+        try:
+            return super().sign(message)
+        except TokenError as error:
+            raise _unusable(error) from None
+
+
+def _unusable(error: TokenError) -> KeyFileError:
+    return KeyFileError(f"The token can't be used: {error}.", "Look at the token.")
 
 
 def enrol(
@@ -41,5 +55,4 @@ def enrol(
 
 def _key(uri: TokenUri) -> TokenKey:
     """Asks for the PIN where the URI names no file."""
-    said = pin(uri.token, uri.pin_source).decode()
-    return TokenKey(uri.module_path, uri.token, uri.object, said)
+    return TokenKey(uri.module_path, uri.token, uri.object, pin(uri.token, uri.pin_source))

@@ -12,7 +12,7 @@ from bwv_device.errors import KeyFileError
 from bwv_device.files import read_small
 
 VARIABLE = "BWV_PASSPHRASE_FILE"
-SHORTEST = 12
+SHORTEST, LONGEST = 12, 1000
 
 
 def ask(where: str) -> bytes:
@@ -20,11 +20,16 @@ def ask(where: str) -> bytes:
     return _from_variable() or _prompted(f"Passphrase of {where}")
 
 
-def pin(token: str, source: str) -> bytes:
+def pin(token: str, source: str) -> str:
     """Of a token, from the file `source` if there is one."""
     if source:
-        return _first_line(Path(source), "Name it as pin-source in the token's URI.")
-    return _prompted(f"PIN of the token {token}")
+        said = _first_line(Path(source), "Name it as pin-source in the token's URI.")
+    else:
+        said = _prompted(f"PIN of the token {token}")
+    try:
+        return said.decode()
+    except UnicodeDecodeError:
+        raise KeyFileError(f"The PIN of {token} is not UTF-8.", "Write it as text.") from None
 
 
 def ask_new() -> bytes:
@@ -34,6 +39,8 @@ def ask_new() -> bytes:
         raise KeyFileError(
             f"The passphrase has fewer than {SHORTEST} bytes.", "Choose some words by chance."
         )
+    if len(passphrase) > LONGEST:
+        raise KeyFileError(f"The passphrase has more than {LONGEST} bytes.", "Choose fewer words.")
     return passphrase
 
 

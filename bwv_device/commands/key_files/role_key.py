@@ -22,7 +22,7 @@ def load_role_key(path: Path) -> Identity:
 
             return in_token.identity(uri, pem)
         return SoftwareIdentity(pem, pem)
-    except (OSError, ValueError, IndexError) as error:
+    except (OSError, ValueError, TypeError, IndexError) as error:
         raise KeyFileError(
             f"The role key {path} can't be used: {error}.", "Make one with 'bwv custody enrol'."
         ) from None

@@ -1,19 +1,22 @@
 """What a process gives up before it opens a film that somebody else made.
 
-Limits of memory, time and output, and, where the kernel has Landlock (Linux 5.13; the
-kernel's Documentation/userspace-api/landlock.rst), everything but one file to read and one folder
-to write. There is no way back for the process that calls this.
+Limits of memory, time and output; where the kernel has Landlock (Linux 5.13; the kernel's
+Documentation/userspace-api/landlock.rst), every file but some to read and one folder to write; and
+calls that it never needs (`forbidden_calls`). There is no way back for the process that calls this.
 """
 
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
 import resource
 import sysconfig
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
+
+from bwv_device.custody.disclosure.forbidden_calls import forbid
 
 # The same on every architecture.
 CREATE_RULESET, ADD_RULE, RESTRICT_SELF = 444, 445, 446
@@ -50,8 +53,11 @@ class _PathBeneath(ctypes.Structure):
 
 
 def confine(limits: Limits, readable: Sequence[Path], writable: Path) -> bool:
-    """Whether more than the limits could be had. Import what is needed before. Raises `OSError`
-    where the kernel has Landlock and refuses it."""
+    """Whether more than the limits could be had. Import what is needed before, and start no thread:
+    what is running already would not be confined. Raises `OSError` where the kernel has what is
+    needed and refuses it."""
+    if len(os.listdir("/proc/self/task")) > 1:
+        raise OSError(errno.EBUSY, "a thread is running already")
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_DATA, (limits.memory, limits.memory))
     resource.setrlimit(resource.RLIMIT_CPU, (limits.processor_s, limits.processor_s + 5))
@@ -75,7 +81,7 @@ def confine(limits: Limits, readable: Sequence[Path], writable: Path) -> bool:
     _checked(_libc().prctl(NO_NEW_PRIVILEGES, 1, 0, 0, 0))
     _system(RESTRICT_SELF, ruleset, 0)
     os.close(ruleset)
-    return True
+    return forbid()
 
 
 def landlock_version() -> int:

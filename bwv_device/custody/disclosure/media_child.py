@@ -31,14 +31,15 @@ def main(words: list[str]) -> None:
     folder where nothing else is."""
     act, film, out = words[0], Path(words[1]), Path(words[2])
     limits, arguments = Limits(*json.loads(words[3])), json.loads(words[4])
-    model = [redaction.model_path()] if act == "propose" else []
-    _say("confined", confine(limits, [film, *model], out.parent))
     try:
+        model = [redaction.model_path()] if act == "propose" else []
+        _say("confined", confine(limits, [film, *model], out.parent))
         _say("answer", ACTS[act](film, out, arguments))
     except BwvError as error:
-        _say("error", [error.message, error.remedy])
+        _say("error", [type(error).__name__, error.message, error.remedy])
     except (*UNREADABLE, MemoryError, RecursionError, OSError) as error:
-        _say("error", [f"It can't be opened: {type(error).__name__}.", "Look at where it is from."])
+        message = f"It can't be opened: {type(error).__name__}."
+        _say("error", ["ClipError", message, "Look at where it is from."])
 
 
 def _cut(film: Path, out: Path, arguments: dict[str, Any]) -> object:

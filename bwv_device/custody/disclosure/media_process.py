@@ -11,30 +11,37 @@ import os
 import select
 import shutil
 import signal
+import stat
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from bwv_device.custody.disclosure.confinement import Limits
 from bwv_device.custody.disclosure.redaction_plan import Redaction, parse_redaction
-from bwv_device.errors import ClipError, CustodyError
+from bwv_device.errors import BwvError, ClipError, CustodyError, MissingPartError
 
 MODULE = "bwv_device.custody.disclosure.media_child"
 # Covering 1080p takes 400 MB and about 2 s of processor time a second of film on a slow machine.
 MEMORY, PROCESSOR_S, PROCESSOR_S_PER_S = 2 << 30, 120, 30
 OUTPUT, OUTPUT_PER_BYTE = 256 << 20, 4
-# Of silence: it tells where it is twice a second.
-SILENCE_S = 300
+# Of silence: it tells where it is twice a second. And how much longer than its processor time it
+# may take in all.
+SILENCE_S, SLOWEST, ENDS_WITHIN_S = 300, 4, 30
 LINE_LIMIT = 64 << 20
 # What an interpreter needs to find its modules, and nothing that names a key.
 ENVIRONMENT = ("PATH", "PYTHONPATH", "LANG", "LC_ALL")
 REMEDY = "Look at where it is from; the recording itself is kept, and its segments can be exported."
 
 Advance = Callable[[float], None]
+Answer = TypeVar("Answer")
+ERRORS: dict[str, type[BwvError]] = {
+    kind.__name__: kind for kind in (ClipError, CustodyError, MissingPartError)
+}
 
 
 class Cut(NamedTuple):
@@ -62,35 +69,44 @@ class MediaProcess:
         self.confined = False
 
     def cut(self, from_s: float, to_s: float, out: Path) -> Cut:
-        return Cut(*self._run("cut", out, {"from_s": from_s, "to_s": to_s}))
+        return self._run("cut", out, {"from_s": from_s, "to_s": to_s}, _as_cut)
 
     def propose(self, advance: Advance = lambda at_s: None) -> Redaction:
-        return parse_redaction(self._run("propose", None, {}, advance))
+        return self._run("propose", None, {}, parse_redaction, advance)
 
     def contact_sheet(self, redaction: Redaction, out: Path) -> int:
-        return int(self._run("sheet", out, redaction.as_dict()))
+        return self._run("sheet", out, redaction.as_dict(), int)
 
     def redact(self, redaction: Redaction, out: Path, advance: Advance = lambda at_s: None) -> int:
-        return int(self._run("redact", out, redaction.as_dict(), advance))
+        return self._run("redact", out, redaction.as_dict(), int, advance)
 
     def _run(
         self,
         act: str,
         out: Path | None,
         arguments: dict[str, Any],
+        as_type: Callable[[Any], Answer],
         advance: Advance = lambda at_s: None,
-    ) -> Any:
+    ) -> Answer:
         with tempfile.TemporaryDirectory(dir=self._work) as name:
             made = Path(name) / (out.name if out else "nothing")
             words = [act, str(self._film), str(made), json.dumps(self._limits)]
-            answer = self._answer([*words, json.dumps(arguments)], advance)
-            if out is not None and made.exists():
+            try:
+                answer = as_type(self._answer([*words, json.dumps(arguments)], advance))
+            except (ValueError, TypeError, KeyError, OverflowError) as error:
+                raise ClipError(
+                    f"{self._film.name} can't be opened: its decoder says what it never should.",
+                    REMEDY,
+                ) from error
+            # It is over, with all that it started. What it left may be anything.
+            if out is not None and made.exists() and stat.S_ISREG(made.lstat().st_mode):
+                made.chmod(0o600)
                 shutil.move(made, out)
         return answer
 
     def _answer(self, words: list[str], advance: Advance) -> Any:
         with _child(words) as process:
-            for told in _lines(process, self._film):
+            for told in self._lines(process):
                 if "confined" in told:
                     self.confined = told["confined"] is True
                 elif "at_s" in told:
@@ -98,9 +114,38 @@ class MediaProcess:
                 elif "answer" in told:
                     return told["answer"]
                 elif "error" in told:
-                    message, remedy = told["error"]
-                    raise CustodyError(f"{self._film.name}: {message}", str(remedy))
-            raise self._ended(process.wait())
+                    name, message, remedy = map(str, told["error"])
+                    kind = ERRORS.get(name, ClipError)
+                    raise kind(f"{self._film.name}: {message}", remedy)
+            try:
+                code = process.wait(ENDS_WITHIN_S)
+            except subprocess.TimeoutExpired:
+                raise self._silent() from None
+            raise self._ended(code)
+
+    def _lines(self, process: subprocess.Popen[bytes]) -> Iterator[dict[str, Any]]:
+        """What it says, as it says it."""
+        assert process.stdout is not None
+        number, waiting = process.stdout.fileno(), b""
+        end_s = time.monotonic() + SILENCE_S + SLOWEST * self._limits.processor_s
+        while time.monotonic() < end_s and select.select([number], [], [], SILENCE_S)[0]:
+            received = os.read(number, 1 << 16)
+            waiting += received
+            *lines, waiting = waiting.split(b"\n")
+            for line in lines:
+                told = json.loads(line, parse_constant=_refuse)
+                if not isinstance(told, dict):
+                    raise ValueError("not a table")
+                yield told
+            if not received:
+                return
+            if len(waiting) > LINE_LIMIT:
+                break
+        raise self._silent()
+
+    def _silent(self) -> ClipError:
+        name = self._film.name
+        return ClipError(f"{name} can't be opened: its decoder does not come to an end.", REMEDY)
 
     def _ended(self, code: int) -> ClipError:
         why = f"its decoder ended with {code}"
@@ -114,8 +159,12 @@ class MediaProcess:
 @contextmanager
 def _child(words: list[str]) -> Iterator[subprocess.Popen[bytes]]:
     environment = {key: os.environ[key] for key in ENVIRONMENT if key in os.environ}
+    path = [part for part in environment.get("PYTHONPATH", "").split(":") if part.startswith("/")]
+    environment["PYTHONPATH"] = ":".join(path)
+    # Libraries that start threads when they are loaded would start them before it is confined.
+    environment |= {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
     process = subprocess.Popen(  # noqa: S603 - our own module
-        [sys.executable, "-m", MODULE, *words],
+        [sys.executable, "-P", "-m", MODULE, *words],  # -P: nothing out of the current folder
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
@@ -125,26 +174,17 @@ def _child(words: list[str]) -> Iterator[subprocess.Popen[bytes]]:
     try:
         yield process
     finally:
-        process.kill()
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
         process.wait()
         if process.stdout is not None:
             process.stdout.close()
 
 
-def _lines(process: subprocess.Popen[bytes], film: Path) -> Iterator[dict[str, Any]]:
-    """What it says, as it says it."""
-    assert process.stdout is not None
-    number, waiting = process.stdout.fileno(), b""
-    while select.select([number], [], [], SILENCE_S)[0]:
-        received = os.read(number, 1 << 16)
-        waiting += received
-        *lines, waiting = waiting.split(b"\n")
-        for line in lines:
-            told = json.loads(line)
-            if isinstance(told, dict):
-                yield told
-        if not received:
-            return
-        if len(waiting) > LINE_LIMIT:
-            break
-    raise ClipError(f"{film.name} can't be opened: its decoder says nothing any more.", REMEDY)
+def _as_cut(said: Any) -> Cut:
+    from_s, to_s, pictures = said
+    return Cut(float(from_s), float(to_s), int(pictures))
+
+
+def _refuse(text: str) -> None:
+    raise ValueError(f"{text} is not a number")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -51,16 +52,26 @@ def read_redaction(path: Path) -> Redaction:
     """Raises `CustodyError` if the file does not say what is to be covered."""
     try:
         return parse_redaction(json.loads(read_small(path)))
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, OverflowError) as error:
         raise CustodyError(
             f"{path} is not a usable redaction: {error}.",
             "Start from the one that --propose writes.",
         ) from None
 
 
+def _box(said: dict[str, Any]) -> RedactionBox:
+    box = RedactionBox(**said)
+    pixels = (box.x, box.y, box.width, box.height)
+    if any(type(value) is not int for value in pixels) or not (
+        math.isfinite(float(box.from_s)) and math.isfinite(float(box.to_s))
+    ):
+        raise ValueError(f"a box in other than whole pixels and seconds: {said}")
+    return box
+
+
 def parse_redaction(table: dict[str, Any]) -> Redaction:
-    """Raises `ValueError`, `KeyError` or `TypeError`."""
-    boxes = [RedactionBox(**box) for box in table["boxes"]]
+    """Raises `ValueError`, `KeyError`, `TypeError` or `OverflowError`."""
+    boxes = [_box(box) for box in table["boxes"]]
     mute = [(float(a), float(b)) for a, b in table.get("mute", [])]
     for box in boxes:
         if box.width <= 0 or box.height <= 0 or box.to_s <= box.from_s:

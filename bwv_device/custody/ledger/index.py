@@ -90,8 +90,14 @@ class Index:
         if not self._roots:
             raise CustodyError("Custody needs the agency's root certificate.", "Name it.")
         self.db = _open(path)
-        if self._version() != VERSION:
-            self._make()
+        try:
+            if self._version() != VERSION:
+                self._make()
+        except sqlite3.Error as error:
+            raise CustodyError(
+                f"The index {path} can't be used: {error}.",
+                "Set agency.index to a file of your own.",
+            ) from None
         self._certificates: dict[str, x509.Certificate] = {}
 
     def rebuild(self) -> None:
@@ -171,10 +177,11 @@ class Index:
         self.db.execute("BEGIN IMMEDIATE")
         try:
             yield
+            self.db.execute("COMMIT")
         except BaseException:
-            self.db.execute("ROLLBACK")
+            if self.db.in_transaction:
+                self.db.execute("ROLLBACK")
             raise
-        self.db.execute("COMMIT")
 
     def _take(self, line: CustodyLine) -> None:
         if line.number <= self.head.number:  # another process on the same file was faster

@@ -74,12 +74,15 @@ def film_head(
     used = [track for track in tracks if track.sizes]
     mdat = _mdat_header(media_length)
     # The tables hold positions in the file. Those depend on the length of the tables, which does
-    # not depend on what they hold.
-    length = len(FTYP) + len(_moov(init, used, 0, media_length)) + len(mdat)
+    # not depend on what they hold, but on how wide a position is.
+    around = len(FTYP) + len(mdat)
+    longest = around + len(_moov(init, used, 0, wide=True))
+    wide = max(room, longest) + media_length >= STCO_LIMIT
+    length = longest if wide else around + len(_moov(init, used, 0, wide=False))
     padding = b""
     if room - length >= BOX_HEADER:
         padding = box(b"free", bytes(room - length - BOX_HEADER))
-    moov = _moov(init, used, length + len(padding), media_length)
+    moov = _moov(init, used, length + len(padding), wide=wide)
     return FTYP + moov + padding + mdat
 
 
@@ -95,8 +98,7 @@ def _mdat_header(length: int) -> bytes:
     return struct.pack(">I4sQ", 1, b"mdat", length + 16)
 
 
-def _moov(init: bytes, tracks: list[TrackTables], media_at: int, media_length: int) -> bytes:
-    wide = media_at + media_length + (1 << 20) >= STCO_LIMIT
+def _moov(init: bytes, tracks: list[TrackTables], media_at: int, *, wide: bool) -> bytes:
     traks = {_number(init, trak): trak for trak in _children(init, _child(init, None, b"moov"))
              if trak.kind == b"trak"}  # fmt: skip
     duration = max((_movie_time(track, track.end) for track in tracks), default=0)
@@ -184,7 +186,10 @@ def _children(data: bytes, parent: Box | None) -> list[Box]:
 
 
 def _child(data: bytes, parent: Box | None, kind: bytes) -> Box:
-    return next(part for part in _children(data, parent) if part.kind == kind)
+    found = next((part for part in _children(data, parent) if part.kind == kind), None)
+    if found is None:
+        raise ValueError(f"there is no {kind.decode()} box")
+    return found
 
 
 def _raw(data: bytes, part: Box) -> bytes:

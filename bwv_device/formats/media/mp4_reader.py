@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
+from itertools import islice
 from typing import Any, NamedTuple
 
 from bwv_device.formats import canonical_json
@@ -18,7 +19,7 @@ from hal.ports import SECOND_NS, AccessUnit, Track
 
 BOX_HEADER = 8
 # Half a second has a few dozen samples, of twelve bytes each.
-MOOF_LIMIT = 1 << 20
+MOOF_LIMIT, CHILDREN_LIMIT = 1 << 20, 16
 
 
 class Box(NamedTuple):
@@ -90,7 +91,7 @@ def runs(data: bytes | bytearray, moof: Box) -> list[TrackRun]:
     nonsense."""
     if moof.end - moof.start > MOOF_LIMIT:
         raise ValueError(f"a moof of more than {MOOF_LIMIT >> 20} MiB")
-    trafs = [box for box in boxes(data, moof.start + BOX_HEADER, moof.end) if box.kind == b"traf"]
+    trafs = [box for box in _few(data, moof) if box.kind == b"traf"]
     if len(trafs) > len(Track):
         # Each could name the same samples again: little to read, much to give.
         raise ValueError("more than one run of samples a track")
@@ -98,6 +99,15 @@ def runs(data: bytes | bytearray, moof: Box) -> list[TrackRun]:
     if len({run.track for run in described}) != len(described):
         raise ValueError("more than one run of samples a track")
     return described
+
+
+def _few(data: bytes | bytearray, parent: Box) -> list[Box]:
+    """The boxes within another, of which there are a handful. Who looks for fragments in bytes of
+    any kind would else read the same ones again from each place."""
+    found = list(islice(boxes(data, parent.start + BOX_HEADER, parent.end), CHILDREN_LIMIT + 1))
+    if len(found) > CHILDREN_LIMIT:
+        raise ValueError(f"more than {CHILDREN_LIMIT} boxes in a {parent.kind!r}")
+    return found
 
 
 def units(data: bytes | bytearray, moof: Box, mdat: Box, audio_rate_hz: int) -> list[AccessUnit]:
@@ -118,7 +128,7 @@ def units(data: bytes | bytearray, moof: Box, mdat: Box, audio_rate_hz: int) -> 
 
 
 def _run(data: bytes | bytearray, moof: Box, traf: Box) -> TrackRun:
-    inner = {box.kind: box.start + BOX_HEADER for box in boxes(data, traf.start + 8, traf.end)}
+    inner = {box.kind: box.start + BOX_HEADER for box in _few(data, traf)}
     number = struct.unpack_from(">I", data, inner[b"tfhd"] + 4)[0]
     if number not in (VIDEO_TRACK, AUDIO_TRACK):
         raise ValueError(f"track {number}")

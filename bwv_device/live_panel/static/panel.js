@@ -8,6 +8,7 @@ import { Tour } from "./tour.js";
 import { Vault } from "./vault.js";
 
 const LISTED = 200;
+const ANSWERED_MS = 1500;
 const by = (id) => document.getElementById(id);
 const say = (id, text) => {
   const place = by(id);
@@ -88,8 +89,12 @@ function show(status) {
   say("pace", status.paused ? "paused" : pace(status));
   by("pause")?.setAttribute("aria-pressed", Boolean(status.paused));
   if (by("rate") && document.activeElement !== by("rate")) by("rate").value = status.rate;
-  for (const box of document.querySelectorAll("[data-toggle]"))
-    box.checked = status.on.includes(box.dataset.toggle);
+  for (const box of document.querySelectorAll("[data-toggle]")) {
+    const on = status.on.includes(box.dataset.toggle);
+    // A status that was under way when the box was clicked does not turn it back.
+    if (on === box.checked) box.clicked = 0;
+    else if (performance.now() - (box.clicked ?? 0) > ANSWERED_MS || !box.clicked) box.checked = on;
+  }
   for (const button of document.querySelectorAll("[data-fault]"))
     button.setAttribute("aria-pressed", status.on.includes(`fault ${button.dataset.fault}`));
   enable(status, off);
@@ -146,7 +151,10 @@ addEventListener("click", ({ target }) => {
     ? `fault ${fault} is over` : `fault ${fault}`);
 });
 addEventListener("change", ({ target }) => {
-  if (target.dataset.toggle) act(target.checked ? target.dataset.on : target.dataset.off);
+  if (target.dataset.toggle) {
+    target.clicked = performance.now();
+    act(target.checked ? target.dataset.on : target.dataset.off);
+  }
 });
 const act = (text) => connection.send({ act: "sentence", text });
 const ask = (content) => connection.send(content);
