@@ -12,7 +12,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
-from benchmarks import floods, fuzz, planted, soak, syscalls
+from benchmarks import floods, fuzz, planted, planted_by_test, soak, syscalls
 from benchmarks.ext4 import cuts as ext4
 from sim.commands.fleet import said
 from sim.fleet import load_test
@@ -49,11 +49,13 @@ it; nothing is lost, and nothing recorded twice. **System calls**: the kernel's 
 or four in a row, is an error. **Shifts**: drawn by `bwv-sim` with the swarm of faults, half an hour
 each, and judged by the oracle. **Planted**: each bug is a patch in `tests/planted`, applied to a
 copy of the source; the swarm must catch it. The seed named is the first, counted from 0, that does:
-so many shifts it took. **Fuzzed**: inputs to each parser. **Soak**: `benchmarks/soak.py`.
-**Outages**: a drawn shift without a broker for hours; recording is judged by the oracle, the outbox
-held to its limits, everything drained in order after the return. **Fleet**: whole agents with TLS
-connections of their own at a real mosquitto, which restarts, and their process, which is killed;
-lost is what was acknowledged and never heard by a subscriber, or a hole in the numbers of events.
+so many shifts it took. **Planted, for a test**: bugs of custody and of borders, in
+`tests/planted_by_test`; the test that a patch names must fail with it and pass without.
+**Fuzzed**: inputs to each parser. **Soak**: `benchmarks/soak.py`. **Outages**: a drawn shift
+without a broker for hours; recording is judged by the oracle, the outbox held to its limits,
+everything drained in order after the return. **Fleet**: whole agents with TLS connections of their
+own at a real mosquitto, which restarts, and their process, which is killed; lost is what was
+acknowledged and never heard by a subscriber, or a hole in the numbers of events.
 **Floods**: `bwv run` records at a real mosquitto on two loaded cores, and 5, 50, 500 hostile
 messages of 16 KiB a second come for it; no picture may be lost, the red light may not change, each
 command of the right signer must be answered within 10 s.
@@ -117,6 +119,11 @@ def timed(work: Callable[..., Took]) -> Callable[..., Took]:
     return measured
 
 
+def _by_test() -> Stage:
+    names = sorted(path.stem for path in planted_by_test.PATCHES.glob("*.patch"))
+    return Stage("planted, for a test", [Slice(f"planted {n}", by_test, (n,)) for n in names])
+
+
 def sampled() -> list[Stage]:
     """A few minutes on two cores."""
     return [
@@ -128,6 +135,7 @@ def sampled() -> list[Stage]:
         Stage("system calls", [Slice(f"calls {n}", system_calls, (n, 2, 14)) for n in range(2)]),
         _shifts(50, 5),
         Stage("planted", [Slice(f"planted {p}", planted_bug, (p, 0)) for p in PATCHES]),
+        _by_test(),
         Stage("bit flips", [Slice(f"flips {n}", flips, (n, 8, 12_000)) for n in range(8)]),
         Stage("signed mutations", [Slice(f"mutated {n}", mutated, (n, 1000)) for n in range(2)]),
         Stage("fuzzed", [Slice(f"fuzzed {n}", fuzzed, (n, 5)) for n in fuzz.TARGET_NAMES]),
@@ -156,6 +164,7 @@ def full(scale: float) -> list[Stage]:
         Stage("system calls", [Slice(f"calls {n}", system_calls, (n, 14, 140)) for n in range(14)]),
         _shifts(some(5000, 200), 10),
         Stage("planted", [Slice(f"planted {p}", planted_bug, (p, seeds)) for p in PATCHES]),
+        _by_test(),
         Stage("bit flips", [Slice(f"flips {n}", flips, (n, 200, 0)) for n in range(some(200, 2))]),
         Stage(
             "signed mutations",
@@ -295,6 +304,13 @@ def planted_bug(name: str, seeds: int) -> Took:
     control = planted.plant_hinted(patch) if seeds == 0 else planted.plant_until(patch, seeds)
     failures = [] if control.caught else [f"{name} was not caught"]
     return Took("planted", 1, failures, notes=[str(control)])
+
+
+@timed
+def by_test(name: str) -> Took:
+    found = planted_by_test.plant(planted_by_test.PATCHES / f"{name}.patch")
+    failures = [f"planted {found.problem}"] if found.problem else []
+    return Took("planted, for a test", 1, failures, notes=[f"{name}: {found.title}; {found.test}"])
 
 
 @timed

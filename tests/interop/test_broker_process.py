@@ -14,7 +14,7 @@ import pytest
 from support.mqtt_clients import AGENCY, Desk, Ear
 from support.signed_commands import fields, signed
 
-from bwv_device.backends.broker_process import BrokerProcess
+from bwv_device.backends.broker_process import ORDER_LIMIT, BrokerProcess
 from bwv_device.backends.broker_server import SHARE
 from hal.keystore import SoftwareIdentity
 from hal.ports import MqttMessage
@@ -167,6 +167,9 @@ def test_one_that_hangs_holds_nobody_up(line: Line) -> None:
 
     threading.Thread(target=publish, daemon=True).start()
     assert done.wait(20)
+    child = line.link._child
+    assert child is not None
+    assert child._orders.qsize() <= ORDER_LIMIT
     os.kill(pid, signal.SIGCONT)
 
 

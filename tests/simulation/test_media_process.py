@@ -96,6 +96,48 @@ def test_its_limits_end_it(name: str, film: Path, tmp_path: Path) -> None:
     assert not (tmp_path / "out.mp4").exists()
 
 
+# --- a process that is not itself any more --------------------------------------------------------
+
+LIES = {
+    "no JSON": "print('so what')",
+    "no table": "print('[1]')",
+    "no number": "print('{\"at_s\": Infinity}')",
+    "a number that is none": 'print(\'{"at_s": "x"}\')',
+    "an answer of another form": 'print(\'{"answer": {"a": 1}}\')',
+    "an error of another form": "print('{\"error\": 7}')",
+    "deep": "print('{\"answer\":' + '[' * 100000)",
+    "nothing": "",
+}
+
+
+def liar(folder: Path, monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    (folder / "modules").mkdir()
+    (folder / "modules" / "liar.py").write_text(text + "\n")
+    monkeypatch.setattr(media_process, "MODULE", "liar")
+    monkeypatch.setenv("PYTHONPATH", str(folder / "modules"))
+
+
+@pytest.mark.parametrize("name", LIES)
+def test_what_it_says_is_not_believed(
+    name: str, film: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    liar(tmp_path, monkeypatch, LIES[name])
+    with pytest.raises(ClipError, match=r"film\.mp4"):
+        MediaProcess(film, 2, tmp_path).redact(BOX, tmp_path / "out.mp4")
+
+
+def test_a_link_that_it_leaves_is_not_taken_for_its_work(
+    film: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text("mine")
+    text = f"import os, sys; os.symlink({str(secret)!r}, sys.argv[3]); print('{{\"answer\": 1}}')"
+    liar(tmp_path, monkeypatch, text)
+    with pytest.raises(ClipError, match="made nothing"):
+        MediaProcess(film, 2, tmp_path).redact(BOX, tmp_path / "out.mp4")
+    assert not os.path.lexists(tmp_path / "out.mp4")
+
+
 # --- what it gave up ------------------------------------------------------------------------------
 
 ATTEMPTS = """

@@ -93,7 +93,7 @@ class MediaProcess:
             words = [act, str(self._film), str(made), json.dumps(self._limits)]
             try:
                 answer = as_type(self._answer([*words, json.dumps(arguments)], advance))
-            except (ValueError, TypeError, KeyError, OverflowError) as error:
+            except (ValueError, TypeError, KeyError, OverflowError, RecursionError) as error:
                 raise ClipError(
                     f"{self._film.name} can't be opened: its decoder says what it never should.",
                     REMEDY,
@@ -102,6 +102,10 @@ class MediaProcess:
             if out is not None and made.exists() and stat.S_ISREG(made.lstat().st_mode):
                 made.chmod(0o600)
                 shutil.move(made, out)
+            elif act in ("cut", "redact"):
+                raise ClipError(
+                    f"{self._film.name} can't be opened: its decoder made nothing.", REMEDY
+                )
         return answer
 
     def _answer(self, words: list[str], advance: Advance) -> Any:
