@@ -24,6 +24,16 @@ from sim.world.test_keys import BenchAgency
 BWV = Path(sys.executable).with_name("bwv")
 
 
+def started_bwv(
+    *words: object, cwd: Path | None = None, text_in: str = ""
+) -> subprocess.CompletedProcess[str]:
+    """As a user starts it."""
+    return subprocess.run(
+        [str(BWV), *map(str, words)],
+        capture_output=True, text=True, check=False, cwd=cwd, input=text_in,
+    )  # fmt: skip
+
+
 @pytest.fixture
 def vault(made_vault: MadeVault, tmp_path: Path) -> Path:
     shutil.copytree(made_vault.path, tmp_path / "vault")
@@ -44,7 +54,7 @@ def test_the_wheel_is_what_is_tested() -> None:
 
 
 def test_help_lists_every_command_and_exit_code() -> None:
-    said = bwv("--help").stdout
+    said = started_bwv("--help").stdout
     for word in (
         "config",
         "custody",
@@ -158,7 +168,7 @@ def test_a_press_before_the_camera_listens_is_not_lost(agency_keys: Path, tmp_pa
         '[sealing]\nrecipient_type = "X25519"\n'
     )
     words = ["run", "--config", "camera.toml", "--board", "sim", "--seconds", "3"]
-    done = bwv(*words, cwd=tmp_path, text_in="record\n")
+    done = started_bwv(*words, cwd=tmp_path, text_in="record\n")
     assert done.returncode == 0, done.stderr
     assert "ready → recording" in done.stdout or "REFUSED" in done.stdout
 
@@ -268,6 +278,6 @@ def test_config_check_reports_everything(tmp_path: Path) -> None:
 
 def test_recipients_of_another_type_than_configured(agency_keys: Path, tmp_path: Path) -> None:
     (tmp_path / "x.toml").write_text(f'[sealing]\nrecipients = "{agency_keys / keys.RECIPIENTS}"\n')
-    done = bwv("run", "--config", "x.toml", cwd=tmp_path)
+    done = started_bwv("run", "--config", "x.toml", cwd=tmp_path)
     assert done.returncode == 5
     assert "another type" in done.stderr

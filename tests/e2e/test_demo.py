@@ -11,7 +11,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from test_cli import bwv
+from test_cli import started_bwv as bwv
 
 from bwv_device import keys
 from bwv_device.verification.second_verifier import Judge

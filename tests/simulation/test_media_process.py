@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import socket
@@ -269,3 +270,12 @@ def test_what_another_process_works_with_stays(
     with work_folder(tmp_path):
         assert len(list(tmp_path.iterdir())) == 2
     assert len(list(tmp_path.rglob("film.mp4"))) == 1
+
+
+def test_a_lock_on_the_place_itself_holds_nobody_up(tmp_path: Path) -> None:
+    """A program may have locked the folder in which a package is made."""
+    held = os.open(tmp_path, os.O_RDONLY)
+    fcntl.flock(held, fcntl.LOCK_EX)
+    with work_folder(tmp_path) as folder:
+        assert folder.is_dir()
+    os.close(held)

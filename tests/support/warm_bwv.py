@@ -1,4 +1,7 @@
-"""`bwv` as a process of its own that need not import everything anew: a warm one forks for each."""
+"""`bwv` as a process of its own that need not import everything anew: a warm one forks for each.
+
+For commands that start, act and end. What starts processes itself is started as a user does.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,7 @@ WARM = (
     "bwv_device.commands.provision", "bwv_device.commands.verify",
 )  # fmt: skip
 SERVER = """
-import importlib, json, os, sys, traceback
+import importlib, json, os, sys
 
 for name in sys.argv[1:]:
     importlib.import_module(name)
@@ -35,23 +38,15 @@ def act(order):
         flags = os.O_RDONLY if name == "in" else os.O_WRONLY | os.O_APPEND
         os.dup2(os.open(order[name], flags), number)
     sys.argv = ["bwv", *order["words"]]
-    try:
-        main()
-    except SystemExit as ended:
-        return ended.code
-    except BaseException:
-        traceback.print_exc()
-        return 1
+    main()
 
 orders = os.fdopen(os.dup(0), "r")
 answers = os.fdopen(os.dup(1), "w")
 for line in orders:
     child = os.fork()
     if not child:
-        code = act(json.loads(line))
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(code if isinstance(code, int) else 1 if code else 0)
+        act(json.loads(line))
+        break  # the end of a program like any other, with all that belongs to it
     print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), file=answers, flush=True)
 """
 

@@ -10,18 +10,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-PREFIX = ".bwv-work-"
+PREFIX, UNLOCKED_PREFIX = ".bwv-work-", ".bwv-new-"
 
 
 @contextmanager
 def work_folder(beside: Path) -> Iterator[Path]:
     """A private folder in `beside`. What an earlier process left there when it was killed is
     removed first: it is known by a lock that nobody holds."""
-    with _locked(beside):  # nobody sweeps between making a folder and locking it
-        _sweep(beside)
-        folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=beside))
-        lock = _open(folder)
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    _sweep(beside)
+    # It gets the name that is swept when it is locked: nobody takes it for left.
+    made = Path(tempfile.mkdtemp(prefix=UNLOCKED_PREFIX, dir=beside))
+    lock = _open(made)
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    folder = made.rename(made.with_name(PREFIX + made.name.removeprefix(UNLOCKED_PREFIX)))
     try:
         yield folder
     finally:
@@ -44,16 +45,6 @@ def _is_left(folder: Path) -> bool:
         return False
     else:
         return True
-    finally:
-        os.close(lock)
-
-
-@contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    lock = _open(folder)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
     finally:
         os.close(lock)
 
