@@ -75,6 +75,11 @@ class FootageReading:
         self._file.close()
 
     @property
+    def unlocked(self) -> bool:
+        """Whether somebody's key opened its header."""
+        return self._cipher is not None
+
+    @property
     def opened_whole(self) -> bool:
         """Whether each chunk opened, the final one among them."""
         return bool(self._cipher and self._cipher.ended) and not self.gaps and not self._in_gap
