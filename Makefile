@@ -70,8 +70,9 @@ fleet: $(STAMP)
 	$(BIN)/bwv-sim fleet $(FLEET)
 
 # Real picamera2, libcamera, PortAudio and PyAudio without a Pi: root needed, two minutes.
+# What fails is measured a second time: a shared machine may have stood still meanwhile.
 rig-virtual: $(STAMP)
-	$(BIN)/pytest -q -s -m virtual_rig tests/rig
+	$(BIN)/pytest -q -s -m virtual_rig tests/rig || $(BIN)/pytest -q -s -m virtual_rig --last-failed tests/rig
 
 # The whole agent in a virtual machine, on kernel pins, killed at random; a quarter of an hour, and
 # six minutes for the kernel the first time. Results go to docs/rig.md.
