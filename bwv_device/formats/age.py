@@ -82,7 +82,8 @@ class X25519Recipient:
         shared = ephemeral.exchange(x25519.X25519PublicKey.from_public_bytes(self.public))
         key = _hkdf(shared, share + self.public, X25519_INFO)
         return Stanza(
-            ("X25519", _b64(share)), ChaCha20Poly1305(key).encrypt(bytes(12), file_key, None)
+            ("X25519", encode_base64(share)),
+            ChaCha20Poly1305(key).encrypt(bytes(12), file_key, None),
         )
 
     def __str__(self) -> str:
@@ -125,7 +126,7 @@ class HybridRecipient:
         """HPKE draws its own entropy: such headers differ from run to run."""
         sealed = HYBRID_SUITE.encrypt(file_key, self._key(), info=HYBRID_INFO)
         enc, body = sealed[:HYBRID_ENC_LENGTH], sealed[HYBRID_ENC_LENGTH:]
-        return Stanza(("mlkem768x25519", _b64(enc)), body)
+        return Stanza(("mlkem768x25519", encode_base64(enc)), body)
 
     def _key(self) -> MLKEM768X25519PublicKey:
         return MLKEM768X25519PublicKey(
@@ -243,7 +244,7 @@ def write_header(file_key: bytes, recipients: Sequence[Recipient], entropy: Entr
         stanza = recipient.wrap(file_key, entropy)
         signed += ("-> " + " ".join(stanza.arguments) + "\n").encode() + _wrapped(stanza.body)
     signed += b"---"
-    return signed + b" " + _b64(_header_mac(file_key, signed)).encode() + b"\n"
+    return signed + b" " + encode_base64(_header_mac(file_key, signed)).encode() + b"\n"
 
 
 def parse_header(data: bytes) -> Header:
@@ -257,7 +258,7 @@ def parse_header(data: bytes) -> Header:
         if line.startswith("--- "):
             if not stanzas:
                 raise SealedFileError("The header names no recipient.")
-            mac = _unb64(line[4:])
+            mac = decode_base64(line[4:])
             if len(mac) != 32:
                 raise SealedFileError("The header's MAC has a wrong length.")
             return Header(tuple(stanzas), mac, data[:after], data[: position + 3])
@@ -308,7 +309,7 @@ def _parse_stanza(data: bytes, line: str, position: int) -> tuple[Stanza, int]:
             raise SealedFileError("A stanza's line is too long.")
         body += part
         if len(part) < COLUMNS:
-            return Stanza(arguments, _unb64(body)), position
+            return Stanza(arguments, decode_base64(body)), position
 
 
 def _line(data: bytes, position: int) -> tuple[str, int]:
@@ -324,7 +325,7 @@ def _line(data: bytes, position: int) -> tuple[str, int]:
 def _share(stanza: Stanza, length: int) -> bytes:
     if len(stanza.arguments) != 2:
         raise SealedFileError("A stanza has a wrong number of arguments.")
-    share = _unb64(stanza.arguments[1])
+    share = decode_base64(stanza.arguments[1])
     if len(share) != length or len(stanza.body) != WRAPPED_KEY_LENGTH:
         raise SealedFileError("A stanza has a wrong length.")
     return share
@@ -338,7 +339,7 @@ def _exchange(key: x25519.X25519PrivateKey, share: bytes) -> bytes:
 
 
 def _wrapped(body: bytes) -> bytes:
-    text = _b64(body)
+    text = encode_base64(body)
     lines = [text[i : i + COLUMNS] for i in range(0, len(text), COLUMNS)]
     if not lines or len(lines[-1]) == COLUMNS:
         lines.append("")
@@ -353,15 +354,17 @@ def _hkdf(secret: bytes, salt: bytes, info: bytes) -> bytes:
     return HKDF(SHA256(), 32, salt, info).derive(secret)
 
 
-def _b64(data: bytes) -> str:
+def encode_base64(data: bytes) -> str:
+    """Without padding, as age has it everywhere but in armor."""
     return base64.b64encode(data).decode().rstrip("=")
 
 
-def _unb64(text: str) -> bytes:
+def decode_base64(text: str) -> bytes:
+    """Raises `SealedFileError` unless it is canonical."""
     try:
         data = base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
     except (binascii.Error, ValueError):
         raise SealedFileError("The header holds base64 that does not decode.") from None
-    if _b64(data) != text:
+    if encode_base64(data) != text:
         raise SealedFileError("The header holds base64 that is not canonical.")
     return data

@@ -15,7 +15,13 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 
 from bwv_device.errors import SealedFileError
-from bwv_device.formats.age import COLUMNS, WRAPPED_KEY_LENGTH, Stanza
+from bwv_device.formats.age import (
+    COLUMNS,
+    WRAPPED_KEY_LENGTH,
+    Stanza,
+    decode_base64,
+    encode_base64,
+)
 from hal.ports import Entropy
 
 LABEL = b"age-encryption.org/v1/scrypt"
@@ -42,7 +48,7 @@ class PassphraseRecipient:
         salt = entropy.token(SALT_LENGTH)
         key = _key(self.passphrase, salt, self.work_factor)
         body = ChaCha20Poly1305(key).encrypt(bytes(12), file_key, None)
-        return Stanza(("scrypt", _b64(salt), str(self.work_factor)), body)
+        return Stanza(("scrypt", encode_base64(salt), str(self.work_factor)), body)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +61,7 @@ class PassphraseIdentity:
             return None
         if len(stanza.arguments) != 3 or len(stanza.body) != WRAPPED_KEY_LENGTH:
             raise SealedFileError("A passphrase stanza is malformed.")
-        salt, work_factor = _unb64(stanza.arguments[1]), stanza.arguments[2]
+        salt, work_factor = decode_base64(stanza.arguments[1]), stanza.arguments[2]
         if len(salt) != SALT_LENGTH or not re.fullmatch(r"[1-9][0-9]?", work_factor):
             raise SealedFileError("A passphrase stanza is malformed.")
         if int(work_factor) > WORK_FACTOR_LIMIT:
@@ -103,15 +109,3 @@ def _key(passphrase: bytes, salt: bytes, work_factor: int) -> bytes:
         return hashlib.scrypt(passphrase, salt=salt, n=cost, r=8, p=1, maxmem=memory, dklen=32)
     except (ValueError, MemoryError) as error:
         raise SealedFileError(f"A passphrase can't be tried: {error}.") from None
-
-
-def _b64(data: bytes) -> str:
-    return base64.b64encode(data).decode().rstrip("=")
-
-
-def _unb64(text: str) -> bytes:
-    try:
-        data = base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
-    except (binascii.Error, ValueError):
-        raise SealedFileError("A passphrase stanza is malformed.") from None
-    return data if _b64(data) == text else b""

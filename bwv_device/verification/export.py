@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 import struct
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -139,7 +140,7 @@ class _Made:
 
 
 @dataclass
-class _Job:
+class _Job(ABC):
     """One recording on its way out."""
 
     surveyed: Survey
@@ -175,9 +176,11 @@ class _Job:
                     self._failed(found.name, error)
         self._finish()
 
+    @abstractmethod
     def _segment(self, found: FoundFile, claim: Claim, reading: FootageReading) -> None:
-        raise NotImplementedError
+        """Opens a segment and judges it."""
 
+    @abstractmethod
     def _finish(self) -> None:
         """After the last file."""
 
@@ -359,6 +362,9 @@ class _NativeSegments(_Job):
         item = Exported(target.path, self.recording, 0, 0, 0, [verdict.status.value])
         whole = claim.plaintext_sha256 if row.get("plaintext_matches_ledger") else target.sha256()
         self.made.append(_Made(item, whole, init.metadata["time"], [row]))
+
+    def _finish(self) -> None:
+        """Each was finished by itself."""
 
 
 class _PlainFile:
