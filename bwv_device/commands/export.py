@@ -62,6 +62,9 @@ def command(
         for name, reason in without_film(report, done):
             click.echo(visible(f"Warning: {name}: {reason}"), err=True)
     rows = [{**item._asdict(), "path": str(item.path)} for item in done]
+    for row in rows if segments else ():
+        for counted in ("video_units", "audio_units", "duration_ms"):
+            del row[counted]  # of a segment as it is, nothing is counted
     if as_json:
         click.echo(json.dumps({"ledger_verified": report.ok, "exported": rows}, indent=2))
     for item in () if as_json else done:

@@ -137,6 +137,7 @@ class _Made:
     sha256: str
     start: dict[str, Any]
     verified: list[dict[str, Any]]
+    counts: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass
@@ -252,8 +253,7 @@ class _Job(ABC):
             "certificate_leads_to_agency_root": report.ok if report.rooted else None,
             "ledger_head": head._asdict() if head else None,
             "start": made.start,
-            "video_units": made.item.video_units,
-            "audio_units": made.item.audio_units,
+            **made.counts,
             "sha256": made.sha256,
             "segments": made.verified,
             "not_exported": [{"name": name, "reason": why} for name, why in self.left_out],
@@ -322,7 +322,9 @@ class _OneFilm(_Job):
             film.duration_ns // 1_000_000,
             [str(row["status"]) for row in film.verified],
         )
-        self.made.append(_Made(item, film.sha256, film.init.metadata["time"], film.verified))
+        counts = {"video_units": item.video_units, "audio_units": item.audio_units}
+        start = film.init.metadata["time"]
+        self.made.append(_Made(item, film.sha256, start, film.verified, counts))
 
 
 def _fragments(

@@ -251,6 +251,7 @@ def test_other_content_is_a_failure_whatever_it_looks_like(
     out = export(surveyed, agency.identities, tmp_path / "out", native=native)
     assert out.changed == ["00000001-0001-0001.mp4.age"]
     assert [film.recording for film in out.films] == ["00000001-0002"]
+    assert ("video_units" in sidecar(out.films[0])) is not native
 
 
 def test_a_bad_place_of_the_card_costs_what_lies_there(
