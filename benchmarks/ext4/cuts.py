@@ -6,6 +6,7 @@ python -m benchmarks.ext4.cuts --cuts 60
 from __future__ import annotations
 
 import argparse
+import contextlib
 import random
 import sys
 import tempfile
@@ -137,12 +138,11 @@ def _examine(
                 for item in acknowledged
                 if item.entries <= number and not _holds(root / item.path, content, item)
             ]
-            disk = WorldDisk(root)
-            world = _world(agency, disk)
-            world.boot()
-            world.run(seconds=2)
-            world.shut_down()
-            disk.close()
+            with contextlib.closing(WorldDisk(root)) as disk:
+                world = _world(agency, disk)
+                world.boot()
+                world.run(seconds=2)
+                world.shut_down()
             report = verify(root, [agency.root])
             if not report.complete:
                 failures.append(f"{report.problems} {report.remarks[-2:]}")
