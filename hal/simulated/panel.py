@@ -10,7 +10,7 @@ from typing import NamedTuple
 from gpiozero.pins.mock import MockFactory, MockPin
 
 from hal.panel.gpio_panel import Panel, PanelPins
-from hal.ports import Level, Scheduler
+from hal.ports import Level, Scheduler, Timer
 
 OUTPUTS = ("front light", "status light", "beeper", "vibration")
 
@@ -34,17 +34,37 @@ class BreakablePin(MockPin):  # type: ignore[misc]  # gpiozero carries no types
         super()._set_state(value)
 
 
+class WhilePowered:
+    """`hal.ports.Scheduler` of hardware: nothing that it was to do happens once the power is off."""
+
+    def __init__(self, scheduler: Scheduler) -> None:
+        self._scheduler, self.on = scheduler, True
+
+    def now_ns(self) -> int:
+        return self._scheduler.now_ns()
+
+    def call_at(self, when_ns: int, callback: Callable[[], None]) -> Timer:
+        return self._scheduler.call_at(when_ns, lambda: self._run(callback))
+
+    def post(self, callback: Callable[[], None]) -> None:
+        self._scheduler.post(lambda: self._run(callback))
+
+    def _run(self, callback: Callable[[], None]) -> None:
+        if self.on:
+            callback()
+
+
 class SimulatedPanel:
     """The agent's face is `panel`. The world presses, breaks, and reads `history`, whose times are
     the world's: the scheduler's start `origin_ns` later. `watched` hears each level as it comes."""
 
     def __init__(self, pins: PanelPins, scheduler: Scheduler, origin_ns: int = 0) -> None:
-        self._pins, self._scheduler, self._origin_ns = pins, scheduler, origin_ns
-        self._on = True
+        self._pins, self._origin_ns = pins, origin_ns
+        self._scheduler = WhilePowered(scheduler)
         self.factory = MockFactory(pin_class=BreakablePin)
         self.history: dict[str, list[Shown]] = {name: [] for name in OUTPUTS}
         self.watched: Callable[[str, Shown], None] = lambda output, shown: None
-        self.panel = Panel(pins, scheduler, self.factory, self._remember)
+        self.panel = Panel(pins, self._scheduler, self.factory, self._remember)
 
     def press(self, button: str) -> None:
         """`button` is "record" or "marker"."""
@@ -84,7 +104,7 @@ class SimulatedPanel:
         now_ns = self._scheduler.now_ns() + self._origin_ns
         for output in OUTPUTS:
             self._keep(output, Shown(now_ns, Level.OFF, "dark"))
-        self._on = False
+        self._scheduler.on = False
         self.panel.close()
         self.factory.reset()
 
@@ -93,7 +113,7 @@ class SimulatedPanel:
         return pin
 
     def _remember(self, output: str, at_ns: int, level: Level, pattern: str) -> None:
-        if self._on:
+        if self._scheduler.on:
             self._keep(output, Shown(at_ns + self._origin_ns, level, pattern))
 
     def _keep(self, output: str, shown: Shown) -> None:

@@ -16,7 +16,7 @@ class VirtualLoop:
 
     def __init__(self, start_ns: int = 0) -> None:
         self._now_ns = start_ns
-        self._alarms: list[Alarm] = []
+        self._alarms: list[tuple[int, int, Alarm]] = []  # compared by time, then by setting
         self._order = 0
         self.events = 0
 
@@ -26,7 +26,7 @@ class VirtualLoop:
     def call_at(self, when_ns: int, callback: Callable[[], None]) -> Timer:
         self._order += 1
         alarm = Alarm(max(when_ns, self._now_ns), self._order, callback)
-        heapq.heappush(self._alarms, alarm)
+        heapq.heappush(self._alarms, (alarm.when_ns, self._order, alarm))
         return alarm
 
     def post(self, callback: Callable[[], None]) -> None:
@@ -34,18 +34,17 @@ class VirtualLoop:
 
     def next_ns(self) -> int | None:
         """When the next callback is due."""
-        while self._alarms and self._alarms[0].callback is None:
+        while self._alarms and self._alarms[0][2].callback is None:
             heapq.heappop(self._alarms)
-        return self._alarms[0].when_ns if self._alarms else None
+        return self._alarms[0][0] if self._alarms else None
 
     def run_until(self, until_ns: int) -> None:
         """Runs every callback up to `until_ns`, and leaves the time there."""
         alarms = self._alarms
-        while alarms and alarms[0].when_ns <= until_ns:
-            alarm = heapq.heappop(alarms)
+        while alarms and alarms[0][0] <= until_ns:
+            self._now_ns, _, alarm = heapq.heappop(alarms)
             if alarm.callback is None:
                 continue
-            self._now_ns = alarm.when_ns
             self.events += 1
             alarm.callback()
         self._now_ns = max(self._now_ns, until_ns)
