@@ -180,6 +180,11 @@ class HostDisk:
     def total_bytes(self) -> int:
         return shutil.disk_usage(self._root).total
 
+    def free_files(self) -> int | None:
+        """Free inodes (statvfs(3)); btrfs and the like say 0 of 0, and have no limit."""
+        told = os.statvfs(self._root)
+        return told.f_favail if told.f_files else None
+
     def __enter__(self) -> HostDisk:
         return self
 

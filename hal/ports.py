@@ -202,6 +202,10 @@ class Disk(Protocol):
 
     def total_bytes(self) -> int: ...
 
+    def free_files(self) -> int | None:
+        """How many files more there may be; None where nothing limits them."""
+        ...
+
 
 # --- lights, sounds, buttons -------------------------------------------------------------------
 

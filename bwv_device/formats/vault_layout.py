@@ -13,6 +13,9 @@ PART = ".part"
 
 READ_BLOCK = 1 << 20
 
+# The highest number that a name has room for: of a recording in its boot, of a file in it.
+LAST_NUMBER = 9999
+
 _NAME = re.compile(r"([0-9]{8})-([0-9]{4})-([0-9]{4})(\.(?:mp4|jpg)\.age)")
 _RECORDING = re.compile(r"[0-9]{8}-[0-9]{4}")
 
@@ -43,6 +46,11 @@ class SegmentName(NamedTuple):
 
     def __str__(self) -> str:
         return f"{self.recording_id}-{self.number:04d}{self.suffix}"
+
+
+def recording_of(name: str) -> str:
+    """The recording that a file belongs to, by the file's name."""
+    return name[: len("00000000-0000")]
 
 
 def is_recording_id(text: str) -> bool:

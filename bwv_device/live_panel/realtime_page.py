@@ -203,6 +203,7 @@ class _SeenDisk:
         self.rename, self.remove = inner.rename, inner.remove
         self.names, self.size, self.read = inner.names, inner.size, inner.read
         self.free_bytes, self.total_bytes = inner.free_bytes, inner.total_bytes
+        self.free_files = inner.free_files
 
     def append(self, path: str, data: bytes) -> None:
         self._inner.append(path, data)

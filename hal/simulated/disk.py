@@ -80,6 +80,8 @@ class SimulatedDisk:
         self._cut_in_verb = ""
         self.faults: list[Fault] = []
         self.refuse: Callable[[Operation], int] = lambda operation: 0  # an errno, or 0
+        self.refusals: list[Callable[[Operation], int]] = []  # the same, any number of them
+        self.file_limit: int | None = None
         self.lies = False
         self.latency_ns: Callable[[Operation], int] = lambda operation: 0
         self.now_ns: Callable[[], int] = lambda: 0
@@ -98,6 +100,8 @@ class SimulatedDisk:
         self._operation("create", path)
         if path in self._live:
             raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), path)
+        if self.free_files() == 0:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), path)
         self._folders.setdefault(_folder(path), False)
         self._name(self._new_inode(path), path)
         self._begun("create", lambda: self._rename_back(path, None))
@@ -155,6 +159,9 @@ class SimulatedDisk:
 
     def total_bytes(self) -> int:
         return self.capacity_bytes
+
+    def free_files(self) -> int | None:
+        return None if self.file_limit is None else max(0, self.file_limit - len(self._live))
 
     # --- the world's face ---------------------------------------------------------------------
 
@@ -243,8 +250,9 @@ class SimulatedDisk:
                 if fault.short and verb == "append":
                     self._grow(self._live[path], data[: len(data) // 3])
                 raise OSError(fault.error, os.strerror(fault.error), path)
-        if error := self.refuse(operation):
-            raise OSError(error, os.strerror(error), path)
+        for refuse in (self.refuse, *self.refusals):
+            if error := refuse(operation):
+                raise OSError(error, os.strerror(error), path)
         self.operations.append(operation)
         self.observe(operation, data)
         during = operation.number == self.cut_during or verb == self._cut_in_verb

@@ -35,7 +35,7 @@ class BreakablePin(MockPin):  # type: ignore[misc]  # gpiozero carries no types
 
 
 class WhilePowered:
-    """`hal.ports.Scheduler` of hardware: nothing that it was to do happens once the power is off."""
+    """`hal.ports.Scheduler` of hardware: nothing that is due happens once the power is off."""
 
     def __init__(self, scheduler: Scheduler) -> None:
         self._scheduler, self.on = scheduler, True

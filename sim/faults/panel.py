@@ -44,13 +44,13 @@ def button_stuck(strike: Strike) -> Struck | None:
 
 
 def clock_steps(strike: Strike) -> Struck | None:
-    """Somebody sets the wall clock wrong, by a minute up to ten years, after the camera has read it
-    once; later it is put right. A first word that is wrong, and a step that hides within what the
-    clock admits to be off, nothing can detect."""
+    """The wall clock is set wrong, by half a second up to ten years, after the camera has read it
+    once; later it is put right. A first word that is wrong nothing can detect."""
     world, clock, draws = strike.world, strike.world.clock, strike.draws
     lived_ns = world.loop.now_ns() - strike.witness.life.started_ns
     if min(lived_ns, clock.set_for_ns()) < WATCHED_NS:
         return None
-    by_ns = draws.pick((-1, 1)) * draws.pick((60, 3600, 3 * YEAR_S, 10 * YEAR_S)) * SECOND_NS
+    short_ms, long_s = draws.between(500, 15_000), draws.pick((60, 3600, 3 * YEAR_S, 10 * YEAR_S))
+    by_ns = draws.pick((-1, 1)) * draws.pick((short_ms * 1_000_000, 10**9, long_s * SECOND_NS))
     clock.step(by_ns)
     return draws.spread(5, 300) * SECOND_NS, lambda: setattr(clock, "stepped_ns", 0)

@@ -53,6 +53,7 @@ class Faults:
         repairs, self._repairs = self._repairs, []
         for repair in repairs:
             repair()
+        self._witness.calm()
 
     def _later(self, kind: Kind) -> None:
         loop = self._world.loop

@@ -11,6 +11,9 @@ from sim.faults.strike import Strike, Struck, over
 from sim.random_streams import Draws
 from sim.world.world import World
 
+# Longer than any shift: only the calm at its end repairs it.
+FOR_GOOD_NS = 100 * 3600 * SECOND_NS
+
 
 def disk_error(error: int, *, short: bool = False) -> Callable[[Strike], Struck]:
     """One of the next operations fails, and perhaps some after it."""
@@ -32,13 +35,57 @@ def disk_error(error: int, *, short: bool = False) -> Callable[[Strike], Struck]
 
 def read_only(strike: Strike) -> Struck:
     """The kernel remounts the card read-only, for some time."""
+    return strike.draws.spread(1, 120) * SECOND_NS, _refuses(strike, lambda operation: errno.EROFS)
+
+
+def read_only_for_good(strike: Strike) -> Struck:
+    """The same, and nobody mounts it anew: it lasts for the rest of the shift."""
+    return FOR_GOOD_NS, _refuses(strike, lambda operation: errno.EROFS)
+
+
+def files_refused(strike: Strike) -> Struck:
+    """No new footage file: quota, a damaged folder, names used up. What exists can be written. For
+    a while, or for the rest of the shift."""
+    error = strike.draws.pick((errno.EDQUOT, errno.ENOSPC, errno.EUCLEAN))
+    lasts_ns = strike.draws.pick((5, 60, 600)) * SECOND_NS
+
+    def refuse(operation: Operation) -> int:
+        return error if operation.verb == "create" and _is_footage(operation) else 0
+
+    return strike.draws.pick((lasts_ns, lasts_ns, FOR_GOOD_NS)), _refuses(strike, refuse)
+
+
+def folder_damaged(strike: Strike) -> Struck:
+    """Names in one folder, of footage or of ledgers, can't be changed; bytes can be written."""
+    footage = strike.draws.chance(500)
+
+    def refuse(operation: Operation) -> int:
+        renames = operation.verb in ("create", "rename", "remove")
+        return errno.EUCLEAN if renames and _is_footage(operation) is footage else 0
+
+    return strike.draws.spread(5, 600) * SECOND_NS, _refuses(strike, refuse)
+
+
+def inodes_used_up(strike: Strike) -> Struck:
+    """Something else takes nearly all files that there may be, and gives them back."""
     disk = strike.world.disk
-    disk.refuse = lambda operation: errno.EROFS
-    return strike.draws.spread(1, 120) * SECOND_NS, lambda: setattr(disk, "refuse", never)
+    disk.file_limit = len(disk.lengths()) + strike.draws.pick((0, 1, 5, 33))
+    return strike.draws.spread(10, 300) * SECOND_NS, lambda: setattr(disk, "file_limit", None)
 
 
-def never(operation: Operation) -> int:
-    return 0
+def _is_footage(operation: Operation) -> bool:
+    return operation.path.startswith("footage/")
+
+
+def _refuses(strike: Strike, rule: Callable[[Operation], int]) -> Callable[[], None]:
+    """The disk refuses by this rule, until what is returned is called."""
+    disk = strike.world.disk
+    disk.refusals.append(rule)
+
+    def repair() -> None:
+        disk.refusals.remove(rule)
+
+    return repair
 
 
 def slow_sync(strike: Strike) -> Struck:

@@ -30,6 +30,7 @@ IN_RECORDING = (State.RECORDING, State.POST_EVENT)
 RECOVERED_NS = 12 * SECOND_NS
 STORAGE_TROUBLE = (
     "io-error", "no-space", "short-write", "read-only", "slow-sync", "storage-full", "lying-sync",
+    "read-only-for-good", "files-refused", "folder-damaged", "inodes-used-up",
 )  # fmt: skip
 UNREADABLE = (SealedFileError, ValueError, KeyError, IndexError, struct.error)
 

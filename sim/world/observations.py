@@ -66,6 +66,11 @@ class Witness:
     def troubled(self, *names: str) -> list[Trouble]:
         return [trouble for trouble in self.troubles if trouble.name in names]
 
+    def calm(self) -> None:
+        """No fault lasts beyond now."""
+        now_ns = self._world.loop.now_ns()
+        self.troubles = [t._replace(to_ns=min(t.to_ns, now_ns)) for t in self.troubles]
+
     def shown(self, output: str) -> list[Shown]:
         """Everything an output showed, over all boots."""
         assert output in OUTPUTS
@@ -141,6 +146,8 @@ class Witness:
     def _removed(self, path: str) -> None:
         """At this moment the evidence store must hold the same bytes."""
         content = self._world.disk.read(path)
+        if not content:
+            return  # nothing that anybody recorded
         name = path.rpartition("/")[2].removesuffix(".part")
         digest = hashlib.sha256(content).hexdigest()
         key = f"footage/{self._world.identity.device}/{name}/{digest}"

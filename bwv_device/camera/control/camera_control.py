@@ -132,7 +132,7 @@ class CameraControl(RecorderObserver, VaultObserver, CaptureObserver, DockObserv
 
     def _unmet(self) -> list[str]:
         parts = self.parts
-        return start_conditions.unmet(parts.vault_lane, parts.health, parts.capture)
+        return start_conditions.unmet(parts.vault_lane, parts.health, parts.recorder, parts.capture)
 
     def _refuse(self, what: str, conditions: list[str]) -> list[str]:
         self.parts.vault_lane.note("refused", event=what, conditions=conditions)
@@ -251,6 +251,7 @@ class CameraControl(RecorderObserver, VaultObserver, CaptureObserver, DockObserv
     def _tick(self) -> None:
         self.parts.health.look(self._loop.now_ns())
         self.parts.recorder.settle()
+        self.parts.recorder.try_again()
         self.show()
         if self.state is not State.STOPPED:
             self._after("tick", seconds(self._settings.storage.check_s), self._tick)

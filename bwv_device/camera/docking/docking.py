@@ -147,11 +147,23 @@ class Delivery:
                 self._vault_lane.note("fault", part="delivery", reason=str(outcome.error))
                 self._set_outcome("kept")
                 return
+            for name in outcome.value.wiped:
+                self._remove(name)
             self._converse(nonce, anchor, outcome.value)
 
         self._loop.lane("uplink").submit(
             lambda: undelivered.take(disk, certificate_pem, anchor), taken
         )
+
+    def _remove(self, name: str) -> None:
+        """Of a file that the store holds the disk would not let go."""
+
+        def removed(outcome: Outcome) -> None:
+            if outcome.error is not None:
+                reason = str(outcome.error)
+                self._vault_lane.note("fault", part="delivery", segment=name, reason=reason)
+
+        self._vault_lane.submit(lambda vault: vault.remove_wiped(name), removed)
 
     def _converse(self, nonce: str, anchor: Anchor, stock: Inventory) -> None:
         identity, asked_ns = self._board.identity, self._loop.now_ns()

@@ -1,4 +1,5 @@
-"""How long recording can go on: free bytes divided by the rate at which sealed files grow."""
+"""How long recording can go on: free bytes divided by the rate at which sealed files grow, or
+fewer where names for files run out before."""
 
 from __future__ import annotations
 
@@ -10,6 +11,8 @@ from bwv_device.settings import MIB, Settings
 # Container, ledger and signatures on top of the encoder's bits.
 OVERHEAD_PERMILLE = 40
 LEDGER_BYTES_PER_FRAGMENT = 600
+# For ledger files, stills, and segments that are cut off: what must go on when no more is begun.
+RESERVE_FILES = 32
 
 
 class Room(enum.IntEnum):
@@ -29,10 +32,13 @@ def growth_bytes_per_s(settings: Settings) -> int:
     return max(media, padded) + int(fragments * LEDGER_BYTES_PER_FRAGMENT)
 
 
-def seconds_left(settings: Settings, free_bytes: int) -> int:
-    """Seconds of recording until only the reserve is left."""
+def seconds_left(settings: Settings, free_bytes: int, free_files: int | None = None) -> int:
+    """Seconds of recording until only the reserve is left. `free_files` is None without limit."""
     usable = max(0, free_bytes - settings.storage.reserve_mib * MIB)
-    return usable // growth_bytes_per_s(settings)
+    left_s = usable // growth_bytes_per_s(settings)
+    if free_files is None:
+        return left_s
+    return min(left_s, max(0, free_files - RESERVE_FILES) * settings.recording.segment_s)
 
 
 def room(settings: Settings, left_s: int) -> Room:

@@ -91,7 +91,8 @@ class HealthCheck:
         self._note("fault", part="board", reason=reason)
 
     def _storage(self, now_ns: int) -> None:
-        left_s = free_space.seconds_left(self._settings, self._board.disk.free_bytes())
+        disk = self._board.disk
+        left_s = free_space.seconds_left(self._settings, disk.free_bytes(), disk.free_files())
         self.left_s = left_s
         room = free_space.room(self._settings, left_s)
         worse, self.room = room > self.room, room

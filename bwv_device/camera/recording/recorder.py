@@ -129,6 +129,15 @@ class Recorder:
         return self._writer.undurable_bytes
 
     @property
+    def failing(self) -> bool:
+        """Whether the disk refused the newest segment, and has taken nothing since."""
+        return self._writer.failing
+
+    def try_again(self) -> None:
+        """Call at intervals: while nothing is recorded, asks whether the disk takes files again."""
+        self._writer.try_a_file()
+
+    @property
     def prebuffer_bytes(self) -> int:
         return self._prebuffer.size
 
@@ -286,6 +295,9 @@ class Recorder:
 
     def not_recorded(self, unit: AccessUnit, reason: str) -> None:
         self._gaps.add(Anomaly(unit.track, unit.pts_ns, unit.end_ns, 1, reason))
+
+    def given_up(self) -> None:
+        self._gaps.flush()
 
     def _write_gap(self, gap: Anomaly) -> None:
         recording = self.recording

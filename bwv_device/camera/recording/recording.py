@@ -30,7 +30,6 @@ class OpenRecording:
     pre_event: PreEvent | None
     first_number: int = 1  # of the segment whose `open` line tells how the recording began
     introduced: bool = False
-    segments: int = 0
     ending: str = ""
     started_ns: int | None = None
     end_ns: int = 0
@@ -72,11 +71,10 @@ class OpenRecording:
         return fields
 
     def close_fields(self) -> dict[str, Any]:
+        """What the vault does not know of a recording's end."""
         start_ns = self.end_ns if self.started_ns is None else self.started_ns
         return {
-            "recording": self.id,
             "reason": self.ending,
-            "segments": self.segments,
             "duration_ms": max(0, self.end_ns - start_ns) // 1_000_000,
         }
 

@@ -7,6 +7,9 @@ Rules:
 - A segment ends at a keyframe, after `segment_s` or where the picture's parameters change.
 - A long recording rolls over at a keyframe: it is closed, and another follows it.
 - Where the ledger was opened anew, recovery has closed the recording: another follows it.
+- Behind the end the disk has `GIVE_UP_NS`; what it has not taken by then is a gap.
+- Names have four digits: a recording with no number left for a segment rolls over, and a boot with
+  few left for recordings opens the ledger anew.
 """
 
 from __future__ import annotations
@@ -15,7 +18,7 @@ import enum
 from collections.abc import Sequence
 from typing import Protocol
 
-from bwv_device.camera.loop import Loop
+from bwv_device.camera.loop import Loop, Outcome
 from bwv_device.camera.recording.pre_event_buffer import PreEvent
 from bwv_device.camera.recording.recording import OpenRecording, RecordingRequest
 from bwv_device.camera.recording.segment import MediaFormat, Pace, SealedSegment, starts_segment
@@ -26,11 +29,16 @@ from bwv_device.camera.vault.vault_lane import VaultLane
 from bwv_device.formats import age
 from bwv_device.formats.age_payload import Seal
 from bwv_device.formats.media.h264 import parameter_sets
-from bwv_device.formats.vault_layout import SegmentName
+from bwv_device.formats.vault_layout import LAST_NUMBER, SegmentName
 from bwv_device.settings import MIB, Recording, seconds
-from hal.ports import SECOND_NS, AccessUnit, Board
+from hal.ports import SECOND_NS, AccessUnit, Board, Timer
 
 RETRY_NS = SECOND_NS
+# How long a recording that was stopped waits for a disk that refuses it.
+GIVE_UP_NS = 30 * SECOND_NS
+NOT_TAKEN = "not taken by the disk"
+# A boot's next recording gets a boot of its own from here on: a recording may be continued often.
+FEW_NUMBERS_LEFT = LAST_NUMBER - 1000
 
 
 class RecordingWriterState(enum.Enum):
@@ -63,8 +71,12 @@ class RecordingObserver(Protocol):
         """The disk refused a job on `part`, a segment."""
         ...
 
+    def given_up(self) -> None:
+        """Nothing more is tried: all that was not recorded has been named."""
+        ...
+
     def recording_closed(self, ending: str) -> None:
-        """The recording that was to finish is durable to its last line."""
+        """The recording that was to finish is durable to its last line, or given up."""
         ...
 
 
@@ -87,8 +99,11 @@ class RecordingWriter:
         self._media = MediaFormat(board.camera.format, board.microphone.format)
         self._backlog = Backlog(settings.queue_limit_mib * MIB, self._no_room)
         self._segments = SegmentWriter(loop, vault_lane, self)
-        self._count = 0
+        self._boot = self._count = 0
         self._failed_ns: int | None = None
+        self._durable_until_ns = 0
+        self._last_chance: Timer | None = None
+        self.failing = False  # the disk refused the newest segment, and took none since
         self.state = _S.IDLE
         self.recording: OpenRecording | None = None
         self.dropped_units = 0
@@ -109,6 +124,7 @@ class RecordingWriter:
 
     def begin(self, request: RecordingRequest, pre_event: PreEvent | None) -> None:
         """Begins a recording. Its pre-event units are to be written first."""
+        self._durable_until_ns = 0
         self._backlog.begin(pre_event.units if pre_event else [])
         self._start(request, pre_event)
         self.state = _S.WRITING
@@ -129,17 +145,30 @@ class RecordingWriter:
 
     def finish(self) -> None:
         """All units are in."""
+        self._last_chance = self._loop.call_at(self._loop.now_ns() + GIVE_UP_NS, self._give_up)
         if self.state is _S.WRITING:
             self.state = _S.FINISHING
             self._close()
         elif self.state is _S.RETRYING:
             self.state = _S.RETRYING_THE_END
 
+    def try_a_file(self) -> None:
+        """Whether the disk takes files again, after it refused some and nothing is recorded."""
+        if self.failing and self.state is _S.IDLE:
+            self._vault_lane.submit(lambda vault: vault.try_a_file(), self._tried)
+
+    def _tried(self, outcome: Outcome) -> None:
+        if outcome.error is None and self.state is _S.IDLE:
+            self.failing = False
+            self._observer.durable(self._durable_until_ns)
+
     # --- into which recording -----------------------------------------------------------------
 
     def _start(self, request: RecordingRequest, pre_event: PreEvent | None) -> OpenRecording:
-        self._count += 1
-        name = SegmentName(self._vault_lane.boot, self._count, 0)
+        boot = self._vault_lane.boot
+        self._count = self._count + 1 if boot == self._boot else 1
+        self._boot = boot
+        name = SegmentName(boot, self._count, 0)
         self.recording = OpenRecording(name, request, pre_event)
         return self.recording
 
@@ -169,6 +198,10 @@ class RecordingWriter:
             return
         self.recording, self.state = None, _S.IDLE
         self._backlog.clear()
+        if self._last_chance:
+            self._last_chance.cancel()
+        if self._count >= FEW_NUMBERS_LEFT and self._boot == self._vault_lane.boot:
+            self._vault_lane.open("numbers used up")
         self._observer.recording_closed(recording.ending)
 
     # --- into which segment -------------------------------------------------------------------
@@ -194,6 +227,8 @@ class RecordingWriter:
     def _rolls_over(self, recording: OpenRecording, unit: AccessUnit) -> bool:
         if recording.started_ns is None or recording.ending:
             return False
+        if recording.name.number >= LAST_NUMBER:
+            return self._cut_here(unit)
         return unit.pts_ns - recording.started_ns >= seconds(self._settings.rollover_min * 60)
 
     def _cut_here(self, unit: AccessUnit) -> bool:
@@ -225,7 +260,7 @@ class RecordingWriter:
 
     def _next_segment(self, recording: OpenRecording, first: AccessUnit) -> OpenRecording:
         """Starts a segment. The recording returned is another where the ledger was opened anew."""
-        self._segments.seal(recording)
+        self._segments.seal()
         if recording.name.boot != self._vault_lane.boot:
             recording = self._continue(recording)
         recording.name = recording.name._replace(number=recording.name.number + 1)
@@ -233,7 +268,9 @@ class RecordingWriter:
             recording.started_ns = first.pts_ns
         reading = self._board.clock.utc()
         age_ns = self._loop.now_ns() - first.pts_ns
-        fields = recording.about(first.pts_ns, reading._replace(utc_ns=reading.utc_ns - age_ns))
+        # A clock that nobody set may say 1970, and there is no time before that.
+        began_utc_ns = max(0, reading.utc_ns - age_ns)
+        fields = recording.about(first.pts_ns, reading._replace(utc_ns=began_utc_ns))
         inside = {"device": self._board.identity.device, "segment": str(recording.name), **fields}
         if recording.request.location:
             inside["location"] = recording.request.location
@@ -252,6 +289,8 @@ class RecordingWriter:
     # --- what the disk answers ----------------------------------------------------------------
 
     def durable(self, video_until_ns: int) -> None:
+        self._durable_until_ns = max(self._durable_until_ns, video_until_ns)
+        self.failing = False
         self._backlog.durable(video_until_ns)
         self._observer.durable(video_until_ns)
 
@@ -268,9 +307,10 @@ class RecordingWriter:
         if not recording.introduced:
             recording.first_number = recording.name.number + 1
         self._observer.storage_fault(name, error)
-        if not isinstance(error, LedgerError):
+        if not isinstance(error, LedgerError) and not self.failing:
             reason = getattr(error, "strerror", None) or str(error)
             self._vault_lane.note("fault", part="segment", segment=name, reason=reason)
+        self.failing = True
         again = self._failed_ns is not None and now_ns - self._failed_ns < 2 * RETRY_NS
         self._failed_ns = now_ns
         if not self.retrying:
@@ -282,7 +322,8 @@ class RecordingWriter:
 
     def _start_over(self) -> None:
         recording = self.recording
-        assert recording is not None
+        if recording is None or not self.retrying:
+            return  # it was given up
         if not self._vault_lane.usable:
             self._start_over_at(self._loop.now_ns() + RETRY_NS)
             return
@@ -292,3 +333,20 @@ class RecordingWriter:
         self._write(self._backlog.again())
         if self.state is _S.FINISHING:
             self._close()
+
+    def _give_up(self) -> None:
+        """The disk has refused the end of the recording for too long: what it lacks is named."""
+        recording = self.recording
+        if recording is None or not recording.ending:
+            return
+        self._segments.abandon()
+        for unit in self._backlog.again():
+            if unit.pts_ns >= self._durable_until_ns:
+                self._observer.not_recorded(unit, NOT_TAKEN)
+        self._observer.given_up()
+        recording.end_ns = min(recording.end_ns, self._durable_until_ns)
+        lane, t_ns = self._vault_lane, self._loop.now_ns()
+        if lane.usable and recording.name.boot == lane.boot:  # otherwise recovery closes it
+            name, fields = recording.id, recording.close_fields()
+            lane.submit(lambda vault: vault.close(name, "", t_ns, fields), lambda outcome: None)
+        self._closed(recording)

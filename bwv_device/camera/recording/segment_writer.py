@@ -93,7 +93,7 @@ class SegmentWriter:
 
         self._job(lambda vault: vault.append(name, data, t_ns, fields), committed)
 
-    def seal(self, recording: OpenRecording) -> None:
+    def seal(self) -> None:
         """Ends the segment with its last chunk. Nothing happens where none is open."""
         segment = self.segment
         if segment is None:
@@ -106,13 +106,18 @@ class SegmentWriter:
             lambda: self._observer.durable(until_ns),
         )
         self._give_up()
-        recording.segments += 1
 
     def close(self, recording: OpenRecording, closed: Callable[[], None]) -> None:
         """The last segment, and the `close` line; `closed` follows when that is durable."""
-        self.seal(recording)
-        fields, t_ns = recording.close_fields(), self._loop.now_ns()
-        self._job(lambda vault: vault.note("close", t_ns, fields), closed)
+        last = self._name if self.segment is not None else ""
+        self.seal()
+        name, fields, t_ns = recording.id, recording.close_fields(), self._loop.now_ns()
+        self._job(lambda vault: vault.close(name, last, t_ns, fields), closed)
+
+    def abandon(self) -> None:
+        """What is under way means nothing any more: nothing of it is written again."""
+        self._generation += 1
+        self._give_up()
 
     def _wait(self, sealed: bytes) -> None:
         if sealed:

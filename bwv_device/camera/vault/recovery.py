@@ -303,13 +303,15 @@ def _follow(
 
 
 def _finish_removals(disk: Disk, wiped: list[str]) -> None:
-    """Removes files that a `wipe` line names and a power cut brought back."""
+    """Removes files that a `wipe` line names and a power cut brought back. Where the disk refuses,
+    recording must go on: the next docking tries it again (`undelivered`)."""
     names = disk.names(FOOTAGE)
     paths = [n for name in wiped for n in (name, name + PART) if n in names]
-    for path in paths:
-        disk.remove(f"{FOOTAGE}/{path}")
-    if wiped:
-        disk.sync(FOOTAGE)
+    with suppress(OSError):
+        for path in paths:
+            disk.remove(f"{FOOTAGE}/{path}")
+        if wiped:
+            disk.sync(FOOTAGE)
 
 
 def _unacknowledged(disk: Disk, first_boot: int, known: Set[str]) -> list[OpenSegment]:

@@ -27,12 +27,13 @@ class Deliverable(NamedTuple):
 
 class Inventory(NamedTuple):
     """Files in the order in which they are to be delivered, how many can't be yet (they met an
-    error, and the next boot explains them), and how long each boot's ledger file is, the current
-    one up to the anchor."""
+    error, and the next boot explains them), how long each boot's ledger file is, the current one
+    up to the anchor, and what a `wipe` line names that is still there."""
 
     files: list[Deliverable]
     unsettled: int
     ledgers: dict[int, int]
+    wiped: list[str]
 
 
 def take(disk: Disk, certificate_pem: bytes, anchor: Anchor) -> Inventory:
@@ -46,15 +47,20 @@ def take(disk: Disk, certificate_pem: bytes, anchor: Anchor) -> Inventory:
     oldest = min((int(name[:8]) for name in present), default=anchor.boot)
     claims: dict[str, Claim] = {}
     flagged: set[str] = set()
+    wiped: set[str] = set()
     ledgers = {boot: disk.size(ledger_path(boot)) for boot in boots}
     for boot in [boot for boot in boots if boot >= oldest]:
         for line, end in _lines(disk, certificate_pem, boot):
             _claim(claims, boot, line)
+            if line.kind == "wipe":
+                wiped.add(str(line.fields.get("segment")))
             if line.kind == "flag":
                 flagged.add(str(line.fields.get("recording")))
             if line.number == anchor.number:
                 ledgers[boot] = end
                 break
+    left_over = sorted(present & wiped)
+    present -= wiped
     settled = [claims[name] for name in sorted(present) if _settled(claims.get(name))]
     files = [
         Deliverable(claim.name, claim.length or 0, claim.sha256, claim.recording in flagged)
@@ -63,7 +69,7 @@ def take(disk: Disk, certificate_pem: bytes, anchor: Anchor) -> Inventory:
     # Stable: among equals the oldest, as their names say.
     files.sort(key=lambda file: not file.urgent)
     later = max(0, len(files) - FILES_LIMIT)  # more than one docking names
-    return Inventory(files[:FILES_LIMIT], len(present) - len(settled) + later, ledgers)
+    return Inventory(files[:FILES_LIMIT], len(present) - len(settled) + later, ledgers, left_over)
 
 
 def waiting(disk: Disk) -> tuple[int, str]:

@@ -11,12 +11,16 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from bwv_device.camera.vault.ledger_writer import Ledger
-from bwv_device.formats.vault_layout import FOOTAGE, PART, READ_BLOCK
+from bwv_device.formats.vault_layout import FOOTAGE, PART, READ_BLOCK, recording_of
 from hal.ports import Anchor, Disk
+
+# An empty file that shows whether files can be created; no name of footage.
+PROBE = "probe"
 
 
 class LedgerError(OSError):
@@ -61,7 +65,9 @@ class Vault:
     def __init__(self, disk: Disk, ledger: Ledger) -> None:
         self._disk, self._ledger = disk, ledger
         self._open: dict[str, _Open] = {}
+        self._sealed: Counter[str] = Counter()  # segments, by recording
         self._broken = False
+        self._last_sealed = ""
         self.acknowledged = ledger.head
 
     @property
@@ -119,7 +125,28 @@ class Vault:
         file = self._write(name, data)
         self._disk.rename(f"{FOOTAGE}/{name}{PART}", f"{FOOTAGE}/{name}")
         self._disk.sync(FOOTAGE)
-        return self.note("seal", t_ns, {"segment": name, **file.attested(), **fields})
+        anchor = self.note("seal", t_ns, {"segment": name, **file.attested(), **fields})
+        self._sealed[recording_of(name)] += 1
+        self._last_sealed = name
+        return anchor
+
+    def close(self, recording: str, last: str, t_ns: int, fields: Mapping[str, Any]) -> Anchor:
+        """The `close` line of a recording, with the number of its sealed segments. `last` is the
+        segment that was to be sealed just before, or "": `SegmentLostError` where it was not."""
+        if last and self._last_sealed != last:
+            raise SegmentLostError(f"{last} met an error before")
+        said = {"recording": recording, "segments": self._sealed[recording], **fields}
+        anchor = self.note("close", t_ns, said)
+        del self._sealed[recording]
+        return anchor
+
+    def try_a_file(self) -> Anchor:
+        """Whether footage can be created: makes an empty file and removes it again."""
+        if PROBE in self._disk.names(FOOTAGE):
+            self._disk.remove(f"{FOOTAGE}/{PROBE}")
+        self._disk.create(f"{FOOTAGE}/{PROBE}")
+        self._disk.remove(f"{FOOTAGE}/{PROBE}")
+        return self.anchor
 
     def keep(self, name: str, data: bytes, t_ns: int, fields: Mapping[str, Any]) -> Anchor:
         """A small sealed file written at once (a still), and its `still` line."""
@@ -144,6 +171,12 @@ class Vault:
         self._disk.remove(path)
         self._disk.sync(FOOTAGE)
         return anchor
+
+    def remove_wiped(self, name: str) -> Anchor:
+        """Removes a file that a `wipe` line names, where the disk refused to at that time."""
+        self._disk.remove(footage_path(self._disk, name))
+        self._disk.sync(FOOTAGE)
+        return self.anchor
 
     def _write(self, name: str, data: bytes) -> _Open:
         path, file = f"{FOOTAGE}/{name}{PART}", self._open.pop(name, None)

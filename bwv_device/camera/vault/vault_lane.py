@@ -93,7 +93,9 @@ class VaultLane:
         return self.anchor.boot
 
     def open(self, cause: str) -> None:
-        """Recovers the vault and starts a ledger file. Repeats until it works."""
+        """Recovers the vault and starts a ledger file, behind what is on its way to a vault that is
+        open. Repeats until it works."""
+        before = self._vault
         self._close()
         board, t_ns = self._board, self._loop.now_ns()
         reading = board.clock.utc()._asdict()
@@ -101,9 +103,10 @@ class VaultLane:
         # Drawn here: entropy is used on the loop alone, in one order.
         key_entropy = board.entropy.token(KEY_ENTROPY)
 
-        acknowledged = self._acknowledged
+        in_doubt_behind = self._acknowledged
 
         def job() -> tuple[Vault, Recovered]:
+            acknowledged = before.acknowledged if before else in_doubt_behind
             return boot_vault(
                 board.disk, board.identity, key_entropy, t_ns, about, cause, acknowledged
             )
@@ -130,7 +133,6 @@ class VaultLane:
         met an error are explained first, by a recovery; `vault_opened` then asks for the end
         again."""
         if self._state is _S.UNSETTLED and self._vault is not None:
-            self._acknowledged = self._vault.acknowledged
             self.open("segment fault")
             return
         if not self._ending:
