@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from hal.ports import MqttListener, MqttMessage, Scheduler
+from hal.ports import SECOND_NS, MqttListener, MqttMessage, Scheduler
 
 MILLISECOND_NS = 1_000_000
+# Half as long again as a camera's keepalive: then a broker, and a client, give a connection up.
+KEEPALIVE_NS = 90 * SECOND_NS
 
 
 class Published(NamedTuple):
@@ -24,14 +27,17 @@ class SimulatedBroker:
 
     `reachable`, `refuses` (authentication), `latency_ns`, `loses_acks`, `doubles` (delivers again
     what it delivered), `full` (quota exceeded), `forbidden` (topics by their last level), `deaf`
-    (never answers a connection).
+    (never answers a connection). Between the two ends of a connection there is TCP: nothing is lost
+    or overtakes while it lives; without a network it lives for `KEEPALIVE_NS`.
     """
 
     def __init__(self, scheduler: Scheduler) -> None:
         self._scheduler = scheduler
         self.messages: list[Published] = []
         self.retained: dict[str, bytes] = {}
-        self.reachable, self.refuses, self.full, self.deaf = True, "", False, False
+        self._reachable, self._away = True, 0
+        self.refuses, self.full, self.deaf = "", False, False
+        self.put_off: list[MqttMessage] = []  # what was refused because it was full
         self.loses_acks = self.doubles = False
         self.latency_ns = MILLISECOND_NS
         self.forbidden: set[str] = set()
@@ -43,11 +49,33 @@ class SimulatedBroker:
 
     # --- the world's face ---------------------------------------------------------------------
 
+    @property
+    def reachable(self) -> bool:
+        return self._reachable
+
+    @reachable.setter
+    def reachable(self, there: bool) -> None:
+        if there == self._reachable:
+            return
+        self._reachable = there
+        self._away += 1
+        away = self._away
+        if there:
+            for line in list(self._lines.values()):
+                line.network_is_back()
+        else:
+            self._later(KEEPALIVE_NS, lambda: self._give_up(away))
+
+    def _give_up(self, away: int) -> None:
+        if away == self._away:
+            for line in list(self._lines.values()):
+                self.lose(line, "nothing was heard for too long")
+
     def send(self, topic: str, payload: bytes) -> None:
         """Somebody else publishes. For a camera whose session lives it waits."""
         for client, line in self._lines.items():
             if topic in line.subscriptions:
-                if line.up and self.reachable:
+                if line.up:
                     self._deliver(line, topic, payload)
                 else:
                     self._queued.setdefault(client, []).append((topic, payload))
@@ -56,6 +84,12 @@ class SimulatedBroker:
         """Every line breaks at once."""
         for line in list(self._lines.values()):
             self.lose(line, "the connection was lost")
+
+    def hang_up(self) -> None:
+        """It closes every line in order: what it had said until then arrives."""
+        for line in list(self._lines.values()):
+            line.hear_the_rest()
+            self.lose(line, "the broker hung up")
 
     def take_over(self) -> None:
         """Somebody with the same client id pushes every camera off; the old will comes late."""
@@ -71,16 +105,15 @@ class SimulatedBroker:
 
     def lose(self, line: SimulatedMqtt, reason: str) -> None:
         if line.up:
-            line.up = False
+            line.broken(reason)
             if line.will:
                 self._say(line.will)
-            line.tell(lambda listener: listener.closed(reason))
 
     def connect(self, line: SimulatedMqtt) -> None:
         if not self.reachable:
-            line.tell(lambda listener: listener.closed("the network is unreachable"))
+            line.broken("the network is unreachable")
         elif self.refuses:
-            line.tell(lambda listener: listener.closed(self.refuses))
+            line.broken(self.refuses)
         elif not self.deaf:
             self.connections += 1
             self._lines[line.client] = line
@@ -90,11 +123,10 @@ class SimulatedBroker:
                 self._deliver(line, topic, payload)
 
     def take(self, line: SimulatedMqtt, token: int, message: MqttMessage) -> None:
-        if not self.reachable:
-            return  # into a line that is dead, and nobody has noticed
         if message.topic.rpartition("/")[2] in self.forbidden:
             line.tell(lambda listener: listener.refused(token, "not authorized", final=True))
         elif self.full:
+            self.put_off.append(message)
             line.tell(lambda listener: listener.refused(token, "quota exceeded", final=False))
         else:
             self._say(message)
@@ -125,6 +157,42 @@ class SimulatedBroker:
         self._scheduler.call_at(self._scheduler.now_ns() + wait_ns, callback)
 
 
+class _Wire:
+    """One direction of one TCP connection: all of it, in order. What is under way while the network
+    is away arrives behind its return."""
+
+    def __init__(self, broker: SimulatedBroker, scheduler: Scheduler) -> None:
+        self._broker, self._scheduler = broker, scheduler
+        self._under_way: deque[tuple[int, Callable[[], None]]] = deque()
+        self._newest_ns = 0
+        self._whole = True
+
+    def carry(self, deliver: Callable[[], None]) -> None:
+        if not self._whole:
+            return
+        due_ns = self._scheduler.now_ns() + self._broker.latency_ns
+        self._newest_ns = max(self._newest_ns, due_ns)
+        self._under_way.append((self._newest_ns, deliver))
+        self._scheduler.call_at(self._newest_ns, self.arrive)
+
+    def arrive(self) -> None:
+        while (
+            self._under_way
+            and self._broker.reachable
+            and self._under_way[0][0] <= self._scheduler.now_ns()
+        ):
+            self._under_way.popleft()[1]()
+
+    def hurry(self) -> None:
+        """The sender closes in order: what it said arrives before that."""
+        while self._under_way and self._broker.reachable:
+            self._under_way.popleft()[1]()
+
+    def cut(self) -> None:
+        self._whole = False
+        self._under_way.clear()
+
+
 class SimulatedMqtt:
     """`hal.ports.MqttLink` of one camera."""
 
@@ -135,24 +203,29 @@ class SimulatedMqtt:
         self.subscriptions: tuple[str, ...] = ()
         self._listener: MqttListener | None = None
         self._under_way = 0
+        self._to_broker = self._to_camera = _Wire(broker, scheduler)
 
     def open(self, will: MqttMessage, subscriptions: Sequence[str], listener: MqttListener) -> None:
         self.vanish()
         self.will, self.subscriptions, self._listener = will, tuple(subscriptions), listener
         self._under_way = 0
+        self._to_broker = _Wire(self._broker, self._scheduler)
+        self._to_camera = _Wire(self._broker, self._scheduler)
         self._later(lambda: self._broker.connect(self), listener)
 
     def publish(self, token: int, message: MqttMessage) -> None:
         if self.up:
             self._under_way += 1
             self._broker.most_under_way = max(self._broker.most_under_way, self._under_way)
-            self._later(lambda: self._broker.take(self, token, message), self._listener)
+            self._to_broker.carry(lambda: self._broker.take(self, token, message))
 
     def close(self, farewell: MqttMessage | None = None) -> None:
         self._listener = None
         if self.up and farewell is not None:
             self.up = False
+            self._to_broker.hurry()
             self._broker.take_farewell(farewell)
+            self._cut_wires()
         else:
             self.vanish()
 
@@ -172,7 +245,26 @@ class SimulatedMqtt:
                 self._under_way = max(0, self._under_way - 1)
                 word(listener)
 
-        self._later(said, listener)
+        self._to_camera.carry(said)
+
+    def broken(self, reason: str) -> None:
+        """There is no connection any more, or there never was one; both ends notice."""
+        self.up = False
+        self._cut_wires()
+        if self._listener is not None:
+            listener = self._listener
+            self._later(lambda: listener.closed(reason), listener)
+
+    def hear_the_rest(self) -> None:
+        self._to_camera.hurry()
+
+    def network_is_back(self) -> None:
+        self._to_broker.arrive()
+        self._to_camera.arrive()
+
+    def _cut_wires(self) -> None:
+        self._to_broker.cut()
+        self._to_camera.cut()
 
     def _later(self, callback: Callable[[], None], listener: MqttListener | None) -> None:
         def still() -> None:

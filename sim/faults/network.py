@@ -40,6 +40,7 @@ def slow(ill: SimulatedBroker, on: bool) -> None:
 
 def loses_acknowledgements(ill: SimulatedBroker, on: bool) -> None:
     ill.loses_acks = on
+    ill.cut()  # within one connection a broker that acknowledges does so in order
 
 
 def doubles(ill: SimulatedBroker, on: bool) -> None:

@@ -283,7 +283,7 @@ def test_a_message_that_ends_every_connection_is_let_go(make: Make) -> None:
     def choke(published: Any) -> None:
         if published.topic == poison and b'"number":1,' in published.payload:
             seen.append(published.at_ns)
-            it.broker.cut()
+            it.broker.hang_up()
 
     it.broker.on_published = choke
     record(it)
