@@ -23,6 +23,14 @@ class Shown(NamedTuple):
     pattern: str
 
 
+class Touch(NamedTuple):
+    """A contact was closed or opened, by a finger or on its own."""
+
+    at_ns: int
+    button: str
+    down: bool
+
+
 class BreakablePin(MockPin):  # type: ignore[misc]  # gpiozero carries no types
     """A pin that can fail."""
 
@@ -63,15 +71,21 @@ class SimulatedPanel:
         self._scheduler = WhilePowered(scheduler)
         self.factory = MockFactory(pin_class=BreakablePin)
         self.history: dict[str, list[Shown]] = {name: [] for name in OUTPUTS}
+        self.touches: list[Touch] = []
         self.watched: Callable[[str, Shown], None] = lambda output, shown: None
         self.panel = Panel(pins, self._scheduler, self.factory, self._remember)
 
     def press(self, button: str) -> None:
         """`button` is "record" or "marker"."""
+        self._touched(button, down=True)
         self._contact(button).drive_low()
 
     def release(self, button: str) -> None:
+        self._touched(button, down=False)
         self._contact(button).drive_high()
+
+    def _touched(self, button: str, *, down: bool) -> None:
+        self.touches.append(Touch(self._scheduler.now_ns() + self._origin_ns, button, down))
 
     def break_output(self, name: str, reason: str = "no current flows") -> None:
         """`name` is a field of `PanelPins`."""

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from bwv_device.camera.state_table import Event, State
 from bwv_device.errors import SealedFileError
 from bwv_device.formats import age
 from bwv_device.formats.age_payload import Opener
@@ -24,13 +23,17 @@ from sim.world.test_keys import BenchAgency
 from sim.world.world import World
 
 AUDIO_RATE_HZ = 48_000
-IN_RECORDING = (State.RECORDING, State.POST_EVENT)
+IN_RECORDING = ("recording", "post-event")
 # How long a disk that was in trouble may need until all that waited is durable: the last sync that
 # was begun may take ten seconds.
 RECOVERED_NS = 12 * SECOND_NS
 STORAGE_TROUBLE = (
     "io-error", "no-space", "short-write", "read-only", "slow-sync", "storage-full", "lying-sync",
     "read-only-for-good", "files-refused", "folder-damaged", "inodes-used-up",
+)  # fmt: skip
+CAPTURE_TROUBLE = (
+    "camera-stall", "camera-stops-late", "missing-keyframe", "malformed-units", "wrong-times",
+    "parameter-sets-only", "dropped-pictures",
 )  # fmt: skip
 UNREADABLE = (SealedFileError, ValueError, KeyError, IndexError, struct.error)
 
@@ -212,9 +215,10 @@ def _episodes(world: World, witness: Witness) -> list[Episode]:
         for transition in world.transitions:
             if not life.started_ns <= transition.at_ns <= life.ended_ns:
                 continue
-            if transition.event is Event.START and transition.before is State.READY:
+            starts = transition.event.value == "start" and transition.before.value == "ready"
+            if starts:
                 start_ns = transition.at_ns
-            elif start_ns is not None and transition.after not in IN_RECORDING:
+            elif start_ns is not None and transition.after.value not in IN_RECORDING:
                 episodes.append(Episode(life, start_ns, transition.at_ns, orderly=True))
                 start_ns = None
         if start_ns is not None:

@@ -6,7 +6,6 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from bwv_device.camera.state_table import Event
 from bwv_device.formats.media.h264 import split_keyframe
 from hal.ports import SECOND_NS
 from hal.simulated.capture import StubVideo
@@ -174,7 +173,7 @@ def _capture_since(record: Record, episode: Episode) -> int:
     undocked = [
         t.at_ns
         for t in record.world.transitions
-        if t.event is Event.UNDOCK and episode.life.started_ns <= t.at_ns <= episode.start_ns
+        if t.event.value == "undock" and episode.life.started_ns <= t.at_ns <= episode.start_ns
     ]
     return max([episode.life.started_ns, *undocked])
 
@@ -254,7 +253,7 @@ def _history_since(record: Record, episode: Episode) -> int:
     since_ns = episode.life.started_ns
     for transition in record.world.transitions:
         if episode.life.started_ns <= transition.at_ns < episode.start_ns:
-            ends = transition.event in (Event.POST_EVENT_OVER, Event.ABORT, Event.UNDOCK)
+            ends = transition.event.value in ("post-event over", "abort", "undock")
             since_ns = max(since_ns, transition.at_ns) if ends else since_ns
     return since_ns
 

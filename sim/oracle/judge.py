@@ -12,10 +12,12 @@ from bwv_device.verification.second_verifier import Judge
 from bwv_device.verification.vault_report import Report, verify
 from hal.ports import Anchor
 from sim.faults import BY_NAME, Promise
-from sim.oracle.buttons import hand_findings
+from sim.oracle.causes import cause_findings
 from sim.oracle.commands import command_findings
+from sim.oracle.course import courses
 from sim.oracle.evidence import Finding, Record, read_record
 from sim.oracle.footage import footage_findings
+from sim.oracle.hands import hand_findings
 from sim.oracle.ledger_times import diary_findings
 from sim.oracle.lights_and_beeps import sign_findings
 from sim.world.observations import Witness
@@ -37,10 +39,12 @@ def judge(world: World, witness: Witness, agency: BenchAgency) -> list[Finding]:
         findings = list(_verdicts(report, vault, agency, anchors, record, harmed=harmed))
     findings += _secrecy(record)
     findings += sign_findings(record)
+    for course in courses(record):
+        findings += hand_findings(record, course)
+        findings += cause_findings(record, course)
     if report.ok:
         findings += footage_findings(record)
         findings += diary_findings(record)
-        findings += hand_findings(record)
         findings += command_findings(record)
     return findings
 

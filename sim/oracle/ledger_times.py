@@ -6,14 +6,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from bwv_device.camera.state_table import Event
 from hal.ports import SECOND_NS
-from sim.oracle.evidence import Finding, Record, Said
-
-CAPTURE_TROUBLE = (
-    "camera-stall", "missing-keyframe", "malformed-units", "wrong-times", "parameter-sets-only",
-    "dropped-pictures",
-)  # fmt: skip
+from sim.oracle.evidence import CAPTURE_TROUBLE, Finding, Record, Said
 
 
 def diary_findings(record: Record) -> list[Finding]:
@@ -112,9 +106,9 @@ def _post_event(record: Record) -> Iterator[Finding]:
     lingers_ns = record.world.settings.recording.post_event_s * SECOND_NS
     stopped_ns = None
     for transition in record.world.transitions:
-        if transition.event is Event.STOP:
+        if transition.event.value == "stop":
             stopped_ns = transition.at_ns
-        over = transition.event is Event.POST_EVENT_OVER and stopped_ns is not None
+        over = transition.event.value == "post-event over" and stopped_ns is not None
         if over and stopped_ns is not None and transition.at_ns - stopped_ns < lingers_ns:
             yield Finding("post-event", stopped_ns, "the recording ended too early")
             return

@@ -288,6 +288,7 @@ class Simulation:
         if world.agent is None:
             return
         self._closing = True
+        world.happened("the end of the shift")
         world.agent.stop()
         for _ in range(200):
             if world.stopped():

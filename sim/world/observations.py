@@ -14,6 +14,9 @@ from hal.simulated.panel import OUTPUTS, Shown
 from hal.simulated.power_dock_and_place import MARKER
 from sim.world.world import World
 
+# By this file a camera tries its disk; it holds no footage.
+PROBE = "footage/probe"
+
 
 class Trouble(NamedTuple):
     """A fault that was there from one time to another."""
@@ -21,6 +24,14 @@ class Trouble(NamedTuple):
     name: str
     from_ns: int
     to_ns: int
+
+
+class Gauge(NamedTuple):
+    """The battery's charge from one look to another."""
+
+    from_ns: int
+    to_ns: int
+    percent: int
 
 
 @dataclass(slots=True)
@@ -49,6 +60,7 @@ class Witness:
         self.in_clear: list[str] = []
         self.removed: list[str] = []  # and the evidence store does not hold it
         self.overfull: list[str] = []
+        self.gauges: list[Gauge] = []
         self._grown = False
         self._tail: dict[str, bytes] = {}
         world.disk.observe = self._disk_did
@@ -77,7 +89,8 @@ class Witness:
         return self._world.shown_so_far(output)
 
     def look(self) -> None:
-        """Once in a while: whether every queue keeps to its limit."""
+        """Once in a while: whether every queue keeps to its limit, and what the battery holds."""
+        self._look_at_battery()
         agent = self._world.agent
         if agent is None:
             return
@@ -96,6 +109,13 @@ class Witness:
             for what, (size, limit) in sizes.items()
             if size > limit
         ]
+
+    def _look_at_battery(self) -> None:
+        now_ns, percent = self._world.loop.now_ns(), self._world.power.percent()
+        if self.gauges and self.gauges[-1].percent == percent:
+            self.gauges[-1] = self.gauges[-1]._replace(to_ns=now_ns)
+        else:
+            self.gauges.append(Gauge(now_ns, now_ns, percent))
 
     # --- inside -------------------------------------------------------------------------------
 
@@ -128,6 +148,8 @@ class Witness:
 
     def _disk_did(self, operation: Operation, data: bytes) -> None:
         path = operation.path
+        if path == PROBE:
+            return
         if operation.verb == "append":
             self._look_for_marker(path, data)
             self._grown = self._grown or path.startswith("footage/")
@@ -146,8 +168,6 @@ class Witness:
     def _removed(self, path: str) -> None:
         """At this moment the evidence store must hold the same bytes."""
         content = self._world.disk.read(path)
-        if not content:
-            return  # nothing that anybody recorded
         name = path.rpartition("/")[2].removesuffix(".part")
         digest = hashlib.sha256(content).hexdigest()
         key = f"footage/{self._world.identity.device}/{name}/{digest}"

@@ -29,7 +29,7 @@ from hal.simulated.capture import (
 )
 from hal.simulated.clock import SimulatedClock
 from hal.simulated.disk import PowerCut, SimulatedDisk, Tear
-from hal.simulated.panel import Shown, SimulatedPanel
+from hal.simulated.panel import Shown, SimulatedPanel, Touch
 from hal.simulated.power_dock_and_place import (
     SeededEntropy,
     SimulatedDock,
@@ -117,6 +117,10 @@ class World:
         now = self.panel.history[output] if self.panel else []
         return [*self.shown.get(output, []), *now]
 
+    def touches_so_far(self) -> list[Touch]:
+        """Everything that was done to the buttons' contacts, over all boots."""
+        return [*self._touches, *(self.panel.touches if self.panel else [])]
+
     def __post_init__(self) -> None:
         self.clock = SimulatedClock(self.loop, EPOCH_UTC_NS)
         self._entropy = self.entropy or SeededEntropy(self.seed)
@@ -142,6 +146,7 @@ class World:
         self.transitions: list[Transition] = []
         self.happenings: list[Happening] = []
         self.shown: dict[str, list[Shown]] = {}
+        self._touches: list[Touch] = []
         self.time = BootTime(self.loop, 0)
         self.commands: set[str] = set()  # statements that the agency's operator signed
         self.attack: Callable[[Draws], None] = lambda draws: None  # by whoever owns the broker
@@ -219,6 +224,7 @@ class World:
                 device.stop()
         if self.panel:
             self.panel.power_off()
+            self._touches += self.panel.touches
             for output, history in self.panel.history.items():
                 self.shown.setdefault(output, []).extend(history)
         self.agent = self.panel = None

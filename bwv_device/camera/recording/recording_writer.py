@@ -327,6 +327,16 @@ class RecordingWriter:
         if not self._vault_lane.usable:
             self._start_over_at(self._loop.now_ns() + RETRY_NS)
             return
+        self._vault_lane.submit(lambda vault: vault.try_a_file(), self._write_again)
+
+    def _write_again(self, tried: Outcome) -> None:
+        """Everything is sealed anew: that is done only for a disk that takes files."""
+        recording = self.recording
+        if recording is None or not self.retrying:
+            return
+        if tried.error is not None or not self._vault_lane.usable:
+            self._start_over_at(self._loop.now_ns() + RETRY_NS)
+            return
         self.state = _AGAIN[self.state]
         if recording.name.boot != self._vault_lane.boot:
             recording = self._continue(recording)

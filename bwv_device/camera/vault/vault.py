@@ -19,7 +19,7 @@ from bwv_device.camera.vault.ledger_writer import Ledger
 from bwv_device.formats.vault_layout import FOOTAGE, PART, READ_BLOCK, recording_of
 from hal.ports import Anchor, Disk
 
-# An empty file that shows whether files can be created; no name of footage.
+# A file that shows whether files can be written; no name of footage.
 PROBE = "probe"
 
 
@@ -141,11 +141,14 @@ class Vault:
         return anchor
 
     def try_a_file(self) -> Anchor:
-        """Whether footage can be created: makes an empty file and removes it again."""
+        """Whether footage can be written: a file with a byte in it, removed again."""
+        path = f"{FOOTAGE}/{PROBE}"
         if PROBE in self._disk.names(FOOTAGE):
-            self._disk.remove(f"{FOOTAGE}/{PROBE}")
-        self._disk.create(f"{FOOTAGE}/{PROBE}")
-        self._disk.remove(f"{FOOTAGE}/{PROBE}")
+            self._disk.remove(path)
+        self._disk.create(path)
+        self._disk.append(path, b"\0")
+        self._disk.sync(path)
+        self._disk.remove(path)
         return self.anchor
 
     def keep(self, name: str, data: bytes, t_ns: int, fields: Mapping[str, Any]) -> Anchor:

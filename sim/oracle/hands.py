@@ -1,0 +1,179 @@
+"""What the fingers did has its effect: every gesture is obeyed at once, or refused."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from hal.ports import SECOND_NS, Level
+from sim.oracle import gestures
+from sim.oracle.course import (
+    AT_ONCE_NS,
+    READY,
+    RECORDING,
+    RECORDS,
+    STOPPED,
+    Course,
+)
+from sim.oracle.evidence import CAPTURE_TROUBLE, STORAGE_TROUBLE, Finding, Record
+from sim.oracle.gestures import MS, Meaning
+
+LIGHT_WITHIN_NS = 200 * MS
+# The next keyframe, and what the disk needs.
+SNAPSHOT_NS = 4 * SECOND_NS
+FELT_NS = 3 * SECOND_NS
+
+
+def hand_findings(record: Record, course: Course) -> Iterator[Finding]:
+    for gesture in course.gestures:
+        if not course.lives_on(gesture.at_ns) or course.in_motion_but_for(gesture):
+            continue
+        mode = course.mode(gesture.at_ns)
+        if mode != STOPPED:
+            yield from _effect(record, course, gesture, mode)
+
+
+def _effect(record: Record, course: Course, gesture: Meaning, mode: str) -> Iterator[Finding]:
+    name = gesture.name
+    if name == gestures.TWICE:
+        yield from _starts(record, course, gesture, mode)
+    elif name in (gestures.HELD, gestures.TWICE_HELD):
+        yield from _stops(course, gesture, mode)
+    elif name == gestures.PRESS:
+        yield from _marks(record, course, gesture, mode)
+    elif name == gestures.MARKER_HELD:
+        yield from _leaves(course, gesture, "flag")
+    elif name == gestures.MARKER_TWICE:
+        yield from _takes_a_picture(record, course, gesture, mode)
+    elif name == gestures.MARKER_THRICE:
+        allowed = record.world.settings.policy.mute and mode in RECORDS
+        yield from _switches(course, gesture, "mute", allowed=allowed)
+    elif name == gestures.BOTH:
+        allowed = record.world.settings.policy.covert
+        yield from _switches(course, gesture, "covert", allowed=allowed)
+    elif name == gestures.STUCK:
+        yield from _is_written_down(course, gesture)
+
+
+def _is_written_down(course: Course, gesture: Meaning) -> Iterator[Finding]:
+    faults = course.said("fault", gesture.at_ns)
+    told = any(said.fields["part"] == "button" for said in faults)
+    if course.keeps_lines(gesture.at_ns) and not told:
+        yield Finding("hands", gesture.at_ns, "a button that is stuck left no line")
+
+
+def _starts(record: Record, course: Course, gesture: Meaning, mode: str) -> Iterator[Finding]:
+    at_ns = gesture.at_ns
+    started = course.change("start", at_ns)
+    if started is None:
+        if course.keeps_lines(at_ns) and not _refused(course, at_ns, "start"):
+            yield Finding("hands", at_ns, f"two presses began nothing while {mode}, nor refused")
+        return
+    if mode == READY and not record.in_trouble(("light-fails",), at_ns):
+        yield from _lit(record, course, at_ns)
+
+
+def _lit(record: Record, course: Course, at_ns: int) -> Iterator[Finding]:
+    """Press to light: what comes out of the pin, within 200 ms. Covert mode keeps it dark."""
+    if _covert(course, at_ns):
+        return
+    for shown in record.witness.shown("front light"):
+        if shown.level is Level.ON and at_ns <= shown.at_ns <= at_ns + LIGHT_WITHIN_NS:
+            return
+    yield Finding("press to light", at_ns, "the front light is not on 200 ms after the press")
+
+
+def _stops(course: Course, gesture: Meaning, mode: str) -> Iterator[Finding]:
+    started_it = gesture.name == gestures.TWICE_HELD and course.change("start", gesture.down_ns)
+    if mode != RECORDING or started_it:
+        return
+    if course.change("stop", gesture.at_ns) is None:
+        yield Finding("hands", gesture.at_ns, f"{gesture.name} did not end the recording")
+
+
+def _marks(record: Record, course: Course, gesture: Meaning, mode: str) -> Iterator[Finding]:
+    at_ns = gesture.at_ns
+    if mode not in RECORDS or not course.keeps_lines(at_ns):
+        return
+    lines = [s for s in course.lines("marker") if abs(s.world_ns("at_ns") - at_ns) <= MS]
+    lines = [s for s in lines if s.fields["marker"] != "remote"]
+    if len(lines) != 1:
+        yield Finding("markers", at_ns, f"one press left {len(lines)} marker lines of its time")
+        return
+    kind, due = lines[0].fields["marker"], _marker_kind(record, course, at_ns)
+    if kind != due:
+        yield Finding("markers", at_ns, f"a press left a marker {kind!r}, and should {due!r}")
+    if not _felt(record, at_ns):
+        yield Finding("vibration", at_ns, "a marker was not felt")
+
+
+def _marker_kind(record: Record, course: Course, at_ns: int) -> str:
+    """The first press within the window says that those present were told."""
+    began_ns = course.began_ns(at_ns)
+    window_ns = record.world.settings.public.informed_window_s * SECOND_NS
+    if began_ns is None or at_ns - began_ns > window_ns:
+        return "moment"
+    earlier = [
+        said
+        for said in course.lines("marker")
+        if began_ns <= said.world_ns("at_ns") < at_ns and said.fields["marker"] == "informed"
+    ]
+    return "moment" if earlier else "informed"
+
+
+def _felt(record: Record, at_ns: int) -> bool:
+    if record.in_trouble(("beeper-fails",), at_ns, FELT_NS):
+        return True
+    return any(
+        shown.level is Level.ON and at_ns <= shown.at_ns <= at_ns + FELT_NS
+        for shown in record.witness.shown("vibration")
+    )
+
+
+def _leaves(course: Course, gesture: Meaning, kind: str) -> Iterator[Finding]:
+    at_ns = gesture.at_ns
+    obeyed = course.said(kind, at_ns)
+    if course.keeps_lines(at_ns) and not obeyed and not _refused(course, at_ns, kind):
+        yield Finding("hands", at_ns, f"{gesture.name} left no {kind} line, nor a refusal")
+
+
+def _takes_a_picture(
+    record: Record, course: Course, gesture: Meaning, mode: str
+) -> Iterator[Finding]:
+    at_ns = gesture.at_ns
+    troubled = record.in_trouble((*STORAGE_TROUBLE, *CAPTURE_TROUBLE), at_ns, 30 * SECOND_NS)
+    if troubled or not course.keeps_lines(at_ns + SNAPSHOT_NS):
+        return
+    if mode not in RECORDS:
+        if not _refused(course, at_ns, "snapshot"):
+            yield Finding("hands", at_ns, f"a snapshot while {mode} was not refused")
+        return
+    if not course.lives_on(at_ns, SNAPSHOT_NS) or not course.stays(at_ns, SNAPSHOT_NS):
+        return
+    if not course.said("still", at_ns, SNAPSHOT_NS):
+        yield Finding("snapshots", at_ns, "two presses of the marker button left no still")
+
+
+def _switches(course: Course, gesture: Meaning, kind: str, *, allowed: bool) -> Iterator[Finding]:
+    at_ns = gesture.at_ns
+    if not course.keeps_lines(at_ns):
+        return
+    lines = [s for s in course.said(kind, at_ns) if s.fields["reason"] == "button"]
+    if allowed and not lines:
+        yield Finding(kind, at_ns, f"{gesture.name} switched nothing")
+    if lines and not allowed:
+        yield Finding(kind, at_ns, f"{kind} was switched, which is not allowed")
+    if not allowed and not _refused(course, at_ns, kind):
+        yield Finding(kind, at_ns, f"{gesture.name} is not allowed, and was not refused")
+
+
+def _refused(course: Course, at_ns: int, what: str) -> bool:
+    return any(said.fields["event"] == what for said in course.said("refused", at_ns))
+
+
+def _covert(course: Course, at_ns: int) -> bool:
+    """Whether covert mode was on, as its lines say; whether they may is judged in `causes`."""
+    on = False
+    for said in course.lines("covert"):
+        if said.when_ns() <= at_ns + AT_ONCE_NS:
+            on = bool(said.fields["on"])
+    return on
