@@ -14,15 +14,14 @@ from bwv_device.errors import SealedFileError
 from bwv_device.formats import age
 from bwv_device.formats.age_payload import Opener
 from bwv_device.formats.ledger_lines import parse_line
-from bwv_device.formats.media.mp4_reader import fragments, units
-from hal.ports import SECOND_NS, Track
+from hal.ports import SECOND_NS
 from hal.simulated.capture import StubVideo
 from hal.simulated.store import MemoryStore
+from sim.oracle.sealed_media import samples, sealed_end
 from sim.world.observations import BootLife, Witness
 from sim.world.test_keys import BenchAgency
 from sim.world.world import World
 
-AUDIO_RATE_HZ = 48_000
 IN_RECORDING = ("recording", "post-event")
 # How long a disk that was in trouble may need until all that waited is durable: the last sync that
 # was begun may take ten seconds.
@@ -76,11 +75,13 @@ class Said(NamedTuple):
 
 
 class TakenPicture(NamedTuple):
-    """A picture of a segment: when it claims to have been taken, and its content."""
+    """A picture of a segment: when it claims to have been taken, its content, and how long the
+    sealed file has to be for it to be readable."""
 
     number: int
     at_ns: int
     data: bytes
+    sealed_end: int
 
 
 class SegmentPiece(NamedTuple):
@@ -174,7 +175,8 @@ def _pieces(
         name = said.fields["segment"]
         for sealed in _sealed(vault, store, f"footage/{agency.device.device}/{name}/"):
             plain = _opened(sealed, agency.identities)
-            pictures, sounds = _units(plain, said.world_ns("first_pts_ns"))
+            head = len(said.fields["header"]) + len(said.fields["nonce"]) // 2
+            pictures, sounds = _samples(plain, said.world_ns("first_pts_ns"), head, len(sealed))
             yield SegmentPiece(name, said.fields["recording"], pictures, sounds)
 
 
@@ -193,16 +195,20 @@ def _opened(sealed: bytes, identities: Sequence[age.Identity]) -> bytes:
         return b""
 
 
-def _units(plain: bytes, start_ns: int) -> tuple[list[TakenPicture], list[int]]:
+def _samples(
+    plain: bytes, start_ns: int, head: int, length: int
+) -> tuple[list[TakenPicture], list[int]]:
+    """The final chunk is shorter than a whole one: `length` is the sealed file's."""
     pictures, sounds = [], []
     try:
-        for moof, mdat in fragments(plain):
-            for unit in units(plain, moof, mdat, AUDIO_RATE_HZ):
-                at_ns = start_ns + unit.pts_ns
-                if unit.track is Track.AUDIO:
-                    sounds.append(at_ns)
-                else:
-                    pictures.append(TakenPicture(StubVideo.number_of(unit.data), at_ns, unit.data))
+        for sample in samples(plain):
+            at_ns = start_ns + sample.pts_ns
+            if sample.video:
+                number, end = StubVideo.number_of(sample.data), sealed_end(sample.end, head)
+                end = min(end, length)
+                pictures.append(TakenPicture(number, at_ns, sample.data, end))
+            else:
+                sounds.append(at_ns)
     except UNREADABLE:
         pass  # what could be read counts
     return pictures, sounds

@@ -38,8 +38,9 @@ def judge(world: World, witness: Witness, agency: BenchAgency) -> list[Finding]:
         report = verify(vault, [agency.root], anchors)
         findings = list(_verdicts(report, vault, agency, anchors, record, harmed=harmed))
     findings += _secrecy(record)
-    findings += sign_findings(record)
-    for course in courses(record):
+    course_of_lives = list(courses(record))
+    findings += sign_findings(record, course_of_lives)
+    for course in course_of_lives:
         findings += hand_findings(record, course)
         findings += cause_findings(record, course)
     if report.ok:

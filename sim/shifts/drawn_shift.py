@@ -274,7 +274,7 @@ class Simulation:
         world.press_record_twice()
         self._run(world.loop.now_ns() + 5 * SECOND_NS)
         expect("recording")
-        synced = [at_ns for at_ns in self.witness.footage_synced_ns if at_ns > began_ns]
+        synced = [one for one in self.witness.footage_synced if one.at_ns > began_ns]
         if not synced:
             found.append(Finding("liveness", began_ns, "after the calm nothing is stored"))
         world.hold_record()

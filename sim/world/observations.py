@@ -26,6 +26,14 @@ class Trouble(NamedTuple):
     to_ns: int
 
 
+class Synced(NamedTuple):
+    """A file of footage was synced, so many bytes long."""
+
+    at_ns: int
+    path: str
+    length: int
+
+
 class Gauge(NamedTuple):
     """The battery's charge from one look to another."""
 
@@ -56,7 +64,8 @@ class Witness:
         self._world, self._fps = world, world.media.video.format.fps
         self.lives: list[BootLife] = []
         self.troubles: list[Trouble] = []
-        self.footage_synced_ns: list[int] = []
+        self.footage_synced: list[Synced] = []
+        self._lengths: dict[str, int] = {}
         self.in_clear: list[str] = []
         self.removed: list[str] = []  # and the evidence store does not hold it
         self.overfull: list[str] = []
@@ -152,13 +161,18 @@ class Witness:
             return
         if operation.verb == "append":
             self._look_for_marker(path, data)
-            self._grown = self._grown or path.startswith("footage/")
+            if path.startswith("footage/"):
+                self._grown = True
+                self._lengths[path] = self._lengths.get(path, 0) + operation.length
         elif operation.verb == "sync" and path.startswith("footage/") and self._grown:
             self._grown = False
-            self.footage_synced_ns.append(self._world.loop.now_ns())
+            synced = Synced(self._world.loop.now_ns(), path, self._lengths.get(path, 0))
+            self.footage_synced.append(synced)
+        elif operation.verb == "create":
+            self._lengths[path] = 0
         elif operation.verb == "remove":
             self._removed(path)
-        elif operation.verb == "create" and path.startswith("ledger/"):
+        if operation.verb == "create" and path.startswith("ledger/"):
             name = path.rpartition("/")[2]
             for life in self.lives:
                 if name in life.ledgers:  # a power cut took that one away again
