@@ -143,6 +143,7 @@ class SimulatedDisk:
         self._used -= inode.length
         inode.names.append(None)
         del self._live[path]
+        self._begun("remove", lambda: self._remove_back(path, inode))
 
     def names(self, directory: str) -> list[str]:
         return sorted(path.rpartition("/")[2] for path in self._in(self._live, directory))
@@ -312,6 +313,11 @@ class SimulatedDisk:
         inode.names.pop()
         if before is not None:
             self._live[before] = inode
+
+    def _remove_back(self, path: str, inode: Inode) -> None:
+        inode.names.pop()
+        self._live[path] = inode
+        self._used += inode.length
 
     def _grow(self, inode: Inode, data: bytes) -> None:
         inode.append(data)

@@ -4,6 +4,7 @@ somebody had told the camera to record."""
 from __future__ import annotations
 
 import io
+import json
 import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -13,7 +14,6 @@ from typing import Any, NamedTuple
 from bwv_device.errors import SealedFileError
 from bwv_device.formats import age
 from bwv_device.formats.age_payload import Opener
-from bwv_device.formats.ledger_lines import parse_line
 from hal.ports import SECOND_NS
 from hal.simulated.capture import StubVideo
 from hal.simulated.store import MemoryStore
@@ -155,15 +155,30 @@ def read_record(world: World, witness: Witness, agency: BenchAgency, vault: Path
 
 
 def _lines(witness: Witness, vault: Path) -> Iterator[Said]:
+    """In order of writing. What stands where a later file goes on is torn, and was never said."""
+    of_file = {
+        name: _told(vault / "ledger" / name) for life in witness.lives for name in life.ledgers
+    }
+    firsts = [(name, told[0]["n"]) for name, told in sorted(of_file.items()) if told]
     for life in witness.lives:
         for name in life.ledgers:
-            path = vault / "ledger" / name
-            for raw in path.read_bytes().split(b"\n") if path.exists() else []:
-                try:
-                    fields = parse_line(raw).fields
-                except ValueError:
-                    continue
-                yield Said(life, fields["t"] + life.origin_ns, fields)
+            torn_from = min((n for other, n in firsts if other > name), default=None)
+            for fields in of_file[name]:
+                if torn_from is None or fields["n"] < torn_from:
+                    yield Said(life, fields["t"] + life.origin_ns, fields)
+
+
+def _told(path: Path) -> list[dict[str, Any]]:
+    """The lines of a ledger file, as far as they can be read: an object, a tab, a signature."""
+    told = []
+    for raw in path.read_bytes().split(b"\n") if path.exists() else []:
+        try:
+            fields = json.loads(raw.partition(b"\t")[0])
+        except ValueError:
+            continue
+        if isinstance(fields, dict):
+            told.append(fields)
+    return told
 
 
 def _pieces(

@@ -17,6 +17,7 @@ from sim.oracle.commands import command_findings
 from sim.oracle.course import courses
 from sim.oracle.evidence import Finding, Record, read_record
 from sim.oracle.footage import footage_findings
+from sim.oracle.gap_claims import gap_findings
 from sim.oracle.hands import hand_findings
 from sim.oracle.ledger_times import diary_findings
 from sim.oracle.lights_and_beeps import sign_findings
@@ -45,6 +46,7 @@ def judge(world: World, witness: Witness, agency: BenchAgency) -> list[Finding]:
         findings += cause_findings(record, course)
     if report.ok:
         findings += footage_findings(record)
+        findings += gap_findings(record)
         findings += diary_findings(record)
         findings += command_findings(record)
     return findings

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
+from itertools import accumulate
 from typing import NamedTuple
 
 from hal.ports import SECOND_NS, Level
 from hal.simulated.panel import Shown
 from sim.oracle.course import RECORDS, Course
 from sim.oracle.evidence import CAPTURE_TROUBLE, STORAGE_TROUBLE, Episode, Finding, Record
-from sim.oracle.footage import picture_ns
 from sim.oracle.gestures import MS
 
 HONEST_NS = 2 * SECOND_NS
@@ -85,18 +85,22 @@ class _Proofs:
     """When which picture got durable: by the bytes of each sync, and what is in them."""
 
     def __init__(self, record: Record) -> None:
-        known = {}
+        known, frame_ns = {}, SECOND_NS // record.world.media.video.format.fps
         for piece in record.pieces:
             ends = [picture.sealed_end for picture in piece.pictures]
-            known[piece.name] = (ends, [picture_ns(record, p.number + 1) for p in piece.pictures])
+            # Whether these times are right is judged in `footage`.
+            times = [picture.at_ns + frame_ns for picture in piece.pictures]
+            known[piece.name] = (ends, list(accumulate(times, max)))
+        # A card that lies or decays says nothing of what was on it then.
+        harmed = record.witness.troubled("lying-sync", "erased-block")
         proofs = [(episode.start_ns, episode.start_ns) for episode in record.episodes]
         for synced in record.witness.footage_synced:
             name = synced.path.rpartition("/")[2].removesuffix(".part")
             ends, times = known.get(name, ([], []))
             at = bisect_right(ends, synced.length)
-            if at:
+            if at and not harmed:
                 proofs.append((synced.at_ns, times[at - 1]))
-            elif name not in known:  # a file that a power cut took, or a still
+            elif name not in known or harmed:  # a file that a power cut took, or a still
                 proofs.append((synced.at_ns, synced.at_ns))
         proofs.sort()
         self._at = [at for at, _ in proofs]
@@ -129,7 +133,8 @@ def _dark(
     """While it records the light flashes: it is never dark for long, and never steady."""
     settings = record.world.settings.light
     dark_ns = max(settings.recording_off_ms * MS, MUTED_DARK_NS) + HANDLING_NS
-    steady_ns = settings.recording_on_ms * MS + 2 * HANDLING_NS
+    # Where "recording" and "not stored" take turns, each begins with light.
+    steady_ns = 2 * settings.recording_on_ms * MS + HANDLING_NS
     from_ns, to_ns = episode.start_ns + HANDLING_NS, episode.end_ns
     for run in light:
         since_ns, until_ns = max(run.from_ns, from_ns), min(run.to_ns, to_ns)
@@ -200,7 +205,8 @@ def _stop_heard(
     around = [e.start_ns for e in record.episodes if end_ns < e.start_ns < end_ns + 4 * SECOND_NS]
     late = episode.life.ended_ns < end_ns + 4 * SECOND_NS
     hidden = any(a <= end_ns <= b + SECOND_NS for a, b in covert)
-    if not episode.orderly or around or late or hidden or _deaf(record, end_ns, end_ns):
+    deaf = _deaf(record, end_ns, end_ns + 4 * SECOND_NS)
+    if not episode.orderly or around or late or hidden or deaf:
         return
     if record.in_trouble(STORAGE_TROUBLE, end_ns):
         return

@@ -251,8 +251,6 @@ class Simulation:
         world.disk.faults.clear()
         world.disk.cut_before = world.disk.cut_during = None
         world.disk.latency_ns = lambda operation: 0
-        for button in ("record", "marker"):
-            world.touch(button, pressed=False)
         world.put_in_dock(False)
 
     def _last_recording(self) -> list[Finding]:
