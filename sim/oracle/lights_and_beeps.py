@@ -278,6 +278,8 @@ def _causes(record: Record, courses: Sequence[Course]) -> Iterator[int]:
     reminder_ns = record.world.settings.sounds.reminder_s * SECOND_NS
     for course in courses:
         yield course.life.started_ns  # the clock is not set
+        # What a hand asked for is obeyed or refused; the line of it may never reach a dead card.
+        yield from (gesture.at_ns for gesture in course.gestures)
         yield from (said.when_ns() for said in course.lines("refused"))
         yield from (s.when_ns() for s in course.lines("cue") if "sound" in s.fields)
         for said in course.lines("command"):
