@@ -23,7 +23,7 @@ from typing import NamedTuple
 ROOT = Path(__file__).parents[1]
 PATCHES = ROOT / "tests" / "planted"
 PACKAGES = ("bwv_device", "hal", "sim")
-TRIED, JOBS = 60, 2
+TRIED, JOBS = 30, 2
 
 
 class Control(NamedTuple):

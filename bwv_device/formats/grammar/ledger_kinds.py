@@ -41,7 +41,7 @@ from bwv_device.formats.grammar.forms import (
 
 FORMAT = 2
 TORN_LIMIT, BRANCHES_LIMIT, CONDITIONS_LIMIT = 4096, 4096, 64
-CAUSES = ("start", "power cut", "ledger fault", "segment fault", "fork")
+CAUSES = ("start", "power cut", "ledger fault", "segment fault", "numbers used up", "fork")
 STATEMENT_LIMIT = 64 << 10
 
 Pem = Annotated[str, Ascii(PEM_LIMIT)]
