@@ -5,6 +5,9 @@ import pytest
 from bwv_device.camera.control.button_gestures import Gesture, Gestures
 from bwv_device.settings import Buttons
 from hal.ports import Edge
+from hal.simulated.panel import Touch
+from sim.oracle import gestures as judged
+from sim.random_streams import Draws
 from sim.world.virtual_loop import VirtualLoop
 
 MS = 1_000_000
@@ -66,3 +69,55 @@ def test_starting_and_stopping_are_never_the_same_movement() -> None:
             second = held + gap
             script = f"R@0 r@{held} R@{second} r@{second + 100}"
             assert Gesture.RECORD_HOLD not in gestures(script), script
+
+
+# --- another model of the same rules ------------------------------------------------------------
+
+NAMES = {
+    Gesture.RECORD_SINGLE: judged.PRESS,
+    Gesture.RECORD_DOUBLE: judged.TWICE,
+    Gesture.RECORD_HOLD: judged.HELD,
+    Gesture.RECORD_DOUBLE_HELD: judged.TWICE_HELD,
+    Gesture.MARKER_SINGLE: judged.PRESS,
+    Gesture.MARKER_DOUBLE: judged.MARKER_TWICE,
+    Gesture.MARKER_TRIPLE: judged.MARKER_THRICE,
+    Gesture.MARKER_HOLD: judged.MARKER_HELD,
+    Gesture.BOTH_HOLD: judged.BOTH,
+    Gesture.RECORD_STUCK: judged.STUCK,
+    Gesture.MARKER_STUCK: judged.STUCK,
+}
+HABITS = judged.Habits(20 * MS, 600 * MS, 3000 * MS, 2000 * MS, 5000 * MS)
+
+
+def drawn_touches(seed: int) -> list[Touch]:
+    """A minute or two of fingers that press, hold, hurry, chatter and meet."""
+    draws = Draws(seed, "fingers")
+    touches: list[Touch] = []
+    for button in ("record", "marker"):
+        own, at_ms, down = draws.stream(button), 0, False
+        for _ in range(own.between(2, 60)):
+            waits = ((1, 40), (60, 300), (300, 900), (1900, 3200), (4900, 6000), (61_000, 62_000))
+            first, last = own.pick((waits[0], *(waits[1],) * 4, *(waits[2],) * 2, *waits[3:]))
+            at_ms, down = at_ms + own.between(first, last), not down
+            # No two things at one instant: then the order would be anybody's guess.
+            at_ns = at_ms * MS + own.below(MS)
+            touches.append(Touch(at_ns, button, down))
+    return sorted(touches)
+
+
+@pytest.mark.parametrize("seed", range(300))
+def test_the_agent_and_the_judge_understand_fingers_alike(seed: int) -> None:
+    """The judge's model is written from docs/cues.md; neither knows the other."""
+    touches = drawn_touches(seed)
+    loop, seen = VirtualLoop(), list[tuple[int, str]]()
+    hands = Gestures(loop, Buttons(), lambda gesture: seen.append((loop.now_ns(), NAMES[gesture])))
+    for touch in touches:
+        contact = hands.record if touch.button == "record" else hands.marker
+        edge = Edge(touch.down, touch.at_ns)
+        loop.call_at(edge.at_ns, lambda contact=contact, edge=edge: contact.edge(edge))
+    until_ns = touches[-1].at_ns + 70_000 * MS
+    loop.run_until(until_ns)
+    meant = [
+        (meaning.at_ns, meaning.name) for meaning in judged.meanings(touches, HABITS, until_ns)
+    ]
+    assert sorted(seen) == sorted(meant)

@@ -67,3 +67,34 @@ def test_the_oscillator_swings_to_both_sides_and_comes_back() -> None:
     assert [oscillator.error_ns(at) for at in (0, 50, 100, 200, 300, 400)] == [
         0, 500, 1000, 0, -1000, 0,
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("by_ms", [-15_000, -800, 600, 10_000])
+def test_a_step_that_would_hide_in_eight_hours_of_drift_is_inside_the_error(by_ms: int) -> None:
+    loop, clock, honest = clocks()
+    clock.oscillator = Oscillator(150, 30_000_000, 1800 * SECOND_NS)
+    clock.set(0, 100_000_000, "ntp")
+    for _ in range(8 * 360):
+        loop.run_until(loop.now_ns() + 10 * SECOND_NS)
+        honest.utc()
+    before_ns = honest.utc().error_ns
+    clock.step(by_ms * 1_000_000)
+    assert contains_truth(clock, honest)
+    assert honest.utc().error_ns >= before_ns + abs(by_ms) * 1_000_000
+    loop.run_until(loop.now_ns() + 10 * SECOND_NS)
+    clock.step(-by_ms * 1_000_000)
+    assert contains_truth(clock, honest)
+    assert honest.utc().error_ns <= before_ns + 10_000_000, "put right, it is as good as before"
+
+
+def test_a_clock_that_is_set_anew_within_its_claim_is_believed_anew() -> None:
+    loop, clock, honest = clocks()
+    clock.oscillator = Oscillator(150, 0, 1800 * SECOND_NS)
+    clock.set(0, 100_000_000, "ntp")
+    honest.utc()
+    clock.step(2 * SECOND_NS)
+    assert honest.utc().error_ns > 2 * SECOND_NS
+    loop.run_until(loop.now_ns() + 600 * SECOND_NS)
+    honest.utc()
+    clock.set(5_000_000, 20_000_000, "ntp")
+    assert honest.utc().error_ns == 20_000_000
