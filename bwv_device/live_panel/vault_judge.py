@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import multiprocessing
 import os
-import threading
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
@@ -18,6 +17,7 @@ from typing import Any
 from bwv_device import keys
 from bwv_device.errors import BwvError
 from bwv_device.live_panel.recordings import Recordings
+from hal.child_process import end_with_parent
 
 NICE = 5  # on top of the page's
 
@@ -53,7 +53,7 @@ class VaultJudge:
 def _prepare(about: dict[str, Any], films: Path) -> None:
     global _recordings  # noqa: PLW0603 - a pool's process has no other place
     os.nice(NICE)
-    threading.Thread(target=_end_with_the_page, name="page", daemon=True).start()
+    end_with_parent()
     try:
         roots = keys.load_certificates(Path(about["root"])) if about.get("root") else []
     except BwvError:
@@ -61,14 +61,6 @@ def _prepare(about: dict[str, Any], films: Path) -> None:
     identity = about.get("identity")
     identities = keys.load_identities(Path(identity)) if identity else []
     _recordings = Recordings(Path(about["vault"]), films, roots, identities)
-
-
-def _end_with_the_page() -> None:
-    """A page's process that is killed leaves nobody behind."""
-    page = multiprocessing.parent_process()
-    assert page is not None
-    page.join()
-    os._exit(1)
 
 
 def _look() -> dict[str, Any]:

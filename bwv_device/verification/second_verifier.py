@@ -93,7 +93,9 @@ FORMS: dict[str, Any] = {  # section 7; those behind the blank line have a form 
     "yes": lambda value: isinstance(value, bool), "pem": text(16384, ascii_only=True),
     "said": text(65536, ascii_only=True), "file": text(15, ascii_only=True),
     "clock": one_of("none", "rtc", "ntp", "store"), "track": one_of("video", "audio"),
-    "cause": one_of("start", "power cut", "ledger fault", "segment fault", "numbers used up", "fork"),
+    "cause": one_of(
+        "start", "power cut", "ledger fault", "segment fault", "numbers used up", "fork"
+    ),
     "mark": one_of("informed", "moment", "remote"), "outcome": one_of("done", "refused", "failed"),
 
     "time": table("utc_ns:moment error_ns:count source:clock"),

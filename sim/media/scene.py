@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import datetime
 import math
-import signal
 from collections.abc import Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from fractions import Fraction
@@ -23,6 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hal.annex_b import from_annex_b
+from hal.child_process import serve_parent
 from hal.ports import VideoFormat
 
 Image = npt.NDArray[np.uint8]
@@ -37,11 +37,6 @@ PEOPLE = (
 )
 
 
-def _leave_ctrl_c_to_the_parent() -> None:
-    """A terminal sends SIGINT to the whole group; the parent ends its workers in order."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-
-
 class Scene:
     """`hal.simulated.capture.VideoSource`, with workers that encode ahead."""
 
@@ -51,9 +46,7 @@ class Scene:
         self.format = VideoFormat(width, height, fps, bitrate_bps, "libx264 ultrafast")
         self._epoch_utc_ns = epoch_utc_ns
         # Spawned: a fork of a process with threads may inherit a lock that nobody releases.
-        self._pool = ProcessPoolExecutor(
-            2, get_context("spawn"), initializer=_leave_ctrl_c_to_the_parent
-        )
+        self._pool = ProcessPoolExecutor(2, get_context("spawn"), initializer=serve_parent)
         self._coming: dict[int, Future[list[bytes]]] = {}
         self._still = False
 

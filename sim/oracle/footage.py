@@ -77,7 +77,7 @@ def _missing(
             at_ns, end_ns = picture_ns(record, number), picture_ns(record, number + 1)
             if at_ns < begin_ns or end_ns > until_ns or number in found:
                 continue
-            # A picture that came with a wrong time may leave the next ones too early for the camera.
+            # Behind a picture with a wrong time the next ones may be too early for the camera.
             spoils = record.in_trouble(("wrong-times",), at_ns, 3 * SECOND_NS)
             if (number in spoiled or spoils) and at_ns > said_until_ns:
                 continue

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 from junitparser import Failure, JUnitXml, TestCase, TestSuite
 
 from bwv_device import __version__
+from hal.child_process import serve_parent
 from sim.shifts.drawn_shift import Shift, play
 
 # Seeds handed out at a time for each process: enough to keep it busy.
@@ -34,7 +35,7 @@ class Result(NamedTuple):
 def run(shifts: Iterable[Shift], jobs: int) -> Iterator[Result]:
     """Plays shifts on `jobs` processes; results come as they are ready."""
     waiting = iter(shifts)
-    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
+    with ProcessPoolExecutor(jobs, get_context("spawn"), serve_parent) as pool:
         running: set[Future[Result]] = {
             pool.submit(play_one, shift) for shift in islice(waiting, jobs * AHEAD)
         }

@@ -173,6 +173,26 @@ def test_a_press_before_the_camera_listens_is_not_lost(agency_keys: Path, tmp_pa
     assert "ready → recording" in done.stdout or "REFUSED" in done.stdout
 
 
+def test_a_camera_that_is_killed_leaves_nobody_behind(agency_keys: Path, tmp_path: Path) -> None:
+    """Its workers have its output open: that ends when the last of them does."""
+    assert bwv("provision", "cam-1", "--agency", agency_keys, cwd=tmp_path).returncode == 0
+    (tmp_path / "camera.toml").write_text('[sealing]\nrecipient_type = "X25519"\n')
+    command = [str(BWV), "run", "--config", "camera.toml", "--board", "sim"]
+    run = subprocess.Popen(
+        command, cwd=tmp_path, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )  # fmt: skip
+    assert run.stdin is not None
+    assert run.stdout is not None
+    run.stdin.write("record\n")
+    run.stdin.flush()
+    for line in run.stdout:
+        if "→ recording" in line:
+            break
+    run.kill()
+    run.communicate(timeout=30)
+
+
 def test_verify_speaks_in_exit_codes(vault: Path, agency_keys: Path) -> None:
     root = agency_keys / keys.ROOT
     assert bwv("verify", vault, "--root", root).returncode == 0
