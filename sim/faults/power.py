@@ -35,6 +35,12 @@ def battery_dies(strike: Strike) -> Struck:
     raise PowerCut
 
 
+def battery_low(strike: Strike) -> Struck:
+    """A gauge that finds out late: a few percent are left, or hardly any."""
+    strike.world.power.set(strike.draws.between(1, 12), charging=strike.world.power.charging)
+    return 0, over
+
+
 def undervoltage(strike: Strike) -> Struck:
     power = strike.world.power
     power.undervoltage = True

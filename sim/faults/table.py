@@ -25,6 +25,7 @@ KINDS: tuple[Kind, ...] = (
     ),
     Kind("agent-killed", "the process ends; page cache and hardware live on", 900, power.kill),
     Kind("battery-dies", "an old cell says 30 % and is empty", 1500, power.battery_dies),
+    Kind("battery-low", "a few percent are left, all at once", 1500, power.battery_low),
     Kind("undervoltage", "the board gets too little for a while", 600, power.undervoltage),
     Kind("gauge-unreadable", "the battery can't be read", 900, power.gauge_unreadable),
     Kind(

@@ -102,6 +102,7 @@ class Record:
     lines: list[Said]
     pieces: list[SegmentPiece]
     episodes: list[Episode]
+    stills: dict[str, bytes]  # opened, by name
 
     def of_kind(self, kind: str) -> Iterator[Said]:
         return (said for said in self.lines if said.fields["kind"] == kind)
@@ -151,6 +152,7 @@ def read_record(world: World, witness: Witness, agency: BenchAgency, vault: Path
         lines,
         list(_pieces(lines, agency, vault, world.uplink.store)),
         _episodes(world, witness),
+        dict(_stills(lines, agency, vault, world.uplink.store)),
     )
 
 
@@ -193,6 +195,16 @@ def _pieces(
             head = len(said.fields["header"]) + len(said.fields["nonce"]) // 2
             pictures, sounds = _samples(plain, said.world_ns("first_pts_ns"), head, len(sealed))
             yield SegmentPiece(name, said.fields["recording"], pictures, sounds)
+
+
+def _stills(
+    lines: list[Said], agency: BenchAgency, vault: Path, store: MemoryStore
+) -> Iterator[tuple[str, bytes]]:
+    for said in lines:
+        if said.fields["kind"] == "still":
+            name = said.fields["segment"]
+            for sealed in _sealed(vault, store, f"footage/{agency.device.device}/{name}/"):
+                yield name, _opened(sealed, agency.identities)
 
 
 def _sealed(vault: Path, store: MemoryStore, key: str) -> Iterator[bytes]:

@@ -3,33 +3,92 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 
 from hal.ports import SECOND_NS, Level
 from sim.oracle import gestures
 from sim.oracle.course import (
     AT_ONCE_NS,
+    DOCKED,
     READY,
     RECORDING,
     RECORDS,
     STOPPED,
     Course,
 )
-from sim.oracle.evidence import CAPTURE_TROUBLE, STORAGE_TROUBLE, Finding, Record
+from sim.oracle.evidence import CAPTURE_TROUBLE, STORAGE_TROUBLE, Finding, Record, Said
 from sim.oracle.gestures import MS, Meaning
 
 LIGHT_WITHIN_NS = 200 * MS
 # The next keyframe, and what the disk needs.
 SNAPSHOT_NS = 4 * SECOND_NS
 FELT_NS = 3 * SECOND_NS
+# A gauge is looked at every few seconds.
+NOTICED_NS = 15 * SECOND_NS
 
 
 def hand_findings(record: Record, course: Course) -> Iterator[Finding]:
+    yield from _covert_ends_in_the_dock(course)
+    yield from _covert_ends_in_time(record, course)
+    yield from _battery_speaks(record, course)
     for gesture in course.gestures:
         if not course.lives_on(gesture.at_ns) or course.in_motion_but_for(gesture):
             continue
         mode = course.mode(gesture.at_ns)
         if mode != STOPPED:
             yield from _effect(record, course, gesture, mode)
+
+
+def _covert_ends_in_the_dock(course: Course) -> Iterator[Finding]:
+    for change in course.changes:
+        hidden = change.after in (DOCKED, STOPPED) and _covert(course, change.at_ns)
+        if hidden and course.keeps_lines(change.at_ns):
+            yield Finding("covert", change.at_ns, f"covert mode goes on when it is {change.after}")
+
+
+def _covert_ends_in_time(record: Record, course: Course) -> Iterator[Finding]:
+    limit_ns = record.world.settings.policy.covert_limit_min * 60 * SECOND_NS
+    lines: list[Said | None] = [*course.lines("covert"), None]
+    for said, following in pairwise(lines):
+        assert said is not None
+        until_ns = said.when_ns() + limit_ns + AT_ONCE_NS
+        over = following is not None and following.when_ns() <= until_ns
+        if said.fields["on"] and not over and course.keeps_lines(until_ns + SECOND_NS):
+            yield Finding("covert", until_ns, "covert mode goes on beyond its limit")
+            return
+
+
+def _battery_speaks(record: Record, course: Course) -> Iterator[Finding]:
+    """A low battery is heard soon, an empty one ends the shift in order."""
+    alarms = record.world.settings.alarms
+    for gauge in record.witness.gauges:
+        from_ns = max(gauge.from_ns, course.life.started_ns + NOTICED_NS)
+        lasts = gauge.to_ns - from_ns > NOTICED_NS and course.lives_on(from_ns, 2 * NOTICED_NS)
+        there = course.life.started_ns <= from_ns <= course.life.ended_ns
+        until_ns = from_ns + NOTICED_NS
+        unreadable = any(
+            record.in_trouble(("gauge-unreadable",), at_ns, NOTICED_NS)
+            for at_ns in (from_ns, until_ns)
+        )
+        docked = course.mode(from_ns) in (DOCKED, STOPPED)
+        kept = course.keeps_lines(until_ns)
+        if gauge.charging or unreadable or docked or not (there and lasts and kept):
+            continue
+        if gauge.percent <= alarms.battery_stop_percent:
+            if course.mode(until_ns) not in (DOCKED, STOPPED):
+                yield Finding("battery", until_ns, "it is empty, and the camera does not stop")
+                return
+        elif gauge.percent <= alarms.battery_low_percent and not _warned(course, from_ns):
+            yield Finding("battery", until_ns, "it is low, and no alarm came")
+            return
+
+
+def _warned(course: Course, from_ns: int) -> bool:
+    """Once when it got low, then at intervals."""
+    return any(
+        said.fields.get("sound") == "battery low" and said.when_ns() <= from_ns + NOTICED_NS
+        for said in course.lines("cue")
+    )
 
 
 def _effect(record: Record, course: Course, gesture: Meaning, mode: str) -> Iterator[Finding]:

@@ -21,6 +21,7 @@ from sim.oracle.gap_claims import gap_findings
 from sim.oracle.hands import hand_findings
 from sim.oracle.ledger_times import diary_findings
 from sim.oracle.lights_and_beeps import sign_findings
+from sim.oracle.snapshots import snapshot_findings
 from sim.world.observations import Witness
 from sim.world.test_keys import BenchAgency
 from sim.world.world import World
@@ -47,6 +48,7 @@ def judge(world: World, witness: Witness, agency: BenchAgency) -> list[Finding]:
     if report.ok:
         findings += footage_findings(record)
         findings += gap_findings(record)
+        findings += snapshot_findings(record)
         findings += diary_findings(record)
         findings += command_findings(record)
     return findings

@@ -4,6 +4,7 @@ time.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 
 from hal.ports import SECOND_NS
@@ -16,6 +17,7 @@ def diary_findings(record: Record) -> list[Finding]:
         *_readings(record),
         *_presses(record),
         *_states(record),
+        *_officers(record),
         *_segments(record),
         *_post_event(record),
     ]
@@ -61,12 +63,29 @@ def _presses(record: Record) -> Iterator[Finding]:
         if "pressed_ns" in said.fields and said.world_ns("pressed_ns") not in starts:
             text = f"{said.fields['recording']} names a press that nobody made"
             yield Finding("told to record", said.at_ns, text)
-        if (
-            "officer" in said.fields
-            and said.fields["officer"] != record.world.settings.device.officer
-        ):
-            text = f"{said.fields['recording']} names the officer {said.fields['officer']!r}"
-            yield Finding("told to record", said.at_ns, text)
+
+
+def _officers(record: Record) -> Iterator[Finding]:
+    """A recording is the officer's to whom the agency had issued the camera, in words that its
+    operator signed; before any, the configured one's."""
+    issued = list(record.of_kind("officer"))
+    for said in issued:
+        if said.fields["statement"] not in record.world.commands:
+            yield Finding("officers", said.at_ns, "nobody issued the camera to that officer")
+            return
+    for said in record.of_kind("open"):
+        if "officer" not in said.fields:
+            continue
+        began_ns = said.world_ns("pressed_ns")
+        before = [line for line in issued if line.when_ns() <= began_ns]
+        officer = record.world.settings.device.officer
+        if before:
+            told = json.loads(before[-1].fields["statement"].partition("\t")[0])
+            officer = told["arguments"]["officer"]
+        if said.fields["officer"] != officer:
+            text = f"{said.fields['recording']} names {said.fields['officer']!r}, not {officer!r}"
+            yield Finding("officers", said.at_ns, text)
+            return
 
 
 def _states(record: Record) -> Iterator[Finding]:

@@ -152,6 +152,9 @@ class Simulation:
         world = self.world
         self._calm()
         self._run(world.loop.now_ns() + SETTLE_NS)
+        if world.agent is None:
+            self._switch_on()
+            self._run(world.loop.now_ns() + 5 * SECOND_NS)
         self._findings += self._last_recording()
         self._shut_down()
         self._findings += judge(world, self.witness, bench_agency())

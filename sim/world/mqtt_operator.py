@@ -75,7 +75,8 @@ class SimulatedOperator:
             return
         self._later()
         self._counter += self._draws.between(1, 3)
-        name = self._draws.pick(("locate", "mark", "hold", "head", "diagnostics", "start"))
+        names = ("locate", "mark", "hold", "head", "diagnostics", "start", "assign")
+        name = self._draws.pick(names)
         data = self._signed(self._key, self._fields(name, self._counter))
         self._world.commands.add(data.partition(b"\n")[0].decode())
         self._sent.append(data)
@@ -83,9 +84,14 @@ class SimulatedOperator:
 
     def _fields(self, name: str, counter: int) -> dict[str, object]:
         now_s = self._world.clock.truth_utc_ns() // SECOND_NS
-        arguments = {"locate": {"seconds": 2}, "hold": {"recording": ""}}.get(name, {})
+        arguments: dict[str, dict[str, object]] = {
+            "locate": {"seconds": 2},
+            "hold": {"recording": ""},
+            "assign": {"officer": f"officer {counter % 5}"},
+        }
         return {
-            "device": self._world.identity.device, "command": name, "arguments": arguments,
+            "device": self._world.identity.device, "command": name,
+            "arguments": arguments.get(name, {}),
             "counter": counter, "id": f"n{counter}", "issued_s": now_s,
             "expires_s": now_s + self._life.pick(LIVES_S),
         }  # fmt: skip

@@ -40,6 +40,7 @@ class Gauge(NamedTuple):
     from_ns: int
     to_ns: int
     percent: int
+    charging: bool
 
 
 @dataclass(slots=True)
@@ -120,11 +121,12 @@ class Witness:
         ]
 
     def _look_at_battery(self) -> None:
-        now_ns, percent = self._world.loop.now_ns(), self._world.power.percent()
-        if self.gauges and self.gauges[-1].percent == percent:
+        power, now_ns = self._world.power, self._world.loop.now_ns()
+        shown = (power.percent(), power.charging)
+        if self.gauges and self.gauges[-1][2:] == shown:
             self.gauges[-1] = self.gauges[-1]._replace(to_ns=now_ns)
         else:
-            self.gauges.append(Gauge(now_ns, now_ns, percent))
+            self.gauges.append(Gauge(now_ns, now_ns, *shown))
 
     # --- inside -------------------------------------------------------------------------------
 

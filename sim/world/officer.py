@@ -95,6 +95,9 @@ class Officer:
             hold_ms = self._world.settings.buttons.covert_hold_ms + 200
             self._hold("marker", hold_ms)
             yield self._hold("record", hold_ms)
+            if self._draws.chance(250):
+                yield self._draws.spread(1, 20) * SECOND_NS
+                yield from self._visit_dock()
 
     def _visit_dock(self) -> Iterator[int]:
         self._dock(True)
