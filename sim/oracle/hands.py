@@ -13,6 +13,7 @@ from sim.oracle.course import (
     READY,
     RECORDING,
     RECORDS,
+    STARTING,
     STOPPED,
     Course,
 )
@@ -70,7 +71,8 @@ def _battery_speaks(record: Record, course: Course) -> Iterator[Finding]:
             record.in_trouble(("gauge-unreadable",), at_ns, NOTICED_NS)
             for at_ns in (from_ns, until_ns)
         )
-        docked = course.mode(from_ns) in (DOCKED, STOPPED)
+        # What has not started yet has nothing to end in order.
+        docked = course.mode(from_ns) in (DOCKED, STOPPED, STARTING)
         kept = course.keeps_lines(until_ns)
         if gauge.charging or unreadable or docked or not (there and lasts and kept):
             continue

@@ -256,7 +256,9 @@ def _sounds_without_cause(
         at = bisect_right(causes, beep.from_ns)
         if goes_on or (at and beep.from_ns - causes[at - 1] <= FOLLOWS_NS):
             continue
+        # A line that the disk refused is no proof, whatever its bytes are.
         undurable = beep.from_ns - proofs.newest_ns(beep.from_ns) > HONEST_NS - HANDLING_NS
+        undurable = undurable or record.in_trouble(STORAGE_TROUBLE, beep.from_ns)
         if undurable and _recorded(record, beep.from_ns):
             continue
         if not _deaf(record, beep.from_ns, beep.to_ns):

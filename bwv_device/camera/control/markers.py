@@ -55,6 +55,7 @@ class Markers:
         self._ended_ns = self._loop.now_ns()
         if not others:
             self._forget_reminder()
+            self._snapshots.ended()
 
     def noticed(self) -> None:
         """Remembers which recording is the last."""
@@ -89,10 +90,11 @@ class Markers:
         self._cues.felt()
 
     def snapshot(self) -> None:
-        if self._recorder.recording is None:
+        recording = self._recorder.recording
+        if recording is None or self._recorder.until_ns is not None:
             self._refuse("snapshot", "it is not recording")
             return
-        self._snapshots.want(self._recorder.recording)
+        self._snapshots.want(recording)
         self._cues.felt()
 
     def keyframe(self, unit: AccessUnit) -> None:

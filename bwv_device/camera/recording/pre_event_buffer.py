@@ -46,8 +46,10 @@ class PreEventBuffer:
             self._started_ns = units[0].pts_ns
         kept = units if self._audio else [u for u in units if u.track is Track.VIDEO]
         self._gops.extend(kept)
-        end_ns = units[-1].end_ns
-        self._gops.forget_before(end_ns - self._duration_ns)
+        # By pictures alone: a sound card's clock may run ahead.
+        for newest in (u for u in reversed(kept) if u.track is Track.VIDEO):
+            self._gops.forget_before(newest.end_ns - self._duration_ns)
+            break
         while self._gops.size > self._limit_bytes:
             self._squeezed_ns = self._gops.drop_oldest()[-1].end_ns
 

@@ -26,7 +26,7 @@ from bwv_device.camera.recording.segment import Pace
 from bwv_device.camera.vault.vault_lane import VaultLane
 from bwv_device.formats import age
 from bwv_device.settings import MIB, Settings, milliseconds, seconds
-from hal.ports import AccessUnit, Board, CaptureLoss, Timer, Track
+from hal.ports import SECOND_NS, AccessUnit, Board, CaptureLoss, Timer, Track
 
 # How long the slower track may hold the other up: a batch, and what its encoder keeps back.
 INTERLEAVE_PATIENCE_NS = 400 * 1_000_000
@@ -255,6 +255,7 @@ class Recorder:
         if self._quiet:
             self._quiet.cancel()
         rest = self._interleaver.flush()
+        self._note_pictures_missing_before(stop.until_ns)
         self._record([unit for unit in rest if unit.pts_ns < stop.until_ns])
         # What waited for the slower track belongs to what comes next; that may have to start with
         # the keyframe that this recording ends on.
@@ -263,6 +264,14 @@ class Recorder:
         self._prebuffer.extend(stop.after + [u for u in rest if u.pts_ns >= stop.until_ns])
         self._gaps.flush()
         self._writer.finish()
+
+    def _note_pictures_missing_before(self, until_ns: int) -> None:
+        """What had not come by the deadline is a gap: no later picture will show the hole."""
+        fps = self._board.camera.format.fps
+        from_ns = max(self.newest_video_ns, self._pressed_ns)
+        missing = (until_ns - from_ns) * fps // SECOND_NS
+        if missing > 0:
+            self._gaps.add(Anomaly(Track.VIDEO, from_ns, until_ns, missing, "missing"))
 
     def recording_closed(self, ending: str) -> None:
         self._to(_S.BUFFERING)

@@ -27,6 +27,13 @@ class Snapshots:
         self._wanted = recording
         self._board.camera.request_keyframe()
 
+    def ended(self) -> None:
+        """The recording is over: a later picture would be none of it."""
+        if self._wanted is not None:
+            self._wanted = None
+            reason = "the recording ended before the next keyframe"
+            self._vault_lane.note("fault", part="snapshot", reason=reason)
+
     def keyframe(self, unit: AccessUnit) -> None:
         recording, self._wanted = self._wanted, None
         if recording is None:
