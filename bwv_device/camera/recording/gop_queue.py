@@ -72,7 +72,7 @@ class GopQueue:
 
     def forget_ended(self, pts_ns: int) -> None:
         """Drops every group of which nothing is newer than `pts_ns`, even if none follows yet."""
-        while self._gops and self._gops[0][-1].end_ns <= pts_ns:
+        while self._gops and max(unit.end_ns for unit in self._gops[0]) <= pts_ns:
             self.drop_oldest()
 
     def trim_newest(self, pts_ns: int) -> None:
