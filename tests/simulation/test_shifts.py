@@ -38,7 +38,9 @@ EARLY = {
     "microphone-unplugged": 6, "microphone-overflow": 2, "light-fails": 2, "beeper-fails": 2,
     "button-bounce": 5, "button-stuck": 5, "clock-step": 8, "broker-refuses": 2, "broker-deaf": 5,
     "broker-full": 8, "broker-slow": 2, "broker-loses-acks": 3, "broker-doubles": 5,
-    "broker-flaps": 12, "session-taken-over": 5, "lying-sync": 10, "erased-block": 10,
+    "read-only-for-good": 82, "files-refused": 301, "folder-damaged": 286, "inodes-used-up": 36,
+    "battery-low": 17, "broker-flaps": 12, "session-taken-over": 5, "lying-sync": 10,
+    "erased-block": 10,
 }  # fmt: skip
 
 

@@ -22,6 +22,9 @@ from bwv_device.formats.media.mp4_writer import (
 )
 from hal.ports import AccessUnit, AudioFormat, Track, VideoFormat
 
+# Times of pictures that follow each other may be off by this much.
+ROUNDING_NS = 1_000_000
+
 
 class MediaFormat(NamedTuple):
     video: VideoFormat
@@ -63,7 +66,7 @@ class SealedSegment:
         # About a kilobyte: it waits in the first chunk.
         self._take(init_segment(media.video, sets, media.audio, canonical_json.encode(metadata)))
         self._oldest_waiting_ns: int | None = None
-        self._newest_video_ns = first.pts_ns
+        self._newest_video_ns = self._end_before_fragment_ns = first.pts_ns
 
     @property
     def chunks(self) -> int:
@@ -100,6 +103,7 @@ class SealedSegment:
     def _add(self, fragment: Fragment, *, last: bool = False) -> bytes:
         sealed = self._take(fragment.data)
         self.end_ns = max(self.end_ns, fragment.end_ns)
+        self._end_before_fragment_ns = self._newest_video_ns
         if fragment.video:
             self._newest_video_ns = fragment.video[-1].end_ns
         self._note_waiting(fragment)
@@ -124,15 +128,23 @@ class SealedSegment:
                 self._oldest_waiting_ns = fragment.start_ns
                 self._video_sealed_before(fragment)
             return
-        for unit, size in zip(reversed(fragment.video), reversed(fragment.sizes), strict=True):
-            self._oldest_waiting_ns = self.video_until_ns = unit.pts_ns
-            waiting -= size
+        for at in reversed(range(len(fragment.video))):
+            self._oldest_waiting_ns = fragment.video[at].pts_ns
+            self.video_until_ns = self._end_before(fragment, at)
+            waiting -= fragment.sizes[at]
             if waiting <= 0:
                 return
 
     def _video_sealed_before(self, fragment: Fragment) -> None:
         if fragment.video:
-            self.video_until_ns = max(self.video_until_ns, fragment.video[0].pts_ns)
+            self.video_until_ns = max(self.video_until_ns, self._end_before(fragment, 0))
+
+    def _end_before(self, fragment: Fragment, at: int) -> int:
+        """The end of the picture before this one: where pictures are missing in between, that is
+        long before its time, and the light must not speak of them."""
+        next_ns = fragment.video[at].pts_ns
+        end_ns = fragment.video[at - 1].end_ns if at else self._end_before_fragment_ns
+        return next_ns if next_ns - end_ns < ROUNDING_NS else end_ns
 
     def _fill(self) -> bytes:
         """Fills the open chunk up. A rest of 1-7 bytes can't hold a box: the next chunk then."""
