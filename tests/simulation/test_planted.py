@@ -1,5 +1,5 @@
 """Negative controls: bugs planted in a copy of the source must be caught. All of them, and in how
-many seeds, in `make campaign`; a third in `make ci`; here that each patch applies and one is caught."""
+many seeds, in `make campaign`; a third in `make ci`; here that each applies, and one is caught."""
 
 from __future__ import annotations
 
