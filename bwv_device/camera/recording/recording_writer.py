@@ -349,6 +349,9 @@ class RecordingWriter:
         recording = self.recording
         if recording is None or not recording.ending:
             return
+        if not self.retrying:  # a disk that is only slow is waited for
+            self._last_chance = self._loop.call_at(self._loop.now_ns() + RETRY_NS, self._give_up)
+            return
         self._segments.abandon()
         for unit in self._backlog.again():
             if unit.pts_ns >= self._durable_until_ns:
