@@ -72,10 +72,14 @@ def refusals(camera: Mapping[str, Any] | None, officer: str) -> list[str]:
 
 
 def take_back(session: CustodySession, configuration: Signer, device: str) -> int:
+    """Returns the version of the assignment that the camera picks up. Raises `CustodyError` where
+    nobody has it; what an interrupted return did not publish is published then."""
     version: list[int] = []
 
     def decide() -> tuple[str, Mapping[str, Any]]:
         camera = session.index.row("SELECT * FROM cameras WHERE device = ?", device)
+        if camera is not None and not camera["officer"] and camera["version"]:
+            _publish(session, configuration, device, camera["version"], UNASSIGNED, {})
         if camera is None or not camera["officer"]:
             raise CustodyError(f"{device} is issued to nobody.", "See 'bwv custody camera list'.")
         version[:] = [camera["version"] + 1]

@@ -17,6 +17,7 @@ MAY_WRITE: dict[str, tuple[str, ...]] = {
     "issue": (CUSTODIAN,),
     "return": (CUSTODIAN,),
     "revoke": (CUSTODIAN,),
+    "hiding": (RETENTION,),
     "hidden": (RETENTION,),
     "restored": (RETENTION, CUSTODIAN),
     "erased": (RETENTION,),

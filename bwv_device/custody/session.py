@@ -13,7 +13,7 @@ from bwv_device.custody.ledger.ledger import CustodyLedger, CustodyLine
 from bwv_device.custody.retention_dates import NANOSECOND, Due, Retention
 from bwv_device.formats import statement
 from bwv_device.formats.statement import Signer
-from hal.ports import Clock, EvidenceStore, Stored
+from hal.ports import Clock, EvidenceStore, Stored, StoreError, StoreTrouble
 
 Decide = Callable[[], tuple[str, Mapping[str, Any]] | None]
 
@@ -53,7 +53,8 @@ class CustodySession:
         )
 
     def hold(self, recording: str, reason: str, *, case: str = "", request: str = "") -> bool:
-        """A reason not to delete. False where the same is there already."""
+        """A reason not to delete; the store locks the files too, as far as these credentials may.
+        False where the same is there already."""
 
         def decide() -> tuple[str, Mapping[str, Any]] | None:
             same = self.index.row(
@@ -73,7 +74,34 @@ class CustodySession:
                 "request": request,
             }
 
-        return self.append(decide) is not None
+        placed = self.append(decide) is not None
+        self.lock(recording)
+        return placed
+
+    def held(self, recording: str) -> Sequence[Mapping[str, Any]]:
+        """Its holds in force, as rows of the index."""
+        self.index.catch_up()
+        return self.index.rows(
+            "SELECT * FROM holds WHERE recording = ? AND released IS NULL ORDER BY n", recording
+        )
+
+    def received(self, recording: str) -> list[Stored]:
+        """Where its files are, as intake took them in."""
+        files = "SELECT * FROM files WHERE recording = ? AND status = 'received' ORDER BY segment"
+        rows = self.index.rows(files, recording)
+        return [Stored(row["key"], row["length"], row["version"]) for row in rows]
+
+    def lock(self, recording: str) -> bool:
+        """The store's own legal hold on every file that is here, for as long as any hold is in
+        force. False where the store has none, or these credentials may not."""
+        on = bool(self.held(recording))
+        try:
+            kept = [self.store.hold(file, on) for file in self.received(recording)]
+        except StoreError as error:
+            if error.trouble is StoreTrouble.DENIED:
+                return False
+            raise
+        return all(kept)
 
     def protect(self, stored: Stored, device: str, segment: str) -> bool:
         """The store's own lock until the day when the file goes. False where it has none."""

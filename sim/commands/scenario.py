@@ -36,7 +36,7 @@ def command(files: tuple[Path, ...], shipped: bool, phrases: bool, verbose: bool
 
 
 def shipped_files() -> list[Path]:
-    folder = Path(str(resources.files("sim").joinpath("scenarios")))
+    folder = Path(str(resources.files("sim").joinpath("scenario", "shipped")))
     return sorted(folder.glob("*.toml"))
 
 

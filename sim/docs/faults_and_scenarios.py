@@ -90,7 +90,7 @@ Buttons: `record`, `marker`. Times: `once`, `twice`, `three times`. Outputs: `fr
 light`, `beeper`, `vibration`; their patterns are in docs/cues.md. Fields of a ledger line:
 `… line with name = value and name = value` (docs/format.md, 3.5).
 
-## Shipped (`sim/scenarios/`, `bwv-sim scenario --all`)
+## Shipped (`sim/scenario/shipped/`, `bwv-sim scenario --all`)
 
 {shipped}
 """

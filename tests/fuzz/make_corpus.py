@@ -64,7 +64,7 @@ def main() -> None:
     )
     _put_dock()
     _put_fleet()
-    scenarios = Path(str(resources.files("sim").joinpath("scenarios")))
+    scenarios = Path(str(resources.files("sim").joinpath("scenario", "shipped")))
     _put("scenario", **{path.stem: path.read_bytes() for path in scenarios.glob("*.toml")})
 
 

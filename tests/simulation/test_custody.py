@@ -158,7 +158,7 @@ def test_a_release_takes_two_people(day: Callable[..., Day]) -> None:
     (name,) = it.names()
     ada, bob = it.custodian, it.desk("Bob", "reviewer")
     holds.place(ada, name, "evidence")
-    (hold,) = holds.active(ada, name)
+    (hold,) = ada.held(name)
     with pytest.raises(CustodyError, match="Nobody proposed"):
         holds.approve_release(bob, hold["n"])
     holds.propose_release(ada, hold["n"], "case closed")
@@ -176,7 +176,7 @@ def test_whoever_writes_around_the_rules_changes_nothing(day: Callable[..., Day]
     (name,) = it.names()
     ada = it.custodian
     holds.place(ada, name, "evidence")
-    (hold,) = holds.active(ada, name)
+    (hold,) = ada.held(name)
     release = {"hold": hold["n"], "recording": name, "reason": ""}
     retention, auditor = it.retention, it.desk("Eve", "auditor")
     ada.append(lambda: ("release-proposed", release))
@@ -189,7 +189,7 @@ def test_whoever_writes_around_the_rules_changes_nothing(day: Callable[..., Day]
     retention.append(lambda: ("nonsense", {}))
     retention.append(lambda: ("hold", {"recording": name, "reason": 5}))
     ada.index.catch_up()
-    assert holds.active(ada, name)
+    assert ada.held(name)
     problems = [row["problem"] for row in ada.index.rows("SELECT * FROM problems ORDER BY n")]
     assert len(problems) == 8
     assert "who proposes a release can't approve it" in problems[0]
@@ -288,7 +288,7 @@ def test_what_was_flagged_waits_for_a_person(day: Callable[..., Day]) -> None:
     it.record(flag=True)
     it.deliver()
     (name,) = it.names()
-    assert [h["reason"] for h in holds.active(it.custodian, name)] == [
+    assert [h["reason"] for h in it.custodian.held(name)] == [
         "flagged as evidence on the camera"
     ]
     it.days(90)
@@ -331,7 +331,7 @@ def test_a_request_holds_what_it_asks_for_at_once(day: Callable[..., Day]) -> No
     assert public_requests.reminders(it.custodian) == []
     with pytest.raises(CustodyError, match="no open request"):
         public_requests.close_request(it.custodian, opened.request, "disclosed", "")
-    assert holds.active(it.custodian, first), "holds are released by two people, not by an answer"
+    assert it.custodian.held(first), "holds are released by two people, not by an answer"
 
 
 def test_and_what_is_still_on_a_camera(day: Callable[..., Day]) -> None:
@@ -341,7 +341,7 @@ def test_and_what_is_still_on_a_camera(day: Callable[..., Day]) -> None:
     assert opened.held == []
     it.deliver()
     (name,) = it.names()
-    assert [h["request"] for h in holds.active(it.custodian, name)] == [opened.request]
+    assert [h["request"] for h in it.custodian.held(name)] == [opened.request]
 
 
 def test_a_request_after_31_days_holds_nothing(day: Callable[..., Day]) -> None:

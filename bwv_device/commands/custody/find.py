@@ -70,7 +70,7 @@ def list_command(
             plain(row["category"]),
             _state(context, row),
             "held"
-            if holds.active(context.session, row["id"])
+            if context.session.held(row["id"])
             else str(context.session.due(row).erased),
         )
     print_table(table, console)
@@ -104,7 +104,7 @@ def show_command(context: CustodyContext, recording: str, as_json: bool) -> None
         f"[bold]{plain(recording)}[/]  {_sure(context, row)}, officer {plain(row['officer'])}"
     )
     dates = f"hidden on {due.hidden}, erased on {due.erased} ({plain(due.rule)})"
-    if holds.active(context.session, recording):
+    if context.session.held(recording):
         dates = f"not erased while it is held; without the hold {dates}"
     console.print(f"{plain(row['category'])}, {_state(context, row)}; {dates}")
     for file in said["files"]:
@@ -236,7 +236,7 @@ def _sure(context: CustodyContext, row: dict[str, Any] | Any) -> str:
 def _state(context: CustodyContext, row: dict[str, Any] | Any) -> str:
     if row["erased_ns"]:
         return f"erased {context.said(row['erased_ns'])}"
-    if holds.active(context.session, row["id"]):
+    if context.session.held(row["id"]):
         return "held"
     if row["hidden_ns"]:
         return "hidden"

@@ -28,10 +28,13 @@ from bwv_device.formats.ledger_lines import Head, Line, ledger_path
 from bwv_device.verification.footage_claims import Claim
 from bwv_device.verification.ledger_chain import LedgerWalk, Walked
 from bwv_device.verification.signed_heads import recorded
-from hal.ports import Anchor, EvidenceStore
+from hal.ports import SECOND_NS, Anchor, EvidenceStore
 
 # The error of a clock that was never set.
 UNKNOWN_NS = 1 << 60
+# So much may custody's own clock be wrong when it bounds a recording's end: what bounds it must
+# not end it before it ended.
+CUSTODY_CLOCK_NS = 900 * SECOND_NS
 # A boot's ledger: some hundred times that of a ten-hour shift. Of a docking, all that are new.
 LEDGER_LIMIT, LEDGERS_LIMIT = 64 << 20, 256 << 20
 
@@ -51,7 +54,9 @@ class Pieces:
         self._store = store
         camera = index.row("SELECT * FROM cameras WHERE device = ?", device)
         self.number = camera["number"] if camera else 0
-        self.start = Head(camera["start_number"], camera["start_digest"]) if camera else None
+        # A camera may be issued, or revoked, before it ever docks.
+        docked = camera if camera and camera["number"] else None
+        self.start = Head(docked["start_number"], docked["start_digest"]) if docked else None
         self.first_boot = camera["boot"] if camera else 0
         rows = index.rows(
             "SELECT * FROM pieces WHERE device = ? AND boot >= ?", device, self.first_boot
@@ -326,15 +331,15 @@ def _times(name: str, stories: Stories, docking: Docking, now_ns: int) -> dict[s
     story = stories.recordings[name]
     first_ns = story.first_ns or 0
     readings = list(stories.readings.get(story.boot, []))
-    bound_ns = now_ns
+    heard_ns = now_ns
     if story.boot == docking.boot:
         readings.append(Reading(docking.t, docking.time.utc_ns, docking.time.error_ns))
-        bound_ns = now_ns - max(0, docking.t - story.last_ns)
+        heard_ns -= max(0, docking.t - story.last_ns)
     best = min(readings, key=lambda r: r.error_ns, default=Reading(0, 0, UNKNOWN_NS))
     end_ns = best.utc_ns + story.last_ns - best.t_ns
     error_ns = min(best.error_ns, UNKNOWN_NS)
     if error_ns > 86_400 * 10**9:  # the time is not known: only the bound is
-        end_ns, error_ns = bound_ns, UNKNOWN_NS
+        end_ns, error_ns = heard_ns, UNKNOWN_NS
     return {
         "recording": name,
         "officer": story.officer,
@@ -342,7 +347,7 @@ def _times(name: str, stories: Stories, docking: Docking, now_ns: int) -> dict[s
         "start_ns": end_ns - (story.last_ns - first_ns),
         "end_ns": end_ns,
         "error_ns": error_ns,
-        "latest_ns": min(end_ns + error_ns, bound_ns),
+        "latest_ns": min(end_ns + error_ns, heard_ns + CUSTODY_CLOCK_NS),
         "flagged": story.flagged,
         "markers": [
             {"marker": marker, "at_ns": end_ns - (story.last_ns - at_ns)}
@@ -359,7 +364,7 @@ def _unknown(name: str, docking: Docking, now_ns: int) -> dict[str, Any]:
         "start_ns": now_ns,
         "end_ns": now_ns,
         "error_ns": UNKNOWN_NS,
-        "latest_ns": now_ns,
+        "latest_ns": now_ns + CUSTODY_CLOCK_NS,
         "flagged": False,
         "markers": [],
     }

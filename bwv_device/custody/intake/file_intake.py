@@ -210,6 +210,8 @@ class FileIntake:
             row = self.session.index.row("SELECT flagged FROM recordings WHERE id = ?", name)
             if row is not None and row["flagged"]:
                 self.session.hold(name, FLAGGED, request="flag")
+            if self.session.held(name):  # also by a person, when an earlier file had come
+                self.session.lock(name)
 
     def _receipt(self, docking: Docking, file: Announced, good: dict[str, Any], done: Done) -> None:
         device, nonce = docking.device, docking.nonce

@@ -23,7 +23,7 @@ from bwv_device.formats import statement
 from bwv_device.formats.ledger_lines import Head
 from bwv_device.formats.statement import StatementError
 
-VERSION = 3
+VERSION = 4
 # Marks the file as ours (SQLite's application_id): "bwvi".
 APPLICATION = 0x62777669
 # How long others may be writing.
@@ -51,7 +51,7 @@ CREATE TABLE recordings (id TEXT PRIMARY KEY, device TEXT, recording TEXT, offic
     trigger_ TEXT, start_ns INTEGER, end_ns INTEGER, error_ns INTEGER, latest_ns INTEGER,
     received_ns INTEGER, late INTEGER DEFAULT 0, category TEXT DEFAULT 'unreviewed',
     flagged INTEGER DEFAULT 0, reviewed INTEGER DEFAULT 0, hidden_ns INTEGER,
-    unhide INTEGER DEFAULT 0, erasing INTEGER,
+    hiding INTEGER DEFAULT 0, unhide INTEGER DEFAULT 0, erasing INTEGER,
     erased_ns INTEGER, docking INTEGER);
 CREATE INDEX recordings_time ON recordings (start_ns, end_ns);
 CREATE INDEX recordings_device ON recordings (device, start_ns);

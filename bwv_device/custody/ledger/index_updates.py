@@ -184,10 +184,19 @@ def _revoke(db: sqlite3.Connection, line: CustodyLine, fields: dict[str, Any]) -
     db.execute("UPDATE cameras SET revoked = ? WHERE device = ?", values)
 
 
-def _hidden(db: sqlite3.Connection, line: CustodyLine, fields: dict[str, Any]) -> None:
+def _hiding(db: sqlite3.Connection, line: CustodyLine, fields: dict[str, Any]) -> None:
+    """Out of sight from here on; the objects follow."""
     for name in fields["recordings"]:
         _unheld(db, name)
-        db.execute("UPDATE recordings SET hidden_ns = ? WHERE id = ?", (line.utc_ns, name))
+        values = (line.utc_ns, name)
+        db.execute("UPDATE recordings SET hidden_ns = ?, hiding = 1 WHERE id = ?", values)
+
+
+def _hidden(db: sqlite3.Connection, line: CustodyLine, fields: dict[str, Any]) -> None:
+    for name in fields["recordings"]:
+        if not _existing(db, name)["hiding"]:
+            raise EffectError(f"nobody decided to hide {name}")
+        db.execute("UPDATE recordings SET hiding = 0 WHERE id = ?", (name,))
 
 
 def _restored(db: sqlite3.Connection, line: CustodyLine, fields: dict[str, Any]) -> None:
@@ -195,7 +204,8 @@ def _restored(db: sqlite3.Connection, line: CustodyLine, fields: dict[str, Any])
     if recording["erasing"] or recording["erased_ns"] is not None:
         raise EffectError("it is erased")
     db.execute(
-        "UPDATE recordings SET hidden_ns = NULL, unhide = 0 WHERE id = ?", (fields["recording"],)
+        "UPDATE recordings SET hidden_ns = NULL, hiding = 0, unhide = 0 WHERE id = ?",
+        (fields["recording"],),
     )
 
 
@@ -275,6 +285,7 @@ EFFECTS: dict[str, Effect] = {
     "issue": _issue,
     "return": _return,
     "revoke": _revoke,
+    "hiding": _hiding,
     "hidden": _hidden,
     "restored": _restored,
     "erasing": _erasing,

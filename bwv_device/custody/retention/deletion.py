@@ -1,8 +1,8 @@
 """Deletion by day 31. A recording is first hidden, then erased when due; each step is a signed
 line. What is held is never erased.
 
-The decision (`erasing`) is written before the first byte is erased, the certificate (`erased`)
-after the last. An interrupted run is finished by the next one.
+Each decision (`hiding`, `erasing`) is written before the first object is touched, and its end
+(`hidden`; `erased`, the certificate) after the last. An interrupted run is finished by the next one.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 from bwv_device.custody.retention_dates import NANOSECOND
 from bwv_device.custody.session import CustodySession
 from bwv_device.errors import CustodyError
-from hal.ports import EvidenceStore, Stored, StoreError, StoreTrouble
+from hal.ports import EvidenceStore, StoreError, StoreTrouble
 
 HIDE, ERASE, KEEP = "hide", "erase", "keep"
 # A run may erase so many at least, and so many times what is usual, before it asks.
@@ -77,20 +77,25 @@ class Expiry:
     def __init__(self, session: CustodySession, replicas: Sequence[EvidenceStore] = ()) -> None:
         self._office = session
         self._stores = [session.store, *replicas]
+        self._trouble: StoreError | None = None
 
     def run(self, confirmed: int = 0) -> DeletionRun:
         """Raises `CustodyError` where far more than usual would go and `confirmed` is not that
-        number."""
-        done = DeletionRun()
+        number; `StoreError` where the store does not answer, at once, or a replica, once everything
+        was tried."""
+        done, self._trouble = DeletionRun(), None
         self._restore(done)
         decisions = list(plan(self._office))
         erasing = [d for d in decisions if d.action == ERASE]
         self._guard(len(erasing), confirmed)
         hiding = [d for d in decisions if d.action == HIDE]
         for at in range(0, len(hiding), 100):
-            self._hide(hiding[at : at + 100], done)
+            self._decide_hiding(hiding[at : at + 100])
+        self._hide(done)
         for decision in erasing:
             self._erase(decision, done)
+        if self._trouble is not None:
+            raise self._trouble
         return done
 
     def _guard(self, count: int, confirmed: int) -> None:
@@ -109,25 +114,45 @@ class Expiry:
 
     # --- hiding -------------------------------------------------------------------------------
 
-    def _hide(self, decisions: list[Decision], done: DeletionRun) -> None:
-        names: list[str] = []
-
+    def _decide_hiding(self, decisions: list[Decision]) -> None:
         def decide() -> tuple[str, Mapping[str, Any]] | None:
             now = {d.recording for d in plan(self._office) if d.action == HIDE}
-            names[:] = [d.recording for d in decisions if d.recording in now]
             rules = {d.recording: d.why for d in decisions if d.recording in now}
-            return ("hidden", {"recordings": names, "rules": rules}) if names else None
+            return ("hiding", {"recordings": list(rules), "rules": rules}) if rules else None
 
         self._office.append(decide)
-        for name in names:
-            self._each_object(name, "hide", done)
-        done.hidden += names
+
+    def _hide(self, done: DeletionRun) -> None:
+        """Also what an earlier run had decided, and could not end."""
+        names = [row["id"] for row in self._being_hidden()]
+        hidden = {name for name in names if self._each_object(name, "hide", done)}
+
+        def decide() -> tuple[str, Mapping[str, Any]] | None:
+            still = [row["id"] for row in self._being_hidden() if row["id"] in hidden]
+            done.hidden = still
+            return ("hidden", {"recordings": still}) if still else None
+
+        self._office.append(decide)
+
+    def _being_hidden(self) -> list[dict[str, Any]]:
+        return self._office.index.rows(
+            "SELECT id FROM recordings WHERE hiding AND hidden_ns IS NOT NULL AND erasing IS NULL"
+        )
 
     def _restore(self, done: DeletionRun) -> None:
-        """What was held while it was hidden is seen again."""
-        self._office.index.catch_up()
-        for row in self._office.index.rows("SELECT id FROM recordings WHERE unhide = 1"):
-            self._each_object(row["id"], "unhide", done)
+        """What was held while it was hidden is seen again, and what has more time by now: it was
+        given a category."""
+        index = self._office.index
+        index.catch_up()
+        today = self._office.retention.day(self._office.now_ns())
+        hidden = index.rows(
+            "SELECT * FROM recordings WHERE erasing IS NULL AND (hidden_ns IS NOT NULL OR unhide)"
+        )
+        for row in hidden:
+            if not row["unhide"] and today >= self._office.due(row).hidden:
+                continue
+            if not self._each_object(row["id"], "unhide", done):
+                continue
             said = {"recording": row["id"]}
             self._office.append(partial(_say, "restored", said))
             done.restored.append(row["id"])
@@ -184,26 +209,24 @@ class Expiry:
         )  # fmt: skip
 
     def _each_object(self, name: str, verb: str, done: DeletionRun) -> bool:
-        """In every store. False, and told, where one protects an object: the next run tries
-        again."""
+        """In every store that answers. False, and told, where one protects an object or is away:
+        the next run tries again."""
+        whole = True
         for file in self._files(name):
             for store in self._stores:
                 try:
                     getattr(store, verb)(file["key"])
                 except StoreError as error:
-                    if error.trouble in (StoreTrouble.TRANSIENT, StoreTrouble.FULL):
+                    away = error.trouble in (StoreTrouble.TRANSIENT, StoreTrouble.FULL)
+                    if away and store is self._office.store:
                         raise
-                    done.denied.append(f"{name}: {error}")
-                    return False
-        return True
+                    if away:
+                        self._trouble = self._trouble or error
+                    elif whole:
+                        done.denied.append(f"{name}: {error}")
+                    whole = False
+        return whole
 
 
 def _say(kind: str, fields: Mapping[str, Any]) -> tuple[str, Mapping[str, Any]]:
     return kind, fields
-
-
-def stored_files(session: CustodySession, recording: str) -> list[Stored]:
-    """Where a recording's files are, as intake took them in."""
-    files = "SELECT * FROM files WHERE recording = ? AND status = 'received' ORDER BY segment"
-    rows = session.index.rows(files, recording)
-    return [Stored(row["key"], row["length"], row["version"]) for row in rows]

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
-from bwv_device.custody.retention.deletion import stored_files
 from bwv_device.custody.session import CustodySession
 from bwv_device.errors import CustodyError
-from hal.ports import StoreError, StoreTrouble
 
 
 def place(session: CustodySession, recording: str, reason: str, case: str = "") -> bool:
@@ -17,20 +15,7 @@ def place(session: CustodySession, recording: str, reason: str, case: str = "") 
     if not reason:
         raise CustodyError("A hold needs a reason.", "Give one with --reason.")
     existing(session, recording)
-    placed = session.hold(recording, reason, case=case)
-    protect(session, recording, on=True)
-    return placed
-
-
-def protect(session: CustodySession, recording: str, *, on: bool) -> bool:
-    """A legal hold of the store. False where it has none, or these credentials may not."""
-    try:
-        kept = [session.store.hold(file, on) for file in stored_files(session, recording)]
-    except StoreError as error:
-        if error.trouble is StoreTrouble.DENIED:
-            return False
-        raise
-    return all(kept)
+    return session.hold(recording, reason, case=case)
 
 
 def propose_release(session: CustodySession, hold: int, reason: str) -> None:
@@ -66,15 +51,8 @@ def approve_release(session: CustodySession, hold: int) -> None:
         return "release-approved", {"hold": hold, "recording": row["recording"]}
 
     line = session.append(decide)
-    recording = str(line.fields["recording"]) if line else ""
-    if recording and not active(session, recording):
-        protect(session, recording, on=False)
-
-
-def active(session: CustodySession, recording: str) -> Sequence[Mapping[str, Any]]:
-    session.index.catch_up()
-    held = "SELECT * FROM holds WHERE recording = ? AND released IS NULL ORDER BY n"
-    return session.index.rows(held, recording)
+    if line:
+        session.lock(str(line.fields["recording"]))
 
 
 def existing(session: CustodySession, recording: str) -> Mapping[str, Any]:
