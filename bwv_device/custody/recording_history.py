@@ -111,7 +111,7 @@ def _about(fields: Mapping[str, Any], name: str) -> bool:
 def write_camera_ledger(session: CustodySession, device: str, vault: Path) -> None:
     """All that the store has of a camera's ledger, as files of a vault."""
     (vault / "ledger").mkdir(parents=True, exist_ok=True)
-    pieces = "SELECT * FROM pieces WHERE device = ? ORDER BY boot, offset"
+    pieces = "SELECT * FROM pieces WHERE device = ? ORDER BY boot, offset, length"
     files: dict[int, bytearray] = {}
     for piece in session.index.rows(pieces, device):
         data = files.setdefault(piece["boot"], bytearray())

@@ -155,7 +155,7 @@ def judge(
         "anchor": {"boot": anchor.boot, "number": anchor.number, "digest": anchor.digest},
         "start": {"number": start.number, "digest": start.digest},
         "length": lengths.get(anchor.boot, 0),
-        "pieces": [piece._asdict() for piece in pieces.new],
+        "pieces": [piece._asdict() for piece in [*pieces.new, *_empty(docking)]],
         "files": files,
         "recordings": recordings,
         "clock": docking.time.source,
@@ -167,6 +167,11 @@ def judge(
     if stories.flags:
         fields["flagged"] = list(stories.flags)
     return Judged([], pieces.number, fields)
+
+
+def _empty(docking: Docking) -> list[LedgerPiece]:
+    """Files that a power cut left empty: the next boot names them, and there is nothing to send."""
+    return [LedgerPiece(file.boot, 0, 0, "") for file in docking.ledgers if file.length == 0]
 
 
 def _anchors(session: CustodySession, device: str) -> list[Anchor]:

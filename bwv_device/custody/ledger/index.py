@@ -46,7 +46,7 @@ CREATE TABLE cameras (device TEXT PRIMARY KEY, boot INTEGER DEFAULT 0, number IN
 CREATE TABLE dockings (device TEXT, nonce TEXT, n INTEGER, refused TEXT,
     PRIMARY KEY (device, nonce));
 CREATE TABLE pieces (device TEXT, boot INTEGER, offset INTEGER, length INTEGER, key TEXT,
-    PRIMARY KEY (device, boot, offset));
+    PRIMARY KEY (device, boot, offset, key));
 CREATE TABLE recordings (id TEXT PRIMARY KEY, device TEXT, recording TEXT, officer TEXT,
     trigger_ TEXT, start_ns INTEGER, end_ns INTEGER, error_ns INTEGER, latest_ns INTEGER,
     received_ns INTEGER, late INTEGER DEFAULT 0, category TEXT DEFAULT 'unreviewed',
