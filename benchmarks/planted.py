@@ -23,7 +23,8 @@ from typing import NamedTuple
 ROOT = Path(__file__).parents[1]
 PATCHES = ROOT / "tests" / "planted"
 PACKAGES = ("bwv_device", "hal", "sim")
-TRIED, JOBS = 30, 2
+# Half-hour shifts, or three times three months of custody.
+TRIED, TRIED_MONTHS, JOBS = 30, 3, 2
 
 
 class Control(NamedTuple):
@@ -48,23 +49,43 @@ def controls(
     """Runs the swarm over each planted bug."""
     patches = [p for p in sorted(PATCHES.glob("*.patch")) if not names or p.stem in names]
     for patch in patches:
-        yield plant(patch, seeds, hours, until_failure=until_failure)
+        tried = min(seeds, hinted(patch, hours).tried) if until_failure else seeds
+        yield plant(patch, tried, hours, until_failure=until_failure)
+
+
+class Hint(NamedTuple):
+    """A patch's second line: "seed: 7", a shift that catches it, or "months: 2 in-a-drawer", months
+    of custody with these troubles."""
+
+    command: tuple[str, ...]
+    tried: int
+    seed: int | None
+
+
+def hinted(patch: Path, hours: float = 0.5) -> Hint:
+    world, _, words = patch.read_text().splitlines()[1].partition(": ")
+    seed, _, troubles = words.partition(" ")
+    number = int(seed) if seed.isdecimal() else None
+    if world == "months":
+        return Hint(("months", "--troubles", troubles or "swarm"), TRIED_MONTHS, number)
+    return Hint(("campaign", "--hours", f"{hours:g}"), TRIED, number)
 
 
 def plant_hinted(patch: Path, hours: float = 0.5) -> Control:
-    """The seed that caught it last, which stands in the patch's second line; else any."""
-    hint = patch.read_text().splitlines()[1].removeprefix("seed: ")
-    if hint.isdecimal():
-        control = plant(patch, 1, hours, until_failure=True, first=int(hint))
+    """The seed that caught it last; else any."""
+    hint = hinted(patch, hours)
+    if hint.seed is not None:
+        control = plant(patch, 1, hours, until_failure=True, first=hint.seed)
         if control.caught:
             return control
-    return plant(patch, TRIED, hours, until_failure=True)
+    return plant(patch, hint.tried, hours, until_failure=True)
 
 
 def plant_until(patch: Path, seeds: int, hours: float = 0.5) -> Control:
     """In how many of so many seeds; where none of them catches it, in which further one."""
-    control = plant(patch, seeds, hours, until_failure=False)
-    return control if control.caught else plant(patch, 4 * TRIED, hours, until_failure=True)
+    tried = hinted(patch, hours).tried
+    control = plant(patch, min(seeds, tried), hours, until_failure=False)
+    return control if control.caught else plant(patch, 4 * tried, hours, until_failure=True)
 
 
 def plant(patch: Path, seeds: int, hours: float, *, until_failure: bool, first: int = 0) -> Control:
@@ -75,9 +96,9 @@ def plant(patch: Path, seeds: int, hours: float, *, until_failure: bool, first: 
             shutil.copytree(ROOT / package, folder / package)
         subprocess.run(["git", "apply", str(patch)], cwd=folder, check=True)
         summary = folder / "summary.json"
-        command = [sys.executable, "-m", "sim", "campaign", "--seeds"]
+        command = [sys.executable, "-m", "sim", *hinted(patch, hours).command, "--seeds"]
         command += [f"{first}:{first + seeds}", "--jobs", str(1 if seeds == 1 else JOBS)]
-        command += ["--hours", f"{hours:g}", "--json", str(summary)]
+        command += ["--json", str(summary)]
         command += ["--until-failure"] if until_failure else []
         environment = {**os.environ, "PYTHONPATH": str(folder)}
         subprocess.run(command, cwd=folder, env=environment, check=False, capture_output=True)
@@ -89,7 +110,7 @@ def _control(name: str, title: str, summary: dict[str, object]) -> Control:
     assert isinstance(failed, list)
     assert isinstance(summary["seeds"], int)
     promises = Counter(
-        finding.partition(" s  ")[2].partition(":")[0]
+        finding.partition("  ")[2].partition(":")[0]
         for seed in failed
         for finding in seed["findings"]
     )
@@ -116,7 +137,10 @@ def main() -> None:
         if options.hint and control.by:
             patch = PATCHES / f"{control.name}.patch"
             lines = patch.read_text().splitlines(keepends=True)
-            patch.write_text("".join([lines[0], f"seed: {control.by[0]}\n", *lines[2:]]))
+            world, _, words = lines[1].partition(": ")
+            troubles = words.rstrip("\n").partition(" ")[2]
+            hint = f"{world}: {control.by[0]} {troubles}".rstrip()
+            patch.write_text("".join([lines[0], f"{hint}\n", *lines[2:]]))
         missed += not control.caught
     sys.exit(bool(missed))
 

@@ -19,6 +19,7 @@ COMMANDS = {
     "faults": "List every fault by its name.",
     "fleet": "Run many cameras at a real broker.",
     "live": "Play with a camera in the terminal.",
+    "months": "Play months of an agency's custody and judge them.",
     "run": "Play one drawn shift and judge it.",
     "scenario": "Play shifts written in sentences.",
 }

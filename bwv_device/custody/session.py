@@ -95,13 +95,16 @@ class CustodySession:
         """The store's own legal hold on every file that is here, for as long as any hold is in
         force. False where the store has none, or these credentials may not."""
         on = bool(self.held(recording))
+        return all([self._lock(file, on=on) for file in self.received(recording)])
+
+    def _lock(self, file: Stored, *, on: bool) -> bool:
+        """A file that is gone is no reason to leave the others open."""
         try:
-            kept = [self.store.hold(file, on) for file in self.received(recording)]
+            return self.store.hold(file, on)
         except StoreError as error:
-            if error.trouble is StoreTrouble.DENIED:
-                return False
-            raise
-        return all(kept)
+            if error.trouble not in (StoreTrouble.DENIED, StoreTrouble.MISSING):
+                raise
+            return error.trouble is StoreTrouble.MISSING
 
     def protect(self, stored: Stored, device: str, segment: str) -> bool:
         """The store's own lock until the day when the file goes. False where it has none."""

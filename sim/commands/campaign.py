@@ -5,40 +5,17 @@ from __future__ import annotations
 import sys
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from bwv_device.files import writable_folder
-from sim.commands.options import BROKEN, command_for, of_a_shift
+from sim.commands.options import BROKEN, INTERRUPTED, Seeds, command_for, of_a_shift
 from sim.shifts import campaign
 from sim.shifts.drawn_shift import Shift
 
 SHOWN = 3
-# As a shell says of a process that Ctrl-C ended.
-INTERRUPTED = 130
-
-
-class Seeds(click.ParamType[range]):
-    """`7`, or `0:1000` without the end."""
-
-    name = "first:end"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> range:
-        if isinstance(value, range):
-            return value
-        first, colon, end = str(value).partition(":")
-        try:
-            seeds = range(int(first), int(end) if colon else int(first) + 1)
-        except ValueError:
-            seeds = range(0)
-        if not seeds or seeds[0] < 0:
-            self.fail(f"{value!r} is not a range of seeds such as 0:1000", param, ctx)
-        return seeds
 
 
 @click.command()

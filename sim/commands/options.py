@@ -1,4 +1,4 @@
-"""What `run` and `campaign` both ask for."""
+"""What several commands ask for."""
 
 from __future__ import annotations
 
@@ -11,8 +11,28 @@ from sim.shifts.drawn_shift import Shift, named_faults
 
 Command = Callable[..., None]
 SHORTEST_S = 120
-# Exit code: a promise was broken.
-BROKEN = 10
+# Exit codes: a promise was broken; as a shell says of a process that Ctrl-C ended.
+BROKEN, INTERRUPTED = 10, 130
+
+
+class Seeds(click.ParamType[range]):
+    """`7`, or `0:1000` without the end."""
+
+    name = "first:end"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> range:
+        if isinstance(value, range):
+            return value
+        first, colon, end = str(value).partition(":")
+        try:
+            seeds = range(int(first), int(end) if colon else int(first) + 1)
+        except ValueError:
+            seeds = range(0)
+        if not seeds or seeds[0] < 0:
+            self.fail(f"{value!r} is not a range of seeds such as 0:1000", param, ctx)
+        return seeds
 
 
 class FaultNames(click.ParamType[tuple[str, ...]]):

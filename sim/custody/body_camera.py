@@ -1,9 +1,10 @@
-"""A camera of the agency: its card, its clock, the hands that use it, and what it truly recorded."""
+"""A camera of the agency: its card, its clock, the hands that use it, what it truly recorded."""
 
 from __future__ import annotations
 
 import hashlib
 from dataclasses import replace
+from typing import NamedTuple
 
 from bwv_device.keys import DEVICE, DEVICE_KEY, device_files
 from bwv_device.settings import Buttons, Dock, Recording, Settings
@@ -12,7 +13,7 @@ from hal.ports import SECOND_NS
 from hal.simulated.disk import Operation, SimulatedDisk
 from hal.simulated.power_dock_and_place import SeededEntropy
 from hal.simulated.store import MemoryStore, SimulatedUplink
-from sim.custody.truth import Truth, TrueRecording
+from sim.custody.truth import TrueRecording, Truth
 from sim.random_streams import Draws
 from sim.world.test_keys import FOUNDED, BenchAgency
 from sim.world.virtual_loop import VirtualLoop
@@ -30,6 +31,15 @@ def settings() -> Settings:
     return replace(Settings(), recording=recording, dock=dock)
 
 
+class CameraClock(NamedTuple):
+    """What a camera's clock is worth. Not `known`: it is off by `offset_ns` and says so, or, with
+    `error_ns` 0, knows nothing."""
+
+    known: bool
+    offset_ns: int = 0
+    error_ns: int = 0
+
+
 class BodyCamera:
     """One camera. It is switched on for a shift or in the dock; the card stays what it is."""
 
@@ -42,13 +52,13 @@ class BodyCamera:
         truth: Truth,
         draws: Draws,
         *,
-        clock_known: bool,
+        clock: CameraClock,
     ) -> None:
         self.name, self._loop, self._truth, self._draws = name, loop, truth, draws
         files = device_files(agency.files, name, SeededEntropy(f"device {name}"), FOUNDED)
         self._identity = SoftwareIdentity(files[DEVICE_KEY], files[DEVICE])
         self._agency, self.uplink = agency, SimulatedUplink(store)
-        self.clock_known = clock_known
+        self.clock = clock
         self.disk = SimulatedDisk()
         self.disk.observe = self._observed
         self.disk.now_ns = loop.now_ns
@@ -69,7 +79,9 @@ class BodyCamera:
             disk=self.disk, roots=[self._agency.root], loop=self._loop,
         )  # fmt: skip
         world.uplink = self.uplink
-        if not self.clock_known:
+        if self.clock.error_ns:
+            world.clock.set(self.clock.offset_ns, self.clock.error_ns, "rtc")
+        elif not self.clock.known:
             world.clock.unset()
         world.power.set(90, charging=docked)
         world.boot()
@@ -158,7 +170,7 @@ class BodyCamera:
         recording = self._truth.recordings.get(f"{self.name}/{name[:NAME_LENGTH]}")
         if operation.verb == "create" and recording is None:
             recording = TrueRecording(
-                self.name, name[:NAME_LENGTH], self.officers, self.clock_known,
+                self.name, name[:NAME_LENGTH], self.officers, self.clock.known,
                 self.true_utc_ns(), self.true_utc_ns(),
             )  # fmt: skip
             self._truth.recordings[recording.id] = recording

@@ -9,6 +9,8 @@ from __future__ import annotations
 import datetime
 import hashlib
 from collections.abc import Iterable, Iterator
+from functools import partial
+from typing import NamedTuple
 
 from sim.custody import dates
 from sim.custody.agency_store import AgencyStore
@@ -18,6 +20,10 @@ from sim.custody.staff import CATEGORY_DAYS
 from sim.custody.station import Station
 from sim.custody.truth import TrueRecording, TrueRequest
 
+# What custody promises, each by a word (docs/simulator.md).
+FORGOTTEN, TOO_EARLY, TOO_LATE = "forgotten-too-early", "erased-too-early", "erased-too-late"
+KEPT, HELD, HIDDEN, CLAIMS = "kept", "held", "hidden", "claims"
+DELIVERED, CHAIN, LOST = "delivered", "chain", "lost-without-a-word"
 # A request may also hold what is so near; and what was recorded by a clock that knew nothing.
 NEAR_NS = 60 * dates.SECOND_NS
 FLAG = "flag"
@@ -25,27 +31,36 @@ FLAG = "flag"
 INCOMPLETE_DAYS = 38
 
 
+class Finding(NamedTuple):
+    """A broken promise, and the first day on which it was."""
+
+    day: datetime.date
+    promise: str
+    what: str
+
+    def __str__(self) -> str:
+        return f"{self.day}  {self.promise}: {self.what}"
+
+
 class Judge:
     """Listens to the stores and the cards, and looks at everything once a day."""
 
     def __init__(self, station: Station) -> None:
-        self._it, self._truth, self.findings = station, station.truth, dict[str, None]()
+        self._it, self._truth = station, station.truth
+        self.findings: dict[tuple[str, str], Finding] = {}
         self._digests: dict[int, tuple[bytes, str]] = {}  # of stores' objects, by identity
         self._received: dict[str, set[str]] = {}  # names of files, by recording
         self._arrived_ns: dict[str, int] = {}  # when a recording's first file was received
         self._requested: dict[str, set[str]] = {}  # requests that reach a recording
         for store in (station.store, *station.replicas):
-            store.on_erase = lambda key, store=store: self._erases(store, key)
+            store.on_erase = partial(self._erases, store)
         for camera in station.cameras:
             camera.at_removal = self._removed
 
-    def complain(self, sentence: str) -> None:
-        """With the day. The same is said once."""
-        if sentence not in self.findings:
-            self.findings[sentence] = None
-
-    def sentences(self) -> list[str]:
-        return list(self.findings)
+    def complain(self, promise: str, sentence: str) -> None:
+        """The same is said once."""
+        about = (promise, sentence)
+        self.findings.setdefault(about, Finding(self._today(), promise, sentence))
 
     # --- at the moment ------------------------------------------------------------------------
 
@@ -56,7 +71,9 @@ class Judge:
             data = store.holds(key)
             if data is None or self._digest(data) != sha256:
                 where = f"replica {number}" if number else "the store"
-                self._say(f"{name} of {recording.camera} is removed, and {where} has it not")
+                self.complain(
+                    FORGOTTEN, f"{name} of {recording.camera} is removed, and {where} has it not"
+                )
 
     def _erases(self, store: AgencyStore, key: str) -> None:
         """A store is told to erase an object."""
@@ -68,11 +85,11 @@ class Judge:
             return  # bytes that are not what their name says
         recording = self._truth.recordings.get(f"{camera}/{name[:13]}")
         if recording is None:
-            self._say(f"{key} is erased, and nobody recorded it")
+            self.complain(CLAIMS, f"{key} is erased, and nobody recorded it")
             return
         self.look()
         for reason in self._not_yet(recording):
-            self._say(f"{recording.id} is erased, {reason}")
+            self.complain(TOO_EARLY, f"{recording.id} is erased, {reason}")
 
     def _not_yet(self, recording: TrueRecording) -> Iterator[str]:
         """Why it must not go now."""
@@ -114,7 +131,7 @@ class Judge:
         for seen in self._desk.recordings():
             recording = self._truth.recordings.get(seen.id)
             if recording is None:
-                self._say(f"custody knows {seen.id}, which nobody recorded")
+                self.complain(CLAIMS, f"custody knows {seen.id}, which nobody recorded")
                 continue
             if not seen.files:
                 continue
@@ -173,19 +190,17 @@ class Judge:
             if not hold.released:
                 active.setdefault(hold.recording, set()).add(hold.why)
             if not self._has_cause(hold):
-                self._say(f"{hold} has no cause")
+                self.complain(CLAIMS, f"{hold} has no cause")
         for name, recording in self._truth.recordings.items():
             if name in seen and seen[name].files:
                 self._one(recording, seen[name], active.get(name, set()), ran=ran)
 
-    def _one(
-        self, recording: TrueRecording, seen: Seen, active: set[str], *, ran: bool
-    ) -> None:
+    def _one(self, recording: TrueRecording, seen: Seen, active: set[str], *, ran: bool) -> None:
         self._words(recording, seen)
-        if missing := self._must_hold(recording) - active:
-            if not seen.erased:
-                self._say(f"{recording.id} is not held for {', '.join(sorted(missing))}")
-        gone_from, hidden_from, must_be_gone = self._when(recording)
+        missing = self._must_hold(recording) - active
+        if missing and not seen.erased:
+            self.complain(HELD, f"{recording.id} is not held for {', '.join(sorted(missing))}")
+        hidden_from, must_be_gone = self._when(recording)
         if active or not seen.erased:
             self._is_there(recording, seen, held=bool(active))
         if not ran or active:
@@ -193,24 +208,23 @@ class Judge:
         today = self._today()
         if must_be_gone is not None and today >= must_be_gone:
             self._is_gone(recording, seen)
-        elif gone_from is not None and hidden_from is not None and recording.clock_known:
-            if hidden_from <= today < gone_from and not seen.hidden:
-                self._say(f"{recording.id} is not hidden")
+        elif hidden_from is not None and hidden_from <= today and not seen.hidden:
+            self.complain(HIDDEN, f"{recording.id} is not hidden")
         earliest = dates.day_of(recording.ended_ns) + days(self._days(recording, min))
         if seen.hidden and today < earliest - days(dates.HIDDEN_BEFORE_DAYS):
-            self._say(f"{recording.id} is hidden, and goes on {earliest}")
+            self.complain(HIDDEN, f"{recording.id} is hidden, and goes on {earliest}")
 
     def _words(self, recording: TrueRecording, seen: Seen) -> None:
         """What custody says of it beside its dates."""
         if seen.officer not in recording.officers | {""}:
             officers = " or ".join(sorted(recording.officers))
-            self._say(f"{seen.id} is {seen.officer}'s, and was recorded by {officers}")
+            self.complain(CLAIMS, f"{seen.id} is {seen.officer}'s, and was recorded by {officers}")
         allowed = self._truth.categories.get(seen.id, {0})
         if CATEGORY_DAYS.get(seen.category, 0) not in allowed:
-            self._say(f"{seen.id} is {seen.category!r}, and nobody said so")
+            self.complain(CLAIMS, f"{seen.id} is {seen.category!r}, and nobody said so")
         for file, sha256 in seen.files.items():
             if recording.files.get(file, sha256) != sha256:
-                self._say(f"{file} was received with other bytes than its camera had")
+                self.complain(CLAIMS, f"{file} was received with other bytes than its camera had")
 
     def _is_there(self, recording: TrueRecording, seen: Seen, *, held: bool) -> None:
         """Every file that was received, in every store; what is held can be seen, and is locked."""
@@ -220,16 +234,20 @@ class Judge:
                 where = f"replica {number}" if number else "the store"
                 data = store.holds(key)
                 if data is None or self._digest(data) != sha256:
-                    self._say(f"{key} was received, and is not in {where}")
+                    self.complain(KEPT, f"{key} was received, and is not in {where}")
                 elif held and store.locks and key not in store.held:
-                    self._say(f"{recording.id} is held, and {where} does not protect {file}")
+                    self.complain(
+                        HELD, f"{recording.id} is held, and {where} does not protect {file}"
+                    )
                 elif (key in store.hidden) != seen.hidden and not seen.erased:
                     self._hidden_word(recording, seen, where)
 
     def _hidden_word(self, recording: TrueRecording, seen: Seen, where: str) -> None:
         if self.settled:
             is_so = "is hidden" if seen.hidden else "is not hidden"
-            self._say(f"{recording.id} {is_so} by what custody says, and otherwise in {where}")
+            self.complain(
+                HIDDEN, f"{recording.id} {is_so} by what custody says, and otherwise in {where}"
+            )
 
     settled = True  # False where a process died in between: the next run puts it right
 
@@ -239,25 +257,24 @@ class Judge:
             for number, store in enumerate(self._stores()):
                 if store.holds(key) is not None:
                     where = f"replica {number}" if number else "the store"
-                    self._say(f"{recording.id} should be gone, and {file} is in {where}")
+                    self.complain(
+                        TOO_LATE, f"{recording.id} should be gone, and {file} is in {where}"
+                    )
         certified = [c for c in self._desk.certificates() if c.recording == recording.id]
         if len(certified) != 1:
-            self._say(f"{recording.id} is gone with {len(certified)} certificates")
+            self.complain(CHAIN, f"{recording.id} is gone with {len(certified)} certificates")
         elif certified[0].files != seen.files:
-            self._say(f"the certificate of {recording.id} does not name what was erased")
+            self.complain(CHAIN, f"the certificate of {recording.id} does not name what was erased")
 
-    def _when(
-        self, recording: TrueRecording
-    ) -> tuple[datetime.date | None, datetime.date | None, datetime.date | None]:
-        """Days from which it may be gone, and hidden; and from which it must be gone."""
+    def _when(self, recording: TrueRecording) -> tuple[datetime.date | None, datetime.date | None]:
+        """Days from which it must be hidden, and gone: with a clock that did not know the time, as
+        if it had been recorded when it came."""
         if recording.complete_ns is None:
-            return None, None, None
+            return None, None
         came = dates.day_of(recording.complete_ns)
-        ended = dates.day_of(recording.ended_ns)
-        gone_from = max(ended + days(self._days(recording, max)), came + days(dates.LATE_DAYS))
-        latest = ended if recording.clock_known else came
-        must = max(latest + days(self._days(recording, max)), came + days(dates.LATE_DAYS))
-        return gone_from, gone_from - days(dates.HIDDEN_BEFORE_DAYS), must
+        latest = dates.day_of(recording.ended_ns) if recording.clock_known else came
+        gone = max(latest + days(self._days(recording, max)), came + days(dates.LATE_DAYS))
+        return gone - days(dates.HIDDEN_BEFORE_DAYS), gone
 
     def _days(self, recording: TrueRecording, choose: object) -> int:
         allowed = self._truth.categories.get(recording.id, {0})
@@ -270,12 +287,14 @@ class Judge:
         without a word, the chain is whole, and a new process sees what an old one does."""
         for camera in self._it.cameras:
             if camera.name not in self._truth.lost_cards and (left := camera.on_card()):
-                self._say(f"{camera.name} still has {', '.join(sorted(left))}")
+                self.complain(DELIVERED, f"{camera.name} still has {', '.join(sorted(left))}")
         if self._desk.recordings() != self._desk.recordings(fresh=True):
-            self._say("a process that has just begun sees other recordings than an old one")
+            self.complain(
+                CHAIN, "a process that has just begun sees other recordings than an old one"
+            )
         for name in names:
             for problem in self._desk.audit(name):
-                self._say(f"audit of {name}: {problem}")
+                self.complain(CHAIN, f"audit of {name}: {problem}")
         alarms = " ".join(self._desk.alarms())
         for recording in self._truth.recordings.values():
             for file in recording.removed:
@@ -287,7 +306,9 @@ class Judge:
                     if c.recording == recording.id
                 )
                 if not there and not erased and file not in alarms:
-                    self._say(f"{file} of {recording.camera} is lost, and nothing says so")
+                    self.complain(
+                        LOST, f"{file} of {recording.camera} is lost, and nothing says so"
+                    )
 
     # --- inside -------------------------------------------------------------------------------
 
@@ -306,9 +327,6 @@ class Judge:
 
     def _today(self) -> datetime.date:
         return dates.day_of(self._it.true_utc_ns())
-
-    def _say(self, sentence: str) -> None:
-        self.complain(f"{self._today()}: {sentence}")
 
 
 def _key(recording: TrueRecording, name: str, sha256: str) -> str:

@@ -10,7 +10,7 @@ from hal.ports import SECOND_NS
 from sim.custody import dates, troubles
 from sim.custody.agency_store import Backup
 from sim.custody.body_camera import BodyCamera
-from sim.custody.judge import Judge
+from sim.custody.judge import Finding, Judge
 from sim.custody.staff import Staff
 from sim.custody.station import CALM_S, Station
 from sim.custody.truth import Truth
@@ -36,7 +36,7 @@ class PlayedMonths:
 
     months: Months
     trouble_names: list[str]
-    findings: list[str]
+    findings: list[Finding]
     counts: dict[str, int] = field(default_factory=dict)
     strikes: dict[str, int] = field(default_factory=dict)
 
@@ -90,7 +90,9 @@ class _Agency:
             "runs": self._ran,
         }  # fmt: skip
         ill = sorted(self._it.ill)
-        return PlayedMonths(self._months, ill, self._judge.sentences(), counts, self._it.strikes)
+        return PlayedMonths(
+            self._months, ill, list(self._judge.findings.values()), counts, self._it.strikes
+        )
 
     # --- a day --------------------------------------------------------------------------------
 
@@ -110,7 +112,10 @@ class _Agency:
             it.wait_until(now_ns + self._draws.spread(1, 240) * 60 * SECOND_NS)
             it.shift(camera)
             if it.strikes_now(troubles.DRAWER, 60):
-                lain_ns = self._draws.spread(2, 50) * dates.DAY_NS
+                lain_ns = self._draws.between(2, 20) * dates.DAY_NS
+                camera.in_drawer_until_ns = it.true_utc_ns() + lain_ns
+            elif it.strikes_now(troubles.LONG_DRAWER, 60):
+                lain_ns = self._draws.between(24, 50) * dates.DAY_NS
                 camera.in_drawer_until_ns = it.true_utc_ns() + lain_ns
 
     def _is_away(self, camera: BodyCamera) -> bool:

@@ -15,6 +15,8 @@ PEOPLE = ("Ada", "Ben", "Chloe", "Dev")
 OFFICERS = ("PC 101", "PC 202", "PC 303")
 CATEGORY_DAYS = {"evidence": 60, "complaint": 45}
 LETTER = b"Dear Sir or Madam,\nplease send me the footage of that day.\n"
+# What the judge calls it.
+ACTS, TWO_PERSONS, ANSWERED = "acts", "two-persons", "answered"
 # A request's window reaches this far around what happened.
 AROUND_S = 20
 
@@ -22,7 +24,9 @@ AROUND_S = 20
 class Staff:
     """`complain` hears of what custody should not have said."""
 
-    def __init__(self, station: Station, draws: Draws, complain: Callable[[str], None]) -> None:
+    def __init__(
+        self, station: Station, draws: Draws, complain: Callable[[str, str], None]
+    ) -> None:
         self._it, self._draws, self._complain = station, draws, complain
         self._truth, self._cases = station.truth, 0
         self.acts: dict[str, int] = {}
@@ -63,7 +67,7 @@ class Staff:
         try:
             true.sure = self._it.desk.hold(person, chosen.id, true.case)
         except Refused as refused:
-            self._complain(f"{person} may not hold {chosen.id}: {refused}")
+            self._complain(ACTS, f"{person} may not hold {chosen.id}: {refused}")
 
     def _release(self) -> None:
         active = [hold for hold in self._it.desk.holds() if not hold.released]
@@ -77,7 +81,7 @@ class Staff:
             self._truth.releasing.add((hold.recording, hold.why))
             self._it.desk.approve_release(second, hold.number)
         except Refused as refused:
-            self._complain(f"{first} and {second} may not release {hold}: {refused}")
+            self._complain(ACTS, f"{first} and {second} may not release {hold}: {refused}")
             return
         self._truth.released.add((hold.recording, hold.why))
 
@@ -92,7 +96,7 @@ class Staff:
             self._it.desk.approve_release(person, hold.number)
         except Refused:
             return
-        self._complain(f"{person} alone released {hold}")
+        self._complain(TWO_PERSONS, f"{person} alone released {hold}")
 
     def _categorize(self) -> None:
         if (chosen := self._some_recording()) is None:
@@ -102,7 +106,7 @@ class Staff:
         try:
             self._it.desk.categorize(self._draws.pick(PEOPLE), chosen.id, category)
         except Refused as refused:
-            self._complain(f"{chosen.id} gets no category: {refused}")
+            self._complain(ACTS, f"{chosen.id} gets no category: {refused}")
             return
         self._truth.categories[chosen.id] = {CATEGORY_DAYS[category]}
 
@@ -134,11 +138,13 @@ class Staff:
         try:
             opened = self._it.desk.open_request(self._draws.pick(PEOPLE), details)
         except Refused as refused:
-            self._complain(f"a request is turned away: {refused}")
+            self._complain(ANSWERED, f"a request is turned away: {refused}")
             return
         expected = dates.answer_due(kind, received)
         if opened.due != expected:
-            self._complain(f"{kind} of {received} is due on {opened.due}, not on {expected}")
+            self._complain(
+                ANSWERED, f"{kind} of {received} is due on {opened.due}, not on {expected}"
+            )
         true.number = opened.number
 
     def _search(self) -> None:
@@ -150,22 +156,23 @@ class Staff:
         try:
             answer = self._it.desk.search(self._draws.pick(PEOPLE), request.number)
         except Refused as refused:
-            self._complain(f"request {request.number} can't be searched: {refused}")
+            self._complain(ANSWERED, f"request {request.number} can't be searched: {refused}")
             return
         seen = {s.id: s for s in self._it.desk.recordings()}
         for recording in self._truth.recordings.values():
             if not request.means(recording, -dates.SECOND_NS) or not recording.files:
                 continue
             there = seen.get(recording.id)
-            if there is not None and there.files and not there.erased:
-                if recording.id not in answer.found:
-                    self._complain(f"request {request.number}: {recording.id} is not found")
-            elif there is None or not there.files:
-                if recording.camera in answer.searched:
-                    self._complain(
-                        f"request {request.number}: {recording.camera} counts as searched, and "
-                        f"has {recording.id} on its card"
-                    )
+            came = there is not None and bool(there.files)
+            erased = there is not None and there.erased
+            if came and not erased and recording.id not in answer.found:
+                self._complain(ANSWERED, f"request {request.number}: {recording.id} is not found")
+            if not came and recording.camera in answer.searched:
+                self._complain(
+                    ANSWERED,
+                    f"request {request.number}: {recording.camera} counts as searched, and has "
+                    f"{recording.id} on its card",
+                )
 
     def _close(self) -> None:
         open_ones = [r for r in self._truth.requests if r.number and r.closed_ns is None]

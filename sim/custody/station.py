@@ -4,6 +4,7 @@ processes of custody that look at it."""
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 from bwv_device.custody.intake.results import ReplicaStore
 from hal.ports import SECOND_NS, StoreError, UtcReading
@@ -11,7 +12,7 @@ from hal.simulated.disk import PowerCut
 from hal.simulated.store import Fate, StoreRequest
 from sim.custody import troubles
 from sim.custody.agency_store import AgencyStore, WorkerKilled
-from sim.custody.body_camera import BodyCamera
+from sim.custody.body_camera import BodyCamera, CameraClock
 from sim.custody.desk import Desk
 from sim.custody.truth import Truth
 from sim.random_streams import Draws
@@ -58,12 +59,22 @@ class Station:
             BodyCamera(
                 f"camera-{n + 1}", self.agency, self.loop, self.store, truth,
                 draws.stream(f"camera {n}"),
-                clock_known=troubles.CLOCK_UNSET not in ill or draws.chance(500),
+                clock=self._a_clock(draws),
             )
             for n in range(draws.between(1, CAMERAS_MOST))
         ]  # fmt: skip
         self.strikes: dict[str, int] = {}
         self.calm = False
+
+    def _a_clock(self, draws: Draws) -> CameraClock:
+        """Right to some hundredths of a second; unset; or off by hours, as it says itself."""
+        if troubles.CLOCK_UNSET in self.ill and draws.chance(500):
+            return CameraClock(known=False)
+        if troubles.CLOCK_UNSURE in self.ill and draws.chance(700):
+            error_ns = draws.between(2, 20) * 3600 * SECOND_NS
+            return CameraClock(known=False, offset_ns=draws.between(-error_ns, error_ns),
+                               error_ns=error_ns)  # fmt: skip
+        return CameraClock(known=True)
 
     # --- time ---------------------------------------------------------------------------------
 
@@ -114,15 +125,13 @@ class Station:
         for second in range(patience_s):
             self._second(cameras)
             for camera in cameras:
-                if camera.world and self._is_given_up(camera):
+                if camera.world is None:
+                    continue
+                if taken_out.get(camera.name) == second or self._is_given_up(camera):
                     camera.world.put_in_dock(False)
                     self._second(cameras)
                     self._off(camera)
-                elif taken_out.get(camera.name) == second and camera.world:
-                    camera.world.put_in_dock(False)
-                    self._second(cameras)
-                    self._off(camera)
-                elif camera.world and self._delivered(camera):
+                elif self._delivered(camera):
                     done.add(camera.name)
                     camera.docked_through()
                     self._off(camera)
@@ -163,7 +172,7 @@ class Station:
                     camera.power_goes()
                     camera.switch_on(docked=True)
         for worker in range(self.workers):
-            self.custody_does(lambda worker=worker: self.desk.intake(worker), 4)
+            self.custody_does(partial(self.desk.intake, worker), 4)
 
     def _off(self, camera: BodyCamera) -> None:
         try:
@@ -173,8 +182,8 @@ class Station:
 
     def _delivered(self, camera: BodyCamera) -> bool:
         """The camera's own word; what is on its card is looked at later."""
-        assert camera.world and camera.world.agent
-        return camera.world.agent.parts.delivery.outcome == "complete"
+        agent = camera.world.agent if camera.world else None
+        return agent is not None and agent.parts.delivery.outcome == "complete"
 
     # --- custody's processes --------------------------------------------------------------------
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import subprocess
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from itertools import islice
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from junitparser import Failure, JUnitXml, TestCase, TestSuite
 
@@ -18,6 +18,8 @@ from bwv_device import __version__
 from hal.child_process import serve_parent
 from sim.shifts.drawn_shift import Shift, play
 
+T = TypeVar("T")
+R = TypeVar("R")
 # Seeds handed out at a time for each process: enough to keep it busy.
 AHEAD = 2
 
@@ -34,16 +36,21 @@ class Result(NamedTuple):
 
 def run(shifts: Iterable[Shift], jobs: int) -> Iterator[Result]:
     """Plays shifts on `jobs` processes; results come as they are ready."""
-    waiting = iter(shifts)
+    return on_processes(play_one, shifts, jobs)
+
+
+def on_processes(work: Callable[[T], R], items: Iterable[T], jobs: int) -> Iterator[R]:
+    """Results come as they are ready; items are taken as they are needed."""
+    waiting = iter(items)
     with ProcessPoolExecutor(jobs, get_context("spawn"), serve_parent) as pool:
-        running: set[Future[Result]] = {
-            pool.submit(play_one, shift) for shift in islice(waiting, jobs * AHEAD)
+        running: set[Future[R]] = {
+            pool.submit(work, item) for item in islice(waiting, jobs * AHEAD)
         }
         try:
             while running:
                 done, running = wait(running, return_when=FIRST_COMPLETED)
-                for shift in islice(waiting, len(done)):
-                    running.add(pool.submit(play_one, shift))
+                for item in islice(waiting, len(done)):
+                    running.add(pool.submit(work, item))
                 for future in done:
                     yield future.result()
         finally:

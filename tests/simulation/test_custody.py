@@ -288,9 +288,7 @@ def test_what_was_flagged_waits_for_a_person(day: Callable[..., Day]) -> None:
     it.record(flag=True)
     it.deliver()
     (name,) = it.names()
-    assert [h["reason"] for h in it.custodian.held(name)] == [
-        "flagged as evidence on the camera"
-    ]
+    assert [h["reason"] for h in it.custodian.held(name)] == ["flagged as evidence on the camera"]
     it.days(90)
     assert Expiry(it.retention).run().erased == []
 

@@ -69,9 +69,7 @@ def list_command(
             plain(row["officer"] or "-"),
             plain(row["category"]),
             _state(context, row),
-            "held"
-            if context.session.held(row["id"])
-            else str(context.session.due(row).erased),
+            "held" if context.session.held(row["id"]) else str(context.session.due(row).erased),
         )
     print_table(table, console)
     click.echo(_counted(rows, search.count(context.session, wanted)), err=True)

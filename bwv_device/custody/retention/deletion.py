@@ -2,7 +2,8 @@
 line. What is held is never erased.
 
 Each decision (`hiding`, `erasing`) is written before the first object is touched, and its end
-(`hidden`; `erased`, the certificate) after the last. An interrupted run is finished by the next one.
+(`hidden`; `erased`, the certificate) after the last. What is interrupted is finished by the next
+run.
 """
 
 from __future__ import annotations
@@ -84,6 +85,7 @@ class Expiry:
         number; `StoreError` where the store does not answer, at once, or a replica, once everything
         was tried."""
         done, self._trouble = DeletionRun(), None
+        self._lock_held()
         self._restore(done)
         decisions = list(plan(self._office))
         erasing = [d for d in decisions if d.action == ERASE]
@@ -97,6 +99,15 @@ class Expiry:
         if self._trouble is not None:
             raise self._trouble
         return done
+
+    def _lock_held(self) -> None:
+        """What is held and not locked: whoever placed the hold died before, or may not. Where this
+        key may not either, once is enough."""
+        self._office.index.catch_up()
+        held = "SELECT DISTINCT recording FROM holds WHERE released IS NULL ORDER BY recording"
+        for row in self._office.index.rows(held):
+            if not self._office.lock(row["recording"]):
+                return
 
     def _guard(self, count: int, confirmed: int) -> None:
         since_ns = self._office.now_ns() - USUAL_DAYS * 86_400 * NANOSECOND
