@@ -119,13 +119,45 @@ def _control(name: str, title: str, summary: dict[str, object]) -> Control:
     return Control(name, title, summary["seeds"], len(failed), common, seeds)
 
 
+def _write_hint(patch: Path, control: Control) -> None:
+    """Above the patch: its title, the world and seed that caught it, the promises it broke."""
+    head, _, body = patch.read_text().partition("diff --git")
+    title, hint = head.splitlines()[:2]
+    world, _, words = hint.partition(": ")
+    troubles = words.partition(" ")[2]
+    hint = f"{world}: {control.by[0]} {troubles}".rstrip()
+    broke = f"breaks: {', '.join(control.promises)}"
+    patch.write_text(f"{title}\n{hint}\n{broke}\ndiff --git{body}")
+
+
+def table() -> str:
+    """Promise, planted bugs, and how many seeds it took, as the hints say it."""
+    rows: dict[str, list[str]] = {}
+    for patch in sorted(PATCHES.glob("*.patch")):
+        title, hint, *more = patch.read_text().partition("diff --git")[0].splitlines()
+        world, _, words = hint.partition(": ")
+        seed, _, troubles = words.partition(" ")
+        unit = "times three months" if world == "months" else "shifts"
+        took = f"{int(seed) + 1} {unit}" + (f" with {troubles}" if troubles else "")
+        broken = more[0].removeprefix("breaks: ").split(", ") if more else ["?"]
+        for promise in broken[:1]:
+            rows.setdefault(promise, []).append(f"{title} (`{patch.stem}`, {took})")
+    lines = ["| promise | planted bugs, and what it took to catch them |", "|---|---|"]
+    lines += [f"| `{name}` | {'<br>'.join(found)} |" for name, found in sorted(rows.items())]
+    return "\n".join(lines)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("names", nargs="*")
     parser.add_argument("--seeds", type=int, help="so many for each, all of them")
     parser.add_argument("--hours", type=float, default=0.5)
     parser.add_argument("--hint", action="store_true", help="writes the seed into the patch")
+    parser.add_argument("--table", action="store_true", help="prints what the hints say")
     options = parser.parse_args()
+    if options.table:
+        print(table())
+        return
     missed = 0
     for control in controls(
         options.names,
@@ -135,12 +167,7 @@ def main() -> None:
     ):
         print(control, flush=True)
         if options.hint and control.by:
-            patch = PATCHES / f"{control.name}.patch"
-            lines = patch.read_text().splitlines(keepends=True)
-            world, _, words = lines[1].partition(": ")
-            troubles = words.rstrip("\n").partition(" ")[2]
-            hint = f"{world}: {control.by[0]} {troubles}".rstrip()
-            patch.write_text("".join([lines[0], f"{hint}\n", *lines[2:]]))
+            _write_hint(PATCHES / f"{control.name}.patch", control)
         missed += not control.caught
     sys.exit(bool(missed))
 

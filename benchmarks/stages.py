@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 from benchmarks import floods, fuzz, planted, planted_by_test, soak, syscalls
 from benchmarks.ext4 import cuts as ext4
 from sim.commands.fleet import said
+from sim.custody import months
 from sim.fleet import load_test
 from sim.fleet.camera_process import Orders
 from sim.shifts.drawn_shift import Shift, play
@@ -37,26 +38,27 @@ all or zeros; names with or without. "Drawn" gives every file and every name a f
 all that are legal. After each cut the camera boots, recovers, stops; the vault must verify,
 everything acknowledged must be there, every picture must be the camera's, and none missing in the
 middle. **ext4**: the same life on a real ext4 with journal; each write is logged, and any prefix of
-the log replayed, with what followed the last flush whole, in a random subset, or torn.
-**Signed mutations**: a vault by somebody who has every key: fields, lines, receipts, certificates
-and signers are changed, and signed anew. Both verifiers judge it and must agree, on the vault and
-on each file; nothing that no camera signed may be whole.
-**Dockings**: a camera with footage is docked; the power is cut at a disk operation, within one, at
-a request, or before its answer, or a worker of custody is killed; under slice 0 over an honest
-line, else over one that loses, delays, corrupts, lies, refuses. In the end all is delivered,
-nothing was removed that the store did not hold with a receipt, and both verifiers find the vault
-whole. **Killed**: dockings over a real SeaweedFS that is killed at drawn requests, and workers with
-it; nothing is lost, and nothing recorded twice. **System calls**: the kernel's answer to one call,
-or four in a row, is an error. **Shifts**: drawn by `bwv-sim` with the swarm of faults, half an hour
-each, and judged by the oracle. **Planted**: each bug is a patch in `tests/planted`, applied to a
-copy of the source; the swarm must catch it. The seed named is the first, counted from 0, that does:
-so many shifts it took. **Planted, for a test**: bugs of custody and of borders, in
-`tests/planted_by_test`; the test that a patch names must fail with it and pass without.
-**Fuzzed**: inputs to each parser. **Soak**: `benchmarks/soak.py`. **Outages**: a drawn shift
-without a broker for hours; recording is judged by the oracle, the outbox held to its limits,
-everything drained in order after the return. **Fleet**: whole agents with TLS connections of their
-own at a real mosquitto, which restarts, and their process, which is killed; lost is what was
-acknowledged and never heard by a subscriber, or a hole in the numbers of events.
+the log replayed, with what followed the last flush whole, in a random subset, or torn. **Signed
+mutations**: a vault by somebody who has every key: fields, lines, receipts, certificates and
+signers are changed, and signed anew. Both verifiers judge it and must agree, on the vault and on
+each file; nothing that no camera signed may be whole. **Dockings**: a camera with footage is
+docked; the power is cut at a disk operation, within one, at a request, or before its answer, or a
+worker of custody is killed; under slice 0 over an honest line, else over one that loses, delays,
+corrupts, lies, refuses. In the end all is delivered, nothing was removed that the store did not
+hold with a receipt, and both verifiers find the vault whole. **Killed**: dockings over a real
+SeaweedFS that is killed at drawn requests, and workers with it; nothing is lost, and nothing
+recorded twice. **System calls**: the kernel's answer to one call, or four in a row, is an error.
+**Shifts**: drawn by `bwv-sim` with the swarm of faults, half an hour each, and judged by the
+oracle. **Months**: three months of an agency's custody (`bwv-sim months`), its troubles drawn from
+the seed, judged from the world. **Planted**: each bug is a patch in `tests/planted`, applied to a
+copy of the source; the swarm, or months of custody, must catch it. The seed named is the first,
+counted from 0, that does: so many shifts, or times three months, it took. **Planted, for a test**:
+bugs of custody and of borders, in `tests/planted_by_test`; the test that a patch names must fail
+with it and pass without. **Fuzzed**: inputs to each parser. **Soak**: `benchmarks/soak.py`.
+**Outages**: a drawn shift without a broker for hours; recording is judged by the oracle, the outbox
+held to its limits, everything drained in order after the return. **Fleet**: whole agents with TLS
+connections of their own at a real mosquitto, which restarts, and their process, which is killed;
+lost is what was acknowledged and never heard by a subscriber, or a hole in the numbers of events.
 **Floods**: `bwv run` records at a real mosquitto on two loaded cores, and 5, 50, 500 hostile
 messages of 16 KiB a second come for it; no picture may be lost, the red light may not change, each
 command of the right signer must be answered within 10 s.
@@ -125,10 +127,10 @@ def _by_test() -> Stage:
     return Stage("planted, for a test", [Slice(f"planted {n}", by_test, (n,)) for n in names])
 
 
-def _a_third(names: Sequence[str]) -> Sequence[str]:
+def _a_quarter(names: Sequence[str]) -> Sequence[str]:
     """Another one for each commit, so that all have their turn."""
     done = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=True)
-    return names[int(done.stdout[:8], 16) % 3 :: 3]
+    return names[int(done.stdout[:8], 16) % 4 :: 4]
 
 
 def sampled() -> list[Stage]:
@@ -141,7 +143,8 @@ def sampled() -> list[Stage]:
         Stage("ext4", [Slice(f"ext4 {n}", ext4_cuts, (n, 32)) for n in range(2)]),
         Stage("system calls", [Slice(f"calls {n}", system_calls, (n, 2, 14)) for n in range(2)]),
         _shifts(50, 5),
-        Stage("planted", [Slice(f"planted {p}", planted_bug, (p, 0)) for p in _a_third(PATCHES)]),
+        _months(4, 60),
+        Stage("planted", [Slice(f"planted {p}", planted_bug, (p, 0)) for p in _a_quarter(PATCHES)]),
         _by_test(),
         Stage("bit flips", [Slice(f"flips {n}", flips, (n, 8, 12_000)) for n in range(8)]),
         Stage("signed mutations", [Slice(f"mutated {n}", mutated, (n, 1000)) for n in range(2)]),
@@ -170,6 +173,7 @@ def full(scale: float) -> list[Stage]:
         Stage("ext4", [Slice(f"ext4 {n}", ext4_cuts, (n, 60)) for n in range(some(50, 4))]),
         Stage("system calls", [Slice(f"calls {n}", system_calls, (n, 14, 140)) for n in range(14)]),
         _shifts(some(5000, 200), 10),
+        _months(some(200, 20), 92),
         Stage("planted", [Slice(f"planted {p}", planted_bug, (p, seeds)) for p in PATCHES]),
         _by_test(),
         Stage("bit flips", [Slice(f"flips {n}", flips, (n, 200, 0)) for n in range(some(200, 2))]),
@@ -245,6 +249,10 @@ def _shifts(count: int, each: int) -> Stage:
     return Stage("shifts", parts)
 
 
+def _months(count: int, days: int) -> Stage:
+    return Stage("months", [Slice(f"months {n}", custody_months, (n, days)) for n in range(count)])
+
+
 # --- the work of one slice ----------------------------------------------------------------------
 
 
@@ -303,6 +311,14 @@ def shifts(first: int, count: int) -> Took:
         counts["strikes"] += sum(played.strikes.values())
     took.counts = dict(counts)
     return took
+
+
+@timed
+def custody_months(seed: int, days: int) -> Took:
+    played = months.play(months.Months(seed, days))
+    failures = [f"seed {seed}: {finding}" for finding in played.findings]
+    counts = {**played.counts, "strikes": sum(played.strikes.values())}
+    return Took("months", 1, failures, counts)
 
 
 @timed

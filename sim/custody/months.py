@@ -18,7 +18,6 @@ from sim.random_streams import Draws
 
 SWARM = "swarm"
 DAYS = 92
-AUDITED = 5
 STEP_NS = 600 * SECOND_NS
 
 
@@ -70,6 +69,7 @@ class _Agency:
 
     def play(self) -> PlayedMonths:
         first = dates.day_of(self._it.true_utc_ns())
+        self._staff.first_day()
         for day in range(self._months.days):
             self._morning()
             self._shifts()
@@ -187,6 +187,8 @@ class _Agency:
         it.custody_does(it.desk.expire, 0)
         self._judge.settled = True
         self._judge.day(ran=True)
-        names = sorted(r.id for r in self._it.desk.recordings())
-        chosen = [self._draws.pick(names) for _ in range(AUDITED)] if names else []
-        self._judge.end(dict.fromkeys(chosen))
+        # An audit reads its camera's whole ledger.
+        of_camera: dict[str, list[str]] = {}
+        for seen in self._it.desk.recordings():
+            of_camera.setdefault(seen.id.partition("/")[0], []).append(seen.id)
+        self._judge.end([self._draws.pick(names) for names in of_camera.values()])

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 from bwv_device.custody.public_requests import KINDS, RequestDetails
 from sim.custody import dates
+from sim.custody.body_camera import BodyCamera
 from sim.custody.desk import Refused, Seen
 from sim.custody.station import Station
 from sim.custody.truth import TrueHold, TrueRequest
@@ -30,6 +32,12 @@ class Staff:
         self._it, self._draws, self._complain = station, draws, complain
         self._truth, self._cases = station.truth, 0
         self.acts: dict[str, int] = {}
+
+    def first_day(self) -> None:
+        """Some of the new cameras are issued before they ever dock."""
+        for camera in self._it.cameras:
+            if self._draws.chance(500):
+                self._does(partial(self._issue, camera))
 
     def day(self) -> None:
         """What people do on one day."""
@@ -190,14 +198,20 @@ class Staff:
     def _register(self) -> None:
         """A camera changes hands. It hears of it when it docks."""
         camera, person = self._draws.pick(self._it.cameras), self._draws.pick(PEOPLE)
-        officer = self._draws.pick(OFFICERS)
-        try:
-            if camera.officers != {"unassigned"}:
-                camera.maybe_told("unassigned")
+        if camera.officers != {"unassigned"}:
+            camera.maybe_told("unassigned")
+            try:
                 self._it.desk.take_back(person, camera.name)
-                camera.told("unassigned")
-            camera.maybe_told(officer)
-            self._it.desk.issue(person, camera.name, officer)
+            except Refused:
+                return  # an answer was lost, and nobody has it
+            camera.told("unassigned")
+        self._issue(camera)
+
+    def _issue(self, camera: BodyCamera) -> None:
+        officer = self._draws.pick(OFFICERS)
+        camera.maybe_told(officer)
+        try:
+            self._it.desk.issue(self._draws.pick(PEOPLE), camera.name, officer)
         except Refused:
             return  # footage on its card, a clock that is not set: the register says so
         camera.told(officer)

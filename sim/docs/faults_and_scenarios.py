@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 from sim.commands.scenario import shipped_files
+from sim.custody.troubles import TROUBLES
 from sim.faults import KINDS, Promise
 from sim.scenario.acts import ACTS
 from sim.scenario.expectations import EXPECTATIONS
@@ -48,7 +49,18 @@ Not simulated, and not promised:
 - a kernel that drops pages after a failed sync and later reports them as written. The camera starts
   a new segment, and what it attested before stays true.
 
-Faults of dock and store are in `sim/sweeps/docking_cuts.py`.
+Every point of a docking is cut in `sim/sweeps/docking_cuts.py`.
+
+## An agency's months
+
+What can go wrong in `bwv-sim months`, by the name that `--troubles` takes. The swarm draws from the
+seed which of the first are there; every promise holds.
+
+{troubles}
+
+These are known to break a promise, and are not in the swarm:
+
+{known}
 """
 
 SCENARIOS = """\
@@ -109,7 +121,17 @@ def faults() -> str:
         )
         for promise in Promise
     }
-    return FAULTS.format(survived=rows[Promise.SURVIVED], detected=rows[Promise.DETECTED])
+    return FAULTS.format(
+        survived=rows[Promise.SURVIVED],
+        detected=rows[Promise.DETECTED],
+        troubles=_troubles(drawn=True),
+        known=_troubles(drawn=False),
+    )
+
+
+def _troubles(*, drawn: bool) -> str:
+    rows = [f"| `{t.name}` | {t.what} |" for t in TROUBLES if t.swarm is drawn]
+    return "\n".join(["| name | what happens |", "|---|---|", *rows])
 
 
 def scenarios() -> str:
