@@ -120,7 +120,7 @@ class Station:
             camera.switch_on(docked=True)
             if self.strikes_now(troubles.CUT_IN_DOCK, 250):
                 camera.disk.cut_before = camera.disk.count + self._draws.spread(1, 60)
-        self._lines(cameras)
+        honest = not self._lines(cameras)
         done: set[str] = set()
         for second in range(patience_s):
             self._second(cameras)
@@ -133,7 +133,8 @@ class Station:
                     self._off(camera)
                 elif self._delivered(camera):
                     done.add(camera.name)
-                    camera.docked_through()
+                    if honest:
+                        camera.docked_through()
                     self._off(camera)
             if not any(camera.world for camera in cameras):
                 break
@@ -210,14 +211,15 @@ class Station:
 
     # --- the line -----------------------------------------------------------------------------
 
-    def _lines(self, cameras: list[BodyCamera]) -> None:
-        """Slow, where somebody may take a camera out before its time; and ill."""
+    def _lines(self, cameras: list[BodyCamera]) -> bool:
+        """Slow, where somebody may take a camera out before its time; and ill. Whether it is ill:
+        then a camera may be told that there is no news."""
         if self.ill & SLOW_LINE and not self.calm:
             slow = self._draws.stream("slow")
             for camera in cameras:
                 camera.uplink.latency_ns = lambda request: slow.between(0, SECOND_NS)
         if not self.strikes_now(troubles.BAD_LINE, 200):
-            return
+            return False
         ill, draws = self._draws.between(20, 250), self._draws.stream("line")
 
         def fate(request: StoreRequest) -> Fate:
@@ -225,6 +227,7 @@ class Station:
 
         for camera in cameras:
             camera.uplink.fate = fate
+        return True
 
     def _well_lines(self, cameras: list[BodyCamera]) -> None:
         for camera in cameras:
