@@ -95,7 +95,8 @@ class CustodySession:
         """The store's own legal hold on every file that is here, for as long as any hold is in
         force. False where the store has none, or these credentials may not."""
         on = bool(self.held(recording))
-        return all([self._lock(file, on=on) for file in self.received(recording)])
+        locked = [self._lock(file, on=on) for file in self.received(recording)]
+        return all(locked)
 
     def _lock(self, file: Stored, *, on: bool) -> bool:
         """A file that is gone is no reason to leave the others open."""

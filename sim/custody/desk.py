@@ -30,7 +30,8 @@ CATEGORIES = {"evidence": 60, "complaint": 45}
 
 
 class Seen(NamedTuple):
-    """A recording as custody lists it. `erased` from the decision on."""
+    """A recording as custody lists it. `files`: all that it ever received. `erased` from the
+    decision on, until a late rest comes."""
 
     id: str
     officer: str
@@ -113,7 +114,7 @@ class Desk:
     def expire(self) -> None:
         stores = [replica.store for replica in self._replicas]
         done = Expiry(self._session("retention service", "retention"), stores).run()
-        for said in done.denied:
+        for said in (*done.denied, *done.waiting):
             self._alarms[said] = None
 
     # --- people -------------------------------------------------------------------------------
@@ -169,7 +170,7 @@ class Desk:
         session = self._new("auditor", "auditor") if fresh else self._session("auditor", "auditor")
         session.index.catch_up()
         files: dict[str, dict[str, str]] = {}
-        for row in session.index.rows("SELECT * FROM files WHERE status = 'received'"):
+        for row in session.index.rows("SELECT * FROM files WHERE status IN ('received', 'erased')"):
             files.setdefault(row["recording"], {})[row["segment"]] = row["sha256"]
         return [
             Seen(

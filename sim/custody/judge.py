@@ -15,7 +15,7 @@ from typing import NamedTuple
 from sim.custody import dates
 from sim.custody.agency_store import AgencyStore
 from sim.custody.dates import days
-from sim.custody.desk import Desk, Seen, SeenHold
+from sim.custody.desk import Certificate, Desk, Seen, SeenHold
 from sim.custody.staff import CATEGORY_DAYS
 from sim.custody.station import Station
 from sim.custody.truth import TrueRecording, TrueRequest
@@ -65,7 +65,10 @@ class Judge:
     # --- at the moment ------------------------------------------------------------------------
 
     def _removed(self, recording: TrueRecording, name: str, sha256: str) -> None:
-        """A camera forgets a file: every store must hold the very same bytes now."""
+        """A camera forgets a file: every store must hold the very same bytes now, or it had come
+        and its time is over."""
+        if any(c.files.get(name) == sha256 for c in self._certificates(recording)):
+            return
         key = _key(recording, name, sha256)
         for number, store in enumerate(self._stores()):
             data = store.holds(key)
@@ -201,7 +204,7 @@ class Judge:
         if missing and not seen.erased:
             self.complain(HELD, f"{recording.id} is not held for {', '.join(sorted(missing))}")
         hidden_from, must_be_gone = self._when(recording)
-        if active or not seen.erased:
+        if not seen.erased:
             self._is_there(recording, seen, held=bool(active))
         if not ran or active:
             return
@@ -227,8 +230,12 @@ class Judge:
                 self.complain(CLAIMS, f"{file} was received with other bytes than its camera had")
 
     def _is_there(self, recording: TrueRecording, seen: Seen, *, held: bool) -> None:
-        """Every file that was received, in every store; what is held can be seen, and is locked."""
+        """Every file that was received and not erased before its late rest came, in every store;
+        what is held can be seen, and is locked."""
+        gone = {file for c in self._certificates(recording) for file in c.files}
         for file, sha256 in seen.files.items():
+            if file in gone:
+                continue
             key = _key(recording, file, sha256)
             for number, store in enumerate(self._stores()):
                 where = f"replica {number}" if number else "the store"
@@ -260,17 +267,25 @@ class Judge:
                     self.complain(
                         TOO_LATE, f"{recording.id} should be gone, and {file} is in {where}"
                     )
-        certified = [c for c in self._desk.certificates() if c.recording == recording.id]
-        if len(certified) != 1:
-            self.complain(CHAIN, f"{recording.id} is gone with {len(certified)} certificates")
-        elif certified[0].files != seen.files:
+        named: dict[str, str] = {}
+        for certificate in self._certificates(recording):
+            if set(named) & set(certificate.files):
+                self.complain(CHAIN, f"two certificates name a file of {recording.id}")
+            named |= certificate.files
+        if named != seen.files:
             self.complain(CHAIN, f"the certificate of {recording.id} does not name what was erased")
 
     def _when(self, recording: TrueRecording) -> tuple[datetime.date | None, datetime.date | None]:
         """Days from which it must be hidden, and gone: with a clock that did not know the time, as
         if it had been recorded when it came."""
+        arrived_ns = self._arrived_ns.get(recording.id)
         if recording.complete_ns is None:
-            return None, None
+            # What came may wait for the rest, and not for ever.
+            if arrived_ns is None or not recording.clock_known:
+                return None, None
+            came = dates.day_of(arrived_ns)
+            latest = dates.day_of(recording.ended_ns) + days(self._days(recording, max))
+            return None, max(latest, came + days(dates.LATE_DAYS)) + days(dates.LATE_DAYS)
         came = dates.day_of(recording.complete_ns)
         latest = dates.day_of(recording.ended_ns) if recording.clock_known else came
         gone = max(latest + days(self._days(recording, max)), came + days(dates.LATE_DAYS))
@@ -300,17 +315,16 @@ class Judge:
             for file in recording.removed:
                 key = _key(recording, file, recording.files[file])
                 there = self._it.store.holds(key) is not None
-                erased = any(
-                    file in c.files
-                    for c in self._desk.certificates()
-                    if c.recording == recording.id
-                )
+                erased = any(file in c.files for c in self._certificates(recording))
                 if not there and not erased and file not in alarms:
                     self.complain(
                         LOST, f"{file} of {recording.camera} is lost, and nothing says so"
                     )
 
     # --- inside -------------------------------------------------------------------------------
+
+    def _certificates(self, recording: TrueRecording) -> list[Certificate]:
+        return [c for c in self._desk.certificates() if c.recording == recording.id]
 
     def _digest(self, data: bytes) -> str:
         """Bytes in memory do not change: each is hashed once."""

@@ -37,13 +37,12 @@ TROUBLES = (
     Trouble(CLOCK_UNSET, "cameras that do not know the time"),
     Trouble(CLOCK_UNSURE, "cameras whose clock is off by up to 20 hours, and say so"),
     Trouble(CUSTODY_STEPS, "custody's clock steps by up to ten minutes, each day"),
-    Trouble(LONG_DRAWER, "a camera with footage lies in a drawer for 24 to 50 days", swarm=False),
+    Trouble(LONG_DRAWER, "a camera with footage lies in a drawer for 24 to 50 days"),
     Trouble(
         GIVEN_UP,
         "a camera is taken out between two files of a recording, into a drawer for 30 to 50 days",
-        swarm=False,
     ),
-    Trouble(CARD_LOST, "the same, and the card is never seen again", swarm=False),
+    Trouble(CARD_LOST, "the same, and the card is never seen again"),
     Trouble(SET_BACK, "the store is restored from a backup of 1 to 5 days ago", swarm=False),
     Trouble(CUSTODY_WRONG, "custody's clock is 1 to 20 days ahead for a night", swarm=False),
 )

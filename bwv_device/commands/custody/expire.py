@@ -46,13 +46,15 @@ def expire_command(
     done = Expiry(context.session, list(context.replicas.values())).run(confirm)
     if as_json:
         print_json({"hidden": done.hidden, "erased": done.erased, "restored": done.restored,
-                    "denied": done.denied})  # fmt: skip
+                    "denied": done.denied, "waiting": done.waiting})  # fmt: skip
         return
     for word in ("hidden", "restored", "erased"):
         for name in getattr(done, word):
             click.echo(f"{word}: {name}")
     for sentence in done.denied:
         click.echo(visible(f"protected by the store, tried again next time: {sentence}"), err=True)
+    for sentence in done.waiting:
+        click.echo(visible(f"due, and not whole: {sentence}"), err=True)
     click.echo(f"{len(done.hidden)} hidden, {len(done.erased)} erased.", err=True)
 
 

@@ -24,6 +24,7 @@ class ServiceLog:
     def __init__(self, context: CustodyContext) -> None:
         self._desk = context
         self._problems = 0  # custody lines that do not count, and were told
+        self._waiting: set[str] = set()  # what is due and not whole, and was told
 
     def line(self, text: str, *, wrong: bool = False) -> None:
         now = datetime.datetime.fromtimestamp(self._desk.session.now_ns() / 1e9, self._desk.zone)
@@ -62,6 +63,10 @@ class ServiceLog:
         for word in ("hidden", "erased", "restored", "denied"):
             for name in getattr(done, word):
                 self.line(f"{word}: {name}")
+        for sentence in done.waiting:
+            if sentence not in self._waiting:
+                self.line(f"due, and not whole: {sentence}", wrong=True)
+        self._waiting = set(done.waiting)
 
     def remind(self, session: CustodySession, days: int, told: set[str]) -> None:
         for sentence in reminders(session, days):

@@ -166,7 +166,19 @@ def judge(
         fields["fork"] = {"from": report.forked_from, "since": since, "branches": branches}
     if stories.flags:
         fields["flagged"] = list(stories.flags)
+    if lost := _lost(device, report, session.index):
+        fields["lost"] = lost
     return Judged([], pieces.number, fields)
+
+
+def _lost(device: str, report: Walked, index: Index) -> list[str]:
+    """Files that the camera removed on a receipt of custody's which custody knows nothing of: its
+    store was set back to an older state, and what came since is gone from it."""
+    rows = index.rows("SELECT segment FROM files WHERE device = ? AND status != 'expected'", device)
+    known = {row["segment"] for row in rows}
+    return sorted(
+        name for name, claim in report.claims.items() if claim.wiped and name not in known
+    )
 
 
 def _empty(docking: Docking) -> list[LedgerPiece]:

@@ -57,6 +57,7 @@ class FileIntake:
         waiting, missing = False, 0
         for batch in _batches(self._in_turn(docking, files)):
             good: dict[str, dict[str, Any]] = {}
+            gone: dict[str, dict[str, Any]] = {}
             for file in batch:
                 outcome = None if missing > 2 * AHEAD else self._re_read(docking, file, done)
                 if outcome is None:
@@ -66,30 +67,32 @@ class FileIntake:
                     self._voice.refuse_file(device, nonce, file.segment, outcome)
                     answered.add(file.segment)
                 else:
-                    good[file.segment] = outcome
+                    (gone if outcome.get("erased") else good)[file.segment] = outcome
             if good:
                 self._record(device, good, done)
                 self._hold_what_is_asked_for(device, good)
-                for file in batch:
-                    if file.segment in good:
-                        self._receipt(docking, file, good[file.segment], done)
-                        answered.add(file.segment)
+            for file in batch:
+                if outcome := good.get(file.segment) or gone.get(file.segment):
+                    self._receipt(docking, file, outcome, done)
+                    answered.add(file.segment)
         return waiting
 
     def _re_read(
         self, docking: Docking, file: Announced, done: Done
     ) -> dict[str, Any] | str | None:
-        """Where a file is and in which replicas; None while it is not there; a reason where it
-        never will be accepted."""
+        """Where a file is and in which replicas, or that it was `erased`; None while it is not
+        there; a reason where it never will be accepted."""
         device, segment = docking.device, file.segment
         known = self.session.index.row(
             "SELECT * FROM files WHERE device = ? AND segment = ?", device, segment
         )
         if known is None or (known["length"], known["sha256"]) != (file.length, file.sha256):
             return self._in_branch(device, segment) or "its ledger does not speak of this file"
-        if self._is_erased(known["recording"]):
-            return "it was received and, when its time was over, erased: look at it by hand"
         key = store_keys.footage(device, segment, file.sha256)
+        if known["status"] == "erased":
+            return self._was_erased(key, known)
+        if self._is_being_erased(known["recording"]):
+            return None  # the run of deletion ends first
         stored = self._good_version(key, known, file, done)
         if stored is None:
             return None
@@ -108,9 +111,19 @@ class FileIntake:
             f"{camera['whole_since'] - 1}): look at its card by hand, with bwv verify"
         )
 
-    def _is_erased(self, recording: str) -> bool:
-        row = self.session.index.row("SELECT erasing FROM recordings WHERE id = ?", recording)
-        return row is not None and bool(row["erasing"])
+    def _was_erased(self, key: str, known: Mapping[str, Any]) -> dict[str, Any]:
+        """It had come, and its time was over; the camera never heard of it, and may forget it. What
+        it sent again goes (`deletion.Expiry`), and is out of sight until then."""
+        if self._store.versions(key):
+            self._store.free(key)
+        replicas = [name for name in known["replicas"].split(",") if name]
+        return {"segment": known["segment"], "erased": True, "replicas": replicas}
+
+    def _is_being_erased(self, recording: str) -> bool:
+        row = self.session.index.row(
+            "SELECT 1 FROM recordings WHERE id = ? AND erasing AND erased_ns IS NULL", recording
+        )
+        return row is not None
 
     def _good_version(self, key: str, known: Any, file: Announced, done: Done) -> Stored | None:
         """The object with the right bytes. Whoever has a camera's credentials may lay something
@@ -169,7 +182,8 @@ class FileIntake:
             index = self.session.index
             rows = index.rows(
                 "SELECT segment, latest_ns FROM files JOIN recordings ON recordings.id = "
-                "files.recording WHERE files.device = ? AND status = 'expected'", device
+                "files.recording WHERE files.device = ? AND status IN ('expected', 'missing')",
+                device,
             )  # fmt: skip
             latest = {row["segment"]: row["latest_ns"] for row in rows if row["segment"] in good}
             recorded[:] = list(latest)

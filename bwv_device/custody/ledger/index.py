@@ -23,7 +23,7 @@ from bwv_device.formats import statement
 from bwv_device.formats.ledger_lines import Head
 from bwv_device.formats.statement import StatementError
 
-VERSION = 4
+VERSION = 5
 # Marks the file as ours (SQLite's application_id): "bwvi".
 APPLICATION = 0x62777669
 # How long others may be writing.
@@ -57,7 +57,8 @@ CREATE INDEX recordings_time ON recordings (start_ns, end_ns);
 CREATE INDEX recordings_device ON recordings (device, start_ns);
 CREATE INDEX recordings_latest ON recordings (latest_ns) WHERE erased_ns IS NULL;
 CREATE TABLE files (device TEXT, segment TEXT, recording TEXT, length INTEGER, sha256 TEXT,
-    key TEXT, version TEXT, status TEXT, replicas TEXT, n INTEGER, PRIMARY KEY (device, segment));
+    key TEXT, version TEXT, status TEXT, replicas TEXT, n INTEGER, announced INTEGER,
+    PRIMARY KEY (device, segment));
 CREATE INDEX files_recording ON files (recording);
 CREATE TABLE markers (recording TEXT, marker TEXT, at_ns INTEGER);
 CREATE INDEX markers_recording ON markers (recording);

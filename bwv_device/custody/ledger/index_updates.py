@@ -46,6 +46,10 @@ def _docking(db: sqlite3.Connection, line: CustodyLine, fields: dict[str, Any]) 
             "INSERT OR IGNORE INTO pieces VALUES (?, ?, ?, ?, ?)",
             (device, piece["boot"], piece["offset"], piece["length"], piece["key"]),
         )
+    if lost := fields.get("lost"):
+        told = f"{device} removed {', '.join(lost)} on receipts that are not in this ledger: "
+        told += "the store was set back to an older state"
+        db.execute("INSERT INTO problems VALUES (?, ?)", (line.number, told))
     for recording in fields["recordings"]:
         _recording(db, line, device, recording)
     for recording in fields.get("flagged", []):
@@ -53,10 +57,14 @@ def _docking(db: sqlite3.Connection, line: CustodyLine, fields: dict[str, Any]) 
         db.execute("UPDATE recordings SET flagged = 1 WHERE id = ?", (name,))
     for file in fields["files"]:
         db.execute(
-            "INSERT OR IGNORE INTO files VALUES (?, ?, ?, ?, ?, '', '', 'expected', '', ?)",
+            "INSERT OR IGNORE INTO files VALUES (?, ?, ?, ?, ?, '', '', 'expected', '', ?, 0)",
             (device, file["segment"], f"{device}/{file['recording']}", file["length"],
              file["sha256"], line.number),
         )  # fmt: skip
+        db.execute(
+            "UPDATE files SET announced = ? WHERE device = ? AND segment = ?",
+            (line.number, device, file["segment"]),
+        )
 
 
 def _recording(
@@ -83,7 +91,7 @@ def _intake(db: sqlite3.Connection, line: CustodyLine, fields: dict[str, Any]) -
     for file in fields["files"]:
         changed = db.execute(
             "UPDATE files SET key = ?, version = ?, status = 'received', replicas = ?, n = ? "
-            "WHERE device = ? AND segment = ? AND sha256 = ? AND status = 'expected'",
+            "WHERE device = ? AND segment = ? AND sha256 = ? AND status IN ('expected', 'missing')",
             (file["key"], file["version"], ",".join(file["replicas"]), line.number, device,
              file["segment"], file["sha256"]),
         )  # fmt: skip
@@ -94,6 +102,21 @@ def _intake(db: sqlite3.Connection, line: CustodyLine, fields: dict[str, Any]) -
             "(SELECT recording FROM files WHERE device = ? AND segment = ?)",
             (line.utc_ns, int(file["late"]), device, file["segment"]),
         )
+        _reopen(db, device, file["segment"])
+    _count_waiting(db, device)
+
+
+def _reopen(db: sqlite3.Connection, device: str, segment: str) -> None:
+    """A late rest of what was erased is a recording again, until its own days are over."""
+    db.execute(
+        "UPDATE recordings SET erasing = NULL, erased_ns = NULL, hidden_ns = NULL, hiding = 0, "
+        "unhide = 0 WHERE erased_ns IS NOT NULL AND id = "
+        "(SELECT recording FROM files WHERE device = ? AND segment = ?)",
+        (device, segment),
+    )
+
+
+def _count_waiting(db: sqlite3.Connection, device: str) -> None:
     db.execute(
         "UPDATE cameras SET waiting = (SELECT count(*) FROM files WHERE device = ? AND status = "
         "'expected') WHERE device = ?",
@@ -225,6 +248,12 @@ def _erased(db: sqlite3.Connection, line: CustodyLine, fields: dict[str, Any]) -
     db.execute(
         "UPDATE recordings SET erased_ns = ? WHERE id = ?", (line.utc_ns, fields["recording"])
     )
+    db.execute(
+        "UPDATE files SET status = CASE status WHEN 'received' THEN 'erased' WHEN 'expected' THEN "
+        "'missing' ELSE status END, n = ? WHERE recording = ?",
+        (line.number, fields["recording"]),
+    )
+    _count_waiting(db, recording["device"])
 
 
 def _request(db: sqlite3.Connection, line: CustodyLine, fields: dict[str, Any]) -> None:

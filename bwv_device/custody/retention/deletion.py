@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, NamedTuple
@@ -19,7 +20,7 @@ from bwv_device.custody.session import CustodySession
 from bwv_device.errors import CustodyError
 from hal.ports import EvidenceStore, StoreError, StoreTrouble
 
-HIDE, ERASE, KEEP = "hide", "erase", "keep"
+HIDE, ERASE, KEEP, WAIT = "hide", "erase", "keep", "wait"
 # A run may erase so many at least, and so many times what is usual, before it asks.
 BULK_LEAST, BULK_FACTOR, USUAL_DAYS = 200, 3, 28
 
@@ -32,12 +33,14 @@ class Decision(NamedTuple):
 
 @dataclass(slots=True)
 class DeletionRun:
-    """What a run did. `denied` are recordings that a store protects against us."""
+    """What a run did. `denied` are recordings that a store protects against us; `waiting` is what
+    is due and has not come whole."""
 
     hidden: list[str] = field(default_factory=list)
     erased: list[str] = field(default_factory=list)
     restored: list[str] = field(default_factory=list)
     denied: list[str] = field(default_factory=list)
+    waiting: list[str] = field(default_factory=list)
 
 
 def plan(session: CustodySession) -> Iterator[Decision]:
@@ -49,12 +52,27 @@ def plan(session: CustodySession) -> Iterator[Decision]:
     for row in index.rows("SELECT * FROM holds WHERE released IS NULL ORDER BY n"):
         said = row["reason"] + (f" ({row['case_']})" if row["case_"] else "")
         held.setdefault(row["recording"], []).append(said)
+    on_camera = _still_on_camera(session)
     for row in index.rows("SELECT * FROM recordings WHERE erased_ns IS NULL ORDER BY latest_ns"):
-        yield _decide(session, row, held.get(row["id"], []), today)
+        yield _decide(session, row, held.get(row["id"], []), on_camera.get(row["id"], 0), today)
+
+
+def _still_on_camera(session: CustodySession) -> dict[str, int]:
+    """How many files of a recording have not come, that its camera had when it last docked."""
+    rows = session.index.rows(
+        "SELECT recording, count(*) AS files FROM files WHERE status = 'expected' AND announced = "
+        "(SELECT max(n) FROM dockings WHERE device = files.device AND refused = '') "
+        "GROUP BY recording"
+    )
+    return {row["recording"]: row["files"] for row in rows}
 
 
 def _decide(
-    session: CustodySession, row: Mapping[str, Any], held: Sequence[str], today: datetime.date
+    session: CustodySession,
+    row: Mapping[str, Any],
+    held: Sequence[str],
+    on_camera: int,
+    today: datetime.date,
 ) -> Decision:
     name, due = str(row["id"]), session.due(row)
     if row["erasing"]:
@@ -63,6 +81,10 @@ def _decide(
         return Decision(name, KEEP, f"held: {'; '.join(held)}")
     if row["received_ns"] is None:
         return Decision(name, KEEP, "it is still on the camera")
+    waits_until = due.erased + datetime.timedelta(session.retention.late_days)
+    if on_camera and due.erased <= today < waits_until:
+        why = f"{on_camera} files are still on the camera; erased on {waits_until} without them"
+        return Decision(name, WAIT, why)
     if today >= due.erased:
         return Decision(name, ERASE, due.rule)
     if today >= due.hidden and row["hidden_ns"] is None:
@@ -89,6 +111,7 @@ class Expiry:
         self._restore(done)
         decisions = list(plan(self._office))
         erasing = [d for d in decisions if d.action == ERASE]
+        done.waiting = [f"{d.recording}: {d.why}" for d in decisions if d.action == WAIT]
         self._guard(len(erasing), confirmed)
         hiding = [d for d in decisions if d.action == HIDE]
         for at in range(0, len(hiding), 100):
@@ -96,6 +119,7 @@ class Expiry:
         self._hide(done)
         for decision in erasing:
             self._erase(decision, done)
+        self._erase_again()
         if self._trouble is not None:
             raise self._trouble
         return done
@@ -189,6 +213,7 @@ class Expiry:
             "holds": [],
             "hidden_ns": row["hidden_ns"] or 0,
             "files": files,
+            "missing": self._missing(name),
             "stores": len(self._stores),
         }
         self._office.append(lambda: ("erased", certificate))
@@ -218,6 +243,24 @@ class Expiry:
             "SELECT segment, length, sha256, key FROM files WHERE recording = ? AND status = "
             "'received' ORDER BY segment", name
         )  # fmt: skip
+
+    def _missing(self, name: str) -> list[str]:
+        rows = self._office.index.rows(
+            "SELECT segment FROM files WHERE recording = ? AND status = 'expected'", name
+        )
+        return sorted(row["segment"] for row in rows)
+
+    def _erase_again(self) -> None:
+        """What a camera sent once more, after it was erased."""
+        since_ns = self._office.now_ns() - USUAL_DAYS * 86_400 * NANOSECOND
+        again = self._office.index.rows(
+            "SELECT key FROM files JOIN lines ON lines.n = announced "
+            "WHERE status = 'erased' AND announced > files.n AND utc_ns >= ?", since_ns
+        )  # fmt: skip
+        for row in again:
+            for store in self._stores:
+                with suppress(StoreError):  # the next run tries again
+                    store.erase(row["key"])
 
     def _each_object(self, name: str, verb: str, done: DeletionRun) -> bool:
         """In every store that answers. False, and told, where one protects an object or is away:

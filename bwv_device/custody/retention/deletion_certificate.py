@@ -44,6 +44,7 @@ def facts(certificate: DeletionCertificate, erased: str) -> list[tuple[str, str]
         ("signed by", f"{line['name']} ({line['role']})"),
         ("custody ledger", f"line {line['n']}, SHA-256 {certificate.digest}"),
         *files,
+        *[("never came", name) for name in line.get("missing", ())],
     ]
 
 
