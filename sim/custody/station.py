@@ -154,10 +154,10 @@ class Station:
         if not any(r.files and 0 < len(there & set(r.files)) < len(r.files)
                    for r in camera.recordings()):  # fmt: skip
             return False
-        if self.strikes_now(troubles.CARD_LOST, 20):
+        if self.strikes_now(troubles.CARD_LOST, 5):
             self.truth.lost_cards.add(camera.name)
             return True
-        if self.strikes_now(troubles.GIVEN_UP, 60):
+        if self.strikes_now(troubles.GIVEN_UP, 30):
             lain_ns = self._draws.between(30, 50) * 86_400 * SECOND_NS
             camera.in_drawer_until_ns = self.true_utc_ns() + lain_ns
             return True
