@@ -38,7 +38,7 @@ def test_each_trouble_alone_breaks_no_promise(trouble: str) -> None:
 def test_a_rest_that_comes_late_is_waited_for_and_then_taken() -> None:
     """A docking given up between two files, and a drawer: deletion waits for a week, the rest is
     taken as what it is, and the camera is empty in the end."""
-    played = play(Months(1, DAYS, (troubles.GIVEN_UP,)))
+    played = play(Months(2, 60, (troubles.GIVEN_UP,)))
     assert played.findings == []
     assert played.strikes[troubles.GIVEN_UP]
 

@@ -107,7 +107,13 @@ def _intake(db: sqlite3.Connection, line: CustodyLine, fields: dict[str, Any]) -
 
 
 def _reopen(db: sqlite3.Connection, device: str, segment: str) -> None:
-    """A late rest of what was erased is a recording again, until its own days are over."""
+    """A late rest of what was erased is a recording again, until its own days are over; what comes
+    to a hidden one is to be hidden too."""
+    db.execute(
+        "UPDATE recordings SET hiding = 1 WHERE hidden_ns IS NOT NULL AND erasing IS NULL AND id = "
+        "(SELECT recording FROM files WHERE device = ? AND segment = ?)",
+        (device, segment),
+    )
     db.execute(
         "UPDATE recordings SET erasing = NULL, erased_ns = NULL, hidden_ns = NULL, hiding = 0, "
         "unhide = 0 WHERE erased_ns IS NOT NULL AND id = "
