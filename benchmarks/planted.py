@@ -110,7 +110,7 @@ def _control(name: str, title: str, summary: dict[str, object]) -> Control:
     assert isinstance(failed, list)
     assert isinstance(summary["seeds"], int)
     promises = Counter(
-        finding.partition("  ")[2].partition(":")[0]
+        finding.strip().partition("  ")[2].partition(":")[0]
         for seed in failed
         for finding in seed["findings"]
     )
@@ -139,7 +139,7 @@ def table() -> str:
         seed, _, troubles = words.partition(" ")
         unit = "times three months" if world == "months" else "shifts"
         took = f"{int(seed) + 1} {unit}" + (f" with {troubles}" if troubles else "")
-        broken = more[0].removeprefix("breaks: ").split(", ") if more else ["?"]
+        broken = more[0].removeprefix("breaks: ").split(", ") if more else ["not named yet"]
         for promise in broken[:1]:
             rows.setdefault(promise, []).append(f"{title} (`{patch.stem}`, {took})")
     lines = ["| promise | planted bugs, and what it took to catch them |", "|---|---|"]
