@@ -176,3 +176,26 @@ def test_a_removal_that_failed_is_finished_later_and_said_once(
     assert kinds(it, "wipe") == kinds(it, "receipt") == 1
     assert not any(path.startswith("footage/") for path in it.disk.lengths())
     whole(it, tmp_path)
+
+
+def test_a_disk_that_is_only_slow_is_waited_for(camera: Make, tmp_path: Path) -> None:
+    """Each operation comes to its end, in its own time: nothing is given up behind the stop."""
+    it = camera(recording={"pre_event_s": 0, "segment_s": 10})
+    it.run(seconds=5)
+    it.press_record_twice()
+    it.run(seconds=25)
+    slow_from = it.disk.count
+
+    def crawling(operation: Operation) -> int:
+        return 9 * SECOND_NS if slow_from <= operation.number < slow_from + 12 else 0
+
+    it.disk.latency_ns = crawling
+    it.hold_record()
+    it.run(seconds=180)
+    assert it.disk.busy_ns == 0
+    assert it.loop.now_ns() > 2 * 30 * SECOND_NS, "longer than a disk that refuses is given"
+    assert kinds(it, "fault") == 0
+    assert [gap["reason"] for gap in it.ledger("gap")] == []
+    (closed,) = it.ledger("close")
+    assert closed["duration_ms"] > 24_000
+    whole(it, tmp_path)
