@@ -322,3 +322,41 @@ def test_a_long_pre_event_does_not_count_as_overflow(camera: Make, tmp_path: Pat
     it.shut_down()
     kept = numbers(it, tmp_path)
     assert kept == list(range(kept[0], kept[-1] + 1))
+
+
+def test_pictures_that_never_came_before_the_stop_are_named(camera: Make) -> None:
+    """A camera that stalls a second before the stop has given no sign of it yet."""
+    it = camera()
+    it.run(seconds=5)
+    it.press_record_twice()
+    it.run(seconds=10)
+    assert it.camera is not None
+    it.camera.stalled = True
+    stalled_ns = it.loop.now_ns()
+    it.hold_record()
+    it.run(seconds=20)
+    (closed,) = it.ledger("close")
+    gaps = [line for line in it.ledger("gap") if line["track"] == "video"]
+    assert gaps, closed
+    assert abs(gaps[0]["from_ns"] - stalled_ns) < SECOND_NS // 2
+    assert gaps[-1]["to_ns"] - gaps[0]["from_ns"] > SECOND_NS
+
+
+def test_a_snapshot_that_was_asked_for_dies_with_its_recording(camera: Make) -> None:
+    it = camera(dock={"store": "bench"})
+    it.run(seconds=5)
+    it.press_record_twice()
+    it.run(seconds=10)
+    assert it.camera is not None
+    it.camera.stalled = True
+    it.press_marker(times=2)
+    it.run(seconds=0.6)
+    it.put_in_dock(True)
+    it.run(seconds=5)
+    it.camera.stalled = False
+    it.put_in_dock(False)
+    it.run(seconds=20)
+    assert len(it.ledger("close")) == 1
+    assert it.ledger("still") == []
+    (fault,) = [line for line in it.ledger("fault") if line["part"] == "snapshot"]
+    assert fault["reason"] == "the recording ended before the next keyframe"
