@@ -183,8 +183,9 @@ class _Agency:
         cameras = [c for c in it.cameras if c.name not in it.truth.lost_cards]
         for _ in range(2):
             it.dock([c for c in cameras if c.on_card()] or cameras, CALM_S)
-        self._judge.look()
-        it.custody_does(it.desk.expire, 0)
+            self._judge.look()
+            # What a run began to erase is ended before its rest is taken.
+            it.custody_does(it.desk.expire, 0)
         self._judge.settled = True
         self._judge.day(ran=True)
         # An audit reads its camera's whole ledger.

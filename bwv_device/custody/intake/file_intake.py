@@ -96,7 +96,11 @@ class FileIntake:
         stored = self._good_version(key, known, file, done)
         if stored is None:
             return None
-        replicas = [r.name for r in self._replicas if self._copy(r.store, stored, file.sha256)]
+        if known["status"] == "received" and self._is_hidden(known["recording"]):
+            # Out of sight in the replicas too, where it was read again when it came.
+            replicas = [name for name in known["replicas"].split(",") if name]
+        else:
+            replicas = [r.name for r in self._replicas if self._copy(r.store, stored, file.sha256)]
         if len(replicas) < len(self._replicas):
             return None
         return {"segment": segment, "sha256": file.sha256, "key": key, "replicas": replicas,
@@ -118,6 +122,10 @@ class FileIntake:
             self._store.free(key)
         replicas = [name for name in known["replicas"].split(",") if name]
         return {"segment": known["segment"], "erased": True, "replicas": replicas}
+
+    def _is_hidden(self, recording: str) -> bool:
+        row = self.session.index.row("SELECT hidden_ns FROM recordings WHERE id = ?", recording)
+        return row is not None and row["hidden_ns"] is not None
 
     def _is_being_erased(self, recording: str) -> bool:
         row = self.session.index.row(
