@@ -20,14 +20,16 @@ class DeletionCertificate(NamedTuple):
 
 
 def find(session: CustodySession, recording: str) -> DeletionCertificate:
-    """Raises `CustodyError` if the recording was not erased."""
+    """The newest, where a late rest was erased after the others. Raises `CustodyError` if the
+    recording was not erased."""
     session.index.catch_up()
-    for line in session.index.lines("kind = 'erased' AND json LIKE ?", f'%"{recording}"%'):
-        if line.get("recording") == recording:
-            row = session.index.row("SELECT digest FROM lines WHERE n = ?", line["n"])
-            kept = {name: value for name, value in line.items() if name != "certificate"}
-            return DeletionCertificate(kept, row["digest"] if row else "")
-    raise CustodyError(f"{recording} was not erased.", "See 'bwv custody show'.")
+    told = session.index.lines("kind = 'erased' AND json LIKE ?", f'%"{recording}"%')
+    lines = [line for line in told if line.get("recording") == recording]
+    if not lines:
+        raise CustodyError(f"{recording} was not erased.", "See 'bwv custody show'.")
+    row = session.index.row("SELECT digest FROM lines WHERE n = ?", lines[-1]["n"])
+    kept = {name: value for name, value in lines[-1].items() if name != "certificate"}
+    return DeletionCertificate(kept, row["digest"] if row else "")
 
 
 def facts(certificate: DeletionCertificate, erased: str) -> list[tuple[str, str]]:
