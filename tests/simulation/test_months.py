@@ -10,6 +10,8 @@ from sim.custody import dates, troubles
 from sim.custody.months import SWARM, Months, play
 
 DAYS = 45
+# What a whole station is from its first day on.
+STRUCK_BY_ITS_NATURE = {troubles.NO_LOCKS, troubles.CLOCK_UNSET, troubles.CLOCK_UNSURE}
 
 
 def test_months_with_everything_that_may_go_wrong_keep_every_promise() -> None:
@@ -27,12 +29,13 @@ def test_the_same_seed_is_the_same_months() -> None:
 @pytest.mark.ci
 @pytest.mark.parametrize("trouble", troubles.DRAWN)
 def test_each_trouble_alone_breaks_no_promise(trouble: str) -> None:
-    played = play(Months(1, DAYS, (trouble,)))
-    assert played.findings == []
-    struck_by_its_nature = {
-        troubles.NO_LOCKS, troubles.CLOCK_UNSET, troubles.CLOCK_UNSURE,
-    }  # fmt: skip
-    assert played.strikes.get(trouble) or trouble in struck_by_its_nature
+    """In months in which it comes: what is drawn changes with every change of the product."""
+    for seed in range(1, 9):
+        played = play(Months(seed, DAYS, (trouble,)))
+        assert played.findings == []
+        if played.strikes.get(trouble) or trouble in STRUCK_BY_ITS_NATURE:
+            return
+    pytest.fail(f"{trouble} never came")
 
 
 def test_a_rest_that_comes_late_is_waited_for_and_then_taken() -> None:
