@@ -76,17 +76,20 @@ def take_back(session: CustodySession, configuration: Signer, device: str) -> in
     nobody has it; what an interrupted return did not publish is published then."""
     version: list[int] = []
 
-    def decide() -> tuple[str, Mapping[str, Any]]:
+    def decide() -> tuple[str, Mapping[str, Any]] | None:
         camera = session.index.row("SELECT * FROM cameras WHERE device = ?", device)
-        if camera is not None and not camera["officer"] and camera["version"]:
-            _publish(session, configuration, device, camera["version"], UNASSIGNED, {})
-        if camera is None or not camera["officer"]:
+        if camera is None or not (camera["officer"] or camera["version"]):
             raise CustodyError(f"{device} is issued to nobody.", "See 'bwv custody camera list'.")
+        if not camera["officer"]:
+            version[:] = [camera["version"]]
+            return None
         version[:] = [camera["version"] + 1]
         return "return", {"device": device, "version": version[0], "officer": camera["officer"]}
 
-    session.append(decide)
+    is_new = session.append(decide) is not None
     _publish(session, configuration, device, version[0], UNASSIGNED, {})
+    if not is_new:
+        raise CustodyError(f"{device} is issued to nobody.", "See 'bwv custody camera list'.")
     return version[0]
 
 

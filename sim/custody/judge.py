@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import datetime
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import NamedTuple
 
@@ -52,6 +52,7 @@ class Judge:
         self._received: dict[str, set[str]] = {}  # names of files, by recording
         self._arrived_ns: dict[str, int] = {}  # when a recording's first file was received
         self._requested: dict[str, set[str]] = {}  # requests that reach a recording
+        self._lying: dict[AgencyStore, dict[str, list[str]]] = {}  # today's look
         for store in (station.store, *station.replicas):
             store.on_erase = partial(self._erases, store)
         for camera in station.cameras:
@@ -186,6 +187,7 @@ class Judge:
 
     def day(self, *, ran: bool) -> None:
         """After the services had their time; `ran`: deletion came to its end."""
+        self._lying.clear()
         self.look()
         seen = {s.id: s for s in self._desk.recordings()}
         active: dict[str, set[str]] = {}
@@ -259,14 +261,10 @@ class Judge:
     settled = True  # False where a process died in between: the next run puts it right
 
     def _is_gone(self, recording: TrueRecording, seen: Seen) -> None:
-        for file, sha256 in seen.files.items():
-            key = _key(recording, file, sha256)
-            for number, store in enumerate(self._stores()):
-                if store.holds(key) is not None:
-                    where = f"replica {number}" if number else "the store"
-                    self.complain(
-                        TOO_LATE, f"{recording.id} should be gone, and {file} is in {where}"
-                    )
+        for number, store in enumerate(self._stores()):
+            for key in self._lies(store).get(recording.id, ()):
+                where = f"replica {number}" if number else "the store"
+                self.complain(TOO_LATE, f"{recording.id} should be gone, and {key} is in {where}")
         named: dict[str, str] = {}
         for certificate in self._certificates(recording):
             if set(named) & set(certificate.files):
@@ -274,6 +272,17 @@ class Judge:
             named |= certificate.files
         if named != seen.files:
             self.complain(CHAIN, f"the certificate of {recording.id} does not name what was erased")
+
+    def _lies(self, store: AgencyStore) -> Mapping[str, Sequence[str]]:
+        """All footage in a store by recording, whatever custody knows of it."""
+        if store not in self._lying:
+            names: dict[str, list[str]] = {}
+            for key, _ in store.everything():
+                kind, camera, name, *_ = (*key.split("/"), "", "")
+                if kind == "footage":
+                    names.setdefault(f"{camera}/{name[:13]}", []).append(key)
+            self._lying[store] = names
+        return self._lying[store]
 
     def _when(self, recording: TrueRecording) -> tuple[datetime.date | None, datetime.date | None]:
         """Days from which it must be hidden, and gone: with a clock that did not know the time, as

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, NamedTuple
@@ -18,11 +17,13 @@ from typing import Any, NamedTuple
 from bwv_device.custody.retention_dates import NANOSECOND
 from bwv_device.custody.session import CustodySession
 from bwv_device.errors import CustodyError
-from hal.ports import EvidenceStore, StoreError, StoreTrouble
+from hal.ports import EvidenceStore, Stored, StoreError, StoreTrouble
 
 HIDE, ERASE, KEEP, WAIT = "hide", "erase", "keep", "wait"
 # A run may erase so many at least, and so many times what is usual, before it asks.
 BULK_LEAST, BULK_FACTOR, USUAL_DAYS = 200, 3, 28
+# So many recordings are named in one line.
+LINE_NAMES = 100
 
 
 class Decision(NamedTuple):
@@ -114,12 +115,12 @@ class Expiry:
         done.waiting = [f"{d.recording}: {d.why}" for d in decisions if d.action == WAIT]
         self._guard(len(erasing), confirmed)
         hiding = [d for d in decisions if d.action == HIDE]
-        for at in range(0, len(hiding), 100):
-            self._decide_hiding(hiding[at : at + 100])
+        for at in range(0, len(hiding), LINE_NAMES):
+            self._decide_hiding(hiding[at : at + LINE_NAMES])
         self._hide(done)
         for decision in erasing:
             self._erase(decision, done)
-        self._erase_again()
+        self._erase_again(done)
         if self._trouble is not None:
             raise self._trouble
         return done
@@ -160,14 +161,19 @@ class Expiry:
     def _hide(self, done: DeletionRun) -> None:
         """Also what an earlier run had decided, and could not end."""
         names = [row["id"] for row in self._being_hidden()]
-        hidden = {name for name in names if self._each_object(name, "hide", done)}
+        hidden = [name for name in names if self._each_object(name, "hide", done)]
+        for at in range(0, len(hidden), LINE_NAMES):
+            self._say_hidden(set(hidden[at : at + LINE_NAMES]), done)
+
+    def _say_hidden(self, hidden: set[str], done: DeletionRun) -> None:
+        still: list[str] = []
 
         def decide() -> tuple[str, Mapping[str, Any]] | None:
-            still = [row["id"] for row in self._being_hidden() if row["id"] in hidden]
-            done.hidden = still
+            still[:] = [row["id"] for row in self._being_hidden() if row["id"] in hidden]
             return ("hidden", {"recordings": still}) if still else None
 
         self._office.append(decide)
+        done.hidden += still
 
     def _being_hidden(self) -> list[dict[str, Any]]:
         return self._office.index.rows(
@@ -250,17 +256,26 @@ class Expiry:
         )
         return sorted(row["segment"] for row in rows)
 
-    def _erase_again(self) -> None:
-        """What a camera sent once more, after it was erased."""
-        since_ns = self._office.now_ns() - USUAL_DAYS * 86_400 * NANOSECOND
-        again = self._office.index.rows(
-            "SELECT key FROM files JOIN lines ON lines.n = announced "
-            "WHERE status = 'erased' AND announced > files.n AND utc_ns >= ?", since_ns
+    def _erase_again(self, done: DeletionRun) -> None:
+        """What lies there again after it was erased: a camera that lost its receipt sends it once
+        more, and may be gone before it says so."""
+        for store in self._stores:
+            try:
+                again = [
+                    stored.key for stored in store.entries("footage/") if self._is_gone(stored)
+                ]
+                for key in again:
+                    store.erase(key)
+            except StoreError as error:
+                self._is_in_trouble(store, error, "what was erased before and came again", done)
+
+    def _is_gone(self, stored: Stored) -> bool:
+        _, device, segment, sha256 = (stored.key.split("/") + [""] * 3)[:4]
+        row = self._office.index.row(
+            "SELECT 1 FROM files WHERE device = ? AND segment = ? AND sha256 = ? AND "
+            "status = 'erased'", device, segment, sha256
         )  # fmt: skip
-        for row in again:
-            for store in self._stores:
-                with suppress(StoreError):  # the next run tries again
-                    store.erase(row["key"])
+        return row is not None
 
     def _each_object(self, name: str, verb: str, done: DeletionRun) -> bool:
         """In every store that answers. False, and told, where one protects an object or is away:
@@ -271,15 +286,21 @@ class Expiry:
                 try:
                     getattr(store, verb)(file["key"])
                 except StoreError as error:
-                    away = error.trouble in (StoreTrouble.TRANSIENT, StoreTrouble.FULL)
-                    if away and store is self._office.store:
-                        raise
-                    if away:
-                        self._trouble = self._trouble or error
-                    elif whole:
-                        done.denied.append(f"{name}: {error}")
+                    self._is_in_trouble(store, error, name if whole else "", done)
                     whole = False
         return whole
+
+    def _is_in_trouble(
+        self, store: EvidenceStore, error: StoreError, about: str, done: DeletionRun
+    ) -> None:
+        """One replica that is away holds nothing up, and is told in the end; the store itself ends
+        the run. What a store protects is told by what it is `about`."""
+        if error.trouble in (StoreTrouble.TRANSIENT, StoreTrouble.FULL):
+            if store is self._office.store:
+                raise error
+            self._trouble = self._trouble or error
+        elif about:
+            done.denied.append(f"{about}: {error}")
 
 
 def _say(kind: str, fields: Mapping[str, Any]) -> tuple[str, Mapping[str, Any]]:
