@@ -19,7 +19,8 @@ from bwv_device.custody.search import Wanted, count, find
 from bwv_device.custody.session import CustodySession
 from bwv_device.errors import CustodyError
 from bwv_device.formats.upload_body import BytesBody
-from hal.ports import SECOND_NS
+from hal.ports import SECOND_NS, Body
+from hal.simulated.store import MemoryStore
 from sim.world.custody_workers import BenchCustody, role
 from sim.world.test_keys import BenchAgency
 from sim.world.world import EPOCH_UTC_NS
@@ -441,6 +442,58 @@ def test_the_life_of_a_recording_from_the_press_to_the_end(day: Callable[..., Da
     told = [step.what for step in life.steps]
     wanted = ["open", "seal", "close", "docking", "intake", "hold", "review"]
     assert [what for what in told if what in wanted] == wanted
+
+
+def test_a_piece_of_a_ledger_that_nobody_read_is_not_taken(day: Callable[..., Day]) -> None:
+    """A line that corrupts what is sent again, of a boot that was judged long ago."""
+    it = day(1)
+    create = it.camera.uplink.create
+
+    def with_another(key: str, body: Body) -> None:
+        create(key, body)
+        if key.startswith("ledgers/"):
+            it.custody.store.put(f"{key.rpartition('/')[0]}/00000000-000000000000", b"corrupted\n")
+
+    it.camera.uplink.create = with_another  # type: ignore[method-assign]
+    it.camera.put_in_dock(False)
+    it.record()
+    it.deliver()
+    assert any(b"corrupted" in data for data in it.custody.store.objects.values())
+    for name in it.names():
+        assert audit(it.custodian, [it.agency.root], name).problems == []
+
+
+def test_what_came_again_after_its_erasure_is_erased_wherever_it_lies(
+    day: Callable[..., Day],
+) -> None:
+    """Nobody announced it: its camera was taken away before its docking was taken."""
+    it = day(1)
+    (key,) = it.footage()
+    data = it.custody.store.objects[key]
+    it.days(31)
+    Expiry(it.retention).run()
+    it.days(60)
+    replica = MemoryStore()
+    for store in (it.custody.store, replica):
+        store.put(key, data)
+        store.put("footage/strange", b"nobody knows it")
+    done = Expiry(it.retention, [replica]).run()
+    assert done.denied == []
+    assert it.footage() == ["footage/strange"]
+    assert list(replica.objects) == ["footage/strange"]
+
+
+def test_what_a_store_does_not_let_go_after_its_erasure_is_told(day: Callable[..., Day]) -> None:
+    it = day(1)
+    (key,) = it.footage()
+    data = it.custody.store.objects[key]
+    it.days(31)
+    Expiry(it.retention).run()
+    it.custody.store.put(key, data)
+    it.custody.store.hold(it.custody.store.stat(key), on=True)
+    (sentence,) = Expiry(it.retention).run().denied
+    assert "came again" in sentence
+    assert "protected" in sentence
 
 
 def test_the_index_is_the_same_when_it_is_built_anew(day: Callable[..., Day]) -> None:

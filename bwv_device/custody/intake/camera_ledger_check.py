@@ -63,6 +63,7 @@ class Pieces:
         )
         self._old = [LedgerPiece(r["boot"], r["offset"], r["length"], r["key"]) for r in rows]
         self.new = list(self._arrived(device, nonce))
+        self.read: list[LedgerPiece] = []
 
     def _arrived(self, device: str, nonce: str) -> list[LedgerPiece]:
         found = []
@@ -92,16 +93,19 @@ class Pieces:
         )
 
     def write(self, vault: Path, ledgers: Sequence[LedgerLength]) -> None:
-        """The ledger files from the newest known boot on, as the camera has them."""
+        """The ledger files from the newest known boot on, as the camera has them. `read` are the
+        new pieces that they are made of: nothing else was looked at."""
         (vault / "ledger").mkdir()
         for boot, length in ((file.boot, file.length) for file in ledgers):
             if boot < self.first_boot:
                 continue
             data = bytearray()
             for piece in sorted(p for p in [*self._old, *self.new] if p.boot == boot):
-                if piece.offset <= len(data) < piece.offset + piece.length:
+                if piece.offset <= len(data) < min(piece.offset + piece.length, length):
                     content = self._store.read(piece.key, piece.length)
                     data += content[len(data) - piece.offset :]
+                    if piece in self.new:
+                        self.read.append(piece)
             (vault / ledger_path(boot)).write_bytes(bytes(data[:length]))
 
 
@@ -155,7 +159,7 @@ def judge(
         "anchor": {"boot": anchor.boot, "number": anchor.number, "digest": anchor.digest},
         "start": {"number": start.number, "digest": start.digest},
         "length": lengths.get(anchor.boot, 0),
-        "pieces": [piece._asdict() for piece in [*pieces.new, *_empty(docking)]],
+        "pieces": [piece._asdict() for piece in [*pieces.read, *_empty(docking)]],
         "files": files,
         "recordings": recordings,
         "clock": docking.time.source,
