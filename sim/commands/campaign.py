@@ -8,10 +8,9 @@ from pathlib import Path
 
 import click
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from bwv_device.files import writable_folder
-from sim.commands.options import BROKEN, INTERRUPTED, Seeds, command_for, of_a_shift
+from sim.commands.options import BROKEN, INTERRUPTED, Seeds, command_for, of_a_shift, progress
 from sim.shifts import campaign
 from sim.shifts.drawn_shift import Shift
 
@@ -44,10 +43,7 @@ def command(
             writable_folder(place.parent)
     console = Console(soft_wrap=True, highlight=False)
     results: list[campaign.Result] = []
-    bar = Progress(
-        TextColumn("shifts"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
-        console=console,
-    )  # fmt: skip
+    bar = progress(console, "shifts")
     commands: dict[int, str] = {}
     with suppress(KeyboardInterrupt), bar:
         task = bar.add_task("shifts", total=len(seeds))

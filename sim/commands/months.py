@@ -12,32 +12,14 @@ from typing import Any
 
 import click
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from bwv_device.files import writable_folder
-from sim.commands.options import BROKEN, INTERRUPTED, Seeds
-from sim.custody import months, troubles
+from sim.commands.options import BROKEN, INTERRUPTED, Names, Seeds, progress
+from sim.custody import months
 from sim.custody.months import SWARM, Months, PlayedMonths
 from sim.shifts.campaign import commit, on_processes
 
 SHOWN = 6
-
-
-class TroubleNames(click.ParamType[tuple[str, ...]]):
-    name = "names"
-
-    def convert(
-        self, value: object, param: click.Parameter | None, ctx: click.Context | None
-    ) -> tuple[str, ...]:
-        if isinstance(value, tuple):
-            return value
-        if value == "none":
-            return ()
-        names = tuple(str(value).split(","))
-        if unknown := [name for name in names if name not in (SWARM, *troubles.NAMES)]:
-            known = ", ".join((SWARM, "none", *troubles.NAMES))
-            self.fail(f"there is no trouble {unknown[0]!r}; there are {known}", param, ctx)
-        return names
 
 
 @click.command()
@@ -46,7 +28,7 @@ class TroubleNames(click.ParamType[tuple[str, ...]]):
 @click.option(
     "--troubles",
     "trouble_names",
-    type=TroubleNames(),
+    type=Names(months.named_troubles),
     default=SWARM,
     show_default=True,
     help="swarm (drawn from the seed), none, or names with commas (docs/faults.md).",
@@ -70,10 +52,7 @@ def command(
     if summary is not None:
         writable_folder(summary.parent)
     console = Console(soft_wrap=True, highlight=False)
-    bar = Progress(
-        TextColumn("months"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
-        console=console,
-    )  # fmt: skip
+    bar = progress(console, "months")
     played: list[PlayedMonths] = []
     with suppress(KeyboardInterrupt), bar:
         task = bar.add_task("months", total=len(seeds))

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import click
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from sim.shifts.drawn_shift import Shift, named_faults
 
@@ -35,8 +37,13 @@ class Seeds(click.ParamType[range]):
         return seeds
 
 
-class FaultNames(click.ParamType[tuple[str, ...]]):
+class Names(click.ParamType[tuple[str, ...]]):
+    """Names with commas; `known` makes them of the text, and raises `ValueError` for others."""
+
     name = "names"
+
+    def __init__(self, known: Callable[[str], Iterable[str]]) -> None:
+        self._known = known
 
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
@@ -44,7 +51,7 @@ class FaultNames(click.ParamType[tuple[str, ...]]):
         if isinstance(value, tuple):
             return value
         try:
-            return tuple(named_faults(value))
+            return tuple(self._known(value))
         except ValueError as error:
             self.fail(str(error), param, ctx)
 
@@ -69,7 +76,7 @@ def of_a_shift(command: Command) -> Command:
     command = click.option(
         "--faults",
         "fault_names",
-        type=FaultNames(),
+        type=Names(named_faults),
         default="swarm",
         show_default=True,
         help="swarm (drawn from the seed), none, all, or names with commas ('bwv-sim faults').",
@@ -82,6 +89,13 @@ def of_a_shift(command: Command) -> Command:
         show_default=True,
         help="How long the shift lasts, in virtual time.",
     )(command)
+
+
+def progress(console: Console, word: str) -> Progress:
+    """A bar that counts seeds and says how long the rest takes."""
+    return Progress(
+        TextColumn(word), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), console=console
+    )
 
 
 def command_for(shift: Shift) -> str:

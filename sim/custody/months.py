@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -27,6 +27,17 @@ class Months(NamedTuple):
     seed: int
     days: int = DAYS
     trouble_names: tuple[str, ...] = (SWARM,)
+
+
+def named_troubles(text: str) -> Sequence[str]:
+    """`swarm`, `none`, or names with commas. Raises `ValueError` with the known ones."""
+    if text == "none":
+        return ()
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    if unknown := [name for name in names if name not in (SWARM, *troubles.NAMES)]:
+        known = ", ".join((SWARM, "none", *troubles.NAMES))
+        raise ValueError(f"there is no trouble {unknown[0]!r}; there are {known}")
+    return names
 
 
 @dataclass
