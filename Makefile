@@ -50,6 +50,7 @@ types: $(STAMP)
 # What a change is held to beyond `make test`: sampled campaigns, a few minutes.
 ci: $(STAMP) installers readme rig-virtual
 	sh scripts/install-tools campaign
+	sh scripts/install-cosmic-ray
 	BWV_TOOLS=$(CURDIR)/.cache/tools $(BIN)/pytest -q -n 2 -m ci tests/e2e tests/simulation
 	BWV_TOOLS=$(CURDIR)/.cache/tools BWV_PRESSES=40 $(BIN)/pytest -q -s tests/browser -k fifth_of
 	BWV_TOOLS=$(CURDIR)/.cache/tools $(BIN)/python -m benchmarks.campaign --sampled
@@ -95,6 +96,7 @@ rig-hardware: $(STAMP)
 SCALE ?= 1
 campaign: $(STAMP)
 	sh scripts/install-tools campaign
+	sh scripts/install-cosmic-ray
 	$(BIN)/python -m benchmarks.campaign --scale $(SCALE)
 
 bench: $(STAMP)
@@ -109,6 +111,9 @@ lock:
 	  --no-emit-package pyaudio --no-emit-package lgpio --output-file requirements-rig.lock pyproject.toml
 	$(COMPILE) --python-version 3.13 --no-deps --output-file tests/rig/virtual/requirements.lock \
 	  tests/rig/virtual/requirements.in
+	$(COMPILE) --python-version 3.11 --no-emit-package yattag \
+	  --output-file benchmarks/mutants/requirements.lock \
+	  benchmarks/mutants/requirements.in
 
 diagram: $(STAMP)
 	$(BIN)/python -m sim.docs.state_diagram docs/states.svg
