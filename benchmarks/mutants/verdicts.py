@@ -21,10 +21,10 @@ from benchmarks.mutants.covering import ROOT, SUITES, Covering
 EXPLAINED = ROOT / "tests" / "mutants" / "equivalent.toml"
 COSMIC_RAY = ROOT / ".cache" / "cosmic-ray" / "bin" / "python"
 # A test that takes so much longer than it did hangs.
-PATIENCE_FACTOR, PATIENCE_S = 6, 90
+PATIENCE_FACTOR, PATIENCE_S, SUITES_S = 6, 90, 900
 KILLED, HANGS, EXPLAINED_WORD, SURVIVED = "killed", "hangs", "equivalent", "survived"
-# What a test that was not asked for, or not found, would exit with.
-TESTS_FAILED, NOTHING_RAN = (1, 2, 3), 5
+# pytest's exit codes: a test failed, or could not even be collected.
+FAILED = (1, 2, 3, 4)
 
 
 class Mutant(NamedTuple):
@@ -72,11 +72,17 @@ def judge(
         copies: Queue[Path] = Queue()
         for number in range(jobs):
             copies.put(_copy(Path(name) / str(number)))
+        there = _collected(copies.queue[0])
 
         def one(mutant: Mutant) -> Verdict:
             folder = copies.get()
             try:
-                return _one(mutant, covering, folder, why, everything=everything)
+                tests = [
+                    test for test in covering.of(mutant.module, mutant.line) if test[0] in there
+                ]
+                if not tests:
+                    raise RuntimeError(f"no test is known for {mutant}: run 'cover'")
+                return _one(mutant, tests, folder, why, everything=everything)
             finally:
                 copies.put(folder)
 
@@ -94,9 +100,19 @@ def _copy(folder: Path) -> Path:
     return folder
 
 
+def _collected(folder: Path) -> set[str]:
+    """Names of all tests that there are, without parameters."""
+    command = [sys.executable, "-m", "pytest", "-q", "--collect-only", "--no-header", *SUITES]
+    environment = {**os.environ, "PYTHONPATH": str(folder)}
+    done = subprocess.run(
+        command, cwd=folder, env=environment, capture_output=True, text=True, check=True
+    )
+    return {line.partition("[")[0] for line in done.stdout.splitlines() if "::" in line}
+
+
 def _one(
     mutant: Mutant,
-    covering: Covering,
+    tests: Sequence[tuple[str, float]],
     folder: Path,
     why: Mapping[tuple[str, str, str], str],
     *,
@@ -108,11 +124,10 @@ def _one(
     whole = place.read_text()
     place.write_text(mutant.source)
     try:
-        tests = covering.of(mutant.module, mutant.line)
         names = [name for name, _ in tests]
         verdict = _run(mutant, folder, names, sum(seconds for _, seconds in tests))
         if verdict.word == SURVIVED and everything:
-            verdict = _run(mutant, folder, SUITES, sum(seconds for _, seconds in covering.tests))
+            verdict = _run(mutant, folder, SUITES, SUITES_S)
         return verdict
     finally:
         place.write_text(whole)
@@ -133,7 +148,7 @@ def _run(mutant: Mutant, folder: Path, tests: Sequence[str], seconds: float) -> 
         except subprocess.TimeoutExpired:
             _end(process)
             return Verdict(mutant, HANGS)
-    if process.returncode in TESTS_FAILED:
+    if process.returncode in FAILED:
         return Verdict(mutant, KILLED, _first_failure(said))
     if process.returncode != 0:
         raise RuntimeError(f"pytest ended with {process.returncode}: {said[-500:]}")

@@ -71,7 +71,7 @@ class _Device(ABC):
         self.disturb: Callable[[list[AccessUnit]], list[AccessUnit]] = lambda batch: batch
         self.witness: Callable[[list[AccessUnit], list[AccessUnit]], None] = lambda a, b: None
         self.late_ns = self.stop_ns = 0
-        self._delay_ns = 0
+        self._delay_ns = 0  # what its encoder takes
         self._ended_ns = self._generation = 0
 
     def start(self, sink: UnitSink) -> None:
@@ -139,7 +139,9 @@ class _Device(ABC):
 
 
 class SimulatedCamera(_Device):
-    """Starts on the next whole second of the world, with a keyframe."""
+    """Starts on the next whole second of the world, with a keyframe. The world's face: `jitter_ns`
+    (how much later than its rhythm a picture is taken, by its number in the world) and
+    `encoder_delay_ns`."""
 
     _track = Track.VIDEO
 
@@ -151,6 +153,7 @@ class SimulatedCamera(_Device):
         self._fps = source.format.fps
         self._gop: tuple[int, Sequence[bytes]] = (-1, ())
         self._wanted_ns: int | None = None
+        self.jitter_ns: Callable[[int], int] = lambda number: 0
         self.keyframe_requests = 0
         self.captioned = ""
 
@@ -163,6 +166,14 @@ class SimulatedCamera(_Device):
         self.keyframe_requests += 1
         self._wanted_ns = self._scheduler.now_ns()
 
+    @property
+    def encoder_delay_ns(self) -> int:
+        return self._delay_ns
+
+    @encoder_delay_ns.setter
+    def encoder_delay_ns(self, delay_ns: int) -> None:
+        self._delay_ns = delay_ns
+
     def caption(self, words: str) -> None:
         self.captioned = words
 
@@ -173,8 +184,7 @@ class SimulatedCamera(_Device):
         second, index = divmod(number, self._fps)
         if self._gop[0] != second:
             self._gop = (second, self._source.gop(second + self._origin_ns // SECOND_NS))
-        pts_ns = number * SECOND_NS // self._fps
-        end_ns = (number + 1) * SECOND_NS // self._fps
+        pts_ns, end_ns = self._pts_ns(number), self._pts_ns(number + 1)
         if self._wanted_ns is not None and pts_ns >= self._wanted_ns:
             key = self._wanted_keyframe(number, end_ns)
             if key is not None:
@@ -182,8 +192,14 @@ class SimulatedCamera(_Device):
         data = self._gop[1][index]
         return AccessUnit(Track.VIDEO, pts_ns, end_ns - pts_ns, index == 0, data)
 
+    def _pts_ns(self, number: int) -> int:
+        in_world = number + self._origin_ns // SECOND_NS * self._fps
+        return number * SECOND_NS // self._fps + self.jitter_ns(in_world)
+
     def _wanted_keyframe(self, number: int, end_ns: int) -> bytes | None:
-        if end_ns <= self._scheduler.now_ns():  # it is captured, not only looked at
+        if (
+            end_ns <= self._scheduler.now_ns() - self._delay_ns
+        ):  # it is captured, not only looked at
             self._wanted_ns = None
         return self._source.keyframe(number + self._origin_ns // SECOND_NS * self._fps)
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import zlib
+from collections.abc import Callable, Collection
 
 from hal.ports import SECOND_NS, AccessUnit, CaptureLoss, Track
 from sim.faults.strike import Strike, Struck, over
 from sim.random_streams import Draws
 from sim.world.world import World
 
+DRIFT, LATE = "microphone-drift", "microphone-late"
+DELAY, JITTER = "encoder-delay", "picture-jitter"
+MS = 1_000_000
 KEYFRAME_NAL = b"\x00\x00\x00\x17\x67"
 
 Disturb = Callable[[list[AccessUnit], Draws], list[AccessUnit]]
@@ -98,10 +102,20 @@ def microphone_overflows(strike: Strike) -> Struck | None:
     return 0, over
 
 
-def prepare_microphone(world: World, draws: Draws, *, drifts: bool, late: bool) -> None:
-    """What a microphone is like from its start on."""
-    assert world.microphone
-    if drifts:
-        world.microphone.drift_ppm = draws.between(-200, 200)
-    if late:
-        world.microphone.late_ns = draws.spread(100, 5000) * 1_000_000
+def prepare_capture(world: World, ways: Collection[str], draws: Callable[[str], Draws]) -> None:
+    """What camera and microphone are like from their start on. `draws` of a name."""
+    microphone, camera = world.microphone, world.camera
+    assert microphone
+    assert camera
+    if DRIFT in ways:
+        microphone.drift_ppm = draws(DRIFT).between(-200, 200)
+    if LATE in ways:
+        microphone.late_ns = draws(LATE).spread(100, 5000) * MS
+    if DELAY in ways:
+        camera.encoder_delay_ns = draws(DELAY).spread(20, 150) * MS
+
+
+def jittery(world: World, draws: Draws) -> None:
+    """From now on no picture keeps to its rhythm."""
+    most_ns, salt = draws.spread(1, 12) * MS, draws.below(1 << 30)
+    world.jitter_ns = lambda number: zlib.crc32(b"%d %d" % (salt, number)) % most_ns

@@ -38,6 +38,10 @@ class Faults:
     def on(self, name: str) -> bool:
         return name in self._streams and not self._calm
 
+    def ways(self) -> set[str]:
+        """What things are like now, by the faults that do not strike."""
+        return {name for name in self._streams if self.on(name) and not BY_NAME[name].strike}
+
     def stream(self, name: str) -> Draws:
         return self._streams[name]
 

@@ -8,7 +8,6 @@ from sim.faults import capture, network, panel, power, storage
 from sim.faults.strike import Kind, Promise
 
 TORN, RECOVERY, UNSET = "torn-writes", "cut-in-recovery", "clock-unset"
-DRIFT, LATE = "microphone-drift", "microphone-late"
 LATENCY = "slow-card"
 
 KINDS: tuple[Kind, ...] = (
@@ -72,8 +71,10 @@ KINDS: tuple[Kind, ...] = (
     ),
     Kind("dropped-pictures", "pictures are left out", 400, capture.disturbed(capture.dropped)),
     Kind("malformed-units", "units that are cut off", 500, capture.disturbed(capture.malformed)),
-    Kind(DRIFT, "its samples come up to 200 ppm too fast or too slow", 0, None),
-    Kind(LATE, "it starts seconds after the camera", 0, None),
+    Kind(capture.DELAY, "each picture comes up to 150 ms after it was taken", 0, None),
+    Kind(capture.JITTER, "pictures are taken up to 12 ms beside their rhythm", 0, None),
+    Kind(capture.DRIFT, "its samples come up to 200 ppm too fast or too slow", 0, None),
+    Kind(capture.LATE, "it starts seconds after the camera", 0, None),
     Kind("microphone-unplugged", "no sound for a while", 500, capture.microphone_unplugged),
     Kind("microphone-overflow", "the driver lost sound", 400, capture.microphone_overflows),
     Kind(

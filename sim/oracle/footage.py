@@ -44,7 +44,9 @@ def footage_findings(record: Record) -> list[Finding]:
 
 
 def picture_ns(record: Record, number: int) -> int:
-    return number * SECOND_NS // record.world.media.video.format.fps
+    """When the world took it."""
+    world = record.world
+    return number * SECOND_NS // world.media.video.format.fps + world.jitter_ns(number)
 
 
 def _found(record: Record) -> dict[int, TakenPicture]:

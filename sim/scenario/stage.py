@@ -172,10 +172,9 @@ class Stage(Camera):
         self.ways.add(name)
         if name == faults.LATENCY:
             faults.slow_card(self.world, self._draws.stream(name))
+        elif name == faults.JITTER:
+            faults.jittery(self.world, self._draws.stream(name))
 
     def _prepare(self, world: World) -> None:
         self._before_start(world)
-        drifts, late = faults.DRIFT in self.ways, faults.LATE in self.ways
-        if drifts or late:
-            draws = self._draws.stream("microphone")
-            faults.prepare_microphone(world, draws, drifts=drifts, late=late)
+        faults.prepare_capture(world, self.ways, self._draws.stream)

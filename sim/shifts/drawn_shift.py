@@ -118,6 +118,8 @@ class Simulation:
         world.prepare = self._prepare(world.prepare)
         if self.faults.on(faults.LATENCY):
             faults.slow_card(world, draws.stream("card"))
+        if self.faults.on(faults.JITTER):
+            faults.jittery(world, draws.stream("jitter"))
         world.power.set(self._power.between(60, 100))
 
     def start(self) -> None:
@@ -303,11 +305,7 @@ class Simulation:
     def _prepare(self, before: Callable[[World], None]) -> Callable[[World], None]:
         def prepare(world: World) -> None:
             before(world)
-            drifts, late = self.faults.on(faults.DRIFT), self.faults.on(faults.LATE)
-            name = faults.DRIFT if drifts else faults.LATE
-            if drifts or late:
-                draws = self.faults.stream(name)
-                faults.prepare_microphone(world, draws, drifts=drifts, late=late)
+            faults.prepare_capture(world, self.faults.ways(), self.faults.stream)
 
         return prepare
 

@@ -154,6 +154,8 @@ class World:
         self.on_transition: Callable[[Transition], None] = lambda transition: None
         self.on_happening: Callable[[Happening], None] = lambda happening: None
         self.prepare: Callable[[World], None] = lambda world: None  # on every boot, before start
+        # How much beside its rhythm a picture is taken, by its number in this world.
+        self.jitter_ns: Callable[[int], int] = lambda number: 0
         self.powered = False
         self.ended_in_order = 0
         self.disk.now_ns = self.loop.now_ns
@@ -173,6 +175,7 @@ class World:
         panel = self.panel = SimulatedPanel(pins, time, origin_ns)
         batch_ns = milliseconds(self.settings.recording.batch_ms)
         self.camera = SimulatedCamera(time, self.media.video, batch_ns, origin_ns)
+        self.camera.jitter_ns = self.jitter_ns
         self.microphone = SimulatedMicrophone(time, self.media.audio, batch_ns, origin_ns)
         self.agent_loop = AgentLoop(time, self._busy_ns)
         board = on_panel(

@@ -30,6 +30,9 @@ from hal.ports import SECOND_NS, AccessUnit, Board, CaptureLoss, Timer, Track
 
 # How long the slower track may hold the other up: a batch, and what its encoder keeps back.
 INTERLEAVE_PATIENCE_NS = 400 * 1_000_000
+# How long after it was taken a picture comes out of the encoder, at most; a Pi's takes three
+# pictures or so. The last ones of a recording are waited for.
+ENCODER_NS = 250_000_000
 # Between taking a batch and its bytes being on their way to the disk.
 HANDLING_NS = 100 * 1_000_000
 
@@ -174,7 +177,7 @@ class Recorder:
             return
         self._to(_S.ENDING)
         recording.ending = reason
-        wait_ns = 2 * self._pace.batch_ns
+        wait_ns = 2 * self._pace.batch_ns + ENCODER_NS
         self._stop = _Stop(now_ns, self._loop.call_at(now_ns + wait_ns, self._end), [])
 
     def forget(self) -> None:
