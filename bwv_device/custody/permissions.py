@@ -19,7 +19,7 @@ MAY_WRITE: dict[str, tuple[str, ...]] = {
     "revoke": (CUSTODIAN,),
     "hiding": (RETENTION,),
     "hidden": (RETENTION,),
-    "restored": (RETENTION, CUSTODIAN),
+    "restored": (RETENTION,),
     "erased": (RETENTION,),
     "erasing": (RETENTION,),
     "request": (CUSTODIAN, DISCLOSURE),

@@ -32,6 +32,45 @@ EXPECTED = {
 }
 
 
+# What is done on the way, from where to where.
+DONE = {
+    ("starting", "ready"): {"start buffering"},
+    ("ready", "recording"): {"start recording"},
+    ("ready", "docked"): {"stop capturing"},
+    ("recording", "post-event"): {"record on for the post-event time"},
+    ("recording", "ready"): {"end the recording"},
+    ("recording", "docked"): {"end the recording, stop capturing"},
+    ("post-event", "recording"): {"record on"},
+    ("post-event", "ready"): {"end the recording"},
+    ("post-event", "docked"): {"end the recording, stop capturing"},
+    ("docked", "ready"): {"start buffering"},
+    ("starting", "stopped"): {"stop"},
+    ("ready", "stopped"): {"stop"},
+    ("docked", "stopped"): {"stop"},
+    ("recording", "stopped"): {"end the recording, then stop"},
+    ("post-event", "stopped"): {"end the recording, then stop"},
+}
+REFUSED = {
+    "starting": "the camera is not ready yet",
+    "recording": "it is recording already",
+    "docked": "the camera is docked",
+}
+
+
+def test_what_is_done_on_the_way_and_why_a_start_is_refused() -> None:
+    done: dict[tuple[str, str], set[str]] = {}
+    refused = {}
+    for (state, event), outcome in TABLE.items():
+        if isinstance(outcome, Transition):
+            way = (state.value, outcome.to.value)
+            done.setdefault(way, set()).add(outcome.action.value)
+        elif isinstance(outcome, Refusal):
+            assert event is Event.START
+            refused[state.value] = outcome.condition
+    assert done == DONE
+    assert refused == REFUSED
+
+
 @pytest.mark.parametrize(("state", "event"), list(itertools.product(State, Event)))
 def test_every_state_and_event(state: State, event: Event) -> None:
     outcome = decide(state, event)

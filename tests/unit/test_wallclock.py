@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from bwv_device.camera.health.wall_clock import WallClock
-from hal.ports import SECOND_NS
+from bwv_device.camera.health.wall_clock import STEP_NS, WallClock, WallClockWatch
+from hal.ports import SECOND_NS, UtcReading
 from hal.simulated.clock import Oscillator, SimulatedClock
 from sim.world.virtual_loop import VirtualLoop
 
@@ -98,3 +98,63 @@ def test_a_clock_that_is_set_anew_within_its_claim_is_believed_anew() -> None:
     honest.utc()
     clock.set(5_000_000, 20_000_000, "ntp")
     assert honest.utc().error_ns == 20_000_000
+
+
+@pytest.mark.parametrize(("own_ms", "told_ms"), [(20, 1000), (1000, 20)])
+def test_the_better_of_the_clock_and_the_store_is_read(own_ms: int, told_ms: int) -> None:
+    _, clock, honest = clocks()
+    clock.set(3_000_000, own_ms * 1_000_000, "ntp")
+    honest.correct(UtcReading(clock.truth_utc_ns(), told_ms * 1_000_000, "store"))
+    reading = honest.utc()
+    assert reading.error_ns == min(own_ms, told_ms) * 1_000_000
+    assert reading.source == ("store" if told_ms < own_ms else "ntp")
+
+
+def test_a_worse_word_of_the_store_does_not_replace_a_better_one() -> None:
+    _, clock, honest = clocks()
+    clock.unset()
+    for error_ms in (50, 500):
+        honest.correct(UtcReading(clock.truth_utc_ns(), error_ms * 1_000_000, "store"))
+    assert honest.utc().error_ns == 50_000_000
+
+
+def test_what_was_stepped_counts_no_more_once_a_better_source_speaks() -> None:
+    loop, clock, honest = clocks()
+    clock.set(0, SECOND_NS, "rtc")
+    honest.utc()
+    clock.step(600 * SECOND_NS)
+    assert honest.utc().error_ns >= 600 * SECOND_NS
+    loop.run_until(SECOND_NS)
+    clock.set(0, 20_000_000, "ntp")
+    assert honest.utc().error_ns == 20_000_000
+    loop.run_until(2 * SECOND_NS)
+    assert honest.utc().error_ns == 20_000_000
+
+
+class Notes:
+    def __init__(self) -> None:
+        self.lines: list[tuple[str, int]] = []
+
+    def __call__(self, kind: str, *, time: dict[str, object], stepped_ns: int) -> None:
+        assert kind == "time"
+        self.lines.append((str(time["source"]), stepped_ns))
+
+
+def test_steps_and_other_sources_become_lines_and_small_steps_do_not() -> None:
+    _, clock, _ = clocks()
+    clock.set(0, 20_000_000, "ntp")
+    notes = Notes()
+    watch = WallClockWatch(clock, notes)
+    watch.look()
+    watch.look()
+    clock.step(STEP_NS)
+    watch.look()
+    assert notes.lines == []
+    clock.step(STEP_NS + 1)
+    watch.look()
+    clock.step(-STEP_NS - 1)
+    watch.look()
+    assert notes.lines == [("ntp", STEP_NS + 1), ("ntp", -STEP_NS - 1)]
+    clock.set(clock.utc().utc_ns - clock.truth_utc_ns(), SECOND_NS, "rtc")
+    watch.look()
+    assert notes.lines[2] == ("rtc", 0)
