@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Callable
-from typing import Any
+from collections import Counter
+from collections.abc import Callable, Iterator
+from typing import Any, NoReturn
 
 import pytest
 from support.camera_bench import make_camera
 
 from bwv_device.custody import camera_register, public_requests, search
+from bwv_device.custody.intake.file_intake import BATCH, batches
 from bwv_device.custody.ledger.index import Index
 from bwv_device.custody.ledger.ledger import CustodyLedger
 from bwv_device.custody.recording_history import audit
@@ -18,8 +20,9 @@ from bwv_device.custody.retention.deletion import Expiry, plan
 from bwv_device.custody.search import Wanted, count, find
 from bwv_device.custody.session import CustodySession
 from bwv_device.errors import CustodyError
+from bwv_device.formats.grammar.statements import Announced
 from bwv_device.formats.upload_body import BytesBody
-from hal.ports import SECOND_NS, Body
+from hal.ports import SECOND_NS, Body, Stored, StoreError, StoreTrouble
 from hal.simulated.store import MemoryStore
 from sim.world.custody_workers import BenchCustody, role
 from sim.world.test_keys import BenchAgency
@@ -115,6 +118,10 @@ def test_hidden_on_day_24_erased_on_day_31_with_a_certificate(day: Callable[...,
         assert certificate["age_days"] == 31
         assert certificate["rule"].startswith("31 days after 2026-03-02")
         assert certificate["holds"] == []
+        assert certificate["ended"] == "2026-03-02"
+        assert certificate["missing"] == []
+        assert certificate["stores"] == 1
+        assert certificate["hidden_ns"] > 0
         assert (certificate["name"], certificate["role"]) == ("retention service", "retention")
         assert certificate["files"][0]["sha256"] in str(first)
         _reads_as_a_page(it, certificate)
@@ -127,6 +134,28 @@ def _reads_as_a_page(it: Day, line: dict[str, Any]) -> None:
     for _, value in deletion_certificate.facts(certificate, "on a Thursday"):
         assert value.rpartition("SHA-256 ")[2] in page
     assert len(certificate.digest) == 64
+    facts = dict(deletion_certificate.facts(certificate, "on a Thursday"))
+    assert facts["holds in force"] == "none"
+    assert "never came" not in facts
+
+
+def test_a_certificate_names_what_never_came_and_which_hold_was_in_force(
+    day: Callable[..., Day],
+) -> None:
+    it = day(1)
+    it.days(31)
+    (name,) = Expiry(it.retention).run().erased
+    found = deletion_certificate.find(it.custodian, name)
+    line = {**found.line, "missing": ["00000001-0001-0009.mp4.age"], "holds": [7]}
+    certificate = deletion_certificate.DeletionCertificate(line, found.digest)
+    facts = dict(deletion_certificate.facts(certificate, "today"))
+    assert facts["never came"] == "00000001-0001-0009.mp4.age"
+    assert facts["holds in force"] == "7"
+    page = deletion_certificate.page(certificate, "today")
+    assert "never came" in page
+    assert "00000001-0001-0009.mp4.age" in page
+    with pytest.raises(CustodyError, match="was not erased"):
+        deletion_certificate.find(it.custodian, name[:-1])
 
 
 def test_what_is_held_stays_for_ever(day: Callable[..., Day]) -> None:
@@ -494,6 +523,173 @@ def test_what_a_store_does_not_let_go_after_its_erasure_is_told(day: Callable[..
     (sentence,) = Expiry(it.retention).run().denied
     assert "came again" in sentence
     assert "protected" in sentence
+
+
+def test_a_hold_whose_writer_died_before_the_lock_is_locked_by_the_next_run(
+    day: Callable[..., Day],
+) -> None:
+    it = day(2)
+    held, other = it.names()
+    said = {"recording": held, "reason": "evidence", "case": "7", "request": ""}
+    it.custodian.append(lambda: ("hold", said))
+    assert it.custody.store.held == set()
+    Expiry(it.retention).run()
+    locked = {key.split("/")[2][:13] for key in it.custody.store.held}
+    assert locked == {held.rpartition("/")[2]}
+    assert other not in locked
+
+
+class Troubled(MemoryStore):
+    """A store that answers every act with an error."""
+
+    def __init__(self, trouble: StoreTrouble) -> None:
+        super().__init__()
+        self.trouble = trouble
+
+    def _no(self) -> NoReturn:
+        raise StoreError(self.trouble, "it says no")
+
+    def hide(self, key: str) -> None:
+        self._no()
+
+    def erase(self, key: str) -> None:
+        self._no()
+
+    def hold(self, stored: Stored, on: bool) -> bool:
+        self._no()
+
+
+@pytest.mark.parametrize("trouble", [StoreTrouble.TRANSIENT, StoreTrouble.FULL])
+def test_a_replica_that_is_away_is_told_when_all_else_is_done(
+    day: Callable[..., Day], trouble: StoreTrouble
+) -> None:
+    it = day(2)
+    it.days(31)
+    with pytest.raises(StoreError, match="says no"):
+        Expiry(it.retention, [Troubled(trouble)]).run()
+    assert it.footage() == []
+    assert lines(it.custodian, "erased") == []
+    assert len(Expiry(it.retention).run().erased) == 2
+
+
+def test_a_replica_that_protects_is_told_once_a_recording(day: Callable[..., Day]) -> None:
+    it = day(0, dock=False)
+    it.camera.press_record_twice()
+    it.camera.run(seconds=24)
+    it.camera.hold_record()
+    it.camera.run(seconds=2)
+    it.deliver()
+    assert len(it.footage()) > 1
+    it.days(31)
+    done = Expiry(it.retention, [Troubled(StoreTrouble.DENIED)]).run()
+    (name,) = it.names()
+    assert done.denied == [f"{name}: it says no"]
+    assert done.erased == []
+
+
+def test_a_store_that_is_away_ends_the_run_at_once(day: Callable[..., Day]) -> None:
+    it = day(2)
+    it.days(31)
+    erased: list[str] = []
+
+    def away(key: str) -> None:
+        erased.append(key)
+        raise StoreError(StoreTrouble.TRANSIENT, "no answer")
+
+    it.custody.store.erase = away  # type: ignore[method-assign]
+    with pytest.raises(StoreError, match="no answer"):
+        Expiry(it.retention).run()
+    assert len(erased) == 1
+
+
+@pytest.mark.parametrize(
+    ("trouble", "locked"), [(StoreTrouble.DENIED, False), (StoreTrouble.MISSING, True)]
+)
+def test_a_lock_that_may_not_be_set_is_told_and_one_on_nothing_is_not(
+    day: Callable[..., Day], trouble: StoreTrouble, *, locked: bool
+) -> None:
+    it = day(1)
+    (name,) = it.names()
+    it.custody.store.hold = Troubled(trouble).hold  # type: ignore[method-assign]
+    custodian = it.custodian
+    assert custodian.hold(name, "evidence")
+    assert custodian.lock(name) is locked
+    it.custody.store.hold = Troubled(StoreTrouble.TRANSIENT).hold  # type: ignore[method-assign]
+    with pytest.raises(StoreError):
+        custodian.lock(name)
+
+
+def test_intake_counts_what_it_took(day: Callable[..., Day]) -> None:
+    it = day(2)
+    total, arrived = Counter[str](), Counter[str]()
+    for done in it.custody.done:
+        total.update({"received": done.received, "receipts": done.receipts})
+        total.update({"greeted": done.greeted})
+        arrived.update(done.arrived)
+    assert total == {"received": 2, "receipts": 2, "greeted": 1}
+    assert arrived == dict.fromkeys(it.names(), 1)
+
+
+def test_what_was_answered_is_not_read_again(day: Callable[..., Day]) -> None:
+    """A docking stays until its last file is answered; the others cost nothing more."""
+    it = day(2, dock=False)
+    create = it.camera.uplink.create
+    kept: list[str] = []
+
+    def all_but_the_last(key: str, body: Body) -> None:
+        if key.startswith("footage/") and "-0002-" in key:
+            kept.append(key)
+            raise StoreError(StoreTrouble.TRANSIENT, "later")
+        create(key, body)
+
+    it.camera.uplink.create = all_but_the_last  # type: ignore[method-assign]
+    blocks, read = it.custody.store.blocks, Counter[str]()
+
+    def counted(stored: Stored) -> Iterator[bytes]:
+        read[stored.key] += 1
+        return blocks(stored)
+
+    it.custody.store.blocks = counted  # type: ignore[method-assign]
+    it.camera.put_in_dock(True)
+    it.camera.run(seconds=60)
+    assert kept
+    assert list(read.values()) == [1]
+
+
+def test_files_are_worked_on_in_batches_and_none_is_left_out() -> None:
+    files = [Announced(f"{n}", n, "") for n in range(3 * BATCH + 5)]
+    found = list(batches(files))
+    assert [len(batch) for batch in found] == [BATCH, BATCH, BATCH, 5]
+    assert [file for batch in found for file in batch] == files
+
+
+def test_a_first_issue_is_version_one_and_a_return_that_was_cut_is_published(
+    day: Callable[..., Day],
+) -> None:
+    it = day(0, dock=False)
+    key = role(it.agency, "g", "configuration")
+    assert camera_register.issue(it.custodian, key, "new", "PC 5", new=True) == 1
+    with pytest.raises(CustodyError, match="issued to PC 5"):
+        camera_register.issue(it.custodian, key, "new", "PC 4")
+    custodian = it.custodian
+    create = it.custody.store.create
+
+    def away(at: str, body: Body) -> None:
+        if at.startswith("outbox/"):
+            raise StoreError(StoreTrouble.TRANSIENT, "no answer")
+        create(at, body)
+
+    it.custody.store.create = away  # type: ignore[method-assign]
+    with pytest.raises(StoreError):
+        camera_register.take_back(custodian, key, "new")
+    it.custody.store.create = create  # type: ignore[method-assign]
+    assert "outbox/new/assignments/00000002" not in it.custody.store.objects
+    with pytest.raises(CustodyError, match="issued to nobody"):
+        camera_register.take_back(custodian, key, "new")
+    assert "outbox/new/assignments/00000002" in it.custody.store.objects
+    with pytest.raises(CustodyError, match="issued to nobody"):
+        camera_register.take_back(custodian, key, "never seen")
+    assert [line["version"] for line in lines(custodian, "return")] == [2]
 
 
 def test_the_index_is_the_same_when_it_is_built_anew(day: Callable[..., Day]) -> None:

@@ -55,7 +55,7 @@ class FileIntake:
         answered = self._answered.setdefault((device, nonce), set())
         files = [file for file in docking.files if file.segment not in answered]
         waiting, missing = False, 0
-        for batch in _batches(self._in_turn(docking, files)):
+        for batch in batches(self._in_turn(docking, files)):
             good: dict[str, dict[str, Any]] = {}
             gone: dict[str, dict[str, Any]] = {}
             for file in batch:
@@ -264,6 +264,7 @@ def _digest(store: EvidenceStore, stored: Stored) -> str:
     return digest.hexdigest()
 
 
-def _batches(files: Sequence[Announced]) -> Iterator[Sequence[Announced]]:
+def batches(files: Sequence[Announced]) -> Iterator[Sequence[Announced]]:
+    """Of at most so many as one line names."""
     for at in range(0, len(files), BATCH):
         yield files[at : at + BATCH]
