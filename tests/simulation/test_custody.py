@@ -146,13 +146,15 @@ def test_a_certificate_names_what_never_came_and_which_hold_was_in_force(
     it.days(31)
     (name,) = Expiry(it.retention).run().erased
     found = deletion_certificate.find(it.custodian, name)
-    line = {**found.line, "missing": ["00000001-0001-0009.mp4.age"], "holds": [7]}
+    line = {**found.line, "missing": ["00000001-0001-0009.mp4.age"], "holds": [7],
+            "rule": "31 days <script>"}  # fmt: skip
     certificate = deletion_certificate.DeletionCertificate(line, found.digest)
     facts = dict(deletion_certificate.facts(certificate, "today"))
     assert facts["never came"] == "00000001-0001-0009.mp4.age"
     assert facts["holds in force"] == "7"
     page = deletion_certificate.page(certificate, "today")
     assert "never came" in page
+    assert "<script>" not in page
     assert "00000001-0001-0009.mp4.age" in page
     with pytest.raises(CustodyError, match="was not erased"):
         deletion_certificate.find(it.custodian, name[:-1])
