@@ -103,16 +103,18 @@ class SimulatedLocation:
 
 
 class SimulatedSpeaker:
-    """Remembers what was said."""
+    """Remembers what was said; `hear` is called with each notice."""
 
     def __init__(self) -> None:
         self.said: list[str] = []
         self.broken = ""
+        self.hear: Callable[[str], None] = lambda notice: None
 
     def say(self, notice: str) -> None:
         if self.broken:
             raise OSError(self.broken)
         self.said.append(notice)
+        self.hear(notice)
 
 
 class SimulatedVitals:

@@ -21,6 +21,7 @@ from sim.oracle.gap_claims import gap_findings
 from sim.oracle.hands import hand_findings
 from sim.oracle.ledger_times import diary_findings
 from sim.oracle.lights_and_beeps import sign_findings
+from sim.oracle.notices import notice_findings
 from sim.oracle.snapshots import snapshot_findings
 from sim.world.observations import Witness
 from sim.world.test_keys import BenchAgency
@@ -40,6 +41,7 @@ def judge(world: World, witness: Witness, agency: BenchAgency) -> list[Finding]:
         report = verify(vault, [agency.root], anchors)
         findings = list(_verdicts(report, vault, agency, anchors, record, harmed=harmed))
     findings += _secrecy(record)
+    findings += notice_findings(record)
     course_of_lives = list(courses(record))
     findings += sign_findings(record, course_of_lives)
     for course in course_of_lives:

@@ -128,6 +128,8 @@ class World:
         self.dock = SimulatedDock(docked=self.docked)
         self.location = SimulatedLocation()
         self.speaker = SimulatedSpeaker()
+        self.spoken: list[tuple[int, str]] = []  # notices, and when they were heard
+        self.speaker.hear = lambda notice: self.spoken.append((self.loop.now_ns(), notice))
         self.uplink = SimulatedUplink()
         self.broker = SimulatedBroker(self.loop)
         self.mqtt: MqttLink = self.broker_line or SimulatedMqtt(
