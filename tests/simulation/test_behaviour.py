@@ -395,6 +395,15 @@ def test_the_spoken_notice_is_played_and_logged(camera: Make) -> None:
     assert it.ledger("public-informed")[0]["notice"] == "recording-en"
 
 
+def test_in_covert_mode_nothing_is_spoken(camera: Make) -> None:
+    it = camera(public={"spoken_notice": "recording-en"}, policy={"covert": True})
+    it.run(seconds=3)
+    hold_both(it)
+    record(it, 3)
+    assert it.speaker.said == []
+    assert it.ledger("public-informed") == []
+
+
 def test_a_speaker_that_fails_is_a_fault_and_no_notice(camera: Make) -> None:
     it = camera(public={"spoken_notice": "recording-en"})
     it.speaker.broken = "no speaker"
