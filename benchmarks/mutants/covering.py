@@ -2,8 +2,8 @@
 
     python -m benchmarks.mutants cover      runs them all once (eight minutes on two cores)
 
-Of each function so many are kept as run within half a minute, of each file some: a mutant is given
-to these first.
+Of each function so many are kept as run within 15 seconds, of each file some: a mutant is given to
+these first.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import os
 import re
 import subprocess
 import sys
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import zip_longest
 from pathlib import Path
@@ -28,7 +28,7 @@ FILE = ROOT / "tests" / "mutants" / "covering.json"
 # Golden digests and vectors notice every change, and say nothing of what it breaks.
 SUITES = ("tests/unit", "tests/simulation", "tests/contract")
 NOT_COUNTED = re.compile(r"golden|digest|vector|test_planted|test_determinism")
-SECONDS, MOST = 30.0, 120
+SECONDS, MOST = 15.0, 120
 OF_MODULE = "(module)"
 
 
@@ -72,24 +72,30 @@ def write(modules: Sequence[str]) -> None:
 
 def keep(data: CoverageData, durations: str, modules: Sequence[str]) -> None:
     took = _seconds(durations)
+    through = {module: _through(data, module) for module in modules}
+    breadth = Counter(t for known in through.values() for tests in known.values() for t in tests)
     numbers: dict[str, int] = {}
     functions: dict[str, dict[str, list[int]]] = {}
-    for module in modules:
-        source = (ROOT / module).read_text()
-        by_function: dict[str, set[str]] = defaultdict(set)
-        for line, contexts in data.contexts_by_lineno(str(ROOT / module)).items():
-            tests = {_plain(context) for context in contexts if context}
-            tests = {test for test in tests if not NOT_COUNTED.search(test)}
-            by_function[function_at(source, line)] |= tests
-            by_function[OF_MODULE] |= tests
+    for module, known in through.items():
         functions[module] = {
-            function: [numbers.setdefault(test, len(numbers)) for test in _chosen(tests, took)]
-            for function, tests in sorted(by_function.items())
+            function: [numbers.setdefault(t, len(numbers)) for t in _chosen(tests, took, breadth)]
+            for function, tests in sorted(known.items())
             if tests
         }
     _fill(functions, modules)
     tests = [[name, round(took[name], 2)] for name in numbers]
     FILE.write_text(_text(tests, functions))
+
+
+def _through(data: CoverageData, module: str) -> dict[str, set[str]]:
+    """Tests by the function of a module that they go through."""
+    source, found = (ROOT / module).read_text(), defaultdict[str, set[str]](set)
+    for line, contexts in data.contexts_by_lineno(str(ROOT / module)).items():
+        tests = {_plain(context) for context in contexts if context}
+        tests = {test for test in tests if not NOT_COUNTED.search(test)}
+        found[function_at(source, line)] |= tests
+        found[OF_MODULE] |= tests
+    return found
 
 
 def _fill(functions: dict[str, dict[str, list[int]]], modules: Sequence[str]) -> None:
@@ -129,10 +135,11 @@ def _seconds(durations: str) -> dict[str, float]:
     return took
 
 
-def _chosen(tests: set[str], took: Mapping[str, float]) -> list[str]:
-    """Of each file one, the quickest first, then a second of each, until the time is used up."""
+def _chosen(tests: set[str], took: Mapping[str, float], breadth: Mapping[str, int]) -> list[str]:
+    """Of each file one, then a second of each, until the time is used up: first those that go
+    through little else, then the quickest."""
     files: dict[str, list[str]] = defaultdict(list)
-    for test in sorted(tests, key=lambda test: (took[test], test)):
+    for test in sorted(tests, key=lambda test: (breadth[test], took[test], test)):
         files[test.partition("::")[0]].append(test)
     mixed = [test for row in zip_longest(*files.values()) for test in row if test]
     chosen: list[str] = []

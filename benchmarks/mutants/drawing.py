@@ -4,16 +4,18 @@ environment, and imports nothing of the project's.
     python benchmarks/mutants/drawing.py --seed 1 --count 600 MODULE...     one JSON line each
 
 A place in the source is drawn first, then what is done there: an addition could be eleven other
-operators, a comparison five. Annotations are left out; nothing evaluates them here.
+operators, a comparison five. Annotations are left out; nothing evaluates them here. What is drawn
+hangs on the text of its line alone: a change elsewhere draws the same again.
 """
 
 from __future__ import annotations
 
 import argparse
 import ast
+import hashlib
 import json
-import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -43,12 +45,10 @@ def main() -> None:
     for module, source in sources.items():
         for start, name, occurrence in _mutations(source):
             places.setdefault((module, start, _family(name)), []).append((name, occurrence))
-    draw = random.Random(asked.seed)
-    order = sorted(places)
-    draw.shuffle(order)
+    lot = partial(_lot, asked.seed, sources)
     drawn, seen = 0, set[str]()
-    for place in order:
-        name, occurrence = draw.choice(places[place])
+    for place in sorted(places, key=lot):
+        name, occurrence = min(places[place], key=lambda way: lot(place, way[0]))
         mutant = _mutant(place[0], sources[place[0]], name, occurrence)
         if mutant is None or mutant["source"] in seen:
             continue
@@ -57,6 +57,16 @@ def main() -> None:
         drawn += 1
         if drawn == asked.count:
             return
+
+
+def _lot(
+    seed: int, sources: Mapping[str, str], place: tuple[str, Position, str], name: str = ""
+) -> bytes:
+    """Its place in the draw."""
+    module, (line, column), family = place
+    text = sources[module].splitlines()[line - 1]
+    said = f"{seed} {module} {text.strip()} {column} {family} {name}"
+    return hashlib.sha256(said.encode()).digest()
 
 
 def _family(name: str) -> str:
