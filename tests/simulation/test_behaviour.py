@@ -148,6 +148,49 @@ def test_a_late_single_press_is_a_moment_and_the_officer_was_reminded(camera: Ma
     assert [line["marker"] for line in it.ledger("marker")] == ["moment"]
 
 
+def informs(it: Camera) -> int:
+    return [line.get("vibration") for line in it.ledger("cue")].count("tell those present")
+
+
+@pytest.mark.parametrize(
+    ("after_s", "window_s", "pressed_s", "reminded"),
+    [(30, 60, None, 1), (30, 60, 20, 0), (30, 60, 35, 1), (30, 30, None, 0), (29, 30, None, 1)],
+)
+def test_the_reminder_to_inform_comes_once_where_nobody_was_told(
+    camera: Make, after_s: int, window_s: int, pressed_s: int | None, reminded: int
+) -> None:
+    it = camera(public={"reminder_after_s": after_s, "informed_window_s": window_s})
+    it.run(seconds=3)
+    it.press_record_twice()
+    for second in range(100):
+        if second == pressed_s:
+            it.press("marker")
+        it.run(seconds=1)
+        assert informs(it) <= (second >= after_s - 1)
+    assert informs(it) == reminded
+    it.hold_record()
+    it.run(seconds=2)
+
+
+def test_a_recording_that_is_over_reminds_nobody(camera: Make) -> None:
+    it = camera()
+    it.run(seconds=3)
+    record(it, 10)
+    it.run(seconds=60)
+    assert informs(it) == 0
+
+
+def test_the_first_press_says_informed_within_its_window_only(camera: Make) -> None:
+    for wait_s, kind in ((57, "informed"), (63, "moment")):
+        it = camera()
+        it.run(seconds=3)
+        it.press_record_twice()
+        it.run(seconds=wait_s)
+        it.press("marker")
+        it.run(seconds=2)
+        assert [line["marker"] for line in it.ledger("marker")] == [kind]
+
+
 def test_flag_while_recording_and_shortly_after(camera: Make) -> None:
     it = camera()
     it.run(seconds=3)
