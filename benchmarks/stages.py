@@ -15,6 +15,8 @@ from typing import Any, NamedTuple
 
 from benchmarks import floods, fuzz, planted, planted_by_test, soak, syscalls
 from benchmarks.ext4 import cuts as ext4
+from benchmarks.mutants import covering, verdicts
+from benchmarks.mutants.modules import DRAWN, MODULES, SEED
 from sim.commands.fleet import said
 from sim.custody import months
 from sim.fleet import load_test
@@ -54,14 +56,15 @@ the seed, judged from the world. **Planted**: each bug is a patch in `tests/plan
 copy of the source; the swarm, or months of custody, must catch it. The seed named is the first,
 counted from 0, that does: so many shifts, or times three months, it took. **Planted, for a test**:
 bugs of custody and of borders, in `tests/planted_by_test`; the test that a patch names must fail
-with it and pass without. **Fuzzed**: inputs to each parser. **Soak**: `benchmarks/soak.py`.
-**Outages**: a drawn shift without a broker for hours; recording is judged by the oracle, the outbox
-held to its limits, everything drained in order after the return. **Fleet**: whole agents with TLS
-connections of their own at a real mosquitto, which restarts, and their process, which is killed;
-lost is what was acknowledged and never heard by a subscriber, or a hole in the numbers of events.
-**Floods**: `bwv run` records at a real mosquitto on two loaded cores, and 5, 50, 500 hostile
-messages of 16 KiB a second come for it; no picture may be lost, the red light may not change, each
-command of the right signer must be answered within 10 s.
+with it and pass without. **Mutants**: of the 600 that `benchmarks/mutants` draws (docs/mutants.md);
+the tests must notice each but those that are explained or known to be left. **Fuzzed**: inputs to
+each parser. **Soak**: `benchmarks/soak.py`. **Outages**: a drawn shift without a broker for hours;
+recording is judged by the oracle, the outbox held to its limits, everything drained in order after
+the return. **Fleet**: whole agents with TLS connections of their own at a real mosquitto, which
+restarts, and their process, which is killed; lost is what was acknowledged and never heard by a
+subscriber, or a hole in the numbers of events. **Floods**: `bwv run` records at a real mosquitto on
+two loaded cores, and 5, 50, 500 hostile messages of 16 KiB a second come for it; no picture may be
+lost, the red light may not change, each command of the right signer must be answered within 10 s.
 """
 
 
@@ -129,8 +132,20 @@ def _by_test() -> Stage:
 
 def _a_quarter(names: Sequence[str]) -> Sequence[str]:
     """Another one for each commit, so that all have their turn."""
+    return names[_commit_number() % 4 :: 4]
+
+
+def _commit_number() -> int:
     done = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=True)
-    return names[int(done.stdout[:8], 16) % 4 :: 4]
+    return int(done.stdout[:8], 16)
+
+
+def _some_mutants(count: int, each: int) -> Stage:
+    """Others for each commit."""
+    step = DRAWN // count
+    numbers = list(range(_commit_number() % step, DRAWN, step))[:count]
+    parts = [numbers[at : at + each] for at in range(0, count, each)]
+    return Stage("mutants", [Slice(f"mutants {n}", mutants, (p,)) for n, p in enumerate(parts)])
 
 
 def sampled() -> list[Stage]:
@@ -146,6 +161,7 @@ def sampled() -> list[Stage]:
         _months(4, 60),
         Stage("planted", [Slice(f"planted {p}", planted_bug, (p, 0)) for p in _a_quarter(PATCHES)]),
         _by_test(),
+        _some_mutants(16, 8),
         Stage("bit flips", [Slice(f"flips {n}", flips, (n, 8, 12_000)) for n in range(8)]),
         Stage("signed mutations", [Slice(f"mutated {n}", mutated, (n, 1000)) for n in range(2)]),
         Stage("fuzzed", [Slice(f"fuzzed {n}", fuzzed, (n, 5)) for n in fuzz.TARGET_NAMES]),
@@ -176,6 +192,7 @@ def full(scale: float) -> list[Stage]:
         _months(some(200, 20), 92),
         Stage("planted", [Slice(f"planted {p}", planted_bug, (p, seeds)) for p in PATCHES]),
         _by_test(),
+        _some_mutants(DRAWN, 20),
         Stage("bit flips", [Slice(f"flips {n}", flips, (n, 200, 0)) for n in range(some(200, 2))]),
         Stage(
             "signed mutations",
@@ -334,6 +351,15 @@ def by_test(name: str) -> Took:
     found = planted_by_test.plant(planted_by_test.PATCHES / f"{name}.patch")
     failures = [f"planted {found.problem}"] if found.problem else []
     return Took("planted, for a test", 1, failures, notes=[f"{name}: {found.title}; {found.test}"])
+
+
+@timed
+def mutants(numbers: Sequence[int]) -> Took:
+    drawn = verdicts.drawn(MODULES, SEED, DRAWN)
+    chosen = [drawn[number] for number in numbers if number < len(drawn)]
+    judged = list(verdicts.judge(chosen, covering.read(), 1, but=verdicts.left()))
+    failures = [f"survived: {v.mutant}" for v in judged if v.word == verdicts.SURVIVED]
+    return Took("mutants", len(judged), failures, dict(Counter(v.word for v in judged)))
 
 
 @timed

@@ -16,10 +16,9 @@ from rich.progress import track
 
 from benchmarks.mutants import covering
 from benchmarks.mutants.covering import ROOT
-from benchmarks.mutants.modules import MODULES
-from benchmarks.mutants.verdicts import SURVIVED, Verdict, drawn, judge, summary
+from benchmarks.mutants.modules import DRAWN, MODULES, SEED
+from benchmarks.mutants.verdicts import SURVIVED, Verdict, drawn, judge, keep_left, summary
 
-DRAWN, SEED = 600, 1
 DOCUMENT = ROOT / "docs" / "mutants.md"
 BEGIN = "<!-- written by benchmarks.mutants -->\n"
 
@@ -47,12 +46,14 @@ def main() -> int:
             console.print(f"survived: {verdict.mutant}", markup=False)
     whole = asked.count >= DRAWN and not asked.only
     if whole:
-        about = {"commit": _commit(), "seed": asked.seed, "mutants": len(mutants)}
+        faced = "the covering tests" if asked.covering else "all suites"
+        about = {"commit": _commit(), "seed": asked.seed, "faced": faced}
         head = DOCUMENT.read_text().partition(BEGIN)[0]
+        keep_left(verdicts)
         DOCUMENT.write_text(f"{head}{BEGIN}\n{summary(verdicts, about)}")
-    left = [v for v in verdicts if v.word == SURVIVED]
-    console.print(f"{len(verdicts)} mutants, {len(left)} survived unexplained")
-    return 1 if left else 0
+    survivors = [v for v in verdicts if v.word == SURVIVED]
+    console.print(f"{len(verdicts)} mutants, {len(survivors)} survived unexplained")
+    return 1 if survivors else 0
 
 
 def _commit() -> str:

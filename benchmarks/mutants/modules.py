@@ -24,3 +24,5 @@ MODULES = (
     "bwv_device/custody/intake/file_intake.py",
     "bwv_device/custody/camera_register.py",
 )
+# The mutants that are drawn of them.
+DRAWN, SEED = 600, 1
