@@ -15,7 +15,7 @@ STRUCK_BY_ITS_NATURE = {troubles.NO_LOCKS, troubles.CLOCK_UNSET, troubles.CLOCK_
 
 
 def test_months_with_everything_that_may_go_wrong_keep_every_promise() -> None:
-    played = play(Months(4, DAYS, (SWARM,)))
+    played = play(Months(4, 60, (SWARM,)))
     assert played.findings == []
     assert sum(played.strikes.values()) > 20
     for what in ("recordings", "holds", "released", "requests", "erased"):
@@ -23,7 +23,7 @@ def test_months_with_everything_that_may_go_wrong_keep_every_promise() -> None:
 
 
 def test_the_same_seed_is_the_same_months() -> None:
-    assert play(Months(4, 8)) == play(Months(4, 8))
+    assert play(Months(1, 6)) == play(Months(1, 6))
 
 
 @pytest.mark.ci
