@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from benchmarks import floods, fuzz, planted, planted_by_test, soak, syscalls
 from benchmarks.ext4 import cuts as ext4
-from benchmarks.mutants import covering, verdicts
+from benchmarks.mutants import covering, progress, verdicts
 from benchmarks.mutants.modules import DRAWN, MODULES, SEED
 from sim.commands.fleet import said
 from sim.custody import months
@@ -57,8 +57,7 @@ copy of the source; the swarm, or months of custody, must catch it. The seed nam
 counted from 0, that does: so many shifts, or times three months, it took. **Planted, for a test**:
 bugs of custody and of borders, in `tests/planted_by_test`; the test that a patch names must fail
 with it and pass without. **Mutants**: of the 600 that `benchmarks/mutants` draws (docs/mutants.md);
-the tests must notice each but those that are explained or known to be left. **Fuzzed**: inputs to
-each parser. **Soak**: `benchmarks/soak.py`. **Outages**: a drawn shift without a broker for hours;
+what the tests noticed once they must notice again. **Fuzzed**: inputs to each parser. **Soak**: `benchmarks/soak.py`. **Outages**: a drawn shift without a broker for hours;
 recording is judged by the oracle, the outbox held to its limits, everything drained in order after
 the return. **Fleet**: whole agents with TLS connections of their own at a real mosquitto, which
 restarts, and their process, which is killed; lost is what was acknowledged and never heard by a
@@ -142,10 +141,8 @@ def _commit_number() -> int:
 
 def _some_mutants(count: int, each: int) -> Stage:
     """Others for each commit."""
-    step = DRAWN // count
-    numbers = list(range(_commit_number() % step, DRAWN, step))[:count]
-    parts = [numbers[at : at + each] for at in range(0, count, each)]
-    return Stage("mutants", [Slice(f"mutants {n}", mutants, (p,)) for n, p in enumerate(parts)])
+    parts = [(_commit_number() + at, each) for at in range(count // each)]
+    return Stage("mutants", [Slice(f"mutants {n}", mutants, p) for n, p in enumerate(parts)])
 
 
 def sampled() -> list[Stage]:
@@ -354,10 +351,12 @@ def by_test(name: str) -> Took:
 
 
 @timed
-def mutants(numbers: Sequence[int]) -> Took:
-    drawn = verdicts.drawn(MODULES, SEED, DRAWN)
-    chosen = [drawn[number] for number in numbers if number < len(drawn)]
-    judged = list(verdicts.judge(chosen, covering.read(), 1, but=verdicts.left()))
+def mutants(first: int, count: int) -> Took:
+    """Of those that were noticed before, so many, apart from each other."""
+    known = progress.noticed(verdicts.drawn(MODULES, SEED, DRAWN))
+    step = max(1, len(known) // count)
+    chosen = known[first % step :: step][:count]
+    judged = list(verdicts.judge(chosen, covering.read(), 1))
     failures = [f"survived: {v.mutant}" for v in judged if v.word == verdicts.SURVIVED]
     return Took("mutants", len(judged), failures, dict(Counter(v.word for v in judged)))
 

@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import sys
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence, Set
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
@@ -19,13 +19,10 @@ from typing import Any, NamedTuple
 from benchmarks.mutants.covering import ROOT, SUITES, Covering
 
 EXPLAINED = ROOT / "tests" / "mutants" / "equivalent.toml"
-# Those of the last whole run that no test noticed, and nobody explained: a debt, written by it.
-LEFT = ROOT / "tests" / "mutants" / "survived.toml"
 COSMIC_RAY = ROOT / ".cache" / "cosmic-ray" / "bin" / "python"
 # A test that takes so much longer than it did hangs.
 PATIENCE_FACTOR, PATIENCE_S, SUITES_S = 6, 90, 900
 KILLED, HANGS, EXPLAINED_WORD, SURVIVED = "killed", "hangs", "equivalent", "survived"
-KNOWN = "survived before"
 # pytest's exit codes: a test failed, or could not even be collected.
 FAILED = (1, 2, 3, 4)
 
@@ -66,34 +63,14 @@ def explained() -> dict[tuple[str, str, str], str]:
     return {(m["module"], m["before"], m["after"]): m["why"] for m in said}
 
 
-def left() -> set[tuple[str, str, str]]:
-    """The same of those that survived the last whole run."""
-    said = tomllib.loads(LEFT.read_text())["mutant"]
-    return {(m["module"], m["before"], m["after"]) for m in said}
-
-
-def keep_left(verdicts: Sequence[Verdict]) -> None:
-    """Writes down what survived, for `left`."""
-    survivors = sorted((v.mutant for v in verdicts if v.word == SURVIVED), key=str)
-    rows = [
-        f"  {{ module = {json.dumps(m.module)}, before = {json.dumps(m.before)}, "
-        f"after = {json.dumps(m.after)} }},"
-        for m in survivors
-    ]
-    head = "# Mutants that the last whole run left, without an explanation yet. Written by it.\n"
-    LEFT.write_text("\n".join([f"{head}mutant = [", *rows, "]", ""]))
-
-
 def judge(
     mutants: Sequence[Mutant],
     covering: Covering,
     jobs: int,
     *,
     everything: bool = False,
-    but: Set[tuple[str, str, str]] = frozenset(),
 ) -> Iterator[Verdict]:
-    """As they come. `everything`: what survives the covering tests faces all suites. `but`: known
-    to survive, and not judged."""
+    """As they come. `everything`: what survives the covering tests faces all suites."""
     why = explained()
     with TemporaryDirectory() as name, ThreadPoolExecutor(jobs) as pool:
         copies: Queue[Path] = Queue()
@@ -102,8 +79,6 @@ def judge(
         there = _collected(copies.queue[0])
 
         def one(mutant: Mutant) -> Verdict:
-            if (mutant.module, mutant.before, mutant.after) in but:
-                return Verdict(mutant, KNOWN)
             folder = copies.get()
             try:
                 tests = [
