@@ -57,13 +57,14 @@ copy of the source; the swarm, or months of custody, must catch it. The seed nam
 counted from 0, that does: so many shifts, or times three months, it took. **Planted, for a test**:
 bugs of custody and of borders, in `tests/planted_by_test`; the test that a patch names must fail
 with it and pass without. **Mutants**: of the 600 that `benchmarks/mutants` draws (docs/mutants.md);
-what the tests noticed once they must notice again. **Fuzzed**: inputs to each parser. **Soak**: `benchmarks/soak.py`. **Outages**: a drawn shift without a broker for hours;
-recording is judged by the oracle, the outbox held to its limits, everything drained in order after
-the return. **Fleet**: whole agents with TLS connections of their own at a real mosquitto, which
-restarts, and their process, which is killed; lost is what was acknowledged and never heard by a
-subscriber, or a hole in the numbers of events. **Floods**: `bwv run` records at a real mosquitto on
-two loaded cores, and 5, 50, 500 hostile messages of 16 KiB a second come for it; no picture may be
-lost, the red light may not change, each command of the right signer must be answered within 10 s.
+what the tests noticed once they must notice again. **Fuzzed**: inputs to each parser. **Soak**:
+`benchmarks/soak.py`. **Outages**: a drawn shift without a broker for hours; recording is judged by
+the oracle, the outbox held to its limits, everything drained in order after the return. **Fleet**:
+whole agents with TLS connections of their own at a real mosquitto, which restarts, and their
+process, which is killed; lost is what was acknowledged and never heard by a subscriber, or a hole
+in the numbers of events. **Floods**: `bwv run` records at a real mosquitto on two loaded cores, and
+5, 50, 500 hostile messages of 16 KiB a second come for it; no picture may be lost, the red light
+may not change, each command of the right signer must be answered within 10 s.
 """
 
 

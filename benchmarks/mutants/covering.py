@@ -44,7 +44,17 @@ class Covering(NamedTuple):
         module that is not known here."""
         known = self.functions[module]
         name = function_at((ROOT / module).read_text(), line)
-        return [self.tests[n] for n in known.get(name) or known[OF_MODULE]]
+        found = [self.tests[n] for n in known.get(name) or known[OF_MODULE]]
+        # A table is read when its module is imported, before any test: who imports it reads it.
+        return [*_importers(module), *found] if name == OF_MODULE else found
+
+
+def _importers(module: str) -> list[tuple[str, float]]:
+    """Files of unit tests that name a module in an import."""
+    package, _, name = module.removesuffix(".py").replace("/", ".").rpartition(".")
+    named = re.compile(rf"from {package} import .*\b{name}\b|{package}\.{name}\b")
+    files = sorted((ROOT / SUITES[0]).glob("*.py"))
+    return [(str(f.relative_to(ROOT)), 1.0) for f in files if named.search(f.read_text())]
 
 
 def read() -> Covering:

@@ -105,13 +105,14 @@ def _copy(folder: Path) -> Path:
 
 
 def _collected(folder: Path) -> set[str]:
-    """Names of all tests that there are, without parameters."""
+    """Names of all tests that there are, without parameters, and of their files."""
     command = [sys.executable, "-m", "pytest", "-q", "--collect-only", "--no-header", *SUITES]
     environment = {**os.environ, "PYTHONPATH": str(folder)}
     done = subprocess.run(
         command, cwd=folder, env=environment, capture_output=True, text=True, check=True
     )
-    return {line.partition("[")[0] for line in done.stdout.splitlines() if "::" in line}
+    names = {line.partition("[")[0] for line in done.stdout.splitlines() if "::" in line}
+    return names | {name.partition("::")[0] for name in names}
 
 
 def _one(
