@@ -148,6 +148,25 @@ def test_a_late_single_press_is_a_moment_and_the_officer_was_reminded(camera: Ma
     assert [line["marker"] for line in it.ledger("marker")] == ["moment"]
 
 
+def test_a_start_while_the_last_recording_is_being_closed_lights_on(camera: Make) -> None:
+    it = camera()
+    it.run(seconds=3)
+    it.press_record_twice()
+    it.run(seconds=5)
+    it.disk.latency_ns = lambda operation: 3 * SECOND_NS if operation.verb == "sync" else 0
+    it.hold_record()
+    it.press_record_twice()
+    it.disk.latency_ns = lambda operation: 0
+    it.run(seconds=8)
+    assert it.state() == "recording"
+    assert it.light() == "recording"
+    assert [line.get("sound") for line in it.ledger("cue")].count("recording stopped") == 0
+    it.hold_record()
+    it.run(seconds=2)
+    assert len(it.ledger("close")) == 2
+    assert it.light() == "dark"
+
+
 def informs(it: Camera) -> int:
     return [line.get("vibration") for line in it.ledger("cue")].count("tell those present")
 

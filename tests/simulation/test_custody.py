@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any, NoReturn
@@ -164,6 +165,7 @@ def test_what_is_held_stays_for_ever(day: Callable[..., Day]) -> None:
     it = day()
     held, other = it.names()
     assert holds.place(it.custodian, held, "evidence", "case 12/26")
+    assert {key.split("/")[2][:13] for key in it.custody.store.held} == {held.partition("/")[2]}
     assert not holds.place(it.custodian, held, "evidence", "case 12/26"), "once"
     it.days(400)
     done = Expiry(it.retention).run()
@@ -291,6 +293,7 @@ def test_an_interrupted_deletion_is_finished(day: Callable[..., Day]) -> None:
     assert not it.custodian.hold(name, "too late")
     assert Expiry(it.retention).run().erased == [name]
     assert it.footage() == []
+    assert len(lines(desk, "erasing")) == 1, "it was decided before"
 
 
 def test_far_more_than_usual_must_be_confirmed(
@@ -539,6 +542,78 @@ def test_a_hold_whose_writer_died_before_the_lock_is_locked_by_the_next_run(
     locked = {key.split("/")[2][:13] for key in it.custody.store.held}
     assert locked == {held.rpartition("/")[2]}
     assert other not in locked
+
+
+def test_what_is_held_while_the_run_goes_is_not_erased(day: Callable[..., Day]) -> None:
+    it = day(2)
+    first, second = it.names()
+    it.days(31)
+    custodian, erase = it.custodian, it.custody.store.erase
+
+    def hold_the_other(key: str) -> None:
+        custodian.hold(second if first.partition("/")[2] in key else first, "evidence")
+        erase(key)
+
+    it.custody.store.erase = hold_the_other  # type: ignore[method-assign]
+    done = Expiry(it.retention).run()
+    assert len(done.erased) == 1
+    assert len(it.footage()) == 1
+    assert len(lines(custodian, "erasing")) == len(lines(custodian, "erased")) == 1
+
+
+def test_what_was_received_and_is_gone_is_told(day: Callable[..., Day]) -> None:
+    """Its receipt was lost on the way, and then the store lost the file."""
+    it = day(1, dock=False)
+    read = it.camera.uplink.read
+    it.camera.uplink.read = lambda key, limit: (  # type: ignore[method-assign]
+        read(key.replace("/receipts/", "/nowhere/"), limit)
+    )
+    it.camera.put_in_dock(True)
+    it.camera.run(seconds=40)
+    it.camera.put_in_dock(False)
+    (key,) = it.footage()
+    data = it.custody.store.objects.pop(key)
+    create = it.camera.uplink.create
+
+    def all_but_footage(at: str, body: Body) -> None:
+        if not at.startswith("footage/"):
+            create(at, body)
+
+    it.camera.uplink.create = all_but_footage  # type: ignore[method-assign]
+    it.camera.put_in_dock(True)
+    it.camera.run(seconds=40)
+    assert it.custody.workers[0].once().troubles == [f"{key} was received, and is gone"]
+    it.custody.store.objects[key] = data
+    it.camera.uplink.read = read  # type: ignore[method-assign]
+    it.camera.run(seconds=40)
+    assert it.camera.disk.names("footage") == [], "and it goes on when it is there again"
+
+
+@pytest.mark.parametrize("lower", [False, True])
+def test_other_bytes_of_the_same_length_are_not_received(
+    day: Callable[..., Day], *, lower: bool
+) -> None:
+    """Whatever their digest is, lower or higher."""
+    it = day(1, dock=False)
+    create = it.camera.uplink.create
+
+    def changed(key: str, body: Body) -> None:
+        if not key.startswith("footage/"):
+            create(key, body)
+            return
+        data = body.read(0, body.length)
+        others = (bytes([byte]) + data[1:] for byte in range(256))
+        digests = {hashlib.sha256(other).hexdigest(): other for other in others}
+        del digests[body.sha256]
+        digest = next(d for d in digests if (d < body.sha256) == lower)
+        it.custody.store.put(key, digests[digest])
+
+    it.camera.uplink.create = changed  # type: ignore[method-assign]
+    it.camera.put_in_dock(True)
+    it.camera.run(seconds=20)
+    assert lines(it.custodian, "intake") == []
+    assert len(it.camera.disk.names("footage")) == 1
+    assert any(key.startswith("quarantine/") for key in it.custody.store.objects)
 
 
 class Troubled(MemoryStore):

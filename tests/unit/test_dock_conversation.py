@@ -349,6 +349,8 @@ def test_a_newer_assignment_is_taken_and_looked_for_again(agency: BenchAgency) -
     dock.run()
     taken = [assign.statement.value.version for assign in dock.of(protocol.Assign)]
     assert taken == [4, 5]
+    # It rests in the dock, and looks once a minute, for an hour.
+    assert dock.of(protocol.Wait) == [protocol.Wait(60 * SECOND_NS)] * 60
 
 
 @pytest.mark.parametrize("version", [2, 3])
