@@ -137,6 +137,11 @@ def _reads_as_a_page(it: Day, line: dict[str, Any]) -> None:
     assert len(certificate.digest) == 64
     facts = dict(deletion_certificate.facts(certificate, "on a Thursday"))
     assert facts["holds in force"] == "none"
+    assert facts["rule"] == line["rule"]
+    assert facts["it ended"] == "2026-03-02, 31 days before"
+    assert facts["stores"] == "1"
+    assert facts["signed by"] == "retention service (retention)"
+    assert facts["custody ledger"].endswith(certificate.digest)
     assert "never came" not in facts
 
 

@@ -131,6 +131,14 @@ def test_what_was_stepped_counts_no_more_once_a_better_source_speaks() -> None:
     assert honest.utc().error_ns == 20_000_000
 
 
+def test_a_clock_that_is_set_at_last_is_believed_at_once() -> None:
+    _, clock, honest = clocks()
+    clock.unset()
+    honest.utc()
+    clock.set(0, SECOND_NS, "rtc")
+    assert honest.utc().error_ns == SECOND_NS
+
+
 class Notes:
     def __init__(self) -> None:
         self.lines: list[tuple[str, int]] = []
