@@ -53,7 +53,7 @@ def main() -> int:
                 console.print(f"survived: {verdict.mutant}", markup=False)
     finally:
         verdicts = progress.tidy(mutants)
-        faced = "the covering tests" if asked.covering else "all suites"
+        faced = "the covering tests' files" if asked.covering else "all suites"
         about = {"commit": _commit(), "seed": SEED, "drawn": DRAWN, "judged": len(verdicts),
                  "what survived faced": faced}  # fmt: skip
         head = DOCUMENT.read_text().partition(BEGIN)[0]

@@ -131,6 +131,9 @@ def _one(
     try:
         names = [name for name, _ in tests]
         verdict = _run(mutant, folder, names, sum(seconds for _, seconds in tests))
+        if verdict.word == SURVIVED:
+            files = dict.fromkeys(name.partition("::")[0] for name in names)
+            verdict = _run(mutant, folder, [*files], SUITES_S / 4)
         if verdict.word == SURVIVED and everything:
             verdict = _run(mutant, folder, SUITES, SUITES_S)
         return verdict
