@@ -159,7 +159,7 @@ def sampled() -> list[Stage]:
         _months(4, 60),
         Stage("planted", [Slice(f"planted {p}", planted_bug, (p, 0)) for p in _a_quarter(PATCHES)]),
         _by_test(),
-        _some_mutants(16, 8),
+        _some_mutants(10, 5),
         Stage("bit flips", [Slice(f"flips {n}", flips, (n, 8, 12_000)) for n in range(8)]),
         Stage("signed mutations", [Slice(f"mutated {n}", mutated, (n, 1000)) for n in range(2)]),
         Stage("fuzzed", [Slice(f"fuzzed {n}", fuzzed, (n, 5)) for n in fuzz.TARGET_NAMES]),
