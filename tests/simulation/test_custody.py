@@ -522,17 +522,22 @@ def test_what_came_again_after_its_erasure_is_erased_wherever_it_lies(
     assert list(replica.objects) == ["footage/strange"]
 
 
-def test_what_a_store_does_not_let_go_after_its_erasure_is_told(day: Callable[..., Day]) -> None:
-    it = day(1)
-    (key,) = it.footage()
-    data = it.custody.store.objects[key]
+def test_what_a_store_does_not_let_go_after_its_erasure_is_told_and_stops_nothing(
+    day: Callable[..., Day],
+) -> None:
+    it = day(2)
+    store, keys = it.custody.store, it.footage()
+    data = [store.objects[key] for key in keys]
     it.days(31)
     Expiry(it.retention).run()
-    it.custody.store.put(key, data)
-    it.custody.store.hold(it.custody.store.stat(key), on=True)
+    for key, content in zip(keys, data, strict=True):
+        store.put(key, content)
+        store.put(f"{key}/longer", content)
+    store.hold(store.stat(keys[0]), on=True)
     (sentence,) = Expiry(it.retention).run().denied
-    assert "came again" in sentence
+    assert f"{keys[0]} was erased, and came again" in sentence
     assert "protected" in sentence
+    assert it.footage() == [keys[0], f"{keys[0]}/longer", f"{keys[1]}/longer"]
 
 
 def test_a_hold_whose_writer_died_before_the_lock_is_locked_by_the_next_run(

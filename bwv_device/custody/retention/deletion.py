@@ -261,19 +261,21 @@ class Expiry:
         more, and may be gone before it says so."""
         for store in self._stores:
             try:
-                again = [
-                    stored.key for stored in store.entries("footage/") if self._is_gone(stored)
-                ]
-                for key in again:
-                    store.erase(key)
+                again = [s.key for s in store.entries("footage/") if self._is_gone(s)]
             except StoreError as error:
-                self._is_in_trouble(store, error, "what was erased before and came again", done)
+                self._is_in_trouble(store, error, "footage is not listed", done)
+                continue
+            for key in again:
+                try:
+                    store.erase(key)
+                except StoreError as error:
+                    self._is_in_trouble(store, error, f"{key} was erased, and came again", done)
 
     def _is_gone(self, stored: Stored) -> bool:
-        _, device, segment, sha256 = (stored.key.split("/") + [""] * 3)[:4]
+        _, device, segment, *_ = (*stored.key.split("/"), "", "")
         row = self._office.index.row(
-            "SELECT 1 FROM files WHERE device = ? AND segment = ? AND sha256 = ? AND "
-            "status = 'erased'", device, segment, sha256
+            "SELECT 1 FROM files WHERE device = ? AND segment = ? AND key = ? AND "
+            "status = 'erased'", device, segment, stored.key
         )  # fmt: skip
         return row is not None
 
