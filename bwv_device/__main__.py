@@ -11,7 +11,7 @@ from pathlib import Path
 import click
 
 from bwv_device import __version__
-from bwv_device.commands.lazy_group import Lazy, LazyGroup
+from bwv_device.commands.cli.lazy_group import Lazy, LazyGroup
 from bwv_device.errors import BwvError, EvidenceStoreError
 from bwv_device.files import output_error
 from bwv_device.formats.visible_text import visible_lines
@@ -31,6 +31,7 @@ COMMANDS = {
     ),
     "provision": Lazy("bwv_device.commands.provision:command", "Make a camera's key."),
     "run": Lazy("bwv_device.commands.run:command", "Run the camera."),
+    "witness": Lazy("bwv_device.commands.witness:command", "Witness the log of a store."),
     "verify": Lazy("bwv_device.commands.verify:command", "Check a vault with public keys only."),
 }
 

@@ -134,9 +134,9 @@ def agency_files(
         f"{agency} roles CA", roles_key, issuer, now, 10 * YEAR, 0, entropy, unit=ROLES_UNIT
     )
     return {
-        ROOT_KEY: _private_pem(root_key),
-        CA_KEY: _private_pem(ca_key),
-        ROLES_CA_KEY: _private_pem(roles_key),
+        ROOT_KEY: private_pem(root_key),
+        CA_KEY: private_pem(ca_key),
+        ROLES_CA_KEY: private_pem(roles_key),
         ROLES_CA: roles.public_bytes(Encoding.PEM),
         IDENTITY: f"# public key: {recipient}{identity}\n".encode(),
         ROOT: root.public_bytes(Encoding.PEM),
@@ -163,7 +163,7 @@ def device_files(
     key = signature.private_key(entropy.token(48))
     certificate = _certificate(device, key, issuer, now, 5 * YEAR, None, entropy)
     return {
-        DEVICE_KEY: _private_pem(key),
+        DEVICE_KEY: private_pem(key),
         DEVICE: certificate.public_bytes(Encoding.PEM) + agency[CA],
     }
 
@@ -196,7 +196,7 @@ def role_files(
     """One file `<name>.<role>-key.pem`: the private key, the certificate, its issuer's."""
     key = signature.private_key(entropy.token(48))
     chain = role_chain(agency, name, role, key.public_key(), entropy, now, ask)
-    return {role_file_name(name, role): _private_pem(key) + chain}
+    return {role_file_name(name, role): private_pem(key) + chain}
 
 
 def make_token_role(
@@ -213,7 +213,7 @@ def make_token_role(
     made in the token before it is known that it can be certified and written down."""
     files = {ROLES_CA_KEY: _read(agency / ROLES_CA_KEY), ROLES_CA: _read(agency / ROLES_CA)}
     opened = parse_private_key(files[ROLES_CA_KEY], ROLES_CA_KEY, ask)
-    files[ROLES_CA_KEY] = _private_pem(opened)
+    files[ROLES_CA_KEY] = private_pem(opened)
     parse_certificates(files[ROLES_CA], ROLES_CA)
     path = folder / role_file_name(name, role)
     if path.exists():
@@ -313,7 +313,7 @@ def broker_files(
         hosts[0], key, issuer, now, 2 * YEAR, None, entropy, unit="broker", hosts=names
     )
     pem = certificate.public_bytes(Encoding.PEM) + agency[ROLES_CA]
-    return {BROKER_KEY: _private_pem(key), BROKER: pem}
+    return {BROKER_KEY: private_pem(key), BROKER: pem}
 
 
 def _certificate(
@@ -374,7 +374,8 @@ def _key_usage(is_ca: bool) -> x509.KeyUsage:
     )
 
 
-def _private_pem(key: ec.EllipticCurvePrivateKey) -> bytes:
+def private_pem(key: ec.EllipticCurvePrivateKey) -> bytes:
+    """PKCS #8, in clear."""
     return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
 
 

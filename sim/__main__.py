@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from bwv_device import __version__
-from bwv_device.commands.lazy_group import Lazy, LazyGroup
+from bwv_device.commands.cli.lazy_group import Lazy, LazyGroup
 from bwv_device.errors import BwvError
 from bwv_device.files import output_error
 from bwv_device.formats.visible_text import visible_lines

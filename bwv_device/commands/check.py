@@ -19,8 +19,8 @@ from rich.table import Table
 
 from bwv_device import __version__, keys
 from bwv_device.backends.realtime_loop import RealLoop
+from bwv_device.commands.cli.tables import print_table
 from bwv_device.commands.run import SIMULATED, open_hardware
-from bwv_device.commands.tables import print_table
 from bwv_device.config import Loaded, load
 from bwv_device.errors import BwvError, MissingPartError
 from bwv_device.files import writable_folder

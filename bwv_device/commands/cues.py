@@ -12,7 +12,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from bwv_device.commands.tables import print_table
+from bwv_device.commands.cli.tables import print_table
 from bwv_device.errors import MissingPartError
 
 # Beepers sound below 5 kHz; a higher tone needs a higher rate.

@@ -23,7 +23,7 @@ from bwv_device.camera.commands.assignment import read_kept
 from bwv_device.camera.state_table import Event, State
 from bwv_device.camera.systemd_watchdog import Watchdog, notifier, watchdog_ns
 from bwv_device.camera.vault.recovery import survey
-from bwv_device.commands.parameters import PositiveSeconds
+from bwv_device.commands.cli.parameters import PositiveSeconds
 from bwv_device.commands.run_display import RunDisplay
 from bwv_device.config import Loaded, load
 from bwv_device.errors import ConfigError, KeyFileError, MissingPartError, VaultError

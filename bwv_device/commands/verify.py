@@ -75,7 +75,7 @@ def _show(report: Report) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from bwv_device.commands.tables import plain, print_table
+    from bwv_device.commands.cli.tables import plain, print_table
 
     table = Table(box=None, pad_edge=False)
     for column in ("file", "status", "bytes", "remark"):

@@ -7,11 +7,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from bwv_device.custody.permissions import CONFIGURATION
 from bwv_device.custody.session import CustodySession
 from bwv_device.errors import CustodyError
 from bwv_device.formats import statement, store_keys
 from bwv_device.formats.grammar.purposes import ASSIGNMENT
-from bwv_device.formats.statement import Signer
+from bwv_device.formats.statement import Signer, StatementError
 from bwv_device.formats.upload_body import BytesBody
 from hal.ports import StoreError, StoreTrouble
 
@@ -31,6 +32,7 @@ def issue(
     """Returns the version of the assignment that the camera picks up at its next docking. Raises
     `CustodyError` with every reason why not. A camera that custody has never heard of is issued
     only as `new`. The same issue again publishes what is missing."""
+    _may_configure(session, configuration)
     version: list[int] = []
 
     def decide() -> tuple[str, Mapping[str, Any]] | None:
@@ -74,6 +76,7 @@ def refusals(camera: Mapping[str, Any] | None, officer: str) -> list[str]:
 def take_back(session: CustodySession, configuration: Signer, device: str) -> int:
     """Returns the version of the assignment that the camera picks up. Raises `CustodyError` where
     nobody has it; what an interrupted return did not publish is published then."""
+    _may_configure(session, configuration)
     version: list[int] = []
 
     def decide() -> tuple[str, Mapping[str, Any]] | None:
@@ -96,6 +99,21 @@ def take_back(session: CustodySession, configuration: Signer, device: str) -> in
 def revoke(session: CustodySession, device: str, reason: str) -> None:
     """From now on, what this camera delivers goes to quarantine."""
     session.append(lambda: ("revoke", {"device": device, "reason": reason or "no reason given"}))
+
+
+def _may_configure(session: CustodySession, configuration: Signer) -> None:
+    """Cameras take an assignment from a configuration key of this agency alone. Raises
+    `CustodyError`."""
+    chain = statement.chain_of(configuration.certificate_pem)
+    try:
+        role = statement.role_of(chain, session.roots).role
+    except StatementError as error:
+        role = f"none of this agency's: it {error}"
+    if role != CONFIGURATION:
+        raise CustodyError(
+            f"The key of the assignment is {role}; cameras want {CONFIGURATION}.",
+            "Use another key with --configuration-as.",
+        )
 
 
 def _publish(

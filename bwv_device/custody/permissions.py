@@ -27,4 +27,7 @@ MAY_WRITE: dict[str, tuple[str, ...]] = {
     "search": (CUSTODIAN, DISCLOSURE, AUDITOR),
     "disclosed": (DISCLOSURE,),
     "reminder": (RETENTION,),
+    "trust": (CUSTODIAN,),
+    "trust-proposed": (CUSTODIAN,),
+    "trust-approved": (CUSTODIAN,),
 }

@@ -118,10 +118,6 @@ def lines_about(session: CustodySession, recording: str) -> Sequence[Mapping[str
         r["n"] for r in session.index.rows("SELECT n FROM files WHERE recording = ?", recording)
     ]
     wanted = {n for n in numbers if n is not None}
-    told = [
-        line
-        for line in session.index.lines("json LIKE ?", f'%"{recording}"%')
-        if line["n"] not in wanted
-    ]
+    told = [line for line in session.index.lines_about(recording) if line["n"] not in wanted]
     told += [line for n in sorted(wanted) for line in session.index.lines("n = ?", n)]
     return sorted(told, key=lambda line: int(line["n"]))

@@ -8,14 +8,29 @@ from typing import Any
 
 from cryptography import x509
 
+from bwv_device.custody.history import standing
 from bwv_device.custody.ledger.index import Index
-from bwv_device.custody.ledger.ledger import CustodyLedger, CustodyLine
+from bwv_device.custody.ledger.ledger import CustodyLedger, CustodyLine, Decided
+from bwv_device.custody.ledger.trust_lists import Trust
+from bwv_device.custody.permissions import MAY_WRITE
 from bwv_device.custody.retention_dates import NANOSECOND, Due, Retention
+from bwv_device.errors import CustodyError
 from bwv_device.formats import statement
-from bwv_device.formats.statement import Signer
-from hal.ports import Clock, EvidenceStore, Stored, StoreError, StoreTrouble
+from bwv_device.formats.ledger_lines import Head
+from bwv_device.formats.statement import Signer, StatementError
+from hal.ports import (
+    SECOND_NS,
+    Clock,
+    Entropy,
+    EvidenceStore,
+    Stored,
+    StoreError,
+    StoreTrouble,
+)
 
-Decide = Callable[[], tuple[str, Mapping[str, Any]] | None]
+Decide = Callable[[], Decided | None]
+# So long a listing is good enough to write on: whoever was faster took the number.
+LISTED_NS = SECOND_NS
 
 
 class CustodySession:
@@ -28,23 +43,93 @@ class CustodySession:
         signer: Signer,
         roots: Sequence[x509.Certificate],
         retention: Retention,
+        entropy: Entropy,
         index_path: Path | None = None,
+        trust_list: str = "",
     ) -> None:
+        """`trust_list`: one that was given as a file; a newer one in the ledger counts."""
         self.store, self.signer, self.retention = store, signer, retention
-        self.clock = clock
-        self._ledger = CustodyLedger(store, clock)
-        own = x509.load_pem_x509_certificates(signer.certificate_pem)
-        self.name, self.role = statement.role_of(own)
+        self.clock, self.roots = clock, list(roots)
+        self._ledger = CustodyLedger(store, clock, entropy)
+        self._own = x509.load_pem_x509_certificates(signer.certificate_pem)
+        self.name, self.role = statement.role_of(self._own)
         self.index = Index(self._ledger, roots, index_path)
+        self._trust_list = trust_list
+        self._listed_ns: int | None = None
 
     def now_ns(self) -> int:
         return self.clock.utc().utc_ns
 
-    def append(self, decide: Decide) -> CustodyLine | None:
-        """One line, decided on everything that was written before it."""
-        line = self._ledger.append(self.signer, self.index.catch_up, self.index.knows, decide)
+    def trust(self) -> Trust | None:
+        """The trust list in force."""
+        return standing.trust_in_force(self.index, self.roots, self._trust_list)
+
+    def check(self) -> None:
+        """Reads what was written since. Raises `CustodyError` where nothing may be decided on this
+        store: it is behind, or beside, what somebody has seen (docs/format.md, 8.5)."""
         self.index.catch_up()
+        standing.refuse_to_decide(self.index, self.trust(), self.now_ns())
+
+    def append(self, decide: Decide) -> CustodyLine | None:
+        """One line, decided on everything that was written before it. Raises `CustodyError` where
+        it would not count."""
+
+        def allowed() -> Decided | None:
+            return self._allowed(decide())
+
+        line = self._on_what_is_known(allowed) if self._is_listed() else None
+        if line is None:
+            line = self._ledger.append(self.signer, self._caught_up, self.index.knows, allowed)
+        if line is None:
+            return None
+        self.index.take(line)
+        if self.index.head.number < line.number:
+            self.index.catch_up()
+        self._listed_ns = self.clock.monotonic_ns()
+        row = self.index.row("SELECT refused FROM lines WHERE n = ?", line.number)
+        if row is None or row["refused"]:
+            why = row["refused"] if row else "it is not in the ledger"
+            raise CustodyError(f"What was written does not count: {why}.", "Nothing has changed.")
         return line
+
+    def _caught_up(self) -> tuple[Head, int]:
+        found = self.index.catch_up()
+        standing.refuse_contradictions(self.index)
+        return found
+
+    def _on_what_is_known(self, decide: Decide) -> CustodyLine | None:
+        """Without listing again: where the number is free, nothing was written since. None where
+        it is not, or where nothing would be written: that takes a second look."""
+        try:
+            place = (self.index.head, 0)
+            return self._ledger.append_once(self.signer, place, self.index.knows, decide).line
+        except CustodyError:
+            return None
+
+    def _is_listed(self) -> bool:
+        now_ns = self.clock.monotonic_ns()
+        return self._listed_ns is not None and now_ns - self._listed_ns < LISTED_NS
+
+    def _allowed(self, decided: Decided | None) -> Decided | None:
+        """Powers come before writing."""
+        if decided is None:
+            return None
+        allowed = MAY_WRITE[decided[0]]
+        if self.role not in allowed:
+            raise CustodyError(
+                f"{self.name} acts as {self.role}; this needs {' or '.join(allowed)}.",
+                "Use another key with --as.",
+            )
+        try:
+            statement.role_of(self._own, self.roots)
+        except StatementError as error:
+            raise CustodyError(
+                f"What {self.name} signs does not count here: it {error}.",
+                "Use a key that 'bwv custody enrol' made for this agency.",
+            ) from None
+        if why := standing.why_not_valid(self._own, self.trust(), self.now_ns()):
+            raise CustodyError(f"The key of {self.name} {why}.", "Enrol a new one.")
+        return decided
 
     def due(self, recording: Mapping[str, Any]) -> Due:
         """When a recording, a row of the index, goes."""

@@ -35,6 +35,7 @@ class Agency(Section):
     root: Annotated[str, Len(1)] = "agency/agency-root.pem"
     zone: Annotated[str, Len(1)] = "Europe/London"
     region: Annotated[str, Len(2, 4)] = "ENG"
+    trust: str = ""
     index: str = "custody-index.sqlite"
     heads: str = ""
 
@@ -54,6 +55,13 @@ class Service(Section):
 
 
 @dataclass(frozen=True, slots=True)
+class Log(Section):
+    key: str = ""
+    ca: str = ""
+    interval_s: Annotated[int, Interval(ge=1, le=3600)] = 5
+
+
+@dataclass(frozen=True, slots=True)
 class CustodySettings(Section):
     """The whole of `custody.toml`, a section each."""
 
@@ -63,6 +71,7 @@ class CustodySettings(Section):
     retention: Times = field(default_factory=Times)
     categories: dict[str, int] = field(default_factory=lambda: {"evidence": 2555, "training": 365})
     service: Service = field(default_factory=Service)
+    log: Log = field(default_factory=Log)
 
 
 def check(table: dict[str, Any], name: str) -> CustodySettings:

@@ -6,7 +6,11 @@ from typing import NamedTuple
 
 from bwv_device.formats.grammar.forms import Device, Hex
 
+STORE = "custody/store"
 LINES = "custody/ledger/"
+LOG = "custody/log/"
+CHECKPOINT = LOG + "checkpoint"
+CHECKPOINTS = LOG + "checkpoints/"
 DOCKINGS = "dockings/"
 
 
@@ -60,7 +64,36 @@ def quarantine(device: str, segment: str, found_sha256: str) -> str:
 
 
 def line(number: int) -> str:
-    return f"{LINES}{number:012d}"
+    return LINES + _grouped(number)
+
+
+def parse_line(key: str) -> int | None:
+    """The number of a line's key; None where no line has such a key."""
+    digits = key.removeprefix(LINES).replace("/", "")
+    if not (digits.isascii() and digits.isdigit() and len(digits) == 12):
+        return None
+    return int(digits) if line(int(digits)) == key else None
+
+
+def lines_bundle(position: int) -> str:
+    return f"{LOG}lines/{_grouped(position)}"
+
+
+def log_file(path: str) -> str:
+    """A file of tlog-tiles."""
+    return LOG + path
+
+
+def checkpoint(size: int, utc_s: int) -> str:
+    return f"{CHECKPOINTS}{size:012d}-{utc_s:012d}"
+
+
+def signer(fingerprint: str) -> str:
+    return f"custody/signers/{fingerprint}"
+
+
+def body(sha256: str) -> str:
+    return f"custody/bodies/{sha256}"
 
 
 def claim(device: str, nonce: str, generation: int) -> str:
@@ -69,3 +102,9 @@ def claim(device: str, nonce: str, generation: int) -> str:
 
 def letter(request: str, name: str) -> str:
     return f"custody/requests/{request}/{name}"
+
+
+def _grouped(number: int) -> str:
+    """Twelve digits, three a folder: no folder holds more than a thousand."""
+    digits = f"{number:012d}"
+    return "/".join(digits[at : at + 3] for at in range(0, 12, 3))

@@ -22,8 +22,9 @@ from bwv_device.custody.retention_dates import Retention
 from bwv_device.custody.session import CustodySession
 from bwv_device.errors import BwvError
 from hal.ports import Clock, EvidenceStore
+from hal.simulated.power_dock_and_place import SeededEntropy
 from sim.custody.dates import LONDON
-from sim.world.custody_workers import role
+from sim.world.custody_workers import founded, role
 from sim.world.test_keys import BenchAgency
 
 CATEGORIES = {"evidence": 60, "complaint": 45}
@@ -89,6 +90,7 @@ class Desk:
         clock: Clock,
     ) -> None:
         self._agency, self._store, self._clock = agency, store, clock
+        founded(store)
         self._replicas = list(replicas)
         self._sessions: dict[tuple[str, str], CustodySession] = {}
         self._workers: dict[int, Intake] = {}
@@ -234,7 +236,10 @@ class Desk:
     def _new(self, name: str, role_name: str) -> CustodySession:
         retention = Retention(LONDON, categories=CATEGORIES)
         signer = role(self._agency, name, role_name)
-        return CustodySession(self._store, self._clock, signer, [self._agency.root], retention)
+        entropy = SeededEntropy(f"salt {name} {role_name}")
+        return CustodySession(
+            self._store, self._clock, signer, [self._agency.root], retention, entropy
+        )
 
 
 @contextmanager

@@ -22,7 +22,8 @@ from bwv_device.formats import age
 from bwv_device.formats.statement import Signer
 from bwv_device.verification.export import Exported
 from hal.ports import SECOND_NS, EvidenceStore
-from sim.world.custody_workers import LONDON, BenchClock
+from hal.simulated.power_dock_and_place import SeededEntropy
+from sim.world.custody_workers import LONDON, BenchClock, founded
 from sim.world.world import World
 
 DAY_NS = 86_400 * SECOND_NS
@@ -68,6 +69,7 @@ class Afterwards:
         self._world, self._stores, self._roots = world, stores, list(roots)
         self._signers, self._began_ns = signers, ahead_ns
         self.clock = BenchClock(world.loop, ahead_ns)
+        founded(stores.intake)
         intake = self._session("intake service", "intake", stores.intake)
         self._intake = Intake(intake, self._roots, "demo-worker")
         self.story: list[Day] = []
@@ -163,8 +165,9 @@ class Afterwards:
     # --- inside -------------------------------------------------------------------------------
 
     def _session(self, name: str, role: str, store: EvidenceStore) -> CustodySession:
-        retention = Retention(LONDON)
-        return CustodySession(store, self.clock, self._signers(name, role), self._roots, retention)
+        signer, retention = self._signers(name, role), Retention(LONDON)
+        entropy = SeededEntropy(f"salt {name} {role}")
+        return CustodySession(store, self.clock, signer, self._roots, retention, entropy)
 
     def _pass_days(self, count: int) -> None:
         self.clock.ahead_ns += count * DAY_NS

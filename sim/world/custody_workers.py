@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TypeVar
 from zoneinfo import ZoneInfo
 
 from bwv_device.custody.intake.intake import Intake
 from bwv_device.custody.intake.results import Done, ReplicaStore
+from bwv_device.custody.ledger.store_identity import make_identity
 from bwv_device.custody.retention_dates import Retention
 from bwv_device.custody.session import CustodySession
+from bwv_device.errors import EvidenceStoreError
 from bwv_device.keys import role_files
 from hal.keystore import SoftwareIdentity
 from hal.ports import SECOND_NS, Clock, EvidenceStore, UtcReading
@@ -47,7 +51,18 @@ def session(
 ) -> CustodySession:
     """A session of the bench's custody."""
     retention = Retention(LONDON, categories={"evidence": 365})
-    return CustodySession(store, clock, role(agency, name, role_name), [agency.root], retention)
+    signer, entropy = role(agency, name, role_name), SeededEntropy(f"salt {name} {role_name}")
+    return CustodySession(store, clock, signer, [agency.root], retention, entropy)
+
+
+S = TypeVar("S", bound=EvidenceStore)
+
+
+def founded(store: S) -> S:
+    """The store, with an identity if it has none."""
+    with contextlib.suppress(EvidenceStoreError):
+        make_identity(store, SeededEntropy("store"))
+    return store
 
 
 class BenchCustody:
@@ -64,6 +79,7 @@ class BenchCustody:
     ) -> None:
         self.world, self.agency, self._every_ns = world, agency, every_ns
         self.store: MemoryStore = world.uplink.store
+        founded(self.store)
         self.clock = BenchClock(world.loop)
         self.store.now_utc_s = lambda: self.clock.utc().utc_ns // SECOND_NS
         self.workers = [

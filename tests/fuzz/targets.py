@@ -25,10 +25,11 @@ from bwv_device.camera.commands import check
 from bwv_device.camera.vault.recovery import survey
 from bwv_device.custody.ledger.index import Index
 from bwv_device.custody.ledger.ledger import CustodyLedger
+from bwv_device.custody.ledger.store_identity import make_identity
 from bwv_device.errors import BwvError, VaultError
 from bwv_device.fleet import watch_table
 from bwv_device.fleet.roster import FORKED, Roster
-from bwv_device.formats import canonical_json, statement
+from bwv_device.formats import canonical_json, statement, store_keys
 from bwv_device.formats.age_payload import Opener
 from bwv_device.formats.certificates import ROLES, chain_leads_to
 from bwv_device.formats.grammar.decode import GrammarError
@@ -54,6 +55,7 @@ from hal.mqtt.paho_link import _Client as Client
 from hal.ports import Track, UtcReading
 from hal.rpi.capture import pipe_messages
 from hal.simulated.disk import SimulatedDisk
+from hal.simulated.power_dock_and_place import SeededEntropy
 from hal.simulated.store import MemoryStore
 from sim.scenario.play import parse as parse_scenario
 from sim.world.test_keys import BenchAgency
@@ -229,9 +231,10 @@ def fuzz_statement(data: bytes) -> None:
 def fuzz_custody(data: bytes) -> None:
     """A custody ledger that somebody else wrote to."""
     store = MemoryStore()
+    make_identity(store, SeededEntropy("store"))
     for number, line in enumerate(data.split(b"\n")[:20], 1):
-        store.put(f"custody/ledger/{number:012d}", line + b"\n")
-    index = Index(CustodyLedger(store, HostClock()), [agency().root])
+        store.put(store_keys.line(number), line + b"\n")
+    index = Index(CustodyLedger(store, HostClock(), SeededEntropy("x")), [agency().root])
     with contextlib.suppress(BwvError):
         index.catch_up()
 

@@ -21,7 +21,7 @@ from bwv_device.formats.grammar.purposes import DOCKING
 from bwv_device.formats.ledger_lines import START, boot_statement
 from hal.ports import SECOND_NS, StoreError, StoreTrouble
 from hal.simulated.store import MemoryStore
-from sim.world.custody_workers import BenchClock, BenchCustody, role, session
+from sim.world.custody_workers import BenchClock, BenchCustody, founded, role, session
 from sim.world.test_keys import BenchAgency
 from sim.world.virtual_loop import VirtualLoop
 
@@ -35,7 +35,7 @@ class Dock:
 
     def __init__(self, agency: BenchAgency, device: str = "bench-camera-1") -> None:
         self.agency = BenchAgency("bench", device=device)
-        self.store = MemoryStore()
+        self.store = founded(MemoryStore())
         self.clock = BenchClock(VirtualLoop())
         self.intake = Intake(
             session(agency, self.store, self.clock, "intake", "intake"), [agency.root], "w"

@@ -11,8 +11,8 @@ import pytest
 from click.testing import CliRunner
 
 from bwv_device.__main__ import bwv
-from bwv_device.commands.lazy_group import LazyGroup
-from bwv_device.commands.parameters import PositiveSeconds
+from bwv_device.commands.cli.lazy_group import LazyGroup
+from bwv_device.commands.cli.parameters import PositiveSeconds
 from bwv_device.errors import OutputError
 from bwv_device.files import read_small, writable_folder
 from sim.__main__ import bwv_sim

@@ -18,9 +18,9 @@ from support.made_vault import MadeVault
 
 import bwv_device.verification.second_verifier
 from bwv_device.camera.vault.ledger_writer import Ledger
+from bwv_device.commands.cli.tables import plain
 from bwv_device.commands.custody.service_log import ServiceLog
 from bwv_device.commands.ledger import command as ledger_command
-from bwv_device.commands.tables import plain
 from bwv_device.commands.verify import command as verify_command
 from bwv_device.custody.disclosure import report
 from bwv_device.fleet import watch_table
@@ -126,12 +126,11 @@ def test_a_fleets_table_and_a_services_log(
     seen_only(console.file.getvalue().replace("\x1b[3m", "").replace("\x1b[0m", ""))  # type: ignore[attr-defined]
 
     class Context:
-        class session:
-            @staticmethod
-            def now_ns() -> int:
-                return 0
-
         zone = None
+
+        @staticmethod
+        def now_ns() -> int:
+            return 0
 
     ServiceLog(Context()).line(ILL[name])  # type: ignore[arg-type]
     out = capsys.readouterr().out

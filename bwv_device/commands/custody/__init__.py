@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from bwv_device.commands.lazy_group import Lazy, LazyGroup
+from bwv_device.commands.cli.lazy_group import Lazy, LazyGroup
 
 COMMANDS = {
     "audit": ("find", "Tell a recording's whole life, and check its chain."),
@@ -18,8 +18,10 @@ COMMANDS = {
     "expire": ("expire", "Hide and delete what is due."),
     "hold": ("holds", "Keep a recording until two people release it."),
     "index": ("find", "Rebuild the index from the store."),
+    "init": ("init", "Make a place a store of evidence."),
     "intake": ("intake", "Take in what cameras delivered, once."),
     "list": ("find", "Find recordings."),
+    "log": ("log", "Publish the ledger's log, and ask witnesses."),
     "policy": ("roles", "Print the least S3 rights of a key."),
     "quarantine": ("find", "List what intake did not accept, and why."),
     "release": ("holds", "Release a hold: propose, then approve."),
@@ -27,6 +29,7 @@ COMMANDS = {
     "review": ("holds", "Record that somebody watched a recording."),
     "serve": ("serve", "Run intake and deletion as a service."),
     "show": ("find", "Show everything about one recording."),
+    "trust": ("trust", "Show or change whose word counts."),
 }
 LAZY = {
     name: Lazy(f"bwv_device.commands.custody.{module}:{name}_command", short_help)

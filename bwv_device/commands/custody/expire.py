@@ -6,9 +6,9 @@ import click
 from rich.progress import track
 from rich.table import Table
 
+from bwv_device.commands.cli.tables import plain, print_table
 from bwv_device.commands.custody.options import CustodyContext, print_json
 from bwv_device.commands.custody.service_log import ServiceLog, until_stopped
-from bwv_device.commands.tables import plain, print_table
 from bwv_device.custody.retention.deletion import ERASE, HIDE, Expiry, plan
 from bwv_device.formats.visible_text import visible
 from hal.ports import StoreError

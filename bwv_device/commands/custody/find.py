@@ -9,8 +9,8 @@ import click
 from rich.console import Console
 from rich.table import Table
 
+from bwv_device.commands.cli.tables import plain, print_table
 from bwv_device.commands.custody.options import CustodyContext, print_json
-from bwv_device.commands.tables import plain, print_table
 from bwv_device.custody import search
 from bwv_device.custody.recording_history import RecordingHistory, audit
 from bwv_device.custody.retention import deletion_certificate, holds

@@ -15,12 +15,16 @@ from bwv_device import keys
 from bwv_device.backends.evidence_store import open_store
 from bwv_device.commands.key_files.role_key import load_role_key
 from bwv_device.config import parse_table, read_file
+from bwv_device.custody.history.standing import trust_in_force
+from bwv_device.custody.ledger.index import Index
+from bwv_device.custody.ledger.ledger import CustodyLedger
+from bwv_device.custody.ledger.trust_lists import Trust
 from bwv_device.custody.retention_dates import NANOSECOND, Retention
 from bwv_device.custody.session import CustodySession
 from bwv_device.custody.settings import CustodySettings, check
 from bwv_device.errors import CustodyError, KeyFileError
 from bwv_device.formats.statement import StatementError, chain_of, role_of
-from hal.host import HostClock
+from hal.host import HostClock, HostEntropy
 from hal.ports import EvidenceStore, Identity
 
 DEFAULT = Path("custody.toml")
@@ -79,21 +83,45 @@ class CustodyContext:
     @cached_property
     def session(self) -> CustodySession:
         """With the index as new as the store."""
+        session = self.session_of(self.signer)
+        session.index.catch_up()
+        return session
+
+    def session_of(self, signer: Identity) -> CustodySession:
         rules = self.settings.retention
         retention = Retention(
             self.zone, rules.days, rules.hidden_days, rules.late_days, self.settings.categories
         )
-        index = self.settings.agency.index
-        session = CustodySession(
-            self.store,
-            HostClock(),
-            self.signer,
-            self.roots,
-            retention,
-            Path(index) if index else None,
-        )
-        session.index.catch_up()
-        return session
+        return CustodySession(
+            self.store, self.clock, signer, self.roots, retention, HostEntropy(), self.index_path,
+            self.trust_list,
+        )  # fmt: skip
+
+    @cached_property
+    def index(self) -> Index:
+        """For whoever only reads, and needs no role."""
+        ledger = CustodyLedger(self.store, self.clock, HostEntropy())
+        return Index(ledger, self.roots, self.index_path)
+
+    def trust(self) -> Trust | None:
+        return trust_in_force(self.index, self.roots, self.trust_list)
+
+    @cached_property
+    def clock(self) -> HostClock:
+        return HostClock()
+
+    def now_ns(self) -> int:
+        return self.clock.utc().utc_ns
+
+    @property
+    def index_path(self) -> Path | None:
+        return Path(self.settings.agency.index) if self.settings.agency.index else None
+
+    @property
+    def trust_list(self) -> str:
+        """The one that is named in the configuration; "" for none."""
+        path = self.settings.agency.trust
+        return read_file(Path(path)).decode("ascii", "replace") if path else ""
 
     @property
     def signer(self) -> Identity:

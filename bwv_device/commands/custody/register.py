@@ -7,9 +7,9 @@ from pathlib import Path
 import click
 from rich.table import Table
 
+from bwv_device.commands.cli.tables import plain, print_table
 from bwv_device.commands.custody.options import CustodyContext, print_json
 from bwv_device.commands.key_files.role_key import load_role_key
-from bwv_device.commands.tables import plain, print_table
 from bwv_device.config import Loaded, load
 from bwv_device.custody import camera_register
 from bwv_device.settings import Settings

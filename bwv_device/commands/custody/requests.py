@@ -7,8 +7,8 @@ from pathlib import Path
 import click
 from rich.table import Table
 
+from bwv_device.commands.cli.tables import plain, print_table
 from bwv_device.commands.custody.options import CustodyContext, print_json
-from bwv_device.commands.tables import plain, print_table
 from bwv_device.custody import public_requests
 from bwv_device.errors import CustodyError
 

@@ -1,4 +1,4 @@
-"""`bwv custody serve`: intake and retention, each in a process of its own with its own key.
+"""`bwv custody serve`: intake, retention and the log, each a process of its own with its own key.
 
 Whatever intake meets, what is overdue is erased. This process starts them, starts them again where
 one ends, and holds no key.
@@ -39,6 +39,8 @@ def serve_command(context: CustodyContext, retention_as: Path) -> None:
         Service("intake", [*own, "--as", str(context.key_path), "intake", "--watch"]),
         Service("retention", [*own, "--as", str(retention_as), "expire", "--watch"]),
     ]
+    if context.settings.log.key:
+        services.append(Service("log", [*own, "log", "--watch"]))
     stopped = until_stopped()
     click.echo("Custody serves; Ctrl-C ends it.", err=True)
     try:

@@ -9,6 +9,7 @@ import threading
 import click
 
 from bwv_device.commands.custody.options import CustodyContext
+from bwv_device.custody.history.log import LogRun
 from bwv_device.custody.intake.results import Done
 from bwv_device.custody.public_requests import reminders
 from bwv_device.custody.retention.deletion import Expiry
@@ -24,10 +25,11 @@ class ServiceLog:
     def __init__(self, context: CustodyContext) -> None:
         self._desk = context
         self._problems = 0  # custody lines that do not count, and were told
+        self._log_troubles: set[str] = set()
         self._waiting: set[str] = set()  # what is due and not whole, and was told
 
     def line(self, text: str, *, wrong: bool = False) -> None:
-        now = datetime.datetime.fromtimestamp(self._desk.session.now_ns() / 1e9, self._desk.zone)
+        now = datetime.datetime.fromtimestamp(self._desk.now_ns() / 1e9, self._desk.zone)
         # Names and reasons may come from a camera: no line of the log may be forged.
         click.echo(f"{now:%Y-%m-%d %H:%M:%S}  {visible(text)}", err=wrong)
 
@@ -53,6 +55,15 @@ class ServiceLog:
         for row in problems[self._problems :]:
             self.line(f"custody line {row['n']} does not count: {row['problem']}", wrong=True)
         self._problems = len(problems)
+
+    def log(self, run: LogRun) -> None:
+        """What a publication of the ledger's log came to; what went wrong, once."""
+        if run.cosigned:
+            self.line(f"line {run.size} is seen by {', '.join(run.cosigned)}")
+        for trouble in run.troubles:
+            if trouble not in self._log_troubles:
+                self.line(f"the log: {trouble}", wrong=True)
+        self._log_troubles = set(run.troubles)
 
     def expiry(self, expiry: Expiry) -> None:
         try:

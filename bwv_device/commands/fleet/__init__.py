@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from bwv_device.commands.lazy_group import Lazy, LazyGroup
+from bwv_device.commands.cli.lazy_group import Lazy, LazyGroup
 
 COMMANDS = {
     "broker": "Write a mosquitto configuration for a fleet.",

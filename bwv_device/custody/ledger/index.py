@@ -1,5 +1,5 @@
 """The custody ledger as SQLite tables. They are built from the store alone, and can be rebuilt at
-any time.
+any time; only which store it is, and the checkpoints that were seen, are kept beyond that.
 """
 
 from __future__ import annotations
@@ -15,15 +15,22 @@ from typing import Any
 
 from cryptography import x509
 
-from bwv_device.custody.ledger import index_updates
-from bwv_device.custody.ledger.ledger import START, CustodyLedger, CustodyLine
+from bwv_device.custody.ledger import bodies, index_updates
+from bwv_device.custody.ledger.ledger import (
+    NO_LINE,
+    START,
+    CustodyLedger,
+    CustodyLine,
+    SetAside,
+)
+from bwv_device.custody.ledger.log_tree import LogTree
+from bwv_device.custody.ledger.signers import Signers
 from bwv_device.custody.permissions import MAY_WRITE
-from bwv_device.errors import CustodyError
-from bwv_device.formats import statement
+from bwv_device.errors import CustodyError, EvidenceStoreError
 from bwv_device.formats.ledger_lines import Head
-from bwv_device.formats.statement import StatementError
+from hal.ports import SECOND_NS
 
-VERSION = 5
+VERSION = 6
 # Marks the file as ours (SQLite's application_id): "bwvi".
 APPLICATION = 0x62777669
 # How long others may be writing.
@@ -34,9 +41,24 @@ Row = dict[str, Any]
 # Errors of reading fields from outside; a sum of two may exceed 64 bits.
 MALFORMED = (KeyError, TypeError, ValueError, OverflowError)
 
+# How long it is taken for granted that the store is the same and still has its lines.
+LOOK_NS = 5 * SECOND_NS
+
+KEPT_TABLES = ("meta", "checkpoints")
+KEPT_SCHEMA = """
+CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT);
+CREATE TABLE IF NOT EXISTS checkpoints (origin TEXT, size INTEGER, root TEXT, source TEXT,
+    utc_s INTEGER, checked INTEGER, PRIMARY KEY (origin, size, root));
+"""
 SCHEMA = """
 CREATE TABLE lines (n INTEGER PRIMARY KEY, digest TEXT, utc_ns INTEGER, kind TEXT, by TEXT,
     json TEXT, refused TEXT);
+CREATE TABLE mentions (recording TEXT, n INTEGER, PRIMARY KEY (recording, n)) WITHOUT ROWID;
+CREATE TABLE bodies (n INTEGER PRIMARY KEY, json TEXT);
+CREATE TABLE tree (level INTEGER, position INTEGER, hash BLOB, PRIMARY KEY (level, position))
+    WITHOUT ROWID;
+CREATE TABLE trust (version INTEGER PRIMARY KEY, n INTEGER, list TEXT, proposer TEXT,
+    approved INTEGER);
 CREATE TABLE signers (fingerprint TEXT PRIMARY KEY, name TEXT, role TEXT, certificate TEXT);
 CREATE TABLE cameras (device TEXT PRIMARY KEY, boot INTEGER DEFAULT 0, number INTEGER DEFAULT 0,
     digest TEXT DEFAULT '', start_number INTEGER DEFAULT 0, start_digest TEXT DEFAULT '',
@@ -99,27 +121,48 @@ class Index:
                 f"The index {path} can't be used: {error}.",
                 "Set agency.index to a file of your own.",
             ) from None
-        self._certificates: dict[str, x509.Certificate] = {}
+        self._signers = Signers(self._roots, self._ledger.signer)
+        self._looked_ns: int | None = None
+        self._store = ""
+        self.tree = LogTree(self.db)
 
     def rebuild(self) -> None:
-        """From the store, as if there had never been an index."""
+        """From the store, as if there had never been an index; what was seen of it is looked for
+        again."""
         self._make(anyway=True)
+        self.write("UPDATE checkpoints SET checked = 0")
+        self._signers = Signers(self._roots, self._ledger.signer)
         self.catch_up()
 
-    def catch_up(self) -> Head:
-        """Reads what was written since. Returns the head."""
-        head = self.head
+    def catch_up(self) -> tuple[Head, int]:
+        """Reads what was written since. Returns the last line, and how many objects that are no
+        line stand behind it. Raises `EvidenceStoreError` where the store is another, or none;
+        `CustodyError` where the ledger is broken."""
+        self._look_again()
         batch: list[CustodyLine] = []
+        aside = SetAside()
         try:
-            for line in self._ledger.after(head):
+            for line in self._ledger.after(self.head, self._is_signed, aside):
                 batch.append(line)
-                head = Head(line.number, line.digest)
                 if len(batch) >= 1000:
                     self._apply(batch)
                     batch = []
         finally:
             self._apply(batch)
-        return self.head
+        head = self.head
+        for sentence in aside.told:
+            self._tell_once(head.number + 1, sentence)
+        return head, aside.numbers
+
+    def take(self, line: CustodyLine) -> None:
+        """A line that was just written on top of everything that is known here."""
+        if line.fields["prev"] == self.head.digest and self._is_signed(line):
+            self._apply([line])
+
+    @property
+    def store_id(self) -> str:
+        """Of the store that was read last."""
+        return self._store
 
     @property
     def head(self) -> Head:
@@ -128,8 +171,12 @@ class Index:
 
     def knows(self, fingerprint: str) -> bool:
         """Whether the chain has introduced this certificate."""
-        found = "SELECT 1 FROM signers WHERE fingerprint = ?"
-        return self.db.execute(found, (fingerprint,)).fetchone() is not None
+        return self.row("SELECT 1 FROM signers WHERE fingerprint = ?", fingerprint) is not None
+
+    def write(self, sql: str, *values: Any) -> None:
+        """Of what is kept beyond the lines."""
+        with self._transaction():
+            self.db.execute(sql, values)
 
     def rows(self, sql: str, *values: Any) -> list[Row]:
         return self.db.execute(sql, values).fetchall()
@@ -141,16 +188,41 @@ class Index:
     def lines(self, sql: str = "1", *values: Any) -> Iterator[dict[str, Any]]:
         """Fields of the lines that count, with who wrote them, in order."""
         query = (
-            "SELECT lines.*, signers.name, signers.role FROM lines LEFT JOIN signers "  # noqa: S608
-            f"ON signers.fingerprint = lines.by WHERE refused = '' AND ({sql}) ORDER BY n"
+            "SELECT n, kind, lines.json, bodies.json AS body, name, role FROM lines "  # noqa: S608
+            "LEFT JOIN signers ON fingerprint = by LEFT JOIN bodies USING (n) "
+            f"WHERE refused = '' AND ({sql}) ORDER BY n"
         )
         for row in self.db.execute(query, values):
-            yield {**json.loads(row["json"]), "name": row["name"], "role": row["role"]}
+            body = json.loads(row["body"]) if row["body"] else None
+            said = bodies.joined(row["kind"], json.loads(row["json"]), body)
+            yield {**said, "name": row["name"], "role": row["role"]}
+
+    def lines_about(self, recording: str) -> Iterator[dict[str, Any]]:
+        """The lines that name a recording, by its full name."""
+        yield from self.lines("n IN (SELECT n FROM mentions WHERE recording = ?)", recording)
 
     # --- inside -------------------------------------------------------------------------------
 
     def _version(self) -> int:
         return int(self.db.execute("PRAGMA user_version").fetchone()["user_version"])
+
+    def _look_again(self) -> None:
+        """Now and then: that it is the store this index was made from, and that the last line that
+        was read is still there."""
+        now_ns = self._ledger.monotonic_ns()
+        if self._looked_ns is not None and now_ns - self._looked_ns < LOOK_NS:
+            return
+        identity = self._ledger.store_id()
+        row = self.row("SELECT value FROM meta WHERE name = 'store'")
+        if row is not None and row["value"] != identity:
+            raise EvidenceStoreError(
+                "The index was made from another store.",
+                "Check store.address, or set agency.index to another file.",
+            )
+        if row is None:
+            self.write("INSERT OR IGNORE INTO meta VALUES ('store', ?)", identity)
+        self._ledger.still_has(self.head)
+        self._store, self._looked_ns = identity, now_ns
 
     def _make(self, *, anyway: bool = False) -> None:
         """All at once: a process may be killed in between, or another begin at the same time."""
@@ -160,8 +232,9 @@ class Index:
             self.db.execute(f"PRAGMA application_id = {APPLICATION}")
             found = "SELECT name FROM sqlite_master WHERE type = 'table'"
             for table in self.db.execute(found).fetchall():
-                self.db.execute(f"DROP TABLE {table['name']}")
-            for text in SCHEMA.split(";"):
+                if table["name"] not in KEPT_TABLES:
+                    self.db.execute(f"DROP TABLE {table['name']}")
+            for text in (KEPT_SCHEMA + SCHEMA).split(";"):
                 self.db.execute(text)
             self.db.execute(f"PRAGMA user_version = {VERSION}")
 
@@ -171,6 +244,16 @@ class Index:
         with self._transaction():
             for line in batch:
                 self._take(line)
+            self.tree.grow()
+
+    def _tell_once(self, number: int, sentence: str) -> None:
+        told = "SELECT 1 FROM problems WHERE problem = ?"
+        if self.row(told, sentence) is None:
+            with self._transaction():
+                self.db.execute("INSERT INTO problems VALUES (?, ?)", (number, sentence))
+
+    def _is_signed(self, line: CustodyLine) -> bool:
+        return self._signers.is_signed(self.db, line)
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
@@ -187,50 +270,43 @@ class Index:
     def _take(self, line: CustodyLine) -> None:
         if line.number <= self.head.number:  # another process on the same file was faster
             return
+        for number in range(line.number - line.aside, line.number):
+            told = f"an object that is no line stood at number {number}: it was set aside"
+            self.db.execute(
+                "INSERT INTO lines VALUES (?, ?, ?, 'aside', '', '{}', ?)",
+                (number, NO_LINE, line.utc_ns, told),
+            )
+            self.db.execute("INSERT INTO problems VALUES (?, ?)", (number, told))
         refused = self._refusal(line)
-        text = json.dumps(line.fields)
         self.db.execute(
             "INSERT INTO lines VALUES (?, ?, ?, ?, ?, ?, ?)",
-            (line.number, line.digest, line.utc_ns, line.kind, line.by, text, refused),
-        )
+            (line.number, line.digest, line.utc_ns, line.kind, line.by, json.dumps(line.fields),
+             refused),
+        )  # fmt: skip
+        if line.body is None:
+            told = "its body is not there, or was changed"
+            self.db.execute("INSERT INTO problems VALUES (?, ?)", (line.number, told))
+        elif line.body:
+            self.db.execute(
+                "INSERT INTO bodies VALUES (?, ?)", (line.number, json.dumps(line.body))
+            )
         if refused:
             self.db.execute("INSERT INTO problems VALUES (?, ?)", (line.number, refused))
 
     def _refusal(self, line: CustodyLine) -> str:
         """Why a line does not count; applies it where it does."""
-        try:
-            certificate, role = self._signer(line)
-        except StatementError as error:
-            return f"its signer {error}"
-        if not line.signed_by(certificate):
-            return "its signature does not hold"
-        if role not in MAY_WRITE.get(line.kind, ()):
-            return f"the role {role!r} may not write {line.kind!r}"
+        signer = self._signers.write(self.db, line)
+        if signer.role not in MAY_WRITE.get(line.kind, ()):
+            return f"the role {signer.role!r} may not write {line.kind!r}"
         self.db.execute("SAVEPOINT line")
         try:
-            index_updates.apply(self.db, line)
+            index_updates.apply(self.db, line, self._roots)
         except (index_updates.EffectError, *MALFORMED, sqlite3.Error) as error:
             self.db.execute("ROLLBACK TO line")
             return f"it says what it may not: {error}"
         finally:
             self.db.execute("RELEASE line")
         return ""
-
-    def _signer(self, line: CustodyLine) -> tuple[x509.Certificate, str]:
-        row = self.row("SELECT * FROM signers WHERE fingerprint = ?", line.by)
-        if row is not None:
-            if line.by not in self._certificates:
-                pem = row["certificate"].encode()
-                self._certificates[line.by] = statement.chain_of(pem)[0]
-            return self._certificates[line.by], str(row["role"])
-        pem = line.fields.get("certificate")
-        chain = statement.chain_of(pem.encode() if isinstance(pem, str) else b"")
-        who = statement.role_of(chain, self._roots)
-        if statement.fingerprint(chain[0]) != line.by:
-            raise StatementError("is not the one that it brings")
-        values = (line.by, who.name, who.role, pem)
-        self.db.execute("INSERT INTO signers VALUES (?, ?, ?, ?)", values)
-        return chain[0], who.role
 
 
 def _open(path: Path | None) -> sqlite3.Connection:

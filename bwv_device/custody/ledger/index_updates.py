@@ -3,18 +3,39 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
+from cryptography import x509
+
+from bwv_device.custody.ledger import bodies
 from bwv_device.custody.ledger.ledger import CustodyLine
+from bwv_device.custody.ledger.trust_lists import read_trust_list
 
 
 class EffectError(ValueError):
     """A line that contradicts what stands before it."""
 
 
-def apply(db: sqlite3.Connection, line: CustodyLine) -> None:
-    EFFECTS[line.kind](db, line, line.fields)
+def apply(db: sqlite3.Connection, line: CustodyLine, roots: Sequence[x509.Certificate]) -> None:
+    fields = bodies.joined(line.kind, line.fields, line.body)
+    if line.kind in TRUST_EFFECTS:
+        TRUST_EFFECTS[line.kind](db, line, fields, roots)
+    else:
+        EFFECTS[line.kind](db, line, fields)
+    for recording in _mentioned(fields):
+        db.execute("INSERT OR IGNORE INTO mentions VALUES (?, ?)", (recording, line.number))
+
+
+def _mentioned(fields: dict[str, Any]) -> set[str]:
+    """Recordings that a line speaks of, by their full names."""
+    named = [fields.get("recording"), *_listed(fields, "recordings"), *_listed(fields, "found")]
+    return {name for name in named if isinstance(name, str) and "/" in name}
+
+
+def _listed(fields: dict[str, Any], name: str) -> list[Any]:
+    value = fields.get(name)
+    return value if isinstance(value, list) else []
 
 
 Effect = Callable[[sqlite3.Connection, CustodyLine, dict[str, Any]], None]
@@ -281,6 +302,60 @@ def _request_closed(db: sqlite3.Connection, line: CustodyLine, fields: dict[str,
     )
     if changed.rowcount != 1:
         raise EffectError(f"there is no open request {fields['request']}")
+
+
+# --- the trust list ------------------------------------------------------------------------------
+
+
+def _trust(
+    db: sqlite3.Connection,
+    line: CustodyLine,
+    fields: dict[str, Any],
+    roots: Sequence[x509.Certificate],
+) -> None:
+    """The first, when the store is made."""
+    said = read_trust_list(fields["list"], roots)
+    if db.execute("SELECT 1 FROM trust").fetchone() is not None or said.version != 1:
+        raise EffectError("a new trust list is proposed by one person and approved by another")
+    values = (said.version, line.number, fields["list"], _name(db, line.by), line.number)
+    db.execute("INSERT INTO trust VALUES (?, ?, ?, ?, ?)", values)
+
+
+def _trust_proposed(
+    db: sqlite3.Connection,
+    line: CustodyLine,
+    fields: dict[str, Any],
+    roots: Sequence[x509.Certificate],
+) -> None:
+    said = read_trust_list(fields["list"], roots)
+    newest = db.execute("SELECT max(version) AS n FROM trust WHERE approved IS NOT NULL").fetchone()
+    if said.version != (newest["n"] or 0) + 1:
+        raise EffectError(f"version {said.version} does not follow version {newest['n'] or 0}")
+    values = (said.version, line.number, fields["list"], _name(db, line.by))
+    db.execute("INSERT OR REPLACE INTO trust VALUES (?, ?, ?, ?, NULL)", values)
+
+
+def _trust_approved(
+    db: sqlite3.Connection,
+    line: CustodyLine,
+    fields: dict[str, Any],
+    roots: Sequence[x509.Certificate],
+) -> None:
+    found = "SELECT * FROM trust WHERE version = ? AND n = ? AND approved IS NULL"
+    row = db.execute(found, (fields["version"], fields["proposed"])).fetchone()
+    if row is None:
+        raise EffectError("nobody proposed this trust list, or it is in force")
+    if row["proposer"] == _name(db, line.by):
+        raise EffectError("who proposes a trust list can't approve it")
+    values = (line.number, fields["version"])
+    db.execute("UPDATE trust SET approved = ? WHERE version = ?", values)
+
+
+TRUST_EFFECTS = {
+    "trust": _trust,
+    "trust-proposed": _trust_proposed,
+    "trust-approved": _trust_approved,
+}
 
 
 def _told(db: sqlite3.Connection, line: CustodyLine, fields: dict[str, Any]) -> None:

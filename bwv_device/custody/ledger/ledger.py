@@ -1,38 +1,55 @@
-"""The custody ledger: numbered, hash-linked, signed lines, one object each.
+"""The custody ledger: numbered, hash-linked, signed lines, one object each (docs/format.md, 8.2).
 
 Any number of workers may append. The key of a line is its number, and a key can be created only
 once. A worker that loses the race reads the new lines, decides again, and takes the next number.
+
+Whoever may write into the store can lay an object at the next number. What is no line is *set
+aside*: the next line says how many such objects stand in front of it.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from bwv_device.custody.ledger.bodies import split
+from bwv_device.custody.ledger.store_identity import VERSION, read_identity
 from bwv_device.errors import CustodyError
 from bwv_device.formats import canonical_json, signature, statement, store_keys
+from bwv_device.formats.grammar.forms import PEM_LIMIT, Hex
 from bwv_device.formats.ledger_lines import GENESIS, Head
 from bwv_device.formats.statement import Signer
 from bwv_device.formats.upload_body import BytesBody
-from hal.ports import Clock, EvidenceStore, StoreError, StoreTrouble
+from hal.ports import Clock, Entropy, EvidenceStore, Stored, StoreError, StoreTrouble
 
-LINE_LIMIT = 16 << 20
-RESERVED = frozenset({"n", "prev", "utc_ns", "kind", "by", "certificate"})
+LINE_LIMIT, BODY_LIMIT = 16 << 20, 1 << 20
+RESERVED = frozenset({"v", "n", "prev", "utc_ns", "kind", "by", "certificate", "aside"})
 # How often a race for the next number may be lost before something must be wrong.
 RACES = 1000
+# Objects that are set aside in front of one line: more is an attack that a person must end.
+ASIDE_LIMIT = 1000
+SALT_BYTES = 32
+# What stands in the log for a number that was set aside.
+NO_LINE = "0" * 64
+
+# What is to be written: a kind and its fields.
+Decided = tuple[str, Mapping[str, Any]]
 
 
 class CustodyLine(NamedTuple):
-    """A line as read, its signature not yet judged."""
+    """A line as read, its signature not yet judged. `body` is what its body says, {} where it has
+    none, None where it is not there."""
 
     fields: dict[str, Any]
     signed: bytes
     signature: bytes
     digest: str
+    body: dict[str, Any] | None = None
 
     @property
     def number(self) -> int:
@@ -50,6 +67,15 @@ class CustodyLine(NamedTuple):
     def utc_ns(self) -> int:
         return int(self.fields["utc_ns"])
 
+    @property
+    def aside(self) -> int:
+        """How many numbers in front of it hold no line."""
+        return int(self.fields.get("aside", 0))
+
+    @property
+    def raw(self) -> bytes:
+        return self.signed + b"\t" + self.signature.hex().encode() + b"\n"
+
     def signed_by(self, certificate: x509.Certificate) -> bool:
         key = certificate.public_key()
         return isinstance(key, ec.EllipticCurvePublicKey) and signature.verifies(
@@ -57,49 +83,160 @@ class CustodyLine(NamedTuple):
         )
 
 
+class Attempt(NamedTuple):
+    """The line that was written; None where there was nothing to write, or the number was
+    `taken`."""
+
+    line: CustodyLine | None
+    taken: bool
+
+
+@dataclass(slots=True)
+class SetAside:
+    """Objects behind the last line that are no line: `numbers` in a row stand in the way of the
+    next; `told` are sentences about all of them."""
+
+    numbers: int = 0
+    told: list[str] = field(default_factory=list)
+
+
 class CustodyLedger:
-    """Reads and appends. `known` says which certificates the chain has introduced already."""
+    """Reads and appends. `entropy` salts bodies."""
 
-    def __init__(self, store: EvidenceStore, clock: Clock) -> None:
-        self._store, self._clock = store, clock
+    def __init__(self, store: EvidenceStore, clock: Clock, entropy: Entropy) -> None:
+        self._store, self._clock, self._entropy = store, clock, entropy
 
-    def after(self, head: Head) -> Iterator[CustodyLine]:
-        """Lines behind `head`, in order. Raises `CustodyError` where they do not continue it."""
+    def store_id(self) -> str:
+        """Raises `EvidenceStoreError` where the place is no store of evidence."""
+        return read_identity(self._store)
+
+    def monotonic_ns(self) -> int:
+        return self._clock.monotonic_ns()
+
+    def still_has(self, head: Head) -> None:
+        """Raises `CustodyError` where the line that was read last is gone, or another."""
+        if not head.number:
+            return
+        try:
+            found = parse(self._store.read(store_keys.line(head.number), LINE_LIMIT)).digest
+        except StoreError as error:
+            if error.trouble not in (StoreTrouble.MISSING, StoreTrouble.REFUSED):
+                raise
+            found = ""
+        if found != head.digest:
+            raise _broken(f"line {head.number} was read before, and is not there any more")
+
+    def after(
+        self, head: Head, is_signed: Callable[[CustodyLine], bool], aside: SetAside
+    ) -> Iterator[CustodyLine]:
+        """Lines behind `head`, in order, with their bodies; `aside` gets what stands behind the
+        last of them. `is_signed`: whether a role of the agency signed a line. Raises `CustodyError`
+        where signed lines do not continue `head`."""
+        aside.numbers, aside.told = 0, []
         for stored in self._store.entries(store_keys.LINES, store_keys.line(head.number)):
-            line = parse(self._store.read(stored.key, LINE_LIMIT))
-            if stored.key != store_keys.line(line.number):
+            number = store_keys.parse_line(stored.key)
+            line = self._read(stored) if number is not None else None
+            if line is None or not is_signed(line):
+                aside.told.append(f"no role of the agency wrote {stored.key}: it is set aside")
+                if number == head.number + aside.numbers + 1:
+                    aside.numbers += 1
+            elif line.number != number:
                 raise _broken(f"{stored.key} holds line {line.number}")
-            if (line.number, line.fields["prev"]) != (head.number + 1, head.digest):
-                raise _broken(f"line {line.number} does not continue line {head.number}")
-            head = Head(line.number, line.digest)
-            yield line
+            elif _continues(line, head):
+                head = Head(line.number, line.digest)
+                aside.numbers = 0
+                yield line._replace(body=self._body(line))
+            else:
+                raise _broken(_why(line, head, aside))
 
     def append(
         self,
         signer: Signer,
-        catch_up: Callable[[], Head],
+        catch_up: Callable[[], tuple[Head, int]],
         known: Callable[[str], bool],
-        decide: Callable[[], tuple[str, Mapping[str, Any]] | None],
+        decide: Callable[[], Decided | None],
     ) -> CustodyLine | None:
-        """Writes what `decide` says, on top of everything that `catch_up` has read; None where it
-        says that nothing remains to be written. Raises `StoreError`."""
+        """Writes what `decide` says, on top of everything that `catch_up` has read (its head, and
+        how many objects are to be set aside); None where it says that nothing remains to be
+        written. Raises `StoreError`."""
+        for _ in range(RACES):
+            attempt = self.append_once(signer, catch_up(), known, decide)
+            if not attempt.taken:
+                return attempt.line
+        raise _broken("the next number is always taken")
+
+    def append_once(
+        self,
+        signer: Signer,
+        place: tuple[Head, int],
+        known: Callable[[str], bool],
+        decide: Callable[[], Decided | None],
+    ) -> Attempt:
+        """The same at one place: behind a line, and so many objects that are set aside."""
+        decided = decide()
+        if decided is None:
+            return Attempt(None, taken=False)
+        kind, fields = decided
         own = x509.load_pem_x509_certificates(signer.certificate_pem)[0]
         by = statement.fingerprint(own)
-        for _ in range(RACES):
-            head = catch_up()
-            decided = decide()
-            if decided is None:
-                return None
-            kind, fields = decided
-            introduction = (
-                {} if known(by) else {"certificate": signer.certificate_pem.decode("ascii")}
-            )
-            line = _line(signer, head, kind, {**fields, **introduction}, by, self._now_ns())
-            if len(line) > LINE_LIMIT:  # nobody could read it, and everybody must
-                raise ValueError(f"a {kind!r} line would have {len(line):,} bytes")
-            if self._create(line):
-                return parse(line)
-        raise _broken("the next number is always taken")
+        introduction = {} if known(by) else self._introduction(by, signer.certificate_pem)
+        said, body = self._with_body(kind, fields)
+        line = _line(signer, place, kind, said | introduction, by, self._now_ns())
+        if len(line) > LINE_LIMIT:  # nobody could read it, and everybody must
+            raise ValueError(f"a {kind!r} line would have {len(line):,} bytes")
+        if not self._create(line):
+            return Attempt(None, taken=True)
+        return Attempt(parse(line)._replace(body=body), taken=False)
+
+    def _introduction(self, by: str, pem: bytes) -> dict[str, str]:
+        """A signer's certificate, in the line and beside it: where the line is lost, the others
+        that it signed are still known as lines."""
+        try:
+            self._store.create(store_keys.signer(by), BytesBody(pem))
+        except StoreError as error:
+            if error.trouble is not StoreTrouble.EXISTS:
+                raise
+        return {"certificate": pem.decode("ascii")}
+
+    def signer(self, by: str) -> str:
+        """A signer's certificates as they lie beside the lines; "" where there are none."""
+        try:
+            return self._store.read(store_keys.signer(by), PEM_LIMIT).decode("ascii", "replace")
+        except StoreError as error:
+            if error.trouble not in (StoreTrouble.MISSING, StoreTrouble.REFUSED):
+                raise
+            return ""
+
+    def _with_body(
+        self, kind: str, fields: Mapping[str, Any]
+    ) -> tuple[dict[str, Any], dict[str, Any]]:
+        """The body is stored first; the line holds its digest."""
+        said, body = split(kind, fields)
+        if not body:
+            return said, {}
+        salted = canonical_json.encode({**body, "salt": self._entropy.token(SALT_BYTES).hex()})
+        if len(salted) > BODY_LIMIT:
+            raise CustodyError("That is too long to be written down.", "Say it in fewer words.")
+        digest = hashlib.sha256(salted).hexdigest()
+        self._store.create(store_keys.body(digest), BytesBody(salted))
+        return {**said, "body": digest}, body
+
+    def _body(self, line: CustodyLine) -> dict[str, Any] | None:
+        digest = line.fields.get("body")
+        return read_body(self._store, digest) if digest is not None else {}
+
+    def _read(self, stored: Stored) -> CustodyLine | None:
+        """None where it is no line."""
+        if stored.length > LINE_LIMIT:
+            return None
+        try:
+            return parse(self._store.read(stored.key, LINE_LIMIT))
+        except CustodyError:
+            return None
+        except StoreError as error:
+            if error.trouble not in (StoreTrouble.MISSING, StoreTrouble.REFUSED):
+                raise
+            return None
 
     def _create(self, line: bytes) -> bool:
         """Whether it is ours that stands there. A lost answer is looked up."""
@@ -112,6 +249,8 @@ class CustodyLedger:
             try:
                 return self._store.read(key, LINE_LIMIT) == line
             except StoreError as gone:
+                if gone.trouble is StoreTrouble.REFUSED:
+                    return False  # something else, and longer than a line
                 if gone.trouble is StoreTrouble.MISSING:
                     raise error from None
                 raise
@@ -121,13 +260,63 @@ class CustodyLedger:
         return self._clock.utc().utc_ns
 
 
+def read_body(store: EvidenceStore, digest: object) -> dict[str, Any] | None:
+    """What a body says, without its salt; None where it is gone, or is not what the digest says."""
+    if not isinstance(digest, str) or not Hex(64).fits(digest):
+        return None
+    try:
+        data = store.read(store_keys.body(digest), BODY_LIMIT)
+    except StoreError as error:
+        if error.trouble in (StoreTrouble.MISSING, StoreTrouble.REFUSED):
+            return None
+        raise
+    if hashlib.sha256(data).hexdigest() != digest:
+        return None
+    try:
+        said = canonical_json.decode(data)
+    except ValueError:
+        return None
+    said.pop("salt", None)
+    return None if RESERVED & said.keys() else said
+
+
+def _continues(line: CustodyLine, head: Head) -> bool:
+    """Whether it is the next, behind as many objects set aside as it says."""
+    return (
+        line.fields["prev"] == head.digest
+        and line.number == head.number + line.aside + 1
+        and 0 <= line.aside <= ASIDE_LIMIT
+    )
+
+
+def _why(line: CustodyLine, head: Head, aside: SetAside) -> str:
+    if line.fields["prev"] != head.digest and line.number == head.number + 1:
+        return f"line {line.number} does not continue line {head.number}"
+    missing = head.number + aside.numbers + 1
+    if line.number > missing:
+        return f"line {missing} is missing, and line {line.number} is there"
+    return f"line {line.number} does not continue line {head.number}: what stood between is changed"
+
+
 def _line(
-    signer: Signer, head: Head, kind: str, fields: Mapping[str, Any], by: str, utc_ns: int
+    signer: Signer,
+    place: tuple[Head, int],
+    kind: str,
+    fields: Mapping[str, Any],
+    by: str,
+    utc_ns: int,
 ) -> bytes:
+    """`place`: the last line, and how many objects behind it are set aside."""
     if taken := (RESERVED - {"certificate"}) & fields.keys():
         raise ValueError(f"reserved names in a custody line: {sorted(taken)}")
-    place = {"n": head.number + 1, "prev": head.digest, "utc_ns": utc_ns, "kind": kind, "by": by}
-    signed = canonical_json.encode({**fields, **place})
+    head, aside = place
+    if aside > ASIDE_LIMIT:
+        raise _broken(f"{aside} objects that are no line stand behind line {head.number}")
+    common = {
+        "v": VERSION, "n": head.number + aside + 1, "prev": head.digest, "utc_ns": utc_ns,
+        "kind": kind, "by": by, **({"aside": aside} if aside else {}),
+    }  # fmt: skip
+    signed = canonical_json.encode({**fields, **common})
     return signed + b"\t" + signature.from_der(signer.sign(signed)).hex().encode() + b"\n"
 
 
@@ -141,9 +330,13 @@ def parse(raw: bytes) -> CustodyLine:
         fields = canonical_json.decode(signed)
     except ValueError as error:
         raise _broken(f"a line is {error}") from None
-    types = {"n": int, "prev": str, "utc_ns": int, "kind": str, "by": str}
+    types = {"v": int, "n": int, "prev": str, "utc_ns": int, "kind": str, "by": str}
     if any(type(fields.get(name)) is not kind for name, kind in types.items()):
         raise _broken("a line lacks a field")
+    if not Hex(64).fits(fields["by"]):
+        raise _broken("a line names no signer")
+    if fields["v"] != VERSION or type(fields.get("aside", 0)) is not int:
+        raise _broken("a line has another version")
     digest = hashlib.sha256(raw.removesuffix(b"\n")).hexdigest()
     return CustodyLine(fields, signed, said, digest)
 

@@ -23,8 +23,7 @@ def find(session: CustodySession, recording: str) -> DeletionCertificate:
     """The newest, where a late rest was erased after the others. Raises `CustodyError` if the
     recording was not erased."""
     session.index.catch_up()
-    told = session.index.lines("kind = 'erased' AND json LIKE ?", f'%"{recording}"%')
-    lines = [line for line in told if line.get("recording") == recording]
+    lines = [line for line in session.index.lines_about(recording) if line["kind"] == "erased"]
     if not lines:
         raise CustodyError(f"{recording} was not erased.", "See 'bwv custody show'.")
     row = session.index.row("SELECT digest FROM lines WHERE n = ?", lines[-1]["n"])

@@ -22,6 +22,7 @@ from bwv_device.formats.grammar.forms import (
     Positive,
     Segment,
     SegmentFile,
+    Text,
     Whole,
     Word,
     Yes,
@@ -31,6 +32,7 @@ from bwv_device.formats.grammar.ledger_kinds import Time
 T = TypeVar("T")
 
 FILES_LIMIT, LEDGERS_LIMIT, REPLICAS_LIMIT = 20_000, 100_000, 16
+WITNESSES_LIMIT, REVOKED_LIMIT = 16, 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +137,38 @@ class Command:
     id: DeviceName
 
 
+@dataclass(frozen=True, slots=True)
+class TrustedWitness:
+    """A witness's verifier key, and where it is asked; "" for one that is not asked from here."""
+
+    key: Annotated[str, Text(4096)]
+    url: Annotated[str, Text(512)]
+
+
+@dataclass(frozen=True, slots=True)
+class Revoked:
+    """A role's certificate that does not count from a time on."""
+
+    certificate: Digest
+    utc_ns: Moment
+    reason: FreeText
+
+
+@dataclass(frozen=True, slots=True)
+class TrustList:
+    """Which key is the log's of a store, who witnesses it, and whose word still counts (8.4)."""
+
+    version: Positive
+    store: Nonce
+    utc_ns: Moment
+    log: Annotated[str, Text(4096)]
+    witnesses: Annotated[tuple[TrustedWitness, ...], AtMost(WITNESSES_LIMIT)]
+    quorum: Annotated[int, Whole(0, WITNESSES_LIMIT)]
+    outage_s: Moment
+    roles_cas: Annotated[tuple[Digest, ...], AtMost(WITNESSES_LIMIT)]
+    revoked: Annotated[tuple[Revoked, ...], AtMost(REVOKED_LIMIT)]
+
+
 PURPOSES: dict[type, str] = {
     Docking: purposes.DOCKING,
     Greeting: purposes.GREETING,
@@ -142,6 +176,7 @@ PURPOSES: dict[type, str] = {
     Refusal: purposes.REFUSAL,
     Assignment: purposes.ASSIGNMENT,
     Command: purposes.COMMAND_PURPOSE,
+    TrustList: purposes.TRUST_LIST,
 }
 
 

@@ -1,0 +1,1 @@
+"""What every command is made of: lazy groups, types of parameters, tables."""

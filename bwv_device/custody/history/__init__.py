@@ -1,0 +1,1 @@
+"""What others have seen of the ledger: its Merkle log, checkpoints, witnesses."""

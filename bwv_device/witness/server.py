@@ -1,0 +1,68 @@
+"""The witness over HTTP. TLS is a reverse proxy's; a request is small, and so is the answer."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Sequence
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+from bwv_device.verification.tlog.signed_note import VerifierKey
+from bwv_device.witness.witness import REQUEST_LIMIT, TEXT, Reply, Witness
+
+# A client that says nothing holds a thread for no longer.
+IDLE_S = 10
+ADD_CHECKPOINT = "/add-checkpoint"
+
+
+class WitnessServer(ThreadingHTTPServer):
+    """Serves on a socket that already listens."""
+
+    daemon_threads = True
+
+    def __init__(
+        self, listening: socket.socket, witness: Witness, keys: Sequence[VerifierKey]
+    ) -> None:
+        super().__init__(listening.getsockname()[:2], _Handler, bind_and_activate=False)
+        self.socket.close()
+        self.socket = listening
+        self.witness = witness
+        self.about = "".join(f"{key}\n" for key in keys).encode()
+
+
+class _Handler(BaseHTTPRequestHandler):
+    """`GET /` gives the verifier keys."""
+
+    server: WitnessServer
+    timeout = IDLE_S
+    protocol_version = "HTTP/1.1"
+    server_version, sys_version = "bwv-witness", ""
+
+    def do_GET(self) -> None:
+        if self.path == "/":
+            self._reply(Reply(200, self.server.about))
+        else:
+            self._reply(Reply(404, b"not found\n"))
+
+    def do_POST(self) -> None:
+        length = self.headers.get("Content-Length", "")
+        if not self.path.endswith(ADD_CHECKPOINT):
+            self._refuse(Reply(404, b"not found\n"))
+        elif not (length.isascii() and length.isdigit()) or int(length[:9]) > REQUEST_LIMIT:
+            self._refuse(Reply(413, b"a request is shorter\n"))
+        else:
+            self._reply(self.server.witness.add_checkpoint(self.rfile.read(int(length))))
+
+    def _refuse(self, reply: Reply) -> None:
+        """Its body was not read: the connection is of no further use."""
+        self.close_connection = True
+        self._reply(reply)
+
+    def _reply(self, reply: Reply) -> None:
+        self.send_response(reply.status)
+        self.send_header("Content-Type", reply.kind or TEXT)
+        self.send_header("Content-Length", str(len(reply.body)))
+        self.end_headers()
+        self.wfile.write(reply.body)
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Nothing: whoever asks is the agency, and its proxy keeps a log."""
