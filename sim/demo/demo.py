@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import datetime
 import shutil
 import tempfile
 import time
@@ -36,6 +35,7 @@ from sim.media.clip import Clip
 from sim.media.scene import Scene
 from sim.media.sound import Sound, street, with_beeper
 from sim.servers.seaweedfs import SeaweedFS
+from sim.world.test_keys import FOUNDED
 from sim.world.world import EPOCH_UTC_NS, Media, World
 
 DEVICE = "demo-camera-1"
@@ -134,8 +134,7 @@ class _Signers:
     def __call__(self, name: str, role: str) -> SoftwareIdentity:
         path = self._folder / "roles" / f"{name.replace(' ', '-')}.{role}-key.pem"
         if not path.exists():
-            now = datetime.datetime.now(datetime.UTC)
-            keys.make_role(self._folder, path.parent, name, role, HostEntropy(), now)
+            keys.make_role(self._folder, path.parent, name, role, HostEntropy(), FOUNDED)
         return SoftwareIdentity.load(path, path)
 
 
@@ -169,9 +168,9 @@ def _prepare(out: Path) -> None:
 
 
 def _world(settings: Settings, scene: Scene | Clip, folder: Path, recipient_type: str) -> World:
-    now = datetime.datetime.now(datetime.UTC)
-    keys.make_agency(folder, "demo agency", recipient_type, HostEntropy(), now)
-    keys.make_device(folder, folder, DEVICE, HostEntropy(), now)
+    # Before the shift, whose day is always the same.
+    keys.make_agency(folder, "demo agency", recipient_type, HostEntropy(), FOUNDED)
+    keys.make_device(folder, folder, DEVICE, HostEntropy(), FOUNDED)
     (folder / "README.txt").write_text(
         "Keys of a demonstration. agency-identity.txt opens the footage in ../vault.\n"
         "Never use them for anything else.\n"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 import re
 import signal
@@ -23,10 +24,11 @@ from bwv_device.custody.intake.intake import Intake
 from bwv_device.custody.intake.results import Done
 from bwv_device.custody.retention_dates import Retention
 from bwv_device.custody.session import CustodySession
+from bwv_device.formats import store_keys
 from hal.host import HostEntropy
 from hal.keystore import SoftwareIdentity
 from hal.stores.directory import DirectoryStore
-from sim.world.custody_workers import LONDON, BenchClock
+from sim.world.custody_workers import LONDON, BenchClock, founded
 from sim.world.test_keys import FOUNDED, BenchAgency
 
 ROLES = ("intake", "custodian", "reviewer", "retention", "configuration", "disclosure")
@@ -38,12 +40,12 @@ class Desk:
 
     def __init__(self, folder: Path, days_ago: int = 0) -> None:
         self.folder, self._days_ago = folder, days_ago
-        for words in (["keygen", "agency"], *(
-            ["custody", "enrol", f"the {role}", "--role", role, "--agency", "agency"]
-            for role in ROLES
-        )):  # fmt: skip
-            done = bwv(*words, cwd=folder)
-            assert done.returncode == 0, done.stderr
+        # An agency as old as its footage: a certificate does not count before it begins.
+        began = datetime.datetime.now(datetime.UTC) - datetime.timedelta(days_ago)
+        entropy, made = HostEntropy(), folder / "agency"
+        keys.make_agency(made, "agency", "X25519", entropy, began)
+        for role in ROLES:
+            keys.make_role(made, folder / "roles", f"the {role}", role, entropy, began)
         bwv("provision", "cam-7", "--agency", "agency", cwd=folder)
         (folder / "evidence").mkdir()
         (folder / "custody.toml").write_text('[agency]\nindex = "index.sqlite"\n')
@@ -77,7 +79,10 @@ class Desk:
             it.run(seconds=2)
         role = folder / "roles" / "the-intake.intake-key.pem"
         clock, signer = BenchClock(it.loop, ahead_ns), SoftwareIdentity.load(role, role)
-        session = CustodySession(store, clock, signer, [agency.root], Retention(LONDON))
+        founded(store)
+        session = CustodySession(
+            store, clock, signer, [agency.root], Retention(LONDON), HostEntropy()
+        )
         worker = Intake(session, [agency.root], "w")
         it.put_in_dock(True)
         for _ in range(40):
@@ -384,12 +389,13 @@ def test_a_key_that_may_not_act_is_refused_before_it_says_done(
     path = tmp_path / "some-key.pem"
     path.write_bytes(pem)
     path.chmod(0o600)
-    before = sorted((desk.folder / "evidence" / "custody" / "ledger").iterdir())
+    ledger = desk.folder / "evidence" / store_keys.LINES
+    before = sorted(ledger.rglob("*"))
     done = bwv("custody", "--as", str(path), "hold", ONE, "--reason", "x", cwd=desk.folder)
     assert done.returncode == 5, done.stdout + done.stderr
     assert "can't act here" in done.stderr
     assert done.stdout == ""
-    assert sorted((desk.folder / "evidence" / "custody" / "ledger").iterdir()) == before
+    assert sorted(ledger.rglob("*")) == before
 
 
 ROLE_KEY = "roles/the-intake.intake-key.pem"
@@ -426,5 +432,4 @@ def test_overdue_footage_is_erased_whatever_intake_meets(tmp_path: Path, trouble
     assert "Traceback" not in "".join(said) + rest
     for name in (ONE, TWO):
         assert desk.ask("custodian", "certificate", name)["recording"] == name
-    ledger = sorted((tmp_path / "evidence" / "custody" / "ledger").iterdir())
-    assert ledger[0].name == "000000000001"
+    assert (tmp_path / "evidence" / store_keys.line(1)).is_file()

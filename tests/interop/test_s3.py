@@ -15,6 +15,7 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 from support.camera_bench import make_camera
+from support.write_anyway import write_anyway
 
 from bwv_device.custody import s3_policies
 from bwv_device.custody.intake.intake import Intake
@@ -30,7 +31,7 @@ from hal.simulated.store import MemoryStore
 from hal.stores.directory import DirectoryStore
 from hal.stores.s3 import S3Place, S3Store
 from sim.servers.seaweedfs import SeaweedFS
-from sim.world.custody_workers import BenchClock, session
+from sim.world.custody_workers import BenchClock, founded, session
 from sim.world.test_keys import BenchAgency
 
 DOCK = {"store": "bench", "poll_ms": 500, "greeting_wait_s": 5, "resend_s": 20}
@@ -66,6 +67,7 @@ def server(weed: SeaweedFS) -> Server:
     keys |= {name: s3_policies.role(bucket, name) for name in s3_policies.ROLES}
     weed.allow(**keys)
     until(lambda: weed.store(bucket, ME).read(f"outbox/{ME}/x", 1), StoreTrouble.MISSING)
+    patiently(founded, weed.store(bucket, "intake"))
     return Server(weed, bucket)
 
 
@@ -299,7 +301,7 @@ def test_deletion_on_time_and_holds_with_separate_keys(server: Server, agency: B
     done = Expiry(retention).run()
     assert (done.hidden, done.erased) == ([], [])
     clock.ahead_ns += 20 * 86_400 * 10**9
-    retention.append(lambda: ("erasing", {"recording": row["id"], "rule": "now"}))
+    write_anyway(retention, "erasing", {"recording": row["id"], "rule": "now"})
     done = Expiry(retention).run()
     assert done.erased == [], "the store protects what the ledger holds"
 
@@ -332,8 +334,8 @@ def test_hidden_week_with_delete_markers(server: Server, agency: BenchAgency) ->
 
 def test_a_replica_in_a_directory(server: Server, agency: BenchAgency, tmp_path: Path) -> None:
     replica = DirectoryStore(tmp_path)
-    desk = session(agency, MemoryStore(), BenchClock(make_camera(agency, boot=False).loop), "i",
-                  "intake")  # fmt: skip
+    clock = BenchClock(make_camera(agency, boot=False).loop)
+    desk = session(agency, founded(MemoryStore()), clock, "i", "intake")
     worker = Intake(desk, [agency.root], "w", [ReplicaStore("elsewhere", replica)])
     files = worker._files
     source: EvidenceStore = server.store("administrator")

@@ -8,7 +8,8 @@ from rich.table import Table
 
 from bwv_device.commands.cli.tables import plain, print_table
 from bwv_device.commands.custody.options import CustodyContext, print_json
-from bwv_device.commands.custody.service_log import ServiceLog, until_stopped
+from bwv_device.commands.custody.service_log import ServiceLog
+from bwv_device.commands.custody.until_stopped import until_stopped
 from bwv_device.custody.retention.deletion import ERASE, HIDE, Expiry, plan
 from bwv_device.formats.visible_text import visible
 from hal.ports import StoreError

@@ -9,7 +9,8 @@ from pathlib import Path
 import click
 
 from bwv_device.commands.custody.options import CustodyContext
-from bwv_device.commands.custody.service_log import ServiceLog, until_stopped
+from bwv_device.commands.custody.service_log import ServiceLog
+from bwv_device.commands.custody.until_stopped import until_stopped
 from bwv_device.custody.intake.intake import Intake
 from bwv_device.custody.intake.results import ReplicaStore
 from bwv_device.custody.session import CustodySession

@@ -8,7 +8,8 @@ import click
 
 from bwv_device.backends.witness_line import HttpWitnessLine
 from bwv_device.commands.custody.options import CustodyContext
-from bwv_device.commands.custody.service_log import ServiceLog, until_stopped
+from bwv_device.commands.custody.service_log import ServiceLog
+from bwv_device.commands.custody.until_stopped import until_stopped
 from bwv_device.commands.key_files.note_key import read_note_key
 from bwv_device.custody.history.log import CustodyLog
 from bwv_device.errors import CustodyError, KeyFileError

@@ -83,6 +83,7 @@ class CustodyContext:
     @cached_property
     def session(self) -> CustodySession:
         """With the index as new as the store."""
+        _ = self.settings  # what is wrong there is told before what is wrong with the key
         session = self.session_of(self.signer)
         session.index.catch_up()
         return session

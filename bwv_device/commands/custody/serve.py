@@ -14,7 +14,7 @@ from pathlib import Path
 import click
 
 from bwv_device.commands.custody.options import CustodyContext
-from bwv_device.commands.custody.service_log import until_stopped
+from bwv_device.commands.custody.until_stopped import until_stopped
 
 LOOK_S = 0.2
 FIRST_WAIT_S, LONGEST_WAIT_S = 1.0, 60.0

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import signal
-import threading
 
 import click
 
@@ -88,11 +86,3 @@ class ServiceLog:
 
     def no_answer(self, error: StoreError) -> None:
         self.line(f"The store does not answer; it is asked again: {error}", wrong=True)
-
-
-def until_stopped() -> threading.Event:
-    """Set by SIGINT and SIGTERM: what is under way is finished first."""
-    stopped = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stopped.set())
-    return stopped

@@ -191,12 +191,15 @@ class CustodyLedger:
     def _introduction(self, by: str, pem: bytes) -> dict[str, str]:
         """A signer's certificate, in the line and beside it: where the line is lost, the others
         that it signed are still known as lines."""
+        self._once(store_keys.signer(by), pem)
+        return {"certificate": pem.decode("ascii")}
+
+    def _once(self, key: str, data: bytes) -> None:
         try:
-            self._store.create(store_keys.signer(by), BytesBody(pem))
+            self._store.create(key, BytesBody(data))
         except StoreError as error:
             if error.trouble is not StoreTrouble.EXISTS:
                 raise
-        return {"certificate": pem.decode("ascii")}
 
     def signer(self, by: str) -> str:
         """A signer's certificates as they lie beside the lines; "" where there are none."""
@@ -218,7 +221,7 @@ class CustodyLedger:
         if len(salted) > BODY_LIMIT:
             raise CustodyError("That is too long to be written down.", "Say it in fewer words.")
         digest = hashlib.sha256(salted).hexdigest()
-        self._store.create(store_keys.body(digest), BytesBody(salted))
+        self._once(store_keys.body(digest), salted)
         return {**said, "body": digest}, body
 
     def _body(self, line: CustodyLine) -> dict[str, Any] | None:
