@@ -229,6 +229,7 @@ class Coverage(NamedTuple):
 def search(session: CustodySession, request: str) -> Coverage:
     """Looks, and writes down where: a certificate that "nothing found" can be held against. Cameras
     that have not docked since the time asked for may still hold it."""
+    session.check()
     found = candidates(session.index, request)
     row = session.index.row("SELECT * FROM requests WHERE id = ?", request)
     assert row is not None

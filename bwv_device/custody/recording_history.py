@@ -1,5 +1,5 @@
 """The history of a recording, from the press of the button to its erasure, and whether the chain is
-unbroken.
+unbroken: by what the store holds, and by what others have seen of it.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ from typing import Any, NamedTuple
 
 from cryptography import x509
 
+from bwv_device.custody.history.verdict import judge
+from bwv_device.custody.history.witnesses import WitnessLine
 from bwv_device.custody.retention.holds import existing
 from bwv_device.custody.search import lines_about
 from bwv_device.custody.session import CustodySession
@@ -39,29 +41,55 @@ class HistoryStep(NamedTuple):
 
 @dataclass(slots=True)
 class RecordingHistory:
-    """`problems` are breaks of a chain; none means that it is proven unbroken."""
+    """`problems` are breaks of a chain; none means that it is proven unbroken. `remarks`: what was
+    ignored, or could not be asked; they say nothing against this recording. `seen`: who outside
+    has seen how much, in a sentence."""
 
     recording: str
     steps: list[HistoryStep] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
+    seen: str = ""
 
 
 def audit(
-    session: CustodySession, roots: Sequence[x509.Certificate], recording: str
+    session: CustodySession,
+    roots: Sequence[x509.Certificate],
+    recording: str,
+    line: WitnessLine | None = None,
 ) -> RecordingHistory:
-    """Reads both ledgers from the store, from their first line on."""
+    """Reads both ledgers from the store, from their first line on, and asks the witnesses over
+    `line`, where there is one."""
     row = existing(session, recording)
     life = RecordingHistory(recording)
     _camera(session, roots, row, life)
-    for line in lines_about(session, recording):
-        fields = {k: v for k, v in line.items() if k not in ("certificate", "prev", "by", "n")}
-        who = f"{line['name']} ({line['role']})"
-        step = HistoryStep("custody", line["n"], line["utc_ns"], who, line["kind"], fields)
-        life.steps.append(step)
-    problems = session.index.rows("SELECT * FROM problems ORDER BY n")
-    life.problems += [f"custody line {p['n']}: {p['problem']}" for p in problems]
+    about, latest_ns = set[int](), 0
+    for told in lines_about(session, recording):
+        fields = {k: v for k, v in told.items() if k not in ("certificate", "prev", "by", "n")}
+        who = f"{told['name']} ({told['role']})"
+        # A line can't be older than the one in front of it, whatever its writer says.
+        latest_ns = max(latest_ns, told["utc_ns"])
+        life.steps.append(HistoryStep("custody", told["n"], latest_ns, who, told["kind"], fields))
+        about.add(told["n"])
+    _ledger_problems(session, about, life)
+    ledger = judge(session.index, session.store, session.trust(), session.now_ns(), line)
+    life.problems += ledger.problems
+    life.remarks += ledger.remarks
+    life.seen = ledger.seen
     life.steps.sort(key=lambda step: step.utc_ns)
     return life
+
+
+def _ledger_problems(session: CustodySession, about: set[int], life: RecordingHistory) -> None:
+    """A line that does not count is a remark; what is wrong with a line of this recording's that
+    does, breaks it."""
+    rows = session.index.rows(
+        "SELECT problems.*, refused FROM problems LEFT JOIN lines USING (n) ORDER BY n"
+    )
+    for row in rows:
+        said = f"custody line {row['n']}: {row['problem']}"
+        mine = row["n"] in about and not row["refused"]
+        (life.problems if mine else life.remarks).append(said)
 
 
 def _camera(
@@ -122,6 +150,6 @@ def write_camera_ledger(session: CustodySession, device: str, vault: Path) -> No
 
 
 def custody_chain(session: CustodySession) -> bytes:
-    """The custody ledger as text, a line each: what goes into a disclosure."""
+    """The custody ledger as text, a line each, without bodies: what goes into a disclosure."""
     entries = session.store.entries(store_keys.LINES)
     return b"".join(session.store.read(stored.key, stored.length) for stored in entries)

@@ -8,9 +8,10 @@ from typing import Any
 
 from cryptography import x509
 
-from bwv_device.custody.history import standing
+from bwv_device.custody.history import published, standing
 from bwv_device.custody.ledger.index import Index
 from bwv_device.custody.ledger.ledger import CustodyLedger, CustodyLine, Decided
+from bwv_device.custody.ledger.signers import why_not_valid
 from bwv_device.custody.ledger.trust_lists import Trust
 from bwv_device.custody.permissions import MAY_WRITE
 from bwv_device.custody.retention_dates import NANOSECOND, Due, Retention
@@ -31,6 +32,8 @@ from hal.ports import (
 Decide = Callable[[], Decided | None]
 # So long a listing is good enough to write on: whoever was faster took the number.
 LISTED_NS = SECOND_NS
+# How often is looked for new checkpoints of the store's log.
+LEARN_NS = 60 * SECOND_NS
 
 
 class CustodySession:
@@ -56,6 +59,7 @@ class CustodySession:
         self.index = Index(self._ledger, roots, index_path)
         self._trust_list = trust_list
         self._listed_ns: int | None = None
+        self._learned_ns: int | None = None
 
     def now_ns(self) -> int:
         return self.clock.utc().utc_ns
@@ -68,6 +72,7 @@ class CustodySession:
         """Reads what was written since. Raises `CustodyError` where nothing may be decided on this
         store: it is behind, or beside, what somebody has seen (docs/format.md, 8.5)."""
         self.index.catch_up()
+        self._learn()
         standing.refuse_to_decide(self.index, self.trust(), self.now_ns())
 
     def append(self, decide: Decide) -> CustodyLine | None:
@@ -94,8 +99,16 @@ class CustodySession:
 
     def _caught_up(self) -> tuple[Head, int]:
         found = self.index.catch_up()
+        now_ns = self.clock.monotonic_ns()
+        if self._learned_ns is None or now_ns - self._learned_ns >= LEARN_NS:
+            self._learn()
         standing.refuse_contradictions(self.index)
         return found
+
+    def _learn(self) -> None:
+        """Checkpoints that lie in the store."""
+        published.learn(self.index, self.store, self.trust())
+        self._learned_ns = self.clock.monotonic_ns()
 
     def _on_what_is_known(self, decide: Decide) -> CustodyLine | None:
         """Without listing again: where the number is free, nothing was written since. None where
@@ -127,7 +140,7 @@ class CustodySession:
                 f"What {self.name} signs does not count here: it {error}.",
                 "Use a key that 'bwv custody enrol' made for this agency.",
             ) from None
-        if why := standing.why_not_valid(self._own, self.trust(), self.now_ns()):
+        if why := why_not_valid(self._own, self.trust(), self.now_ns()):
             raise CustodyError(f"The key of {self.name} {why}.", "Enrol a new one.")
         return decided
 

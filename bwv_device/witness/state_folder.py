@@ -11,6 +11,8 @@ from pathlib import Path
 
 from bwv_device.errors import VaultError
 from bwv_device.files import writable_folder
+from bwv_device.formats.grammar.forms import Hex
+from bwv_device.verification.tlog.merkle_tree import HASH_BYTES
 from bwv_device.witness.witness import LogState
 
 
@@ -31,10 +33,9 @@ class StateFolder:
         except (OSError, UnicodeDecodeError) as error:
             raise VaultError(f"{path} can't be read: {error}.", "Restore it.") from None
         size, _, root = text.removesuffix("\n").partition(" ")
-        try:
-            return LogState(int(size), bytes.fromhex(root))
-        except ValueError:
-            raise VaultError(f"{path} is damaged.", "Restore it.") from None
+        if not size.isdecimal() or not Hex(2 * HASH_BYTES).fits(root):
+            raise VaultError(f"{path} is damaged.", "Restore it.")
+        return LogState(int(size), bytes.fromhex(root))
 
     def replace(self, origin: str, old: LogState | None, new: LogState) -> bool:
         with self._alone(origin):

@@ -16,6 +16,7 @@ from bwv_device.custody.disclosure.package import Advance, disclose, open_record
 from bwv_device.custody.disclosure.redaction_plan import read_redaction
 from bwv_device.custody.disclosure.request import DisclosureRequest
 from bwv_device.custody.disclosure.work_folder import work_folder
+from bwv_device.errors import CustodyError
 from bwv_device.files import writable_folder
 from bwv_device.formats import age
 
@@ -74,11 +75,18 @@ def disclose_command(
     )  # fmt: skip
     root = Path(context.settings.agency.root).read_bytes()
     with _progress() as advance:
-        package = disclose(context.session, context.roots, root, identities, wish, out, advance)
+        package = disclose(
+            context.session, context.roots, root, identities, wish, out, advance, context.witnesses
+        )
     for note in package.notes:
         click.echo(note)
     _warn(package.confined)
     click.echo(f"Read {out / 'report.html'} or {out / 'report.pdf'} first.")
+    if package.problems:
+        raise CustodyError(
+            f"{recording} does not verify: {package.problems[0]}.",
+            "The report says so too; do not hand the package on before somebody has looked at it.",
+        )
 
 
 def _propose(

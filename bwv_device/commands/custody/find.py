@@ -125,10 +125,10 @@ def show_command(context: CustodyContext, recording: str, as_json: bool) -> None
 @click.pass_obj
 def audit_command(context: CustodyContext, recording: str, as_json: bool) -> None:
     """The life of a recording from the press of the button, and whether its chain is unbroken."""
-    life = audit(context.session, context.roots, recording)
+    life = audit(context.session, context.roots, recording, context.witnesses)
     if as_json:
         print_json({"recording": recording, "unbroken": not life.problems,
-                    "problems": life.problems,
+                    "problems": life.problems, "remarks": life.remarks, "seen": life.seen,
                     "steps": [step._asdict() for step in life.steps]})  # fmt: skip
     else:
         _print_life(context, life)
@@ -178,6 +178,7 @@ def quarantine_command(context: CustodyContext, as_json: bool) -> None:
 def index_command(context: CustodyContext) -> None:
     """Builds the index anew from the store, which is the only truth."""
     context.session.index.rebuild()
+    context.session.check()
     count = context.session.index.row("SELECT count(*) AS n FROM recordings")
     problems = context.session.index.rows("SELECT * FROM problems ORDER BY n")
     click.echo(
@@ -199,8 +200,12 @@ def _print_life(context: CustodyContext, life: RecordingHistory) -> None:
         )
     for problem in life.problems:
         console.print(f"[red]broken[/]  {plain(problem)}")
+    for remark in life.remarks:
+        console.print(f"[dim]remark  {plain(remark)}[/]", soft_wrap=True)
     if not life.problems:
         console.print("[green]Unbroken: every line is numbered, linked and signed.[/]")
+    if life.seen:
+        console.print(plain(f"{life.seen[0].upper()}{life.seen[1:]}."))
 
 
 TOLD = (

@@ -16,6 +16,7 @@ from bwv_device.backends.evidence_store import open_store
 from bwv_device.commands.key_files.role_key import load_role_key
 from bwv_device.config import parse_table, read_file
 from bwv_device.custody.history.standing import trust_in_force
+from bwv_device.custody.history.witnesses import WitnessLine
 from bwv_device.custody.ledger.index import Index
 from bwv_device.custody.ledger.ledger import CustodyLedger
 from bwv_device.custody.ledger.trust_lists import Trust
@@ -106,6 +107,12 @@ class CustodyContext:
 
     def trust(self) -> Trust | None:
         return trust_in_force(self.index, self.roots, self.trust_list)
+
+    @cached_property
+    def witnesses(self) -> WitnessLine:
+        from bwv_device.backends.witness_line import HttpWitnessLine
+
+        return HttpWitnessLine(self.settings.log.ca)
 
     @cached_property
     def clock(self) -> HostClock:

@@ -17,6 +17,7 @@ from bwv_device.custody.disclosure.media_process import MediaProcess
 from bwv_device.custody.disclosure.redaction_plan import Redaction
 from bwv_device.custody.disclosure.request import DisclosureRequest
 from bwv_device.custody.disclosure.work_folder import work_folder
+from bwv_device.custody.history.witnesses import WitnessLine
 from bwv_device.custody.public_requests import existing_request
 from bwv_device.custody.recording_history import (
     RecordingHistory,
@@ -38,13 +39,15 @@ Advance = Callable[[str, float], None]
 
 @dataclass(slots=True)
 class Package:
-    """A finished package. `digests` are of every file in it."""
+    """A finished package. `digests` are of every file in it; `problems` are why the recording does
+    not verify: whoever asked for it must see them."""
 
     folder: Path
     films: list[Path] = field(default_factory=list)
     redacted: list[Path] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     digests: dict[str, str] = field(default_factory=dict)
+    problems: list[str] = field(default_factory=list)
     # Whether the kernel kept the processes that opened films from everything else.
     confined: bool = True
 
@@ -96,11 +99,13 @@ def disclose(
     wish: DisclosureRequest,
     out: Path,
     advance: Advance = lambda what, share: None,
+    line: WitnessLine | None = None,
 ) -> Package:
     """Writes the package into `out`, which must be new, and the `disclosed` line. Raises
     `CustodyError`."""
     if out.exists() and any(out.iterdir()):
         raise CustodyError(f"{out} is not empty.", "Name a new folder.")
+    session.check()
     if wish.request:
         session.index.catch_up()
         existing_request(session.index, wish.request)
@@ -113,7 +118,7 @@ def disclose(
         report, done = open_recording(session, roots, identities, wish.recording, work, advance)
         package = Package(out)
         _films(wish, done, package, work, advance)
-        life = audit(session, roots, wish.recording)
+        life = audit(session, roots, wish.recording, line)
         _chain(session, wish, work / "vault", root_pem, package)
         _papers(session, wish, report, life, package)
     package.digests = {
@@ -124,6 +129,7 @@ def disclose(
     listing = "".join(f"{digest}  {name}\n" for name, digest in package.digests.items())
     (out / "SHA256SUMS").write_text(listing)
     _write_down(session, wish, package, hashlib.sha256(listing.encode()).hexdigest())
+    package.problems = [*report.problems, *life.problems]
     return package
 
 

@@ -6,14 +6,15 @@ is away stops nothing: what it missed it cosigns when it is back.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from bwv_device.custody.history import published, standing
-from bwv_device.custody.history.witnesses import WitnessLine, ask
+from bwv_device.custody.history.asking import cosign_by_all
+from bwv_device.custody.history.witnesses import WitnessLine
 from bwv_device.custody.ledger.index import Index
 from bwv_device.custody.ledger.ledger import LINE_LIMIT
-from bwv_device.custody.ledger.trust_lists import Trust, Witness
+from bwv_device.custody.ledger.trust_lists import Trust
 from bwv_device.errors import CustodyError
 from bwv_device.formats import store_keys
 from bwv_device.formats.upload_body import BytesBody
@@ -66,14 +67,21 @@ class CustodyLog:
                 "This is not the key of the store's log.", "Give the one that 'init' made."
             )
         published.learn(self._index, self._store, trust)
-        standing.refuse_contradictions(self._index)
         run = LogRun(self._index.tree.size)
-        if not run.size or not self._is_due(run.size, trust):
+        if (
+            not run.size
+            or standing.contradictions(self._index)
+            or not self._is_due(run.size, trust)
+        ):
+            # What witnesses objected to without signing it is asked again.
+            standing.refuse_contradictions(self._index)
             return run
         self._write_tiles(run)
         checkpoint = Checkpoint(trust.origin, run.size, self._index.tree.root(run.size))
+        is_new = not any(seen.size == run.size for seen in standing.seen(self._index))
         signed = self._cosigned(sign(checkpoint, self._key), trust, run)
-        self._write(signed)
+        if is_new or run.cosigned:
+            self._write(signed)
         standing.remember(
             self._index, checkpoint, published.SOURCE, published.quorum_s(signed, trust)
         )
@@ -81,11 +89,12 @@ class CustodyLog:
         return run
 
     def _is_due(self, size: int, trust: Trust) -> bool:
-        known = standing.seen(self._index)
-        if not any(seen.size == size for seen in known):
-            return True
+        """New lines; a quorum that has not seen them; or nothing for a while."""
+        known = [seen for seen in standing.seen(self._index) if seen.size == size]
+        if not known or not trust.quorum:
+            return not known
         age_s = self._now_s() - standing.newest_cosigned_s(self._index)
-        return bool(trust.quorum) and age_s >= trust.outage_s // HEARTBEATS
+        return not known[0].utc_s or age_s >= trust.outage_s // HEARTBEATS
 
     # --- tiles --------------------------------------------------------------------------------
 
@@ -143,22 +152,16 @@ class CustodyLog:
     def _cosigned(self, signed: SignedCheckpoint, trust: Trust, run: LogRun) -> SignedCheckpoint:
         """With everything that the witnesses sign. One that objects is only told where a quorum of
         others has seen this very ledger."""
-        objections = []
-        for name, keys in by_name(trust.witnesses).items():
-            if not keys[0].url:
-                continue
-            answer = ask(
-                self._line, keys, signed, self._seen_by.get(name, 0), self._index.tree.consistency
-            )
-            if answer.signatures:
-                self._seen_by[name] = signed.checkpoint.size
-                run.cosigned.append(name)
-                signed = signed.with_signatures(answer.signatures)
-            else:
-                run.troubles.append(answer.trouble)
-                objections += [answer.trouble] if answer.contradicts else []
+        asked = cosign_by_all(self._line, self._index, signed, trust, self._seen_by)
+        for name in asked.cosigned:
+            self._seen_by[name] = signed.checkpoint.size
+        run.cosigned, run.troubles = (
+            asked.cosigned,
+            run.troubles + asked.objections + asked.troubles,
+        )
+        signed = asked.signed or signed
         reached = published.quorum_s(signed, trust) > 0
-        standing.witnesses_say(self._index, "" if reached else "; ".join(objections))
+        standing.witnesses_say(self._index, "" if reached else "; ".join(asked.objections))
         return signed
 
     def _write(self, signed: SignedCheckpoint) -> None:
@@ -174,11 +177,3 @@ class CustodyLog:
 
     def _now_s(self) -> int:
         return self._clock.utc().utc_ns // SECOND_NS
-
-
-def by_name(witnesses: Sequence[Witness]) -> Mapping[str, list[Witness]]:
-    """A witness may have a key of each kind."""
-    found: dict[str, list[Witness]] = {}
-    for witness in witnesses:
-        found.setdefault(witness.key.name, []).append(witness)
-    return found

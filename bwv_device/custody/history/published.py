@@ -43,12 +43,18 @@ def learn(index: Index, store: EvidenceStore, trust: Trust | None) -> list[str]:
     return wrong
 
 
-def newest(store: EvidenceStore) -> bytes | None:
-    """The newest checkpoint that was published, unread; None before the first."""
-    last = None
-    for stored in store.entries(store_keys.CHECKPOINTS):
-        last = stored.key
-    return None if last is None else store.read(last, NOTE_LIMIT)
+def newest(index: Index, store: EvidenceStore) -> bytes | None:
+    """The newest checkpoint that `learn` could verify, as it lies in the store now; None before the
+    first, or where it is gone."""
+    row = index.row("SELECT value FROM meta WHERE name = 'checkpoint'")
+    if row is None:
+        return None
+    try:
+        return store.read(row["value"], NOTE_LIMIT)
+    except StoreError as error:
+        if error.trouble not in (StoreTrouble.MISSING, StoreTrouble.REFUSED):
+            raise
+        return None
 
 
 def quorum_s(signed: SignedCheckpoint, trust: Trust) -> int:

@@ -7,7 +7,6 @@ from the store's own log, from witnesses, and from cameras.
 
 from __future__ import annotations
 
-import datetime
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -16,13 +15,9 @@ from cryptography import x509
 from bwv_device.custody.ledger.index import Index
 from bwv_device.custody.ledger.trust_lists import Trust, origin, read_trust_list
 from bwv_device.errors import CustodyError
-from bwv_device.formats import statement
 from bwv_device.formats.statement import StatementError
 from bwv_device.verification.tlog.checkpoint import Checkpoint
 from hal.ports import SECOND_NS
-
-# A role's certificate is not older than this clock by more.
-CLOCKS_DIFFER = datetime.timedelta(minutes=15)
 
 
 class Seen(NamedTuple):
@@ -84,8 +79,13 @@ def contradictions(index: Index) -> list[str]:
                 "UPDATE checkpoints SET checked = 1 WHERE origin = ? AND size = ? AND root = ?",
                 row["origin"], row["size"], row["root"],
             )  # fmt: skip
-    objection = index.row("SELECT value FROM meta WHERE name = 'witnesses' AND value != ''")
-    return [*said, objection["value"]] if objection else said
+    return said
+
+
+def objection(index: Index) -> str:
+    """What witnesses said last, while no quorum cosigns; "" for nothing."""
+    row = index.row("SELECT value FROM meta WHERE name = 'witnesses'")
+    return str(row["value"]) if row else ""
 
 
 def trust_in_force(
@@ -93,10 +93,7 @@ def trust_in_force(
 ) -> Trust | None:
     """The newest trust list: of the ledger, or one that was `given` as a file. Raises
     `CustodyError` where that one can't be used, or is another store's."""
-    row = index.row(
-        "SELECT list FROM trust WHERE approved IS NOT NULL ORDER BY version DESC LIMIT 1"
-    )
-    lists = [read_trust_list(row["list"], roots)] if row else []
+    lists = [index.trust] if index.trust else []
     if given:
         try:
             lists.append(read_trust_list(given, roots))
@@ -128,9 +125,10 @@ def outage_s(index: Index, trust: Trust | None, now_ns: int) -> int | None:
 
 def refuse_contradictions(index: Index) -> None:
     """Raises `CustodyError` where somebody has seen another ledger than this."""
-    if found := contradictions(index):
+    found = [*contradictions(index), objection(index)]
+    if any(found):
         raise CustodyError(
-            f"Nothing is decided on this store: {found[-1]}.",
+            f"Nothing is decided on this store: {next(filter(None, found))}.",
             "Compare it with a replica or a backup, and find out who wrote it "
             "(docs/operations.md).",
         )
@@ -143,26 +141,14 @@ def refuse_to_decide(index: Index, trust: Trust | None, now_ns: int) -> None:
     missing_s = outage_s(index, trust, now_ns)
     if trust is not None and missing_s is not None and missing_s > trust.outage_s:
         raise CustodyError(
-            f"No {trust.quorum} of the witnesses have seen the ledger for "
-            f"{missing_s / 3600:.0f} hours; {trust.outage_s / 3600:.0f} are allowed.",
+            f"Nothing is decided on this store: {too_long(trust, missing_s)}.",
             "See that 'bwv custody log' runs and reaches them, and that the clock is right.",
         )
 
 
-def why_not_valid(chain: Sequence[x509.Certificate], trust: Trust | None, utc_ns: int) -> str:
-    """Why a role's certificate does not count at a time, as the end of a sentence; "" where it
-    does."""
-    moment = datetime.datetime.fromtimestamp(utc_ns // SECOND_NS, datetime.UTC)
-    for certificate in chain:
-        if moment > certificate.not_valid_after_utc:
-            return f"ended on {certificate.not_valid_after_utc:%Y-%m-%d}"
-        if moment < certificate.not_valid_before_utc - CLOCKS_DIFFER:
-            return f"begins on {certificate.not_valid_before_utc:%Y-%m-%d}"
-    if trust is None:
-        return ""
-    since_ns = trust.revoked_since_ns(statement.fingerprint(chain[0]))
-    if since_ns is not None and utc_ns >= since_ns:
-        return "is revoked"
-    if trust.roles_cas and statement.fingerprint(chain[-1]) not in trust.roles_cas:
-        return "is of a roles CA that the trust list does not name"
-    return ""
+def too_long(trust: Trust, missing_s: int) -> str:
+    """The sentence for an outage."""
+    return (
+        f"for {missing_s / 3600:.0f} hours no {trust.quorum} of the witnesses saw the ledger, "
+        f"and {trust.outage_s / 3600:.0f} are allowed"
+    )

@@ -53,16 +53,17 @@ def ask(
     answer = _post(line, keys[0], signed, old, consistency)
     if isinstance(answer, str):
         return Cosigned(trouble=f"{name} {answer}")
-    if answer.status == CONFLICT and (seen := _size(answer.body)) is not None:
-        if seen > size:
-            said = f"the store's ledger ends at line {size}, and {name} has seen line {seen}"
-            return Cosigned((), f"{said}: its end was cut, or it is an older copy", True)
-        if seen != old:
-            old = seen
-            answer = _post(line, keys[0], signed, old, consistency)
-            if isinstance(answer, str):
-                return Cosigned(trouble=f"{name} {answer}")
-    if answer.status == UNPROCESSABLE or (answer.status == CONFLICT and old == size):
+    seen = _size(answer.body) if answer.status == CONFLICT else None
+    if seen is not None and seen > size:
+        said = f"the store's ledger ends at line {size}, and {name} has seen line {seen}"
+        return Cosigned((), f"{said}: its end was cut, or it is an older copy", True)
+    if seen is not None and seen != old:
+        old = seen
+        answer = _post(line, keys[0], signed, old, consistency)
+        if isinstance(answer, str):
+            return Cosigned(trouble=f"{name} {answer}")
+        seen = _size(answer.body) if answer.status == CONFLICT else None
+    if answer.status == UNPROCESSABLE or seen == size:
         said = f"{name} has seen other lines than the first {old} of the store"
         return Cosigned((), f"{said}: they were changed, reordered or signed anew", True)
     if answer.status != OK:

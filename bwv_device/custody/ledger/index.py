@@ -24,7 +24,8 @@ from bwv_device.custody.ledger.ledger import (
     SetAside,
 )
 from bwv_device.custody.ledger.log_tree import LogTree
-from bwv_device.custody.ledger.signers import Signers
+from bwv_device.custody.ledger.signers import Signers, why_not_valid
+from bwv_device.custody.ledger.trust_lists import Trust, read_trust_list
 from bwv_device.custody.permissions import MAY_WRITE
 from bwv_device.errors import CustodyError, EvidenceStoreError
 from bwv_device.formats.ledger_lines import Head
@@ -124,6 +125,7 @@ class Index:
         self._signers = Signers(self._roots, self._ledger.signer)
         self._looked_ns: int | None = None
         self._store = ""
+        self._trust: tuple[int, Trust] | None = None
         self.tree = LogTree(self.db)
 
     def rebuild(self) -> None:
@@ -154,10 +156,34 @@ class Index:
             self._tell_once(head.number + 1, sentence)
         return head, aside.numbers
 
+    def compare_with_store(self) -> list[str]:
+        """Reads every line again. What is not as it was read, in sentences."""
+        known = {row["n"]: row["digest"] for row in self.rows("SELECT n, digest FROM lines")}
+        wrong = []
+        for number, digest in self._ledger.digests():
+            if known.get(number, NO_LINE) == NO_LINE:
+                continue  # set aside, or newer than this reading
+            if known.pop(number) != digest:
+                wrong.append(f"line {number} of the store is not the one that was read before")
+        gone = [number for number, digest in known.items() if digest != NO_LINE]
+        return wrong + [f"line {number} is gone from the store" for number in sorted(gone)]
+
     def take(self, line: CustodyLine) -> None:
         """A line that was just written on top of everything that is known here."""
         if line.fields["prev"] == self.head.digest and self._is_signed(line):
             self._apply([line])
+
+    @property
+    def trust(self) -> Trust | None:
+        """The newest trust list that two persons put in force."""
+        row = self.row(
+            "SELECT n, list FROM trust WHERE approved IS NOT NULL ORDER BY version DESC LIMIT 1"
+        )
+        if row is None:
+            return None
+        if self._trust is None or self._trust[0] != row["n"]:
+            self._trust = row["n"], read_trust_list(row["list"], self._roots)
+        return self._trust[1]
 
     @property
     def store_id(self) -> str:
@@ -298,6 +324,8 @@ class Index:
         signer = self._signers.write(self.db, line)
         if signer.role not in MAY_WRITE.get(line.kind, ()):
             return f"the role {signer.role!r} may not write {line.kind!r}"
+        if why := why_not_valid(signer.chain, self.trust, line.utc_ns):
+            return f"the key of {signer.name} {why}"
         self.db.execute("SAVEPOINT line")
         try:
             index_updates.apply(self.db, line, self._roots)

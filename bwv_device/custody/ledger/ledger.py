@@ -113,6 +113,14 @@ class CustodyLedger:
     def monotonic_ns(self) -> int:
         return self._clock.monotonic_ns()
 
+    def digests(self) -> Iterator[tuple[int, str]]:
+        """Number and digest of each object at a line's key; "" for what is no line."""
+        for stored in self._store.entries(store_keys.LINES):
+            number = store_keys.parse_line(stored.key)
+            if number is not None:
+                line = self._read(stored)
+                yield number, line.digest if line else ""
+
     def still_has(self, head: Head) -> None:
         """Raises `CustodyError` where the line that was read last is gone, or another."""
         if not head.number:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import sqlite3
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
@@ -9,8 +10,13 @@ from typing import NamedTuple
 from cryptography import x509
 
 from bwv_device.custody.ledger.ledger import CustodyLine
+from bwv_device.custody.ledger.trust_lists import Trust
 from bwv_device.formats import statement
 from bwv_device.formats.statement import StatementError
+from hal.ports import SECOND_NS
+
+# A role's certificate begins no later than its holder's clock says, give or take.
+CLOCKS_DIFFER = datetime.timedelta(minutes=15)
 
 
 class LineSigner(NamedTuple):
@@ -71,3 +77,22 @@ class Signers:
         chain = statement.chain_of(pem.encode("utf-8", "replace"))
         who = statement.role_of(chain, self._roots)
         return LineSigner(tuple(chain), pem, who.name, who.role)
+
+
+def why_not_valid(chain: Sequence[x509.Certificate], trust: Trust | None, utc_ns: int) -> str:
+    """Why a role's certificate does not count at a time, as the end of a sentence; "" where it
+    does."""
+    moment = datetime.datetime.fromtimestamp(utc_ns // SECOND_NS, datetime.UTC)
+    for certificate in chain:
+        if moment > certificate.not_valid_after_utc:
+            return f"ended on {certificate.not_valid_after_utc:%Y-%m-%d}"
+        if moment < certificate.not_valid_before_utc - CLOCKS_DIFFER:
+            return f"begins on {certificate.not_valid_before_utc:%Y-%m-%d}"
+    if trust is None:
+        return ""
+    since_ns = trust.revoked_since_ns(statement.fingerprint(chain[0]))
+    if since_ns is not None and utc_ns >= since_ns:
+        return "is revoked"
+    if trust.roles_cas and statement.fingerprint(chain[-1]) not in trust.roles_cas:
+        return "is of a roles CA that the trust list does not name"
+    return ""

@@ -104,9 +104,10 @@ class Expiry:
         self._trouble: StoreError | None = None
 
     def run(self, confirmed: int = 0) -> DeletionRun:
-        """Raises `CustodyError` where far more than usual would go and `confirmed` is not that
-        number; `StoreError` where the store does not answer, at once, or a replica, once everything
-        was tried."""
+        """Raises `CustodyError` where nothing may be decided on the store, or where far more than
+        usual would go and `confirmed` is not that number; `StoreError` where the store does not
+        answer, at once, or a replica, once everything was tried."""
+        self._office.check()
         done, self._trouble = DeletionRun(), None
         self._lock_held()
         self._restore(done)
