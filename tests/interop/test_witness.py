@@ -135,7 +135,8 @@ def test_from_a_new_store_to_a_cut_end(tmp_path: Path) -> None:
         )  # fmt: skip
         assert done.returncode == 13
         assert "ends at line 2, and ombudsman.example/w1 has seen line 3" in done.stderr
-        again = [sys.executable, "-P", "-m", "bwv_device", *ada, "camera", "revoke", "cam-3"]
+        again = [sys.executable, "-P", "-m", "bwv_device", *ada, "camera", "revoke", "cam-3",
+                 "--reason", "x"]  # fmt: skip
         assert (
             subprocess.run(again, cwd=tmp_path, capture_output=True, check=False).returncode == 13
         )

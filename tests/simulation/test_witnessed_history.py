@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable
 
 import pytest
+from support.camera_bench import make_camera
 from support.write_anyway import write_anyway
 
 from bwv_device.custody import public_requests
@@ -31,7 +32,7 @@ from hal.simulated.store import MemoryStore
 from sim.custody.witness import WorldWitness
 from sim.custody.witnessed_store import WitnessedStore
 from sim.sweeps import custody_forgeries
-from sim.world.custody_workers import BenchClock
+from sim.world.custody_workers import BenchClock, BenchCustody
 from sim.world.test_keys import BenchAgency
 from sim.world.virtual_loop import VirtualLoop
 
@@ -407,3 +408,49 @@ def test_an_error_is_always_ours(it: WitnessedStore) -> None:
             judge(session.index, it.store, session.trust(), session.now_ns(), it.line)
         except BwvError:
             pass
+
+
+# --- cameras --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("how", ["cut", "another past"])
+def test_a_camera_shows_at_another_docking_what_it_has_seen(
+    agency: BenchAgency, clock: BenchClock, how: str
+) -> None:
+    """The store is set back, with its log, and no witness is asked: the camera remembers."""
+    camera = make_camera(
+        agency, dock={"store": "bench", "poll_ms": 500, "greeting_wait_s": 5, "resend_s": 20},
+        video={"bitrate_kbps": 200}, recording={"segment_s": 10, "pre_event_s": 0},
+    )  # fmt: skip
+    camera.run(seconds=2)
+    custody = BenchCustody(camera, agency)
+    it = WitnessedStore(agency, custody.store, custody.clock, [])
+    revoke(it, "cam-1")
+    before = dict(custody.store.objects)
+    revoke(it, "cam-2")
+    it.publish()
+    custody.start()
+    camera.put_in_dock(True)
+    camera.run(seconds=20)
+    camera.put_in_dock(False)
+    custody.store.objects = dict(before)
+    if how != "cut":
+        for number in range(9):
+            revoke(it, f"another-{number}")
+        it.new_log().publish()
+    custody.workers[0] = BenchCustody(camera, agency).workers[0]
+    camera.put_in_dock(True)
+    why = {"cut": "bench-camera-1 has seen line 3", "another past": "are not those that the camera"}
+    with pytest.raises(CustodyError, match=why[how]):
+        camera.run(seconds=20)
+
+
+def test_a_camera_hears_of_no_checkpoint_where_there_is_no_log(agency: BenchAgency) -> None:
+    camera = make_camera(agency, dock={"store": "bench", "poll_ms": 500, "greeting_wait_s": 5})
+    camera.run(seconds=2)
+    custody = BenchCustody(camera, agency)
+    custody.start()
+    camera.put_in_dock(True)
+    camera.run(seconds=20)
+    (greeting,) = [data for key, data in custody.store.objects.items() if "/greetings/" in key]
+    assert b'"checkpoint":""' in greeting

@@ -51,7 +51,8 @@ class Dock:
 
     def greets(self, **fields: Any) -> None:
         said = {"device": DEVICE, "nonce": NONCE, "utc_ns": 10**18, "error_ns": 5,
-                "ledger": {"boot": 0, "length": 0}, "assignment": 3, **fields}  # fmt: skip
+                "ledger": {"boot": 0, "length": 0}, "assignment": 3, "checkpoint": "",
+                **fields}  # fmt: skip
         self.says(store_keys.greeting(DEVICE, NONCE), GREETING, said)
 
     def receipts(self, file: Deliverable, **fields: Any) -> None:

@@ -10,9 +10,10 @@ from typing import Any, NamedTuple
 
 from cryptography import x509
 
+from bwv_device.custody.history import standing
 from bwv_device.custody.ledger.index import Index
 from bwv_device.custody.session import CustodySession
-from bwv_device.formats import store_keys
+from bwv_device.formats import canonical_json, statement, store_keys
 from bwv_device.formats.grammar.ledger_kinds import (
     Boot,
     FlagLine,
@@ -23,11 +24,13 @@ from bwv_device.formats.grammar.ledger_kinds import (
     Sync,
     TimeLine,
 )
+from bwv_device.formats.grammar.ledger_kinds import Greeting as GreetingLine
 from bwv_device.formats.grammar.statements import Docking, LedgerLength
 from bwv_device.formats.ledger_lines import Head, Line, ledger_path
 from bwv_device.verification.footage_claims import Claim
 from bwv_device.verification.ledger_chain import LedgerWalk, Walked
 from bwv_device.verification.signed_heads import recorded
+from bwv_device.verification.tlog.checkpoint import read_signed
 from hal.ports import SECOND_NS, Anchor, EvidenceStore
 
 # The error of a clock that was never set.
@@ -145,6 +148,7 @@ def judge(
             Path(folder), roots, [anchor, *older], report,
             pieces.start or Head(0, "0" * 64), pieces.number, stories.hear,
         ).run()  # fmt: skip
+    _remember_checkpoints(session, device, stories.checkpoints)
     problems = list(report.problems)
     if report.head is not None and report.head.number != anchor.number:
         problems.append("the ledger does not end at the docking's anchor")
@@ -173,6 +177,23 @@ def judge(
     if lost := _lost(device, report, session.index):
         fields["lost"] = lost
     return Judged([], pieces.number, fields)
+
+
+def _remember_checkpoints(session: CustodySession, device: str, greetings: Sequence[str]) -> None:
+    """What custody itself said to this camera, the newest of this store's log: each camera is a
+    witness. What the log did not sign, or another store's did, is nothing to us."""
+    trust, newest = session.trust(), None
+    for text in greetings if trust is not None else ():
+        try:
+            fields = canonical_json.decode(statement.split(text.encode())[0])
+            note = str(fields.get("checkpoint", ""))
+            signed = read_signed(note.encode(), trust.log) if trust and note else None
+        except ValueError:
+            continue
+        if signed is not None and (newest is None or signed.checkpoint.size > newest.size):
+            newest = signed.checkpoint
+    if newest is not None:
+        standing.remember(session.index, newest, f"the camera {device}")
 
 
 def _lost(device: str, report: Walked, index: Index) -> list[str]:
@@ -269,6 +290,7 @@ class Stories:
         self.readings: dict[int, list[Reading]] = {}
         self.of_segment: dict[str, str] = {}
         self.flags: dict[str, None] = {}
+        self.checkpoints: list[str] = []
 
     def hear(self, boot: int, line: Line, said: Any) -> None:
         """Each line that was accepted, with its typed value."""
@@ -281,6 +303,8 @@ class Stories:
             self._told(said)
         elif isinstance(said, FlagLine):  # told of one that came before
             self.flags[said.recording] = None
+        elif isinstance(said, GreetingLine):
+            self.checkpoints.append(said.statement)
         if isinstance(said, Boot | Open | TimeLine) and said.time is not None:
             at_ns = said.first_pts_ns if isinstance(said, Open) else t_ns
             reading = Reading(at_ns, said.time.utc_ns, said.time.error_ns)

@@ -18,6 +18,7 @@ from typing import Any
 
 from cryptography import x509
 
+from bwv_device.custody.history import published, standing
 from bwv_device.custody.intake.camera_ledger_check import Judged, Pieces, judge
 from bwv_device.custody.intake.claims import Claims
 from bwv_device.custody.intake.file_intake import FLAGGED, FileIntake
@@ -27,7 +28,7 @@ from bwv_device.custody.session import CustodySession
 from bwv_device.errors import CustodyError
 from bwv_device.formats import statement, store_keys
 from bwv_device.formats.grammar.purposes import GREETING
-from bwv_device.formats.grammar.statements import Docking
+from bwv_device.formats.grammar.statements import CHECKPOINT_LIMIT, Docking
 from bwv_device.formats.statement import StatementError
 from bwv_device.formats.store_keys import DockingKey
 from hal.ports import SECOND_NS, Stored, StoreError, StoreTrouble
@@ -152,9 +153,17 @@ class Intake:
                 "length": camera["length"] if camera else 0,
             },
             "assignment": camera["version"] if camera else 0,
+            "checkpoint": self._checkpoint(),
         }
         if self._voice.say(store_keys.greeting(docking.device, docking.nonce), GREETING, fields):
             done.greeted += 1
+
+    def _checkpoint(self) -> str:
+        """The newest of custody's log: each camera is a witness of it."""
+        index, store = self.session.index, self._store
+        published.learn(index, store, self.session.trust())
+        data = published.newest(index, store) or b""
+        return data.decode("utf-8", "replace") if len(data) <= CHECKPOINT_LIMIT else ""
 
     def _accepted(self, docking: Docking, done: Done) -> bool:
         """Whether the ledger that came with it was judged and holds. False while it is not all
@@ -170,6 +179,7 @@ class Intake:
             if not pieces.complete(docking.ledgers):
                 return False
             judged = judge(docking, pieces, self.session, self._roots, self._heads)
+            standing.refuse_contradictions(self.session.index)
             if judged.problems:
                 self._refuse(docking, "; ".join(judged.problems[:3]), done)
                 return False

@@ -4,7 +4,7 @@ off as one of another kind (docs/format.md, section 6).
 
 BOOT_KEY = "bwv boot key v2"
 RECEIPT = "bwv receipt v2"
-DOCKING, GREETING = "bwv docking v2", "bwv greeting v2"
+DOCKING, GREETING = "bwv docking v2", "bwv greeting v3"
 REFUSAL, ASSIGNMENT = "bwv refusal v2", "bwv assignment v2"
 HEAD_PURPOSE = "bwv head v1"
 COMMAND_PURPOSE = "bwv command v1"

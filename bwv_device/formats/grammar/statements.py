@@ -33,6 +33,7 @@ T = TypeVar("T")
 
 FILES_LIMIT, LEDGERS_LIMIT, REPLICAS_LIMIT = 20_000, 100_000, 16
 WITNESSES_LIMIT, REVOKED_LIMIT = 16, 10_000
+CHECKPOINT_LIMIT = 16_384
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +78,8 @@ class Docking:
 
 @dataclass(frozen=True, slots=True)
 class Greeting:
-    """Intake's answer: its time, how far it has the ledger, the newest assignment's number."""
+    """Intake's answer: its time, how far it has the ledger, the newest assignment's number, and the
+    newest checkpoint of custody's log (8.3), "" for none: the camera keeps it in its ledger."""
 
     device: DeviceName
     nonce: Nonce
@@ -85,6 +87,7 @@ class Greeting:
     error_ns: Moment
     ledger: LedgerLength
     assignment: Annotated[int, Whole(0, 99_999_999)]
+    checkpoint: Annotated[str, Text(CHECKPOINT_LIMIT)]
 
 
 @dataclass(frozen=True, slots=True)
