@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import time
 from collections import Counter
@@ -22,7 +23,7 @@ from sim.custody import months
 from sim.fleet import load_test
 from sim.fleet.camera_process import Orders
 from sim.shifts.drawn_shift import Shift, play
-from sim.sweeps import bit_flips, power_cuts, s3_kills
+from sim.sweeps import bit_flips, custody_forgeries, foreign_witness, power_cuts, s3_kills
 from sim.sweeps import docking_cuts as dockings
 from sim.sweeps.broker_outages import outage
 from sim.sweeps.signed_mutations import SignedMutations
@@ -162,6 +163,8 @@ def sampled() -> list[Stage]:
         _some_mutants(10, 5),
         Stage("bit flips", [Slice(f"flips {n}", flips, (n, 8, 12_000)) for n in range(8)]),
         Stage("signed mutations", [Slice(f"mutated {n}", mutated, (n, 1000)) for n in range(2)]),
+        Stage("forgeries", [Slice(f"forged {n}", forged, (n, 50)) for n in range(2)]),
+        Stage("foreign witness", [Slice("litewitness", foreign_witnessed, ())]),
         Stage("fuzzed", [Slice(f"fuzzed {n}", fuzzed, (n, 5)) for n in fuzz.TARGET_NAMES]),
         Stage("soak", [Slice("soak", soaked, (6.0,))]),
         Stage("outages", [Slice(f"outage {n}", outages, (n, 1.0)) for n in range(2)]),
@@ -200,6 +203,8 @@ def full(scale: float) -> list[Stage]:
             "fuzzed",
             [Slice(f"fuzzed {n}", fuzzed, (n, some(1800, 20))) for n in fuzz.TARGET_NAMES],
         ),
+        Stage("forgeries", [Slice(f"forged {n}", forged, (n, 125)) for n in range(4)]),
+        Stage("foreign witness", [Slice("litewitness", foreign_witnessed, ())]),
         Stage("soak", [Slice("soak", soaked, (72.0,))]),
         Stage("floods", [Slice(f"flood {n}", flooded, (n, 60.0)) for n in floods.RATES], jobs=1),
         Stage("outages", [Slice(f"outage {n}", outages, (n, 12.0)) for n in range(some(20, 2))]),
@@ -386,6 +391,25 @@ def mutated(number: int, count: int) -> Took:
             failures.append(f"mutation {at}: {result.failure}"[:500])
     suite.close()
     return Took("signed mutations", count, failures, dict(words))
+
+
+@timed
+def forged(number: int, count: int) -> Took:
+    """Other pasts of custody, each audited with a witness."""
+    drawn = custody_forgeries.forgeries(number + 1, count)
+    failures = [f"forgery of seed {number + 1}: {f.what}" for f in drawn if not f.found]
+    return Took("forgeries", count, failures, {"found": sum(bool(f.found) for f in drawn)})
+
+
+@timed
+def foreign_witnessed() -> Took:
+    """litewitness; where it is not to be had today, that is printed."""
+    tools = Path(os.environ.get("BWV_TOOLS", ".cache/tools")) / "bin"
+    if not foreign_witness.is_there(tools):
+        return Took("foreign witness", 0, [], {"not to be had": 1})
+    with TemporaryDirectory() as folder:
+        failures = foreign_witness.failures(tools, Path(folder))
+    return Took("foreign witness", 1, failures, {"litewitness": 1})
 
 
 @timed

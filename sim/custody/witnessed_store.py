@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from bwv_device.custody.history.log import CustodyLog, LogRun
 from bwv_device.custody.history.standing import trust_in_force
+from bwv_device.custody.history.witnesses import WitnessLine
 from bwv_device.custody.ledger.index import Index
 from bwv_device.custody.ledger.ledger import CustodyLedger
 from bwv_device.custody.ledger.store_identity import read_identity
@@ -22,6 +23,8 @@ from sim.custody.witness import WorldWitness, WorldWitnesses, seeded_key
 from sim.world.custody_workers import founded, role
 from sim.world.test_keys import BenchAgency
 
+NOBODY = WorldWitnesses()
+
 
 class WitnessedStore:
     """Custody of a bench's agency over `store`, with its log's key and `witnesses`."""
@@ -34,27 +37,32 @@ class WitnessedStore:
         witnesses: Sequence[WorldWitness],
         quorum: int | None = None,
         outage_s: int = 172_800,
+        foreign: tuple[Sequence[TrustedWitness], WitnessLine] = ((), NOBODY),
     ) -> None:
+        """`foreign`: witnesses that are no part of the world, and the way to them."""
         self.agency, self.store, self.clock = agency, founded(store), clock
         self.id = read_identity(store)
         self.key = seeded_key(origin(self.id))
         self.witnesses = list(witnesses)
-        self.line = WorldWitnesses(*witnesses)
+        self._foreign, line = foreign
+        self.line: WitnessLine = line if self._foreign else WorldWitnesses(*witnesses)
         self.root = SoftwareIdentity(agency.files[ROOT_KEY], agency.files[ROOT])
         for witness in witnesses:
             witness.knows(self.key.verifier)
-        self.quorum = len(witnesses) if quorum is None else quorum
+        self.quorum = len(witnesses) + len(self._foreign) if quorum is None else quorum
         self.outage_s = outage_s
         self.trust_list = self.list_of(1)
         founder = self.session("Ada", "custodian")
         founder.append(lambda: ("trust", {"list": self.trust_list}))
         self.log = self.new_log()
+        self.ada: CustodySession | None = None  # a process that goes on
 
     def list_of(self, version: int, witnesses: Sequence[WorldWitness] | None = None) -> str:
         """A trust list, signed by the root."""
         named = self.witnesses if witnesses is None else list(witnesses)
         keys = tuple(TrustedWitness(str(w.key.verifier), f"https://{w.key.name}") for w in named)
-        quorum = min(self.quorum, len(named))
+        keys += tuple(self._foreign)
+        quorum = min(self.quorum, len(keys))
         said = TrustList(
             version, self.id, self.clock.utc().utc_ns, str(self.key.verifier), keys, quorum,
             self.outage_s, (), (),

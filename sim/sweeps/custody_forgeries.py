@@ -114,7 +114,8 @@ class Forger:
         return f"lines {first} and {second} change places"
 
     def _insert(self) -> str:
-        number = self._a_number()
+        """Not behind the last: whoever has a role's key may add a line."""
+        number = self._draws.between(2, LINES - 1)
         fields = [self._line(n).fields for n in range(1, LINES + 1)]
         again = {**fields[self._draws.below(LINES)], "utc_ns": fields[number - 1]["utc_ns"]}
         self._write_all([*fields[:number], again, *fields[number:]])

@@ -18,6 +18,8 @@ from bwv_device.commands.key_files.role_key import load_role_key
 from bwv_device.errors import KeyFileError
 from bwv_device.formats import pkcs11_uri, statement
 from bwv_device.formats.pkcs11_uri import TokenUri
+from hal.stores.directory import DirectoryStore
+from sim.world.custody_workers import founded
 
 BWV = Path(sys.executable).with_name("bwv")
 PIN, TOKEN = "open sesame", "agency keys"
@@ -124,6 +126,7 @@ def test_custody_acts_with_it(site: Site) -> None:
     words = ["request", "open", "--kind", "subject-access", "--received", now, "--incident",
              f"{now}T10:00", "--place", "Mare Street", "--description", "bus stop"]  # fmt: skip
     (site.folder / "letter.txt").write_text("Dear Sir or Madam")
+    founded(DirectoryStore(site.folder / "evidence"))
     done = site.bwv("custody", "--as", ADA, *words, "--letter", "letter.txt")
     assert done.returncode == 0, done.stderr
     rows = json.loads(site.bwv("custody", "--as", ADA, "request", "list", "--json").stdout)
