@@ -12,17 +12,19 @@ from __future__ import annotations
 
 import calendar
 import datetime
-import re
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import holidays
 
+from bwv_device.custody.intake.voice import create_once
 from bwv_device.custody.ledger.index import Index
-from bwv_device.custody.retention_dates import NANOSECOND
+from bwv_device.custody.ledger.request_matching import asks_for
 from bwv_device.custody.session import CustodySession
 from bwv_device.errors import CustodyError
 from bwv_device.formats import store_keys
+from bwv_device.formats.grammar.forms import Name
 from bwv_device.formats.upload_body import BytesBody
 
 SUBJECT_ACCESS, FREEDOM_OF_INFORMATION = "subject-access", "freedom-of-information"
@@ -91,7 +93,6 @@ def open_request(session: CustodySession, asked: RequestDetails, region: str = "
         count = session.index.row("SELECT count(*) AS n FROM requests")
         name = f"{asked.received.year}-{(count['n'] if count else 0) + 1:05d}"
         number[:] = [name]
-        body = BytesBody(asked.letter)
         return "request", {
             "request": name,
             "type": asked.kind,
@@ -105,12 +106,14 @@ def open_request(session: CustodySession, asked: RequestDetails, region: str = "
             "description": asked.description,
             "devices": list(asked.devices),
             "officers": list(asked.officers),
-            "letter": f"{asked.letter_name} {body.sha256}",
+            "letter": letter.sha256,
+            "letter_name": asked.letter_name,
         }
 
+    letter = BytesBody(asked.letter)
+    create_once(session.store, store_keys.letter(letter.sha256), letter)
     session.append(decide)
     name = number[0]
-    session.store.create(store_keys.letter(name, asked.letter_name), BytesBody(asked.letter))
     held = [
         recording
         for recording in candidates(session.index, name)
@@ -130,9 +133,7 @@ def _check(session: CustodySession, asked: RequestDetails) -> None:
         "it does not say what happened": not asked.description.strip(),
         f"unknown kind of request {asked.kind!r}": asked.kind not in KINDS,
         "the letter is empty": not asked.letter,
-        "the letter's name can't be a file name": not re.fullmatch(
-            r"\w[\w.-]{0,99}", asked.letter_name
-        ),
+        "the letter's name can't be written down": not Name(200).fits(asked.letter_name),
         "the footage's time ends before it begins": asked.from_ns > asked.to_ns,
         "the incident lies after the request": session.retention.day(asked.incident_ns)
         > asked.received,
@@ -157,37 +158,37 @@ def candidates(index: Index, request: str) -> list[str]:
     index.catch_up()
     row = existing_request(index, request)
     found = index.rows(
-        "SELECT id, device, officer FROM recordings WHERE erasing IS NULL AND latest_ns >= ? AND "
-        "(start_ns - error_ns <= ? OR error_ns > ?) ORDER BY start_ns",
-        row["from_ns"], row["to_ns"], 86_400 * NANOSECOND,
-    )  # fmt: skip
-    return [r["id"] for r in found if _meant(row, r)]
-
-
-def matching(index: Index, recording: str) -> list[str]:
-    """Open requests, received in time, that ask for a recording: it is held for each."""
-    row = index.row("SELECT * FROM recordings WHERE id = ?", recording)
-    if row is None:
-        return []
-    found = index.rows(
-        "SELECT * FROM requests WHERE closed IS NULL AND in_time = 1 AND from_ns <= ?",
-        row["latest_ns"],
+        "SELECT * FROM recordings WHERE erasing IS NULL AND latest_ns >= ? ORDER BY start_ns",
+        row["from_ns"],
     )
-    unsure = row["error_ns"] > 86_400 * NANOSECOND
-    earliest_ns = row["start_ns"] - row["error_ns"]
-    return [r["id"] for r in found if _meant(r, row) and (unsure or earliest_ns <= r["to_ns"])]
+    return [r["id"] for r in found if asks_for(row, r)]
 
 
-def _meant(request: Mapping[str, Any], recording: Mapping[str, Any]) -> bool:
-    devices = [d for d in request["devices"].split(",") if d]
-    officers = [o for o in request["officers"].split(",") if o]
-    return (not devices or recording["device"] in devices) and (
-        not officers or recording["officer"] in officers
-    )
+def unheld(session: CustodySession) -> list[tuple[str, str]]:
+    """Recordings with the open request that asks for them in time, where no hold says so: whoever
+    opened the request did not come to an end, or the recording came later."""
+    index, found = session.index, []
+    for request in index.rows("SELECT * FROM requests WHERE closed IS NULL AND in_time = 1"):
+        placed = {
+            row["recording"]
+            for row in index.rows("SELECT recording FROM holds WHERE request = ?", request["id"])
+        }
+        rows = index.rows(
+            "SELECT * FROM recordings WHERE erasing IS NULL AND latest_ns >= ?", request["from_ns"]
+        )
+        found += [
+            (row["id"], request["id"])
+            for row in rows
+            if row["id"] not in placed and asks_for(request, row)
+        ]
+    return found
 
 
-def close_request(session: CustodySession, request: str, outcome: str, reason: str) -> None:
-    """The answer was given. Holds stay until two people release them."""
+def close_request(
+    session: CustodySession, request: str, outcome: str, reason: str
+) -> Sequence[Mapping[str, Any]]:
+    """The answer was given. Holds stay until two people release them: those that are in force are
+    returned, as rows of the index."""
     if outcome not in OUTCOMES:
         raise CustodyError(f"Unknown outcome {outcome!r}.", f"Choose one of {', '.join(OUTCOMES)}.")
 
@@ -200,6 +201,9 @@ def close_request(session: CustodySession, request: str, outcome: str, reason: s
         return "request-closed", {"request": request, "outcome": outcome, "reason": reason}
 
     session.append(decide)
+    return session.index.rows(
+        "SELECT * FROM holds WHERE request = ? AND released IS NULL ORDER BY n", request
+    )
 
 
 def reminders(session: CustodySession, days: int = 5) -> list[str]:
@@ -233,7 +237,7 @@ def search(session: CustodySession, request: str) -> Coverage:
     found = candidates(session.index, request)
     row = session.index.row("SELECT * FROM requests WHERE id = ?", request)
     assert row is not None
-    named = [d for d in row["devices"].split(",") if d]
+    named = json.loads(row["devices"])
     cameras = {r["device"]: r["docked_ns"] for r in session.index.rows("SELECT * FROM cameras")}
     meant = named or sorted(cameras)
     not_docked = [d for d in meant if (cameras.get(d) or 0) <= row["to_ns"] or _awaits(session, d)]

@@ -100,8 +100,8 @@ def claim(device: str, nonce: str, generation: int) -> str:
     return f"custody/claims/{device}/{nonce}/{generation:04d}"
 
 
-def letter(request: str, name: str) -> str:
-    return f"custody/requests/{request}/{name}"
+def letter(sha256: str) -> str:
+    return f"custody/letters/{sha256}"
 
 
 def _grouped(number: int) -> str:

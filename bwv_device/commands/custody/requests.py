@@ -11,6 +11,7 @@ from bwv_device.commands.cli.tables import plain, print_table
 from bwv_device.commands.custody.options import CustodyContext, print_json
 from bwv_device.custody import public_requests
 from bwv_device.errors import CustodyError
+from bwv_device.formats.visible_text import visible
 
 
 @click.group(name="request")
@@ -99,8 +100,11 @@ def search(context: CustodyContext, request: str, as_json: bool) -> None:
 @click.pass_obj
 def close(context: CustodyContext, request: str, outcome: str, reason: str) -> None:
     """Says how REQUEST was answered."""
-    public_requests.close_request(context.session, request, outcome, reason)
+    held = public_requests.close_request(context.session, request, outcome, reason)
     click.echo(f"Request {request} is closed: {outcome}.")
+    for hold in held:
+        said = f"hold {hold['n']} of {hold['recording']} stays until two people release it"
+        click.echo(visible(said), err=True)
 
 
 @request_command.command(name="list")

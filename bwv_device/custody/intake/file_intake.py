@@ -9,7 +9,7 @@ from typing import Any
 from bwv_device.custody.intake.copied_body import CopiedBody
 from bwv_device.custody.intake.results import Done, ReplicaStore
 from bwv_device.custody.intake.voice import Voice, create_once
-from bwv_device.custody.public_requests import matching
+from bwv_device.custody.ledger.request_matching import asking
 from bwv_device.custody.session import CustodySession
 from bwv_device.formats import store_keys
 from bwv_device.formats.grammar.purposes import RECEIPT
@@ -227,7 +227,7 @@ class FileIntake:
             if row["segment"] in good
         }
         for name in sorted(names):
-            for request in matching(self.session.index, name):
+            for request in asking(self.session.index.db, name):
                 self.session.hold(name, f"request {request}", request=request)
             row = self.session.index.row("SELECT flagged FROM recordings WHERE id = ?", name)
             if row is not None and row["flagged"]:

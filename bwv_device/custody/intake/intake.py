@@ -24,11 +24,13 @@ from bwv_device.custody.intake.claims import Claims
 from bwv_device.custody.intake.file_intake import FLAGGED, FileIntake
 from bwv_device.custody.intake.results import Done, ReplicaStore
 from bwv_device.custody.intake.voice import Voice
+from bwv_device.custody.public_requests import unheld
 from bwv_device.custody.session import CustodySession
 from bwv_device.errors import CustodyError
 from bwv_device.formats import statement, store_keys
 from bwv_device.formats.grammar.purposes import GREETING
 from bwv_device.formats.grammar.statements import CHECKPOINT_LIMIT, Docking
+from bwv_device.formats.ledger_lines import Head
 from bwv_device.formats.statement import StatementError
 from bwv_device.formats.store_keys import DockingKey
 from hal.ports import SECOND_NS, Stored, StoreError, StoreTrouble
@@ -60,6 +62,7 @@ class Intake:
         self._voice = Voice(session)
         self._files = FileIntake(session, self._voice, replicas)
         self._claims = Claims(session.store, worker, session.now_ns)
+        self._held_at: Head | None = None
         self._passed: dict[str, str] = {}  # by camera: the last docking that a pass looked at
 
     def once(self) -> Done:
@@ -92,7 +95,18 @@ class Intake:
                     trouble = error
         if trouble is not None and trouble.trouble in EVERYBODYS:
             raise trouble
+        self._hold_requested()
         return done
+
+    def _hold_requested(self) -> None:
+        """What an open request asks for is held, whoever was interrupted. Looked for when the
+        ledger has grown."""
+        head, _ = self.session.index.catch_up()
+        if head == self._held_at:
+            return
+        for recording, request in unheld(self.session):
+            self.session.hold(recording, f"request {request}", request=request)
+        self._held_at = self.session.index.head
 
     # --- one docking ----------------------------------------------------------------------------
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -10,6 +11,7 @@ from cryptography import x509
 
 from bwv_device.custody.ledger import bodies
 from bwv_device.custody.ledger.ledger import CustodyLine
+from bwv_device.custody.ledger.request_matching import asking
 from bwv_device.custody.ledger.trust_lists import read_trust_list
 
 
@@ -290,8 +292,8 @@ def _request(db: sqlite3.Connection, line: CustodyLine, fields: dict[str, Any]) 
         "?, ?, ?)",
         (fields["request"], line.number, fields["type"], fields["received"], fields["due"],
          fields["from_ns"], fields["to_ns"], fields["incident_ns"], int(fields["in_time"]),
-         fields["place"], fields["description"], ",".join(fields["devices"]),
-         ",".join(fields["officers"]), fields["letter"]),
+         fields["place"], fields["description"], json.dumps(fields["devices"]),
+         json.dumps(fields["officers"]), fields["letter"]),
     )  # fmt: skip
 
 
@@ -376,6 +378,8 @@ def _unheld(db: sqlite3.Connection, name: str) -> None:
     held = "SELECT 1 FROM holds WHERE recording = ? AND released IS NULL"
     if db.execute(held, (name,)).fetchone() is not None:
         raise EffectError(f"{name} is held")
+    if asked := asking(db, name):
+        raise EffectError(f"{name} is asked for by request {asked[0]}")
 
 
 def _name(db: sqlite3.Connection, fingerprint: str) -> str:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, NamedTuple
 
+from bwv_device.custody.ledger.request_matching import asking
 from bwv_device.custody.retention_dates import NANOSECOND
 from bwv_device.custody.session import CustodySession
 from bwv_device.errors import CustodyError
@@ -55,7 +56,10 @@ def plan(session: CustodySession) -> Iterator[Decision]:
         held.setdefault(row["recording"], []).append(said)
     on_camera = _still_on_camera(session)
     for row in index.rows("SELECT * FROM recordings WHERE erased_ns IS NULL ORDER BY latest_ns"):
-        yield _decide(session, row, held.get(row["id"], []), on_camera.get(row["id"], 0), today)
+        reasons = held.get(row["id"], []) or [
+            f"request {request}" for request in asking(index.db, row["id"])
+        ]
+        yield _decide(session, row, reasons, on_camera.get(row["id"], 0), today)
 
 
 def _still_on_camera(session: CustodySession) -> dict[str, int]:
@@ -235,8 +239,10 @@ class Expiry:
             held = self._office.index.row(
                 "SELECT 1 FROM holds WHERE recording = ? AND released IS NULL", name
             )
-            if row is None or row["erasing"] or held is not None:
+            if row is None or row["erasing"] or held or asking(self._office.index.db, name):
                 return None
+            if self._office.retention.day(self._office.now_ns()) < self._office.due(row).erased:
+                return None  # it was given a category meanwhile
             return "erasing", {"recording": name, "rule": decision.why}
 
         self._office.append(decide)
