@@ -221,13 +221,15 @@ def reminders(session: CustodySession, days: int = 5) -> list[str]:
 
 
 class Coverage(NamedTuple):
-    """What a search looked at, and what it can't have seen."""
+    """What a search looked at, and what it can't have seen. `not_delivered` are recordings among
+    those found of which files were recorded and never came."""
 
     request: str
     found: list[str]
     searched: list[str]
     not_docked: list[str]
     erased: int
+    not_delivered: list[str]
 
 
 def search(session: CustodySession, request: str) -> Coverage:
@@ -252,6 +254,7 @@ def search(session: CustodySession, request: str) -> Coverage:
         [d for d in meant if d not in not_docked],
         not_docked,
         erased["n"] if erased else 0,
+        [name for name in found if _is_not_delivered(session, name)],
     )
     session.append(
         lambda: (
@@ -264,10 +267,18 @@ def search(session: CustodySession, request: str) -> Coverage:
                 "not_docked": coverage.not_docked,
                 "found": coverage.found,
                 "erased": coverage.erased,
+                "not_delivered": coverage.not_delivered,
             },
         )
     )
     return coverage
+
+
+def _is_not_delivered(session: CustodySession, recording: str) -> bool:
+    row = session.index.row(
+        "SELECT 1 FROM files WHERE recording = ? AND status = 'absent' LIMIT 1", recording
+    )
+    return row is not None
 
 
 def _awaits(session: CustodySession, device: str) -> bool:

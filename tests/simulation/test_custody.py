@@ -383,6 +383,31 @@ def test_a_request_protects_by_its_own_line_and_holds_follow(day: Callable[..., 
     assert row.index.rows("SELECT * FROM recordings WHERE erasing AND id = ?", first) == []
 
 
+@pytest.mark.parametrize("taken", [1, 2])
+def test_what_is_taken_off_the_card_before_it_is_docked_is_named(
+    day: Callable[..., Day], taken: int
+) -> None:
+    """SA2: the ledger speaks of it. A search must not certify that there is nothing."""
+    it = day(2, dock=False)
+    kept = sorted(it.camera.disk.names("footage"))[:taken]
+    for name in kept:
+        it.camera.disk.remove(f"footage/{name}")
+    it.deliver()
+    desk = it.custodian
+    desk.index.catch_up()
+    rows = desk.index.rows("SELECT segment FROM files WHERE status = 'absent' ORDER BY segment")
+    assert [row["segment"] for row in rows] == kept
+    assert len(it.names()) == 2
+    (problem,) = desk.index.rows("SELECT * FROM problems")
+    assert f"recorded {taken} files that are not on its card" in problem["problem"]
+    opened = public_requests.open_request(desk, asked(it))
+    coverage = public_requests.search(desk, opened.request)
+    assert coverage.found == coverage.not_delivered == it.names()[:1]
+    camera = desk.index.row("SELECT * FROM cameras")
+    assert camera is not None
+    assert camera["waiting"] == 0, "what never comes does not keep a camera from being issued"
+
+
 def test_a_category_that_is_given_during_a_run_saves(day: Callable[..., Day]) -> None:
     it = day(2)
     first, second = it.names()

@@ -243,6 +243,9 @@ def _state(context: CustodyContext, row: dict[str, Any] | Any) -> str:
         return "held"
     if row["hidden_ns"]:
         return "hidden"
+    absent = "SELECT 1 FROM files WHERE recording = ? AND status = 'absent'"
+    if context.session.index.row(absent, row["id"]) is not None:
+        return "recorded, not delivered"
     if row["received_ns"] is None:
         return "on the camera"
     return "late" if row["late"] else "kept"

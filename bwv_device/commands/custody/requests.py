@@ -89,6 +89,8 @@ def search(context: CustodyContext, request: str, as_json: bool) -> None:
         click.echo(
             f"not docked since, may still hold footage: {', '.join(coverage.not_docked)}", err=True
         )
+    for name in coverage.not_delivered:
+        click.echo(visible(f"{name}: recorded, and not all of it was delivered"), err=True)
     if coverage.erased:
         click.echo(f"{coverage.erased} recordings of that time were erased before", err=True)
 

@@ -51,7 +51,7 @@ class ServiceLog:
     def _tell_problems(self) -> None:
         problems = self._desk.session.index.rows("SELECT * FROM problems ORDER BY rowid")
         for row in problems[self._problems :]:
-            self.line(f"custody line {row['n']} does not count: {row['problem']}", wrong=True)
+            self.line(f"custody line {row['n']}: {row['problem']}", wrong=True)
         self._problems = len(problems)
 
     def log(self, run: LogRun) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -25,7 +25,7 @@ from bwv_device.formats.grammar.ledger_kinds import (
     TimeLine,
 )
 from bwv_device.formats.grammar.ledger_kinds import Greeting as GreetingLine
-from bwv_device.formats.grammar.statements import Docking, LedgerLength
+from bwv_device.formats.grammar.statements import FILES_LIMIT, Docking, LedgerLength
 from bwv_device.formats.ledger_lines import Head, Line, ledger_path
 from bwv_device.verification.footage_claims import Claim
 from bwv_device.verification.ledger_chain import LedgerWalk, Walked
@@ -157,7 +157,8 @@ def judge(
     if problems:
         return Judged(problems, pieces.number)
     start = report.boot_heads.get(anchor.boot, Head(0, ""))
-    files, recordings = _listed(docking, report, stories, session)
+    absent = _absent(docking, report, session.index)
+    files, recordings = _listed(docking, report, stories, session, absent)
     lengths = {file.boot: file.length for file in docking.ledgers}
     fields = {
         "anchor": {"boot": anchor.boot, "number": anchor.number, "digest": anchor.digest},
@@ -174,6 +175,8 @@ def judge(
         fields["fork"] = {"from": report.forked_from, "since": since, "branches": branches}
     if stories.flags:
         fields["flagged"] = list(stories.flags)
+    if absent:
+        fields["absent"] = absent
     if lost := _lost(device, report, session.index):
         fields["lost"] = lost
     return Judged([], pieces.number, fields)
@@ -194,6 +197,31 @@ def _remember_checkpoints(session: CustodySession, device: str, greetings: Seque
             newest = signed.checkpoint
     if newest is not None:
         standing.remember(session.index, newest, f"the camera {device}")
+
+
+def _absent(docking: Docking, report: Walked, index: Index) -> list[dict[str, Any]]:
+    """Files that the ledger says were finished, and that are neither announced, nor removed on a
+    receipt, nor here: somebody took them off the card, or it lost them."""
+    announced = {file.segment for file in docking.files}
+    if len(announced) >= FILES_LIMIT:
+        return []  # more than one docking names
+    rows = index.rows("SELECT segment, status FROM files WHERE device = ?", docking.device)
+    known = {row["segment"]: row["status"] for row in rows}
+    return [
+        {
+            "segment": claim.name,
+            "length": claim.length,
+            "sha256": claim.sha256,
+            "recording": claim.recording or claim.name[:13],
+        }
+        for claim in sorted(report.claims.values(), key=lambda claim: claim.name)
+        if claim.settled
+        and claim.length
+        and not claim.wiped
+        and claim.name not in announced
+        and known.get(claim.name, "expected") == "expected"
+        and not report.in_branch(int(claim.name[:8]))
+    ]
 
 
 def _lost(device: str, report: Walked, index: Index) -> list[str]:
@@ -336,10 +364,15 @@ class Stories:
 
 
 def _listed(
-    docking: Docking, report: Walked, stories: Stories, session: CustodySession
+    docking: Docking,
+    report: Walked,
+    stories: Stories,
+    session: CustodySession,
+    absent: Sequence[Mapping[str, Any]],
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """The files that the docking announces and the ledger claims, and their recordings."""
-    files, names = [], dict[str, None]()
+    """The files that the docking announces and the ledger claims; and their recordings, with those
+    of files that are `absent`."""
+    files, names = [], dict.fromkeys(str(file["recording"]) for file in absent)
     for file in docking.files:
         claim = report.claims.get(file.segment)
         if claim is None or not claim.settled or claim.wiped:

@@ -75,6 +75,7 @@ def _docking(db: sqlite3.Connection, line: CustodyLine, fields: dict[str, Any]) 
         db.execute("INSERT INTO problems VALUES (?, ?)", (line.number, told))
     for recording in fields["recordings"]:
         _recording(db, line, device, recording)
+    _absent(db, line, device, fields.get("absent", []))
     for recording in fields.get("flagged", []):
         name = f"{device}/{recording}"
         db.execute("UPDATE recordings SET flagged = 1 WHERE id = ?", (name,))
@@ -85,9 +86,28 @@ def _docking(db: sqlite3.Connection, line: CustodyLine, fields: dict[str, Any]) 
              file["sha256"], line.number),
         )  # fmt: skip
         db.execute(
-            "UPDATE files SET announced = ? WHERE device = ? AND segment = ?",
+            "UPDATE files SET announced = ?, status = CASE status WHEN 'absent' THEN 'expected' "
+            "ELSE status END WHERE device = ? AND segment = ?",
             (line.number, device, file["segment"]),
         )
+
+
+def _absent(
+    db: sqlite3.Connection, line: CustodyLine, device: str, files: list[dict[str, Any]]
+) -> None:
+    """Recorded, and not delivered: they stay so until they come after all."""
+    for file in files:
+        db.execute(
+            "INSERT INTO files VALUES (?1, ?2, ?3, ?4, ?5, '', '', 'absent', '', ?6, 0) "
+            "ON CONFLICT (device, segment) DO UPDATE SET status = 'absent', n = ?6 "
+            "WHERE status = 'expected'",
+            (device, file["segment"], f"{device}/{file['recording']}", file["length"],
+             file["sha256"], line.number),
+        )  # fmt: skip
+    if files:
+        names = ", ".join(file["segment"] for file in files[:20])
+        told = f"{device} recorded {len(files)} files that are not on its card and never came: "
+        db.execute("INSERT INTO problems VALUES (?, ?)", (line.number, told + names))
 
 
 def _recording(
@@ -279,7 +299,7 @@ def _erased(db: sqlite3.Connection, line: CustodyLine, fields: dict[str, Any]) -
     )
     db.execute(
         "UPDATE files SET status = CASE status WHEN 'received' THEN 'erased' WHEN 'expected' THEN "
-        "'missing' ELSE status END, n = ? WHERE recording = ?",
+        "'missing' WHEN 'absent' THEN 'missing' ELSE status END, n = ? WHERE recording = ?",
         (line.number, fields["recording"]),
     )
     _count_waiting(db, recording["device"])

@@ -259,7 +259,8 @@ class Expiry:
 
     def _missing(self, name: str) -> list[str]:
         rows = self._office.index.rows(
-            "SELECT segment FROM files WHERE recording = ? AND status = 'expected'", name
+            "SELECT segment FROM files WHERE recording = ? AND status IN ('expected', 'absent')",
+            name,
         )
         return sorted(row["segment"] for row in rows)
 
