@@ -20,7 +20,7 @@ from bwv_device.custody.retention import holds
 from bwv_device.custody.retention.deletion import Expiry
 from bwv_device.custody.retention_dates import Retention
 from bwv_device.custody.session import CustodySession
-from bwv_device.errors import BwvError
+from bwv_device.errors import BwvError, CustodyError
 from hal.ports import Clock, EvidenceStore
 from hal.simulated.power_dock_and_place import SeededEntropy
 from sim.custody.dates import LONDON
@@ -115,7 +115,11 @@ class Desk:
 
     def expire(self) -> None:
         stores = [replica.store for replica in self._replicas]
-        done = Expiry(self._session("retention service", "retention"), stores).run()
+        try:
+            done = Expiry(self._session("retention service", "retention"), stores).run()
+        except CustodyError as error:  # as the service does: it says so, and tries again
+            self._alarms[str(error)] = None
+            return
         for said in (*done.denied, *done.waiting):
             self._alarms[said] = None
 
