@@ -31,7 +31,7 @@ from hal.ports import SECOND_NS
 from hal.simulated.power_dock_and_place import SeededEntropy
 from hal.stores.directory import DirectoryStore
 from sim.servers.seaweedfs import SeaweedFS
-from sim.world.custody_workers import session
+from sim.world.custody_workers import founded, session
 from sim.world.test_keys import FOUNDED, BenchAgency
 
 # One borough's day: 400 cameras, two hours each, in segments of a minute.
@@ -135,7 +135,7 @@ def borough(cameras: int = CAMERAS) -> Iterator[Line]:
         root = Path(name, "store")
         root.mkdir()
         began = time.monotonic()
-        store = DirectoryStore(root)
+        store = founded(DirectoryStore(root))
         for number in range(cameras):
             _deliver(agency, store, number)
         delivered_s = time.monotonic() - began
@@ -235,7 +235,7 @@ def catalogue() -> Iterator[Line]:
     with tempfile.TemporaryDirectory() as name:
         root = Path(name, "store")
         root.mkdir()
-        store = DirectoryStore(root)
+        store = founded(DirectoryStore(root))
         desk = session(agency, store, HostClock(), "intake", "intake")
         for camera in range(RECORDINGS // 250):
             docking, intake = _lines(camera, 250)

@@ -14,11 +14,11 @@ from bwv_device.custody import s3_policies
 from bwv_device.custody.intake.intake import Intake
 from bwv_device.custody.session import CustodySession
 from bwv_device.settings import Dock, Recording, Settings
-from hal.ports import Body, EvidenceStore, StoreError
+from hal.ports import Body, EvidenceStore, StoreError, StoreTrouble
 from hal.stores.s3 import S3Store
 from sim.random_streams import Draws
 from sim.servers.seaweedfs import SeaweedFS
-from sim.world.custody_workers import BenchClock, session
+from sim.world.custody_workers import BenchClock, founded, session
 from sim.world.test_keys import BenchAgency
 from sim.world.virtual_loop import VirtualLoop
 from sim.world.world import World, stub_media
@@ -106,6 +106,7 @@ class Kills:
         self._weed.start()
         try:
             self._weed.make_bucket(BUCKET)
+            self._found()
             outcome = KillOutcome()
             for name in names:
                 outcome.dockings += 1
@@ -188,6 +189,18 @@ class Kills:
     def _worker(self, number: int) -> Intake:
         session = self._session(f"intake {number}", self._store("intake", worker=True), "intake")
         return Intake(session, [self._agency.root], f"worker-{number}-{self._reaper.worker_kills}")
+
+    def _found(self) -> None:
+        """A server that has just begun may not have all its volumes yet."""
+        for _ in range(400):
+            try:
+                founded(self._weed.store(BUCKET))
+                return
+            except StoreError as error:
+                if error.trouble is not StoreTrouble.TRANSIENT:
+                    raise
+            time.sleep(0.05)
+        raise RuntimeError("the server takes nothing")
 
     def _session(self, name: str, store: EvidenceStore, role: str) -> CustodySession:
         return session(self._agency, store, self._clock, name, role)
