@@ -195,6 +195,7 @@ def test_a_camera_begins_anew_with_what_the_agency_assigned(tmp_path: Path) -> N
     )):  # fmt: skip
         assert bwv(*words, cwd=tmp_path).returncode == 0
     (tmp_path / "evidence").mkdir()
+    founded(DirectoryStore(tmp_path / "evidence"))
     (tmp_path / "config.toml").write_text(
         '[dock]\nstore = "evidence"\npoll_ms = 200\n[video]\nwidth = 320\nheight = 240\n'
     )
