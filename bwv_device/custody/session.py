@@ -71,8 +71,8 @@ class CustodySession:
     def check(self) -> None:
         """Reads what was written since. Raises `CustodyError` where nothing may be decided on this
         store: it is behind, or beside, what somebody has seen (docs/format.md, 8.5)."""
-        self.index.catch_up()
         self._learn()
+        self.index.catch_up()
         standing.refuse_to_decide(self.index, self.trust(), self.now_ns())
 
     def append(self, decide: Decide) -> CustodyLine | None:
@@ -98,15 +98,19 @@ class CustodySession:
         return line
 
     def _caught_up(self) -> tuple[Head, int]:
-        found = self.index.catch_up()
         now_ns = self.clock.monotonic_ns()
         if self._learned_ns is None or now_ns - self._learned_ns >= LEARN_NS:
             self._learn()
+        found = self.index.catch_up()
         standing.refuse_contradictions(self.index)
         return found
 
     def _learn(self) -> None:
-        """Checkpoints that lie in the store."""
+        """Checkpoints that lie in the store. The lines that they cover were there before them, so
+        they are read first and the lines afterwards: else a checkpoint of what has just been
+        written would look like a cut end."""
+        if self.index.trust is None:
+            self.index.catch_up()
         published.learn(self.index, self.store, self.trust())
         self._learned_ns = self.clock.monotonic_ns()
 

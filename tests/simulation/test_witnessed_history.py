@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 from support.camera_bench import make_camera
@@ -26,7 +26,7 @@ from bwv_device.formats.upload_body import BytesBody
 from bwv_device.verification.tlog import merkle_tree
 from bwv_device.verification.tlog.checkpoint import read_signed
 from bwv_device.witness.witness import Reply
-from hal.ports import SECOND_NS
+from hal.ports import SECOND_NS, Stored
 from hal.simulated.power_dock_and_place import SeededEntropy
 from hal.simulated.store import MemoryStore
 from sim.custody.witness import WorldWitness
@@ -454,3 +454,63 @@ def test_a_camera_hears_of_no_checkpoint_where_there_is_no_log(agency: BenchAgen
     camera.run(seconds=20)
     (greeting,) = [data for key, data in custody.store.objects.items() if "/greetings/" in key]
     assert b'"checkpoint":""' in greeting
+
+
+# --- while it grows -------------------------------------------------------------------------------
+
+
+class GrowingStore(MemoryStore):
+    """Calls `grow` once, when checkpoints are listed or a line's digest is compared."""
+
+    grow: Callable[[], None] | None = None
+    when = store_keys.CHECKPOINTS
+
+    def entries(self, prefix: str, after: str = "") -> Iterator[Stored]:
+        grow, before = self.grow, list(super().entries(prefix, after))
+        if grow is not None and prefix == self.when:
+            self.grow = None
+            grow()
+        lines = prefix == store_keys.LINES  # of these, what was there when it was asked
+        yield from before if lines else super().entries(prefix, after)
+
+
+@pytest.mark.parametrize("when", [store_keys.CHECKPOINTS, store_keys.LINES])
+def test_a_log_that_grows_while_it_is_read_is_no_cut_end(
+    agency: BenchAgency, clock: BenchClock, witness: WorldWitness, when: str
+) -> None:
+    """Lines are there before their checkpoint, and it before a witness sees it: whoever reads in
+    the other order meets nothing that looks like an attack."""
+    store = GrowingStore()
+    it = WitnessedStore(agency, store, clock, [witness])
+    it.publish()
+    ada, reader = it.session("Ada", "custodian"), it.session("Eve", "auditor")
+    reader.check()
+
+    def grow() -> None:
+        ada.append(lambda: ("revoke", {"device": "cam-1", "reason": "lost"}))
+        it.publish()
+
+    store.when = when
+    store.grow = grow
+    reader.check()
+    assert store.grow is None
+    store.grow = grow
+    trust, now_ns = reader.trust(), reader.now_ns()
+    assert judge(reader.index, it.store, trust, now_ns, it.line).problems == []
+    store.grow = grow
+    reader.append(lambda: ("search", {"request": "", "found": []}))
+
+
+def test_what_a_witness_has_seen_stands_in_the_store_before(
+    it: WitnessedStore, witness: WorldWitness
+) -> None:
+    stood = []
+
+    def look(reply: Reply) -> Reply:
+        stood.append(store_keys.checkpoint(1, 0) in objects(it))
+        return reply
+
+    witness.lies = look
+    it.publish()
+    assert stood
+    assert all(stood)

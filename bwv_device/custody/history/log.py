@@ -78,10 +78,13 @@ class CustodyLog:
             return run
         self._write_tiles(run)
         checkpoint = Checkpoint(trust.origin, run.size, self._index.tree.root(run.size))
-        is_new = not any(seen.size == run.size for seen in standing.seen(self._index))
-        signed = self._cosigned(sign(checkpoint, self._key), trust, run)
-        if is_new or run.cosigned:
-            self._write(signed)
+        plain = sign(checkpoint, self._key)
+        # Before a witness sees it: who asks the witness must find in the store what it has seen.
+        self._write(plain, 0)
+        signed = self._cosigned(plain, trust, run)
+        if run.cosigned:
+            self._write(signed, self._now_s())
+        self._point_to(signed)
         standing.remember(
             self._index, checkpoint, published.SOURCE, published.quorum_s(signed, trust)
         )
@@ -164,16 +167,19 @@ class CustodyLog:
         standing.witnesses_say(self._index, "" if reached else "; ".join(asked.objections))
         return signed
 
-    def _write(self, signed: SignedCheckpoint) -> None:
-        key = store_keys.checkpoint(signed.checkpoint.size, self._now_s())
-        body = BytesBody(bytes(signed))
+    def _write(self, signed: SignedCheckpoint, utc_s: int) -> None:
+        """`utc_s` is when witnesses were asked; 0 before that."""
+        key = store_keys.checkpoint(signed.checkpoint.size, utc_s)
         try:
-            self._store.create(key, body)
+            self._store.create(key, BytesBody(bytes(signed)))
         except StoreError as error:
             if error.trouble is not StoreTrouble.EXISTS:
                 raise
+
+    def _point_to(self, signed: SignedCheckpoint) -> None:
+        """For readers of tlog-tiles, who know one name."""
         self._store.free(store_keys.CHECKPOINT)
-        self._store.create(store_keys.CHECKPOINT, body)
+        self._store.create(store_keys.CHECKPOINT, BytesBody(bytes(signed)))
 
     def _now_s(self) -> int:
         return self._clock.utc().utc_ns // SECOND_NS

@@ -28,10 +28,17 @@ def judge(
     now_ns: int,
     line: WitnessLine | None = None,
 ) -> LedgerVerdict:
-    """Reads every line of the store again, and asks the witnesses over `line`, where there is one.
-    The index must be as new as the store."""
-    verdict = LedgerVerdict(index.compare_with_store(), published.learn(index, store, trust))
+    """Reads every line of the store again, and asks the witnesses over `line`, where there is
+    one."""
+    verdict = LedgerVerdict(remarks=published.learn(index, store, trust))
+    index.catch_up()
+    verdict.problems += index.compare_with_store()
     asked = asking.ask_all(line, index, store, trust) if line and trust else asking.Asked()
+    if line and trust and asked.objections:
+        # The log may have grown while it was read: a witness hears of it right after the store.
+        verdict.remarks += published.learn(index, store, trust)
+        index.catch_up()
+        asked = asking.ask_all(line, index, store, trust)
     verdict.problems += standing.contradictions(index)
     verdict.problems += filter(None, [standing.objection(index)])
     verdict.problems += [said for said in asked.objections if said not in verdict.problems]
