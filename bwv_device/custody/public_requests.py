@@ -20,7 +20,7 @@ import holidays
 
 from bwv_device.custody.intake.voice import create_once
 from bwv_device.custody.ledger.index import Index
-from bwv_device.custody.ledger.request_matching import asks_for
+from bwv_device.custody.ledger.request_matching import OF_A_TIME, asked, open_requests
 from bwv_device.custody.session import CustodySession
 from bwv_device.errors import CustodyError
 from bwv_device.formats import store_keys
@@ -81,36 +81,36 @@ def _working_day_from(day: datetime.date, region: str) -> datetime.date:
     return day
 
 
-def open_request(session: CustodySession, asked: RequestDetails, region: str = "ENG") -> Opened:
+def open_request(session: CustodySession, details: RequestDetails, region: str = "ENG") -> Opened:
     """Files the letter, writes the request down, and holds what matches. Raises `CustodyError`."""
-    _check(session, asked)
-    incident = session.retention.day(asked.incident_ns)
-    in_time = asked.received <= incident + datetime.timedelta(HOLD_DAYS)
-    due = due_date(asked.kind, asked.received, region)
+    _check(session, details)
+    incident = session.retention.day(details.incident_ns)
+    in_time = details.received <= incident + datetime.timedelta(HOLD_DAYS)
+    due = due_date(details.kind, details.received, region)
     number: list[str] = []
 
     def decide() -> tuple[str, Mapping[str, Any]]:
         count = session.index.row("SELECT count(*) AS n FROM requests")
-        name = f"{asked.received.year}-{(count['n'] if count else 0) + 1:05d}"
+        name = f"{details.received.year}-{(count['n'] if count else 0) + 1:05d}"
         number[:] = [name]
         return "request", {
             "request": name,
-            "type": asked.kind,
-            "received": asked.received.isoformat(),
+            "type": details.kind,
+            "received": details.received.isoformat(),
             "due": due.isoformat(),
             "in_time": in_time,
-            "incident_ns": asked.incident_ns,
-            "from_ns": asked.from_ns,
-            "to_ns": asked.to_ns,
-            "place": asked.place,
-            "description": asked.description,
-            "devices": list(asked.devices),
-            "officers": list(asked.officers),
+            "incident_ns": details.incident_ns,
+            "from_ns": details.from_ns,
+            "to_ns": details.to_ns,
+            "place": details.place,
+            "description": details.description,
+            "devices": list(details.devices),
+            "officers": list(details.officers),
             "letter": letter.sha256,
-            "letter_name": asked.letter_name,
+            "letter_name": details.letter_name,
         }
 
-    letter = BytesBody(asked.letter)
+    letter = BytesBody(details.letter)
     create_once(session.store, store_keys.letter(letter.sha256), letter)
     session.append(decide)
     name = number[0]
@@ -122,22 +122,22 @@ def open_request(session: CustodySession, asked: RequestDetails, region: str = "
     return Opened(name, due, in_time, held)
 
 
-def _check(session: CustodySession, asked: RequestDetails) -> None:
+def _check(session: CustodySession, details: RequestDetails) -> None:
     today = session.retention.day(session.now_ns())
     session.index.catch_up()
     cameras = {row["device"] for row in session.index.rows("SELECT device FROM cameras")}
-    unknown = [device for device in asked.devices if device not in cameras]
+    unknown = [device for device in details.devices if device not in cameras]
     problems = {
         f"no camera {' or '.join(unknown)} is known here": bool(unknown),
-        "it names no place": not asked.place.strip(),
-        "it does not say what happened": not asked.description.strip(),
-        f"unknown kind of request {asked.kind!r}": asked.kind not in KINDS,
-        "the letter is empty": not asked.letter,
-        "the letter's name can't be written down": not Name(200).fits(asked.letter_name),
-        "the footage's time ends before it begins": asked.from_ns > asked.to_ns,
-        "the incident lies after the request": session.retention.day(asked.incident_ns)
-        > asked.received,
-        "the request was received in the future": asked.received > today,
+        "it names no place": not details.place.strip(),
+        "it does not say what happened": not details.description.strip(),
+        f"unknown kind of request {details.kind!r}": details.kind not in KINDS,
+        "the letter is empty": not details.letter,
+        "the letter's name can't be written down": not Name(200).fits(details.letter_name),
+        "the footage's time ends before it begins": details.from_ns > details.to_ns,
+        "the incident lies after the request": session.retention.day(details.incident_ns)
+        > details.received,
+        "the request was received in the future": details.received > today,
     }
     for problem, there in problems.items():
         if there:
@@ -156,31 +156,26 @@ def candidates(index: Index, request: str) -> list[str]:
     """Recordings that may show what is asked for: their time may overlap, and camera and officer
     are among those named, where any are. Erased ones are not among them."""
     index.catch_up()
-    row = existing_request(index, request)
-    found = index.rows(
-        "SELECT * FROM recordings WHERE erasing IS NULL AND latest_ns >= ? ORDER BY start_ns",
-        row["from_ns"],
+    wanted = asked(existing_request(index, request))
+    rows = index.rows(
+        f"SELECT * FROM recordings WHERE erasing IS NULL AND {OF_A_TIME} ORDER BY start_ns",  # noqa: S608
+        *wanted.time,
     )
-    return [r["id"] for r in found if asks_for(row, r)]
+    return [row["id"] for row in rows if wanted.asks_for(row)]
 
 
-def unheld(session: CustodySession) -> list[tuple[str, str]]:
-    """Recordings with the open request that asks for them in time, where no hold says so: whoever
-    opened the request did not come to an end, or the recording came later."""
+def unheld(session: CustodySession, after: int = 0) -> list[tuple[str, str]]:
+    """Recordings with the open request, of a line behind `after`, that asks for them in time and of
+    which no hold says so: whoever opened it did not come to an end."""
     index, found = session.index, []
-    for request in index.rows("SELECT * FROM requests WHERE closed IS NULL AND in_time = 1"):
-        placed = {
-            row["recording"]
-            for row in index.rows("SELECT recording FROM holds WHERE request = ?", request["id"])
-        }
+    for request in open_requests(index.db, after):
         rows = index.rows(
-            "SELECT * FROM recordings WHERE erasing IS NULL AND latest_ns >= ?", request["from_ns"]
+            f"SELECT * FROM recordings WHERE erasing IS NULL AND {OF_A_TIME} AND id NOT IN "  # noqa: S608
+            "(SELECT recording FROM holds WHERE request = ?)",
+            *request.time,
+            request.id,
         )
-        found += [
-            (row["id"], request["id"])
-            for row in rows
-            if row["id"] not in placed and asks_for(request, row)
-        ]
+        found += [(row["id"], request.id) for row in rows if request.asks_for(row)]
     return found
 
 

@@ -227,9 +227,9 @@ class FileIntake:
             if row["segment"] in good
         }
         for name in sorted(names):
-            for request in asking(self.session.index.db, name):
+            row = self.session.index.row("SELECT * FROM recordings WHERE id = ?", name)
+            for request in asking(self.session.index.db, row) if row else ():
                 self.session.hold(name, f"request {request}", request=request)
-            row = self.session.index.row("SELECT flagged FROM recordings WHERE id = ?", name)
             if row is not None and row["flagged"]:
                 self.session.hold(name, FLAGGED, request="flag")
             if self.session.held(name):  # also by a person, when an earlier file had come

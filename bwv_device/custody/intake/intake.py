@@ -30,7 +30,6 @@ from bwv_device.errors import CustodyError
 from bwv_device.formats import statement, store_keys
 from bwv_device.formats.grammar.purposes import GREETING
 from bwv_device.formats.grammar.statements import CHECKPOINT_LIMIT, Docking
-from bwv_device.formats.ledger_lines import Head
 from bwv_device.formats.statement import StatementError
 from bwv_device.formats.store_keys import DockingKey
 from hal.ports import SECOND_NS, Stored, StoreError, StoreTrouble
@@ -62,7 +61,7 @@ class Intake:
         self._voice = Voice(session)
         self._files = FileIntake(session, self._voice, replicas)
         self._claims = Claims(session.store, worker, session.now_ns)
-        self._held_at: Head | None = None
+        self._held_at = 0
         self._passed: dict[str, str] = {}  # by camera: the last docking that a pass looked at
 
     def once(self) -> Done:
@@ -99,14 +98,14 @@ class Intake:
         return done
 
     def _hold_requested(self) -> None:
-        """What an open request asks for is held, whoever was interrupted. Looked for when the
-        ledger has grown."""
+        """What an open request asks for is held, whoever was interrupted: once for all, and then
+        for requests that are new. What comes later is held when it comes."""
         head, _ = self.session.index.catch_up()
-        if head == self._held_at:
+        if head.number == self._held_at:
             return
-        for recording, request in unheld(self.session):
+        for recording, request in unheld(self.session, self._held_at):
             self.session.hold(recording, f"request {request}", request=request)
-        self._held_at = self.session.index.head
+        self._held_at = head.number
 
     # --- one docking ----------------------------------------------------------------------------
 

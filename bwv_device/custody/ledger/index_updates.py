@@ -394,11 +394,11 @@ def _existing(db: sqlite3.Connection, name: str) -> dict[str, Any]:
 
 
 def _unheld(db: sqlite3.Connection, name: str) -> None:
-    _existing(db, name)
+    recording = _existing(db, name)
     held = "SELECT 1 FROM holds WHERE recording = ? AND released IS NULL"
     if db.execute(held, (name,)).fetchone() is not None:
         raise EffectError(f"{name} is held")
-    if asked := asking(db, name):
+    if asked := asking(db, recording):
         raise EffectError(f"{name} is asked for by request {asked[0]}")
 
 

@@ -8,37 +8,69 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 # A recording whose clock was further off may be of any time.
 UNSURE_NS = 86_400 * 1_000_000_000
+# Recordings that may be of a time: parameters are its beginning, its end, and UNSURE_NS.
+OF_A_TIME = "latest_ns >= ? AND (start_ns - error_ns <= ? OR error_ns > ?)"
 
 
-def asks_for(request: Mapping[str, Any], recording: Mapping[str, Any]) -> bool:
-    """Whether a recording may show what is asked for: rows of the index. Its time may overlap, and
-    camera and officer are among those named, where any are."""
-    unsure = recording["error_ns"] > UNSURE_NS
-    earliest_ns = recording["start_ns"] - recording["error_ns"]
-    in_time = request["from_ns"] <= recording["latest_ns"]
-    in_time &= unsure or earliest_ns <= request["to_ns"]
-    devices, officers = json.loads(request["devices"]), json.loads(request["officers"])
-    return (
-        in_time
-        and (not devices or recording["device"] in devices)
-        and (not officers or recording["officer"] in officers)
+class Asked(NamedTuple):
+    """What a request asks for; `n` is its line. No camera or officer means any."""
+
+    id: str
+    n: int
+    from_ns: int
+    to_ns: int
+    devices: frozenset[str]
+    officers: frozenset[str]
+
+    @property
+    def time(self) -> tuple[int, int, int]:
+        """For `OF_A_TIME`."""
+        return self.from_ns, self.to_ns, UNSURE_NS
+
+    def asks_for(self, recording: Mapping[str, Any]) -> bool:
+        """Whether a recording, a row of the index, may show it."""
+        unsure = recording["error_ns"] > UNSURE_NS
+        in_time = self.from_ns <= recording["latest_ns"]
+        in_time &= unsure or recording["start_ns"] - recording["error_ns"] <= self.to_ns
+        return (
+            in_time
+            and (not self.devices or recording["device"] in self.devices)
+            and (not self.officers or recording["officer"] in self.officers)
+        )
+
+
+def asked(row: Mapping[str, Any]) -> Asked:
+    """Of a row of the index's requests."""
+    return Asked(
+        row["id"],
+        row["n"],
+        row["from_ns"],
+        row["to_ns"],
+        frozenset(json.loads(row["devices"])),
+        frozenset(json.loads(row["officers"])),
     )
 
 
-def asking(db: sqlite3.Connection, name: str) -> list[str]:
-    """Open requests, received in time, that ask for a recording; not those whose hold on it two
-    people released."""
-    recording = db.execute("SELECT * FROM recordings WHERE id = ?", (name,)).fetchone()
-    if recording is None:
+def open_requests(db: sqlite3.Connection, after: int = 0) -> list[Asked]:
+    """Those that came in time and are not answered yet, of lines behind `after`."""
+    found = "SELECT * FROM requests WHERE closed IS NULL AND in_time = 1 AND n > ? ORDER BY n"
+    return [asked(row) for row in db.execute(found, (after,)).fetchall()]
+
+
+def asking(
+    db: sqlite3.Connection, recording: Mapping[str, Any], requests: Sequence[Asked] | None = None
+) -> list[str]:
+    """Open requests that ask for a recording, a row of the index; not those whose hold on it two
+    people released. `requests` are all that are open, where they are at hand."""
+    meant = open_requests(db) if requests is None else requests
+    names = [request.id for request in meant if request.asks_for(recording)]
+    if not names:
         return []
-    found = db.execute(
-        "SELECT * FROM requests WHERE closed IS NULL AND in_time = 1 AND from_ns <= ? AND id NOT "
-        "IN (SELECT request FROM holds WHERE recording = ? AND released IS NOT NULL)",
-        (recording["latest_ns"], name),
-    ).fetchall()
-    return [request["id"] for request in found if asks_for(request, recording)]
+    found = "SELECT request FROM holds WHERE recording = ? AND released IS NOT NULL"
+    released = {row["request"] for row in db.execute(found, (recording["id"],)).fetchall()}
+    return [name for name in names if name not in released]

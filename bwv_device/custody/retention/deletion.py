@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, NamedTuple
 
-from bwv_device.custody.ledger.request_matching import asking
+from bwv_device.custody.ledger.request_matching import asking, open_requests
 from bwv_device.custody.retention_dates import NANOSECOND
 from bwv_device.custody.session import CustodySession
 from bwv_device.errors import CustodyError
@@ -54,10 +54,10 @@ def plan(session: CustodySession) -> Iterator[Decision]:
     for row in index.rows("SELECT * FROM holds WHERE released IS NULL ORDER BY n"):
         said = row["reason"] + (f" ({row['case_']})" if row["case_"] else "")
         held.setdefault(row["recording"], []).append(said)
-    on_camera = _still_on_camera(session)
+    on_camera, requests = _still_on_camera(session), open_requests(index.db)
     for row in index.rows("SELECT * FROM recordings WHERE erased_ns IS NULL ORDER BY latest_ns"):
         reasons = held.get(row["id"], []) or [
-            f"request {request}" for request in asking(index.db, row["id"])
+            f"request {request}" for request in asking(index.db, row, requests)
         ]
         yield _decide(session, row, reasons, on_camera.get(row["id"], 0), today)
 
@@ -239,7 +239,7 @@ class Expiry:
             held = self._office.index.row(
                 "SELECT 1 FROM holds WHERE recording = ? AND released IS NULL", name
             )
-            if row is None or row["erasing"] or held or asking(self._office.index.db, name):
+            if row is None or row["erasing"] or held or asking(self._office.index.db, row):
                 return None
             if self._office.retention.day(self._office.now_ns()) < self._office.due(row).erased:
                 return None  # it was given a category meanwhile
