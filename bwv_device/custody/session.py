@@ -129,9 +129,13 @@ class CustodySession:
 
     def _allowed(self, decided: Decided | None) -> Decided | None:
         """Powers come before writing."""
-        if decided is None:
-            return None
-        allowed = MAY_WRITE[decided[0]]
+        if decided is not None:
+            self.require(decided[0])
+        return decided
+
+    def require(self, kind: str) -> None:
+        """Raises `CustodyError` where a line of this kind by this key would not count."""
+        allowed = MAY_WRITE[kind]
         if self.role not in allowed:
             raise CustodyError(
                 f"{self.name} acts as {self.role}; this needs {' or '.join(allowed)}.",
@@ -146,7 +150,6 @@ class CustodySession:
             ) from None
         if why := why_not_valid(self._own, self.trust(), self.now_ns()):
             raise CustodyError(f"The key of {self.name} {why}.", "Enrol a new one.")
-        return decided
 
     def due(self, recording: Mapping[str, Any]) -> Due:
         """When a recording, a row of the index, goes."""

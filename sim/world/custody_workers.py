@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 from bwv_device.custody.intake.intake import Intake
 from bwv_device.custody.intake.results import Done, ReplicaStore
-from bwv_device.custody.ledger.store_identity import make_identity
+from bwv_device.custody.ledger.store_identity import draw_identity, make_identity
 from bwv_device.custody.retention_dates import Retention
 from bwv_device.custody.session import CustodySession
 from bwv_device.errors import EvidenceStoreError
@@ -61,7 +61,7 @@ S = TypeVar("S", bound=EvidenceStore)
 def founded(store: S) -> S:
     """The store, with an identity if it has none."""
     with contextlib.suppress(EvidenceStoreError):
-        make_identity(store, SeededEntropy("store"))
+        make_identity(store, draw_identity(SeededEntropy("store")))
     return store
 
 

@@ -25,7 +25,7 @@ from bwv_device.camera.commands import check
 from bwv_device.camera.vault.recovery import survey
 from bwv_device.custody.ledger.index import Index
 from bwv_device.custody.ledger.ledger import CustodyLedger
-from bwv_device.custody.ledger.store_identity import make_identity
+from bwv_device.custody.ledger.store_identity import draw_identity, make_identity
 from bwv_device.errors import BwvError, VaultError
 from bwv_device.fleet import watch_table
 from bwv_device.fleet.roster import FORKED, Roster
@@ -231,7 +231,7 @@ def fuzz_statement(data: bytes) -> None:
 def fuzz_custody(data: bytes) -> None:
     """A custody ledger that somebody else wrote to."""
     store = MemoryStore()
-    make_identity(store, SeededEntropy("store"))
+    make_identity(store, draw_identity(SeededEntropy("store")))
     for number, line in enumerate(data.split(b"\n")[:20], 1):
         store.put(store_keys.line(number), line + b"\n")
     index = Index(CustodyLedger(store, HostClock(), SeededEntropy("x")), [agency().root])

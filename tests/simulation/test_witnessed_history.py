@@ -314,10 +314,10 @@ def test_a_place_without_an_identity_is_no_store(agency: BenchAgency, it: Witnes
     ledger = CustodyLedger(empty, it.clock, SeededEntropy("x"))
     with pytest.raises(EvidenceStoreError, match="Is it mounted"):
         Index(ledger, [agency.root]).catch_up()
-    make_identity(empty, SeededEntropy("another"))
+    make_identity(empty, "ab" * 16)
     assert read_identity(empty) != it.id
     with pytest.raises(EvidenceStoreError, match="already"):
-        make_identity(empty, SeededEntropy("a third"))
+        make_identity(empty, "cd" * 16)
     reader.index._ledger = ledger
     reader.index._looked_ns = None
     with pytest.raises(EvidenceStoreError, match="another store"):

@@ -89,14 +89,15 @@ class CustodyContext:
         session.index.catch_up()
         return session
 
-    def session_of(self, signer: Identity) -> CustodySession:
+    def session_of(self, signer: Identity, given: str | None = None) -> CustodySession:
+        """`given`: a trust list instead of the configured one."""
         rules = self.settings.retention
         retention = Retention(
             self.zone, rules.days, rules.hidden_days, rules.late_days, self.settings.categories
         )
         return CustodySession(
             self.store, self.clock, signer, self.roots, retention, HostEntropy(), self.index_path,
-            self.trust_list,
+            self.trust_list if given is None else given,
         )  # fmt: skip
 
     @cached_property

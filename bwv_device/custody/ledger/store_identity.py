@@ -18,9 +18,13 @@ LIMIT = 1024
 ID_BYTES = 16
 
 
-def make_identity(store: EvidenceStore, entropy: Entropy) -> str:
-    """Of a new store. Raises `EvidenceStoreError` where there is one."""
-    identity = entropy.token(ID_BYTES).hex()
+def draw_identity(entropy: Entropy) -> str:
+    """For a new store."""
+    return entropy.token(ID_BYTES).hex()
+
+
+def make_identity(store: EvidenceStore, identity: str) -> None:
+    """Makes a place a store. Raises `EvidenceStoreError` where it is one."""
     data = canonical_json.encode({"format": VERSION, "id": identity}) + b"\n"
     try:
         store.create(store_keys.STORE, BytesBody(data))
@@ -30,7 +34,6 @@ def make_identity(store: EvidenceStore, entropy: Entropy) -> str:
                 "This is a store of evidence already.", "Nothing needs to be done."
             ) from None
         raise
-    return identity
 
 
 def read_identity(store: EvidenceStore) -> str:
