@@ -21,6 +21,7 @@ from bwv_device.custody.ledger.ledger import (
     START,
     CustodyLedger,
     CustodyLine,
+    EffectError,
     SetAside,
 )
 from bwv_device.custody.ledger.log_tree import LogTree
@@ -329,7 +330,7 @@ class Index:
         self.db.execute("SAVEPOINT line")
         try:
             index_updates.apply(self.db, line, self._roots)
-        except (index_updates.EffectError, *MALFORMED, sqlite3.Error) as error:
+        except (EffectError, *MALFORMED, sqlite3.Error) as error:
             self.db.execute("ROLLBACK TO line")
             return f"it says what it may not: {error}"
         finally:

@@ -9,22 +9,18 @@ from typing import Any
 
 from cryptography import x509
 
-from bwv_device.custody.ledger import bodies
-from bwv_device.custody.ledger.ledger import CustodyLine
+from bwv_device.custody.ledger import bodies, trust_updates
+from bwv_device.custody.ledger.ledger import CustodyLine, EffectError
 from bwv_device.custody.ledger.request_matching import asking
+from bwv_device.custody.ledger.signers import signer_name
 from bwv_device.custody.ledger.trust_lists import read_trust_list
-
-
-class EffectError(ValueError):
-    """A line that contradicts what stands before it."""
 
 
 def apply(db: sqlite3.Connection, line: CustodyLine, roots: Sequence[x509.Certificate]) -> None:
     fields = bodies.joined(line.kind, line.fields, line.body)
-    if line.kind in TRUST_EFFECTS:
-        TRUST_EFFECTS[line.kind](db, line, fields, roots)
-    else:
-        EFFECTS[line.kind](db, line, fields)
+    if "list" in fields:  # what stands outside of the ledger comes in read
+        fields["trust"] = read_trust_list(fields["list"], roots)
+    EFFECTS[line.kind](db, line, fields)
     for recording in _mentioned(fields):
         db.execute("INSERT OR IGNORE INTO mentions VALUES (?, ?)", (recording, line.number))
 
@@ -201,7 +197,7 @@ def _hold(db: sqlite3.Connection, line: CustodyLine, fields: dict[str, Any]) -> 
 def _release_proposed(db: sqlite3.Connection, line: CustodyLine, fields: dict[str, Any]) -> None:
     changed = db.execute(
         "UPDATE holds SET proposed = ?, proposer = ? WHERE n = ? AND released IS NULL",
-        (line.number, _name(db, line.by), fields["hold"]),
+        (line.number, signer_name(db, line), fields["hold"]),
     )
     if changed.rowcount != 1:
         raise EffectError(f"there is no hold {fields['hold']}")
@@ -211,7 +207,7 @@ def _release_approved(db: sqlite3.Connection, line: CustodyLine, fields: dict[st
     hold = db.execute("SELECT * FROM holds WHERE n = ?", (fields["hold"],)).fetchone()
     if hold is None or hold["released"] is not None or hold["proposed"] is None:
         raise EffectError(f"nobody proposed to release hold {fields['hold']}")
-    if hold["proposer"] == _name(db, line.by):
+    if hold["proposer"] == signer_name(db, line):
         raise EffectError("who proposes a release can't approve it")
     db.execute("UPDATE holds SET released = ? WHERE n = ?", (line.number, fields["hold"]))
 
@@ -326,60 +322,6 @@ def _request_closed(db: sqlite3.Connection, line: CustodyLine, fields: dict[str,
         raise EffectError(f"there is no open request {fields['request']}")
 
 
-# --- the trust list ------------------------------------------------------------------------------
-
-
-def _trust(
-    db: sqlite3.Connection,
-    line: CustodyLine,
-    fields: dict[str, Any],
-    roots: Sequence[x509.Certificate],
-) -> None:
-    """The first, when the store is made."""
-    said = read_trust_list(fields["list"], roots)
-    if db.execute("SELECT 1 FROM trust").fetchone() is not None or said.version != 1:
-        raise EffectError("a new trust list is proposed by one person and approved by another")
-    values = (said.version, line.number, fields["list"], _name(db, line.by), line.number)
-    db.execute("INSERT INTO trust VALUES (?, ?, ?, ?, ?)", values)
-
-
-def _trust_proposed(
-    db: sqlite3.Connection,
-    line: CustodyLine,
-    fields: dict[str, Any],
-    roots: Sequence[x509.Certificate],
-) -> None:
-    said = read_trust_list(fields["list"], roots)
-    newest = db.execute("SELECT max(version) AS n FROM trust WHERE approved IS NOT NULL").fetchone()
-    if said.version != (newest["n"] or 0) + 1:
-        raise EffectError(f"version {said.version} does not follow version {newest['n'] or 0}")
-    values = (said.version, line.number, fields["list"], _name(db, line.by))
-    db.execute("INSERT OR REPLACE INTO trust VALUES (?, ?, ?, ?, NULL)", values)
-
-
-def _trust_approved(
-    db: sqlite3.Connection,
-    line: CustodyLine,
-    fields: dict[str, Any],
-    roots: Sequence[x509.Certificate],
-) -> None:
-    found = "SELECT * FROM trust WHERE version = ? AND n = ? AND approved IS NULL"
-    row = db.execute(found, (fields["version"], fields["proposed"])).fetchone()
-    if row is None:
-        raise EffectError("nobody proposed this trust list, or it is in force")
-    if row["proposer"] == _name(db, line.by):
-        raise EffectError("who proposes a trust list can't approve it")
-    values = (line.number, fields["version"])
-    db.execute("UPDATE trust SET approved = ? WHERE version = ?", values)
-
-
-TRUST_EFFECTS = {
-    "trust": _trust,
-    "trust-proposed": _trust_proposed,
-    "trust-approved": _trust_approved,
-}
-
-
 def _told(db: sqlite3.Connection, line: CustodyLine, fields: dict[str, Any]) -> None:
     """Something that happened; it changes nothing."""
 
@@ -400,11 +342,6 @@ def _unheld(db: sqlite3.Connection, name: str) -> None:
         raise EffectError(f"{name} is held")
     if asked := asking(db, recording):
         raise EffectError(f"{name} is asked for by request {asked[0]}")
-
-
-def _name(db: sqlite3.Connection, fingerprint: str) -> str:
-    found = "SELECT name FROM signers WHERE fingerprint = ?"
-    return str(db.execute(found, (fingerprint,)).fetchone()["name"])
 
 
 EFFECTS: dict[str, Effect] = {
@@ -429,4 +366,7 @@ EFFECTS: dict[str, Effect] = {
     "search": _told,
     "disclosed": _told,
     "reminder": _told,
+    "trust": trust_updates.first,
+    "trust-proposed": trust_updates.proposed,
+    "trust-approved": trust_updates.approved,
 }

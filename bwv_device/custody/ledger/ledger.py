@@ -83,6 +83,10 @@ class CustodyLine(NamedTuple):
         )
 
 
+class EffectError(ValueError):
+    """A line that contradicts what stands before it."""
+
+
 class Attempt(NamedTuple):
     """The line that was written; None where there was nothing to write, or the number was
     `taken`."""

@@ -96,3 +96,9 @@ def why_not_valid(chain: Sequence[x509.Certificate], trust: Trust | None, utc_ns
     if trust.roles_cas and statement.fingerprint(chain[-1]) not in trust.roles_cas:
         return "is of a roles CA that the trust list does not name"
     return ""
+
+
+def signer_name(db: sqlite3.Connection, line: CustodyLine) -> str:
+    """Of a line whose signer the index has written down."""
+    found = "SELECT name FROM signers WHERE fingerprint = ?"
+    return str(db.execute(found, (line.by,)).fetchone()["name"])
