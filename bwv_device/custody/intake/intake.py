@@ -19,9 +19,10 @@ from typing import Any
 from cryptography import x509
 
 from bwv_device.custody.history import published, standing
-from bwv_device.custody.intake.camera_ledger_check import Judged, Pieces, judge
+from bwv_device.custody.intake.camera_ledger_check import Judged, judge
 from bwv_device.custody.intake.claims import Claims
 from bwv_device.custody.intake.file_intake import FLAGGED, FileIntake
+from bwv_device.custody.intake.ledger_pieces import Pieces
 from bwv_device.custody.intake.results import Done, ReplicaStore
 from bwv_device.custody.intake.voice import Voice
 from bwv_device.custody.public_requests import unheld
