@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import socket
+import sys
+import threading
 from collections.abc import Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
 
+from bwv_device.errors import BwvError
 from bwv_device.verification.tlog.signed_note import VerifierKey
 from bwv_device.witness.witness import REQUEST_LIMIT, TEXT, Reply, Witness
 
 # A client that says nothing holds a thread for no longer.
 IDLE_S = 10
+# Whoever comes beyond that is turned away: an agency asks once in some seconds.
+CONNECTIONS_LIMIT = 64
 ADD_CHECKPOINT = "/add-checkpoint"
 
 
@@ -27,6 +33,24 @@ class WitnessServer(ThreadingHTTPServer):
         self.socket = listening
         self.witness = witness
         self.about = "".join(f"{key}\n" for key in keys).encode()
+        self._free = threading.BoundedSemaphore(CONNECTIONS_LIMIT)
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        if self._free.acquire(blocking=False):
+            super().process_request(request, client_address)
+        else:
+            self.shutdown_request(request)
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            self._free.release()
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A client that hangs up is nobody's trouble; anything else is ours."""
+        if not isinstance(sys.exc_info()[1], OSError):
+            super().handle_error(request, client_address)
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -50,7 +74,15 @@ class _Handler(BaseHTTPRequestHandler):
         elif not (length.isascii() and length.isdigit()) or int(length[:9]) > REQUEST_LIMIT:
             self._refuse(Reply(413, b"a request is shorter\n"))
         else:
-            self._reply(self.server.witness.add_checkpoint(self.rfile.read(int(length))))
+            self._reply(self._cosigned(self.rfile.read(int(length))))
+
+    def _cosigned(self, request: bytes) -> Reply:
+        """What was seen can't be read or kept: then nothing is signed, and it is said here."""
+        try:
+            return self.server.witness.add_checkpoint(request)
+        except (BwvError, OSError) as error:
+            print(f"nothing is cosigned: {error}", file=sys.stderr, flush=True)
+            return Reply(500, b"the witness can't remember what it has seen\n")
 
     def _refuse(self, reply: Reply) -> None:
         """Its body was not read: the connection is of no further use."""

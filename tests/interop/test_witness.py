@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import shutil
 import socket
+import struct
 import subprocess
 import sys
+import threading
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,13 +22,16 @@ from bwv_device.formats import store_keys
 from bwv_device.verification.tlog.checkpoint import Checkpoint, cosigned, sign
 from bwv_device.verification.tlog.merkle_tree import consistency_proof, leaf_hash, nodes_of, root_of
 from bwv_device.verification.tlog.signed_note import (
+    COSIGNATURE,
     ED25519,
     SignerKey,
     VerifierKey,
     parse_signatures,
 )
+from bwv_device.witness.server import CONNECTIONS_LIMIT, WitnessServer
 from bwv_device.witness.state_folder import StateFolder
-from bwv_device.witness.witness import LogState
+from bwv_device.witness.witness import LogState, Witness
+from hal.host import HostClock
 
 LOG = SignerKey.from_seed("bwv-custody/x", ED25519, bytes(32))
 OTHER = SignerKey.from_seed("bwv-custody/y", ED25519, bytes(32))
@@ -158,6 +164,45 @@ def test_what_was_seen_is_never_forgotten(tmp_path: Path) -> None:
         path.write_text(damage)
         with pytest.raises(VaultError, match="damaged"):
             memory.newest(origin)
+
+
+def test_hostile_clients_hold_up_nobody_and_fill_no_log(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Connections that say nothing, that hang up, and a memory that can't be read."""
+    key = SignerKey.from_seed("w.example/w", COSIGNATURE, bytes(32))
+    state = tmp_path / "state"
+    witness = Witness([key], {LOG.name: LOG.verifier}, StateFolder(state), HostClock())
+    listening = socket.create_server(("127.0.0.1", 0))
+    server = WitnessServer(listening, witness, [key.verifier])
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    address = listening.getsockname()
+    try:
+        silent = [socket.create_connection(address) for _ in range(CONNECTIONS_LIMIT)]
+        late = socket.create_connection(address)
+        late.settimeout(10)
+        assert late.recv(1) == b"", "turned away at once"
+        for connection in silent:
+            linger = struct.pack("ii", 1, 0)  # a reset, not a farewell
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+            connection.send(b"G")
+            connection.close()
+        line, url = HttpWitnessLine(), f"http://127.0.0.1:{address[1]}/add-checkpoint"
+        for _ in range(1000):  # its threads see that they hung up
+            with contextlib.suppress(OSError):
+                if line.post(url, request(3, 0)).status == 200:
+                    break
+        else:
+            pytest.fail("it never answers again")
+        (path,) = state.glob("*.log")
+        path.write_text("damaged")
+        assert line.post(url, request(5, 3)).status == 500
+        path.write_text(f"3 {root_of(LEAVES[:3]).hex()}\n")
+        assert line.post(url, request(5, 3)).status == 200
+    finally:
+        server.shutdown()
+        server.server_close()
+    assert capfd.readouterr().err.count("\n") == 1, "of what it could not remember, once"
 
 
 def test_a_witness_that_does_not_answer_is_a_trouble() -> None:
