@@ -6,6 +6,7 @@ from __future__ import annotations
 import dataclasses
 from collections import Counter
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from support.camera_bench import make_camera
@@ -29,6 +30,7 @@ from bwv_device.witness.witness import Reply
 from hal.ports import SECOND_NS, Stored
 from hal.simulated.power_dock_and_place import SeededEntropy
 from hal.simulated.store import MemoryStore
+from hal.stores.directory import DirectoryStore
 from sim.custody.witness import WorldWitness
 from sim.custody.witnessed_store import WitnessedStore
 from sim.sweeps import custody_forgeries
@@ -291,6 +293,25 @@ def test_an_object_at_the_next_number_is_set_aside_and_told(
     assert sentences(it) == []
     del objects(it)[store_keys.line(2)]  # whoever laid it there may take it away
     assert sentences(it) == []
+
+
+@pytest.mark.parametrize("how", ["a link", "a folder", "hidden"])
+def test_what_stands_at_the_next_number_and_is_no_object_is_named(
+    agency: BenchAgency, clock: BenchClock, tmp_path: Path, how: str
+) -> None:
+    """No list shows it, and no line can be created over it: a person must look."""
+    store = DirectoryStore(tmp_path)
+    it = WitnessedStore(agency, store, clock, [])
+    at = tmp_path / store_keys.line(2)
+    if how == "a link":
+        at.symlink_to(tmp_path / store_keys.STORE)
+    elif how == "a folder":
+        at.mkdir()
+    else:
+        store.create(store_keys.line(2), BytesBody(b"x"))
+        store.hide(store_keys.line(2))
+    with pytest.raises(CustodyError, match=r"stands at custody/ledger/000/000/000/002, where"):
+        revoke(it, "cam-1")
 
 
 def test_a_signed_line_out_of_place_still_stops_everything(it: WitnessedStore) -> None:

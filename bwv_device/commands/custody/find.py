@@ -185,8 +185,7 @@ def index_command(context: CustodyContext) -> None:
         f"{context.session.index.head.number} lines, {count['n'] if count else 0} recordings"
     )
     for problem in problems:
-        said = f"line {problem['n']} does not count: {problem['problem']}"
-        click.echo(visible(said), err=True)
+        click.echo(visible(f"line {problem['n']}: {problem['problem']}"), err=True)
 
 
 def _print_life(context: CustodyContext, life: RecordingHistory) -> None:

@@ -266,9 +266,15 @@ class CustodyLedger:
             except StoreError as gone:
                 if gone.trouble is StoreTrouble.REFUSED:
                     return False  # something else, and longer than a line
-                if gone.trouble is StoreTrouble.MISSING:
-                    raise error from None
-                raise
+                if gone.trouble is not StoreTrouble.MISSING:
+                    raise
+                if error.trouble is StoreTrouble.EXISTS:
+                    raise CustodyError(
+                        f"Something that is no object, or is hidden, stands at {key}, where the "
+                        "next line belongs.",
+                        "Find out who put it there, and move it away.",
+                    ) from None
+                raise error from None
         return True
 
     def _now_ns(self) -> int:
