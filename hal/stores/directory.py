@@ -37,6 +37,7 @@ TROUBLES = {
     errno.ENOENT: StoreTrouble.MISSING,
     errno.ENOTDIR: StoreTrouble.MISSING,
     errno.ELOOP: StoreTrouble.MISSING,
+    errno.EISDIR: StoreTrouble.MISSING,
     errno.EEXIST: StoreTrouble.EXISTS,
     errno.EACCES: StoreTrouble.DENIED,
     errno.EPERM: StoreTrouble.DENIED,
