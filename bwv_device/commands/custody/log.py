@@ -11,7 +11,7 @@ from bwv_device.commands.custody.options import CustodyContext
 from bwv_device.commands.custody.service_log import ServiceLog
 from bwv_device.commands.custody.until_stopped import until_stopped
 from bwv_device.commands.key_files.note_key import read_note_key
-from bwv_device.custody.history.log import CustodyLog
+from bwv_device.custody.history.log import CustodyLog, LogRun
 from bwv_device.errors import CustodyError, KeyFileError
 from hal.host import HostClock
 from hal.ports import StoreError
@@ -36,6 +36,6 @@ def log_command(context: CustodyContext, watch: bool) -> None:
         except (StoreError, CustodyError) as error:
             if stopped is None:
                 raise
-            said.line(f"nothing is published: {error}", wrong=True)
+            said.log(LogRun(troubles=[f"nothing is published: {error}"]))
         if stopped is None or stopped.wait(settings.interval_s):
             return
