@@ -14,12 +14,14 @@ import cv2
 import numpy as np
 import pytest
 from support.camera_bench import make_camera
+from support.write_anyway import write_anyway
 
 from bwv_device import keys
 from bwv_device.custody.disclosure.media_process import MediaProcess
 from bwv_device.custody.disclosure.package import disclose
 from bwv_device.custody.disclosure.redaction_plan import Redaction, RedactionBox, read_redaction
 from bwv_device.custody.disclosure.request import DisclosureRequest
+from bwv_device.custody.search import review
 from bwv_device.errors import CustodyError
 from hal.simulated.power_dock_and_place import StubStills
 from sim.media.scene import Scene
@@ -74,6 +76,27 @@ def package(held: Held, out: Path, **wishes: Any) -> Any:
     return disclose(desk, [held.agency.root], root, held.agency.identities, wish, out), desk
 
 
+def test_a_package_that_does_not_verify_says_so(held: Held, tmp_path: Path) -> None:
+    """Only what is wrong with this recording: a line of another matter that does not count is no
+    verdict on it."""
+    store = held.custody.store
+    before = dict(store.objects)
+    try:
+        stranger = held.custody.session("Eve", "auditor")
+        write_anyway(stranger, "category", {"recording": held.name, "category": "x"})
+        assert package(held, tmp_path / "whole")[0].problems == []
+        custodian = held.custody.session("Ada", "custodian")
+        review(custodian, held.name, "two people at the bus stop")
+        (body,) = [k for k in store.objects.keys() - before.keys() if "/bodies/" in k
+                   and b"bus stop" in store.objects[k]]  # fmt: skip
+        del store.objects[body]
+        made, _ = package(held, tmp_path / "package")
+        assert "its body is not there" in made.problems[0]
+        assert "does not verify" in (tmp_path / "package" / "report.html").read_text()
+    finally:
+        store.objects = before
+
+
 def frames(path: Path) -> list[tuple[float, Any]]:
     with av.open(str(path)) as source:
         return [
@@ -103,6 +126,8 @@ def test_the_package_holds_film_chain_report_and_a_verifier(held: Held, tmp_path
     html = (out / "report.html").read_text()
     assert "Nothing was changed, removed or added" in html
     assert "The Crown Court: case 12/26" in html
+    assert "nobody outside the agency has seen this ledger" in html
+    assert made.problems == []
     assert (out / "report.pdf").read_bytes().startswith(b"%PDF-1")
     desk.index.catch_up()
     (line,) = desk.index.lines("kind = 'disclosed'")

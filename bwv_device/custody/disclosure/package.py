@@ -120,7 +120,7 @@ def disclose(
         _films(wish, done, package, work, advance)
         life = audit(session, roots, wish.recording, line)
         _chain(session, wish, work / "vault", root_pem, package)
-        _papers(session, wish, report, life, package)
+        package.problems = _papers(session, wish, report, life, package)
     package.digests = {
         str(path.relative_to(out)): hashlib.sha256(path.read_bytes()).hexdigest()
         for path in sorted(out.rglob("*"))
@@ -129,7 +129,6 @@ def disclose(
     listing = "".join(f"{digest}  {name}\n" for name, digest in package.digests.items())
     (out / "SHA256SUMS").write_text(listing)
     _write_down(session, wish, package, hashlib.sha256(listing.encode()).hexdigest())
-    package.problems = [*report.problems, *life.problems]
     return package
 
 
@@ -220,11 +219,13 @@ def _papers(
     report: Report,
     life: RecordingHistory,
     package: Package,
-) -> None:
+) -> list[str]:
+    """Writes the report. Returns why the recording does not verify."""
     said = papers.content(session, wish, report, life, package.notes)
     (package.folder / "report.html").write_text(papers.html(said))
     (package.folder / "report.pdf").write_bytes(papers.pdf(said))
     (package.folder / "report.json").write_text(json.dumps(said, indent=2, default=str) + "\n")
+    return [] if said["good"] else [*said["problems"], said["verdict"]]
 
 
 def _write_down(

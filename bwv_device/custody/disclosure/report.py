@@ -58,6 +58,7 @@ def content(
         "category": row["category"],
         "made": f"{moment(session.now_ns()):%d %B %Y, %H:%M:%S %Z}",
         "by": f"{session.name} ({session.role})",
+        "witnessed": life.seen,
         "recipient": wish.recipient,
         "reason": wish.reason,
         "request": wish.request,
@@ -146,7 +147,7 @@ def pdf(said: Said) -> bytes:
         line(f"- {problem}", 9)
     paper.ln(2)
     facts = ("camera", "officer", "began", "ended", "certainty", "category", "recipient", "reason",
-             "request", "made", "by")  # fmt: skip
+             "request", "made", "by", "witnessed")  # fmt: skip
     rows(("fact", ""), [(name, said[name] or "-") for name in facts], (35, 145))
     line("What is in this package", 12, "B", 7)
     for note in said["notes"]:
