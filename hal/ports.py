@@ -413,6 +413,10 @@ class EvidenceStore(Uplink, Protocol):
 
     def stat(self, key: str) -> Stored: ...
 
+    def written_utc_s(self, key: str) -> int:
+        """When it was created, by the store's own clock; whoever created it can't set that back."""
+        ...
+
     def versions(self, key: str) -> list[Stored]:
         """Everything that was ever created under a key and is not hidden, the oldest first."""
         ...

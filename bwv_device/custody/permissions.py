@@ -27,6 +27,8 @@ MAY_WRITE: dict[str, tuple[str, ...]] = {
     "search": (CUSTODIAN, DISCLOSURE, AUDITOR),
     "disclosed": (DISCLOSURE,),
     "reminder": (RETENTION,),
+    "rules-proposed": (CUSTODIAN,),
+    "rules-approved": (CUSTODIAN,),
     "trust": (CUSTODIAN,),
     "trust-proposed": (CUSTODIAN,),
     "trust-approved": (CUSTODIAN,),

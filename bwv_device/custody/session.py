@@ -9,15 +9,15 @@ from typing import Any
 from cryptography import x509
 
 from bwv_device.custody.history import published, standing
+from bwv_device.custody.ledger import rules
 from bwv_device.custody.ledger.index import Index
-from bwv_device.custody.ledger.ledger import CustodyLedger, CustodyLine, Decided
+from bwv_device.custody.ledger.ledger import CustodyLedger, CustodyLine, Decided, Place
 from bwv_device.custody.ledger.signers import why_not_valid
 from bwv_device.custody.ledger.trust_lists import Trust
 from bwv_device.custody.permissions import MAY_WRITE
 from bwv_device.custody.retention_dates import NANOSECOND, Due, Retention
 from bwv_device.errors import CustodyError
 from bwv_device.formats import statement
-from bwv_device.formats.ledger_lines import Head
 from bwv_device.formats.statement import Signer, StatementError
 from hal.ports import (
     SECOND_NS,
@@ -50,9 +50,11 @@ class CustodySession:
         index_path: Path | None = None,
         trust_list: str = "",
     ) -> None:
-        """`trust_list`: one that was given as a file; a newer one in the ledger counts."""
-        self.store, self.signer, self.retention = store, signer, retention
+        """`trust_list`: one that was given as a file; a newer one in the ledger counts.
+        `retention` counts until two persons put rules in force."""
+        self.store, self.signer, self.configured = store, signer, retention
         self.clock, self.roots = clock, list(roots)
+        self.entropy = entropy
         self._ledger = CustodyLedger(store, clock, entropy)
         self._own = x509.load_pem_x509_certificates(signer.certificate_pem)
         self.name, self.role = statement.role_of(self._own)
@@ -63,6 +65,11 @@ class CustodySession:
 
     def now_ns(self) -> int:
         return self.clock.utc().utc_ns
+
+    @property
+    def retention(self) -> Retention:
+        """The rules in force."""
+        return self.index.rules or self.configured
 
     def trust(self) -> Trust | None:
         """The trust list in force."""
@@ -97,7 +104,7 @@ class CustodySession:
             raise CustodyError(f"What was written does not count: {why}.", "Nothing has changed.")
         return line
 
-    def _caught_up(self) -> tuple[Head, int]:
+    def _caught_up(self) -> Place:
         now_ns = self.clock.monotonic_ns()
         if self._learned_ns is None or now_ns - self._learned_ns >= LEARN_NS:
             self._learn()
@@ -118,7 +125,7 @@ class CustodySession:
         """Without listing again: where the number is free, nothing was written since. None where
         it is not, or where nothing would be written: that takes a second look."""
         try:
-            place = (self.index.head, 0)
+            place = Place(self.index.head, 0, self.index.newest_ns)
             return self._ledger.append_once(self.signer, place, self.index.knows, decide).line
         except CustodyError:
             return None
@@ -152,10 +159,12 @@ class CustodySession:
             raise CustodyError(f"The key of {self.name} {why}.", "Enrol a new one.")
 
     def due(self, recording: Mapping[str, Any]) -> Due:
-        """When a recording, a row of the index, goes."""
-        return self.retention.due(
-            recording["latest_ns"], recording["received_ns"], recording["category"]
-        )
+        """When a recording, a row of the index, goes: by what is configured, and never before what
+        every reader of the ledger allows."""
+        known = recording["latest_ns"], recording["received_ns"], recording["category"]
+        due, least = self.retention.due(*known), rules.in_force(self.index.db).due(*known)
+        later = due if due.erased >= least.erased else least
+        return later._replace(hidden=max(due.hidden, least.hidden))
 
     def hold(self, recording: str, reason: str, *, case: str = "", request: str = "") -> bool:
         """A reason not to delete; the store locks the files too, as far as these credentials may.

@@ -96,6 +96,10 @@ def body(sha256: str) -> str:
     return f"custody/bodies/{sha256}"
 
 
+def certificates(root: str) -> str:
+    return f"custody/certificates/{root}"
+
+
 def claim(device: str, nonce: str, generation: int) -> str:
     return f"custody/claims/{device}/{nonce}/{generation:04d}"
 

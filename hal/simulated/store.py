@@ -24,6 +24,7 @@ class MemoryStore:
         self.protected_until: dict[str, int] = {}
         self.held: set[str] = set()
         self.erased: list[str] = []
+        self.written_s: dict[str, int] = {}
         self.now_utc_s: Callable[[], int] = lambda: 0
         self._used = 0
 
@@ -45,6 +46,7 @@ class MemoryStore:
             raise StoreError(StoreTrouble.FULL, "507 Insufficient Storage")
         self._used += len(data)
         self.objects[key] = data
+        self.written_s[key] = self.now_utc_s()
 
     def read(self, key: str, limit: int) -> bytes:
         data = self.objects.get(key)
@@ -63,6 +65,10 @@ class MemoryStore:
         if key not in self.objects:
             raise StoreError(StoreTrouble.MISSING, f"{key}: no such object")
         return Stored(key, len(self.objects[key]), "")
+
+    def written_utc_s(self, key: str) -> int:
+        self.stat(key)
+        return self.written_s.get(key, self.now_utc_s())
 
     def versions(self, key: str) -> list[Stored]:
         return [self.stat(key)] if key in self.objects else []

@@ -94,6 +94,11 @@ class DirectoryStore:
         with _troubles(key), self._open(*_parts(key)) as file:
             return Stored(key, os.fstat(file.fileno()).st_size, "")
 
+    def written_utc_s(self, key: str) -> int:
+        """The inode's change time: its owner can set the other times as he likes."""
+        with _troubles(key), self._open(*_parts(key)) as file:
+            return int(os.fstat(file.fileno()).st_ctime)
+
     def versions(self, key: str) -> list[Stored]:
         try:
             return [self.stat(key)]

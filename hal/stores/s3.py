@@ -126,6 +126,12 @@ class S3Store:
             answer = self._s3.head_object(Bucket=self._bucket, Key=key)
         return Stored(key, int(answer["ContentLength"]), answer.get("VersionId") or "")
 
+    def written_utc_s(self, key: str) -> int:
+        with _troubles(key):
+            answer = self._s3.head_object(Bucket=self._bucket, Key=key)
+        modified: datetime.datetime = answer["LastModified"]
+        return int(modified.timestamp())
+
     def versions(self, key: str) -> list[Stored]:
         with _troubles(key):
             pages = self._s3.get_paginator("list_object_versions").paginate(

@@ -18,9 +18,11 @@ from bwv_device.custody.public_requests import RequestDetails
 from bwv_device.custody.recording_history import audit
 from bwv_device.custody.retention import holds
 from bwv_device.custody.retention.deletion import Expiry
+from bwv_device.custody.retention.deletion_certificate import read_certificates
 from bwv_device.custody.retention_dates import Retention
 from bwv_device.custody.session import CustodySession
 from bwv_device.errors import BwvError, CustodyError
+from bwv_device.formats import canonical_json
 from hal.ports import Clock, EvidenceStore
 from hal.simulated.power_dock_and_place import SeededEntropy
 from sim.custody.dates import LONDON
@@ -210,11 +212,15 @@ class Desk:
         session.index.catch_up()
         return [
             Certificate(
-                line["recording"],
-                {file["segment"]: file["sha256"] for file in line["files"]},
-                tuple(line.get("missing", ())),
+                said["recording"],
+                {file["segment"]: file["sha256"] for file in said["files"]},
+                tuple(said["missing"]),
             )
             for line in session.index.lines("kind = 'erased'")
+            for said in map(
+                canonical_json.decode,
+                read_certificates(self._store, line["certificates"]) or (),
+            )
         ]
 
     def audit(self, recording: str) -> list[str]:

@@ -14,8 +14,9 @@ from bwv_device.custody.disclosure.package import Package, disclose, open_record
 from bwv_device.custody.disclosure.request import DisclosureRequest
 from bwv_device.custody.intake.intake import Intake
 from bwv_device.custody.recording_history import audit
-from bwv_device.custody.retention import holds
+from bwv_device.custody.retention import deletion_certificate, holds
 from bwv_device.custody.retention.deletion import Expiry
+from bwv_device.custody.retention.deletion_certificate import DeletionCertificate
 from bwv_device.custody.retention_dates import Retention
 from bwv_device.custody.session import CustodySession
 from bwv_device.formats import age
@@ -109,7 +110,7 @@ class Afterwards:
         package = disclose(officer, self._roots, root_pem, identities, wish, folder / "disclosure")
         self._tell(f"{evidence} is disclosed", "to the Crown Prosecution Service")
         life = audit(officer, self._roots, ordinary)
-        certificates = list(officer.index.lines("kind = 'erased'"))
+        certificates = [deletion_certificate.find(officer, name) for name in done.erased]
         return {
             "story": [day._asdict() for day in self.story],
             "certificate": _plain(certificates[0]) if certificates else None,
@@ -177,8 +178,9 @@ class Afterwards:
         self.story.append(Day(day, what, detail))
 
 
-def _plain(line: dict[str, Any]) -> dict[str, Any]:
+def _plain(certificate: DeletionCertificate) -> dict[str, Any]:
     """A certificate's words, for the page."""
-    when = datetime.datetime.fromtimestamp(line["utc_ns"] // SECOND_NS, datetime.UTC)
+    said = certificate.said | certificate.line
+    when = datetime.datetime.fromtimestamp(said["utc_ns"] // SECOND_NS, datetime.UTC)
     kept = ("n", "recording", "rule", "ended", "age_days", "holds", "files", "name", "role")
-    return {**{key: line[key] for key in kept}, "when": f"{when:%Y-%m-%d %H:%M:%S} UTC"}
+    return {**{key: said[key] for key in kept}, "when": f"{when:%Y-%m-%d %H:%M:%S} UTC"}

@@ -6,6 +6,7 @@ import contextlib
 import os
 import subprocess
 import sys
+import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,7 +25,9 @@ LIMIT = 1 << 20
 @pytest.fixture(params=["memory", "directory", "s3"])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[EvidenceStore]:
     if request.param == "memory":
-        yield MemoryStore()
+        memory = MemoryStore()
+        memory.now_utc_s = lambda: int(time.time())
+        yield memory
     elif request.param == "directory":
         yield DirectoryStore(tmp_path)
     else:
@@ -91,6 +94,15 @@ def test_keys_come_in_order_below_a_prefix(store: EvidenceStore) -> None:
     assert [s.key for s in store.entries("a/b")] == ["a/b-c", "a/b/c", "a/b0"]
     assert [s.key for s in store.entries("nothing/")] == []
     assert [s.length for s in store.entries("ab")] == [2]
+
+
+def test_a_store_says_when_an_object_was_written(store: EvidenceStore) -> None:
+    before_s = int(time.time()) - 2
+    store.create("dockings/a/x", BytesBody(b"x"))
+    assert before_s <= store.written_utc_s("dockings/a/x") <= time.time() + 2
+    with pytest.raises(StoreError) as caught:
+        store.written_utc_s("dockings/a/y")
+    assert caught.value.trouble is StoreTrouble.MISSING
 
 
 def test_hidden_is_out_of_sight_and_can_come_back(store: EvidenceStore) -> None:

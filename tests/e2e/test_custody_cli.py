@@ -432,5 +432,5 @@ def test_overdue_footage_is_erased_whatever_intake_meets(tmp_path: Path, trouble
     assert serving.returncode == 0, "".join(said) + rest
     assert "Traceback" not in "".join(said) + rest
     for name in (ONE, TWO):
-        assert desk.ask("custodian", "certificate", name)["recording"] == name
+        assert desk.ask("custodian", "certificate", name)["certificate"]["recording"] == name
     assert (tmp_path / "evidence" / store_keys.line(1)).is_file()

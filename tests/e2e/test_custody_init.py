@@ -130,3 +130,26 @@ def test_the_log_wants_its_own_key(site: Path) -> None:
             (site / name).chmod(mode)
         done = bwv("custody", "log", cwd=site)
         assert (done.returncode, said in done.stderr) == (code, True), (name, done.stderr)
+
+
+def test_two_persons_agree_how_long_footage_stays(site: Path) -> None:
+    assert init(site).returncode == 0
+    built_in = custody(site, "Ada.custodian", "rules", "show")
+    assert "erased after 31 days, hidden 7 before" in built_in.stdout
+    assert "built in" in built_in.stderr
+    (site / "custody.toml").write_text("[retention]\ndays = 40\n[categories]\nevidence = 400\n")
+    done = custody(site, "Eve.auditor", "rules", "propose")
+    assert (done.returncode, "this needs custodian" in done.stderr) == (13, True)
+    assert custody(site, "Ada.custodian", "rules", "propose").returncode == 0
+    assert "Somebody else" in custody(site, "Ada.custodian", "rules", "approve", "1").stderr
+    assert "proposed by Ada, version 1" in custody(site, "Ben.custodian", "rules", "show").stdout
+    done = custody(site, "Ben.custodian", "rules", "approve", "1")
+    assert "erased after 40 days, hidden 7 before, 7 days after a late docking, evidence 400" in (
+        done.stdout
+    )
+    again = custody(site, "Ben.custodian", "rules", "approve", "1")
+    assert (again.returncode, "in force" in again.stderr) == (13, True)
+    (site / "custody.toml").unlink()
+    shown = custody(site, "Ben.custodian", "rules", "show")
+    assert "in force: erased after 40 days" in shown.stdout
+    assert "does not count" in shown.stderr

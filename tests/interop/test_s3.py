@@ -301,7 +301,7 @@ def test_deletion_on_time_and_holds_with_separate_keys(server: Server, agency: B
     done = Expiry(retention).run()
     assert (done.hidden, done.erased) == ([], [])
     clock.ahead_ns += 20 * 86_400 * 10**9
-    write_anyway(retention, "erasing", {"recording": row["id"], "rule": "now"})
+    write_anyway(retention, "erasing", {"recordings": [row["id"]], "rules": {}})
     done = Expiry(retention).run()
     assert done.erased == [], "the store protects what the ledger holds"
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, NoReturn
 
 import pytest
-from support.camera_bench import make_camera
+from support.custody_day import DAY_NS, Day, lines
 from support.write_anyway import write_anyway
 
 from bwv_device.custody import camera_register, public_requests, search
@@ -28,67 +28,10 @@ from bwv_device.formats.upload_body import BytesBody
 from hal.ports import SECOND_NS, Body, Stored, StoreError, StoreTrouble
 from hal.simulated.power_dock_and_place import SeededEntropy
 from hal.simulated.store import MemoryStore
-from sim.world.custody_workers import BenchCustody, role
+from sim.world.camera_handle import TEAR
+from sim.world.custody_workers import role
 from sim.world.test_keys import BenchAgency
 from sim.world.world import EPOCH_UTC_NS
-
-DAY_NS = 86_400 * SECOND_NS
-DOCK = {"store": "bench", "poll_ms": 500, "greeting_wait_s": 5, "resend_s": 20}
-
-
-class Day:
-    """A camera with some recordings, delivered; and a custody whose days pass when they are
-    told."""
-
-    def __init__(self, agency: BenchAgency, recordings: int = 2, *, dock: bool = True) -> None:
-        self.agency = agency
-        self.camera = make_camera(
-            agency,
-            dock=DOCK,
-            video={"bitrate_kbps": 200},
-            recording={"segment_s": 10, "pre_event_s": 0},
-        )
-        self.camera.run(seconds=2)
-        self.custody = BenchCustody(self.camera, agency)
-        self.custody.start()
-        for _ in range(recordings):
-            self.record()
-        if dock:
-            self.deliver()
-
-    def record(self, *, flag: bool = False) -> None:
-        it = self.camera
-        it.press_record_twice()
-        it.run(seconds=4)
-        if flag:
-            it.press("marker", held_ms=2100)
-        it.hold_record()
-        it.run(seconds=2)
-
-    def deliver(self) -> None:
-        self.camera.put_in_dock(True)
-        self.camera.run(seconds=40)
-        assert self.camera.disk.names("footage") == []
-
-    def days(self, count: float) -> None:
-        self.custody.clock.ahead_ns += int(count * DAY_NS)
-
-    def desk(self, name: str, role_name: str) -> CustodySession:
-        return self.custody.session(name, role_name)
-
-    @property
-    def custodian(self) -> CustodySession:
-        return self.desk("Ada", "custodian")
-
-    @property
-    def retention(self) -> CustodySession:
-        return self.desk("retention service", "retention")
-
-    def names(self) -> list[str]:
-        return [row["id"] for row in find(self.custodian, Wanted())]
-
-    def footage(self) -> list[str]:
-        return sorted(k for k in self.custody.store.objects if k.startswith("footage/"))
 
 
 @pytest.fixture
@@ -96,9 +39,22 @@ def day(agency: BenchAgency) -> Callable[..., Day]:
     return lambda *a, **k: Day(agency, *a, **k)
 
 
-def lines(session: CustodySession, kind: str) -> list[dict[str, Any]]:
-    session.index.catch_up()
-    return list(session.index.lines("kind = ?", kind))
+def certificates(it: Day) -> list[dict[str, Any]]:
+    """What each certificate says, with who signed its line."""
+    names = [name for line in lines(it.custodian, "erased") for name in line["recordings"]]
+    found = [deletion_certificate.find(it.custodian, name) for name in names]
+    return [{**one.said, "name": one.line["name"], "role": one.line["role"]} for one in found]
+
+
+def between_plan_and_decision(expiry: Expiry, act: Callable[[], object]) -> None:
+    """Something happens when a run knows what is due, and has written nothing down."""
+    guard = expiry._guard
+
+    def acts(count: int, confirmed: int) -> None:
+        act()
+        guard(count, confirmed)
+
+    expiry._guard = acts  # type: ignore[method-assign]
 
 
 # --- deletion ---------------------------------------------------------------------------------
@@ -118,7 +74,7 @@ def test_hidden_on_day_24_erased_on_day_31_with_a_certificate(day: Callable[...,
     assert sorted(it.custody.store.erased) == sorted(
         [*first, *[k for k in it.custody.store.erased if k.startswith("dockings/")]]
     )
-    for certificate in lines(it.custodian, "erased"):
+    for certificate in certificates(it):
         assert certificate["age_days"] == 31
         assert certificate["rule"].startswith("31 days after 2026-03-02")
         assert certificate["holds"] == []
@@ -155,9 +111,9 @@ def test_a_certificate_names_what_never_came_and_which_hold_was_in_force(
     it.days(31)
     (name,) = Expiry(it.retention).run().erased
     found = deletion_certificate.find(it.custodian, name)
-    line = {**found.line, "missing": ["00000001-0001-0009.mp4.age"], "holds": [7],
+    said = {**found.said, "missing": ["00000001-0001-0009.mp4.age"], "holds": [7],
             "rule": "31 days <script>"}  # fmt: skip
-    certificate = deletion_certificate.DeletionCertificate(line, found.digest)
+    certificate = found._replace(said=said)
     facts = dict(deletion_certificate.facts(certificate, "today"))
     assert facts["never came"] == "00000001-0001-0009.mp4.age"
     assert facts["holds in force"] == "7"
@@ -223,10 +179,10 @@ def test_whoever_writes_around_the_rules_changes_nothing(day: Callable[..., Day]
     retention, auditor = it.retention, it.desk("Eve", "auditor")
     write_anyway(ada, "release-proposed", release)
     write_anyway(ada, "release-approved", release)
-    write_anyway(ada, "erasing", {"recording": name, "rule": "now"})
+    write_anyway(ada, "erasing", {"recordings": [name], "rules": {}})
     write_anyway(auditor, "release-approved", release)
-    write_anyway(retention, "erasing", {"recording": name, "rule": "now"})
-    write_anyway(retention, "erased", {"recording": name})
+    write_anyway(retention, "erasing", {"recordings": [name], "rules": {}})
+    write_anyway(retention, "erased", {"recordings": [name], "certificates": "0" * 64})
     write_anyway(retention, "hidden", {"recordings": [name], "rules": {}})
     write_anyway(retention, "nonsense", {})
     write_anyway(retention, "hold", {"recording": name, "reason": 5})
@@ -252,7 +208,10 @@ def test_the_store_protects_the_bytes_until_they_are_due(day: Callable[..., Day]
 
 def test_late_footage_stays_a_week(day: Callable[..., Day]) -> None:
     it = day(1, dock=False)
+    it.camera.power_cut(TEAR)
     it.days(40)
+    it.camera.clock.set(40 * DAY_NS, 10**9, "ntp")
+    it.camera.boot()
     it.deliver()
     (name,) = it.names()
     assert find(it.custodian, Wanted())[0]["late"] == 1
@@ -295,7 +254,7 @@ def test_an_interrupted_deletion_is_finished(day: Callable[..., Day]) -> None:
     (name,) = it.names()
     it.days(31)
     desk = it.retention
-    desk.append(lambda: ("erasing", {"recording": name, "rule": "31 days"}))
+    desk.append(lambda: ("erasing", {"recordings": [name], "rules": {}}))
     with pytest.raises(CustodyError):
         search.review(it.custodian, "none", "")
     assert not it.custodian.hold(name, "too late")
@@ -374,7 +333,7 @@ def test_a_request_protects_by_its_own_line_and_holds_follow(day: Callable[..., 
     assert desk.index.rows("SELECT * FROM holds") == []
     it.days(60)
     assert Expiry(it.retention).run().erased == [second]
-    write_anyway(it.retention, "erasing", {"recording": first, "rule": "now"})
+    write_anyway(it.retention, "erasing", {"recordings": [first], "rules": {}})
     it.custody.look()
     (hold,) = it.desk("Eve", "auditor").held(first)
     assert hold["request"] == "2026-00001"
@@ -412,19 +371,9 @@ def test_a_category_that_is_given_during_a_run_saves(day: Callable[..., Day]) ->
     it = day(2)
     first, second = it.names()
     it.days(40)
-    expiry, categorized = Expiry(it.retention), list[str]()
-    files = expiry._files
-
-    def categorize_first(name: str) -> list[dict[str, Any]]:
-        if not categorized:
-            categorized.append(name)
-            search.categorize(it.custodian, second if name == first else first, "evidence")
-        return files(name)
-
-    expiry._files = categorize_first  # type: ignore[method-assign]
-    erased = expiry.run().erased
-    assert erased == categorized
-    assert len(erased) == 1
+    expiry = Expiry(it.retention)
+    between_plan_and_decision(expiry, lambda: search.categorize(it.custodian, second, "evidence"))
+    assert expiry.run().erased == [first]
 
 
 def test_a_request_that_is_closed_names_its_holds(day: Callable[..., Day]) -> None:
@@ -640,15 +589,9 @@ def test_what_is_held_while_the_run_goes_is_not_erased(day: Callable[..., Day]) 
     it = day(2)
     first, second = it.names()
     it.days(31)
-    custodian, erase = it.custodian, it.custody.store.erase
-
-    def hold_the_other(key: str) -> None:
-        custodian.hold(second if first.partition("/")[2] in key else first, "evidence")
-        erase(key)
-
-    it.custody.store.erase = hold_the_other  # type: ignore[method-assign]
-    done = Expiry(it.retention).run()
-    assert len(done.erased) == 1
+    custodian, expiry = it.custodian, Expiry(it.retention)
+    between_plan_and_decision(expiry, lambda: custodian.hold(second, "evidence"))
+    assert expiry.run().erased == [first]
     assert len(it.footage()) == 1
     assert len(lines(custodian, "erasing")) == len(lines(custodian, "erased")) == 1
 

@@ -150,7 +150,9 @@ LONG = {
 def test_any_words_fit_a_report(name: str) -> None:
     text = LONG[name]
     keys = "recording camera officer began ended certainty category recipient reason request"
-    said: dict[str, Any] = dict.fromkeys([*keys.split(), "made", "by", "verdict", "witnessed"], text)
+    said: dict[str, Any] = dict.fromkeys(
+        [*keys.split(), "made", "by", "verdict", "witnessed"], text
+    )
     step = {"when": text, "ledger": text, "number": 1, "what": text, "who": text, "detail": text}
     segment = {"name": text, "bytes": 1, "says": text, "detail": text}
     said |= {"good": True, "problems": [text], "notes": [text], "segments": [segment],

@@ -27,6 +27,7 @@ COMMANDS = {
     "release": ("holds", "Release a hold: propose, then approve."),
     "request": ("requests", "Requests from the public."),
     "review": ("holds", "Record that somebody watched a recording."),
+    "rules": ("rules", "Show or change how long footage stays."),
     "serve": ("serve", "Run intake and deletion as a service."),
     "show": ("find", "Show everything about one recording."),
     "trust": ("trust", "Show or change whose word counts."),

@@ -14,6 +14,8 @@ from bwv_device.custody.retention.deletion import ERASE, HIDE, Expiry, plan
 from bwv_device.formats.visible_text import visible
 from hal.ports import StoreError
 
+# Of so many recordings the objects are worked on side by side: a store may take its time.
+AT_ONCE = 16
 COLOURS = {ERASE: "red", HIDE: "yellow"}
 
 
@@ -44,7 +46,7 @@ def expire_command(
                           plain(decision.why))  # fmt: skip
         print_table(table)
         return
-    done = Expiry(context.session, list(context.replicas.values())).run(confirm)
+    done = Expiry(context.session, list(context.replicas.values()), AT_ONCE).run(confirm)
     if as_json:
         print_json({"hidden": done.hidden, "erased": done.erased, "restored": done.restored,
                     "denied": done.denied, "waiting": done.waiting})  # fmt: skip
@@ -61,7 +63,7 @@ def expire_command(
 
 def _watch(context: CustodyContext) -> None:
     """The retention service."""
-    expiry = Expiry(context.session, list(context.replicas.values()))
+    expiry = Expiry(context.session, list(context.replicas.values()), AT_ONCE)
     service, told, log = context.settings.service, set[str](), ServiceLog(context)
     stopped = until_stopped()
     while True:

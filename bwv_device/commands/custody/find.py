@@ -138,7 +138,7 @@ def audit_command(context: CustodyContext, recording: str, as_json: bool) -> Non
 
 @click.command()
 @click.argument("recording")
-@click.option("--json", "as_json", is_flag=True, help="As it stands in the ledger.")
+@click.option("--json", "as_json", is_flag=True, help="With the proof that its line holds it.")
 @click.option("--page", type=click.Path(dir_okay=False, path_type=Path), help="Writes a web page.")
 @click.pass_obj
 def certificate_command(
@@ -151,7 +151,9 @@ def certificate_command(
         writable_folder(page.parent)
         page.write_text(deletion_certificate.page(certificate, erased))
     if as_json:
-        print_json(certificate.line)
+        print_json({"certificate": certificate.said, "line": certificate.line,
+                    "line_sha256": certificate.digest, "leaf": certificate.leaf,
+                    "size": certificate.size, "proof": certificate.proof})  # fmt: skip
         return
     for name, value in deletion_certificate.facts(certificate, erased):
         click.echo(visible(f"{name:<20} {value}"))

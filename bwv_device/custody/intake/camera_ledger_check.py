@@ -12,17 +12,17 @@ from cryptography import x509
 
 from bwv_device.custody.history import standing
 from bwv_device.custody.intake.ledger_pieces import LEDGER_LIMIT, LedgerPiece, Pieces
-from bwv_device.custody.intake.recording_times import Stories, times, unknown
+from bwv_device.custody.intake.recording_times import Heard, Stories, times, unknown
 from bwv_device.custody.ledger.index import Index
 from bwv_device.custody.session import CustodySession
-from bwv_device.formats import canonical_json, statement
+from bwv_device.formats import canonical_json, statement, store_keys
 from bwv_device.formats.grammar.statements import FILES_LIMIT, Docking
 from bwv_device.formats.ledger_lines import Head
 from bwv_device.verification.footage_claims import Claim
 from bwv_device.verification.ledger_chain import LedgerWalk, Walked
 from bwv_device.verification.signed_heads import recorded
 from bwv_device.verification.tlog.checkpoint import read_signed
-from hal.ports import Anchor
+from hal.ports import SECOND_NS, Anchor
 
 # Of the ledgers that a docking brings, all that are new.
 LEDGERS_LIMIT = 256 << 20
@@ -231,8 +231,10 @@ def _listed(
             }
         )
     now_ns = session.now_ns()
+    written_s = session.store.written_utc_s(store_keys.docking(docking.device, docking.nonce))
+    heard = Heard(now_ns, min(now_ns, written_s * SECOND_NS))
     recordings = [
-        times(name, stories, docking, now_ns) for name in names if name in stories.recordings
+        times(name, stories, docking, heard) for name in names if name in stories.recordings
     ]
     known = {r["recording"] for r in recordings}
     for name in names:

@@ -101,7 +101,7 @@ class Intake:
     def _hold_requested(self) -> None:
         """What an open request asks for is held, whoever was interrupted: once for all, and then
         for requests that are new. What comes later is held when it comes."""
-        head, _ = self.session.index.catch_up()
+        head = self.session.index.catch_up().head
         if head.number == self._held_at:
             return
         for recording, request in unheld(self.session, self._held_at):

@@ -101,15 +101,24 @@ class Stories:
             story.markers.append(("snapshot", said.pts_ns))
 
 
-def times(name: str, stories: Stories, docking: Docking, now_ns: int) -> dict[str, Any]:
+class Heard(NamedTuple):
+    """When custody looked at a docking, and when the docking was written, by the store's clock."""
+
+    now_ns: int
+    written_ns: int
+
+
+def times(name: str, stories: Stories, docking: Docking, heard: Heard) -> dict[str, Any]:
     """When it began and ended, by the best reading of its boot; and the latest possible end, which
-    no reading moves behind the moment when the store heard of it."""
+    no reading moves behind the moment when custody heard of it. A clock that says another time than
+    the store's is off by the difference, whatever it says of itself."""
     story = stories.recordings[name]
     first_ns = story.first_ns or 0
     readings = list(stories.readings.get(story.boot, []))
-    heard_ns = now_ns
+    heard_ns = heard.now_ns
     if story.boot == docking.boot:
         readings.append(Reading(docking.t, docking.time.utc_ns, docking.time.error_ns))
+        readings = [_held_against(reading, docking.t, heard.written_ns) for reading in readings]
         heard_ns -= max(0, docking.t - story.last_ns)
     best = min(readings, key=lambda r: r.error_ns, default=Reading(0, 0, UNKNOWN_NS))
     end_ns = best.utc_ns + story.last_ns - best.t_ns
@@ -130,6 +139,12 @@ def times(name: str, stories: Stories, docking: Docking, now_ns: int) -> dict[st
             for marker, at_ns in story.markers
         ],
     }
+
+
+def _held_against(reading: Reading, t_ns: int, utc_ns: int) -> Reading:
+    """A reading, by what the store's clock said at another moment of the same boot."""
+    off_ns = abs(reading.utc_ns + t_ns - reading.t_ns - utc_ns)
+    return reading._replace(error_ns=max(reading.error_ns, off_ns - CUSTODY_CLOCK_NS))
 
 
 def unknown(name: str, docking: Docking, now_ns: int) -> dict[str, Any]:

@@ -15,24 +15,26 @@ from typing import Any
 
 from cryptography import x509
 
-from bwv_device.custody.ledger import bodies, index_updates
+from bwv_device.custody.ledger import bodies, index_updates, rules
 from bwv_device.custody.ledger.ledger import (
     NO_LINE,
     START,
     CustodyLedger,
     CustodyLine,
     EffectError,
+    Place,
     SetAside,
 )
 from bwv_device.custody.ledger.log_tree import LogTree
 from bwv_device.custody.ledger.signers import Signers, why_not_valid
 from bwv_device.custody.ledger.trust_lists import Trust, read_trust_list
 from bwv_device.custody.permissions import MAY_WRITE
+from bwv_device.custody.retention_dates import Retention
 from bwv_device.errors import CustodyError, EvidenceStoreError
 from bwv_device.formats.ledger_lines import Head
 from hal.ports import SECOND_NS
 
-VERSION = 6
+VERSION = 7
 # Marks the file as ours (SQLite's application_id): "bwvi".
 APPLICATION = 0x62777669
 # How long others may be writing.
@@ -45,6 +47,10 @@ MALFORMED = (KeyError, TypeError, ValueError, OverflowError)
 
 # How long it is taken for granted that the store is the same and still has its lines.
 LOOK_NS = 5 * SECOND_NS
+
+# Lines that name many recordings at once.
+BATCHES = ("hiding", "hidden", "erasing", "erased")
+MENTIONED = "n IN (SELECT n FROM mentions WHERE recording = ?)"
 
 KEPT_TABLES = ("meta", "checkpoints")
 KEPT_SCHEMA = """
@@ -61,6 +67,8 @@ CREATE TABLE tree (level INTEGER, position INTEGER, hash BLOB, PRIMARY KEY (leve
     WITHOUT ROWID;
 CREATE TABLE trust (version INTEGER PRIMARY KEY, n INTEGER, list TEXT, proposer TEXT,
     approved INTEGER);
+CREATE TABLE rules (version INTEGER PRIMARY KEY, n INTEGER, json TEXT, proposer TEXT,
+    approved INTEGER);
 CREATE TABLE signers (fingerprint TEXT PRIMARY KEY, name TEXT, role TEXT, certificate TEXT);
 CREATE TABLE cameras (device TEXT PRIMARY KEY, boot INTEGER DEFAULT 0, number INTEGER DEFAULT 0,
     digest TEXT DEFAULT '', start_number INTEGER DEFAULT 0, start_digest TEXT DEFAULT '',
@@ -76,22 +84,34 @@ CREATE TABLE recordings (id TEXT PRIMARY KEY, device TEXT, recording TEXT, offic
     received_ns INTEGER, late INTEGER DEFAULT 0, category TEXT DEFAULT 'unreviewed',
     flagged INTEGER DEFAULT 0, reviewed INTEGER DEFAULT 0, hidden_ns INTEGER,
     hiding INTEGER DEFAULT 0, unhide INTEGER DEFAULT 0, erasing INTEGER,
-    erased_ns INTEGER, docking INTEGER);
+    erased_ns INTEGER, docking INTEGER, due_day INTEGER);
 CREATE INDEX recordings_time ON recordings (start_ns, end_ns);
 CREATE INDEX recordings_device ON recordings (device, start_ns);
 CREATE INDEX recordings_latest ON recordings (latest_ns) WHERE erased_ns IS NULL;
+CREATE INDEX recordings_erasing ON recordings (erasing) WHERE erased_ns IS NULL AND
+    erasing IS NOT NULL;
+CREATE INDEX recordings_due ON recordings (due_day) WHERE erased_ns IS NULL;
+CREATE INDEX recordings_seen ON recordings (due_day) WHERE erased_ns IS NULL AND
+    hidden_ns IS NULL;
+CREATE INDEX recordings_hidden ON recordings (due_day) WHERE erased_ns IS NULL AND
+    hidden_ns IS NOT NULL;
+CREATE INDEX recordings_unhide ON recordings (unhide) WHERE unhide;
+CREATE INDEX recordings_hiding ON recordings (hiding) WHERE hiding;
 CREATE TABLE files (device TEXT, segment TEXT, recording TEXT, length INTEGER, sha256 TEXT,
     key TEXT, version TEXT, status TEXT, replicas TEXT, n INTEGER, announced INTEGER,
     PRIMARY KEY (device, segment));
 CREATE INDEX files_recording ON files (recording);
+CREATE INDEX files_expected ON files (device, recording) WHERE status = 'expected';
 CREATE TABLE markers (recording TEXT, marker TEXT, at_ns INTEGER);
 CREATE INDEX markers_recording ON markers (recording);
 CREATE TABLE holds (n INTEGER PRIMARY KEY, recording TEXT, reason TEXT, case_ TEXT, request TEXT,
     proposed INTEGER, proposer TEXT, released INTEGER);
 CREATE INDEX holds_recording ON holds (recording);
+CREATE INDEX holds_in_force ON holds (recording) WHERE released IS NULL;
 CREATE TABLE requests (id TEXT PRIMARY KEY, n INTEGER, kind TEXT, received TEXT, due TEXT,
     from_ns INTEGER, to_ns INTEGER, incident_ns INTEGER, in_time INTEGER, place TEXT,
     description TEXT, devices TEXT, officers TEXT, letter TEXT, closed INTEGER, outcome TEXT);
+CREATE INDEX requests_open ON requests (to_ns) WHERE closed IS NULL AND in_time = 1;
 CREATE TABLE quarantine (n INTEGER PRIMARY KEY, device TEXT, segment TEXT, reason TEXT, key TEXT,
     review_ns INTEGER);
 CREATE TABLE problems (n INTEGER, problem TEXT);
@@ -137,10 +157,10 @@ class Index:
         self._signers = Signers(self._roots, self._ledger.signer)
         self.catch_up()
 
-    def catch_up(self) -> tuple[Head, int]:
-        """Reads what was written since. Returns the last line, and how many objects that are no
-        line stand behind it. Raises `EvidenceStoreError` where the store is another, or none;
-        `CustodyError` where the ledger is broken."""
+    def catch_up(self) -> Place:
+        """Reads what was written since. Returns where the next line belongs. Raises
+        `EvidenceStoreError` where the store is another, or none; `CustodyError` where the ledger is
+        broken."""
         self._look_again()
         batch: list[CustodyLine] = []
         aside = SetAside()
@@ -155,7 +175,7 @@ class Index:
         head = self.head
         for sentence in aside.told:
             self._tell_once(head.number + 1, sentence)
-        return head, aside.numbers
+        return Place(head, aside.numbers, self.newest_ns)
 
     def compare_with_store(self) -> list[str]:
         """Reads every line again. What is not as it was read, in sentences."""
@@ -196,6 +216,17 @@ class Index:
         row = self.db.execute("SELECT n, digest FROM lines ORDER BY n DESC LIMIT 1").fetchone()
         return Head(row["n"], row["digest"]) if row else START
 
+    @property
+    def newest_ns(self) -> int:
+        """When the last line that counts was written, as it says."""
+        row = self.row("SELECT utc_ns FROM lines WHERE refused = '' ORDER BY n DESC LIMIT 1")
+        return int(row["utc_ns"]) if row else 0
+
+    @property
+    def rules(self) -> Retention | None:
+        """The rules of retention that two persons put in force."""
+        return rules.in_force(self.db) if rules.newest(self.db) else None
+
     def knows(self, fingerprint: str) -> bool:
         """Whether the chain has introduced this certificate."""
         return self.row("SELECT 1 FROM signers WHERE fingerprint = ?", fingerprint) is not None
@@ -225,8 +256,14 @@ class Index:
             yield {**said, "name": row["name"], "role": row["role"]}
 
     def lines_about(self, recording: str) -> Iterator[dict[str, Any]]:
-        """The lines that name a recording, by its full name."""
-        yield from self.lines("n IN (SELECT n FROM mentions WHERE recording = ?)", recording)
+        """The lines that name a recording, by its full name; of those that name many, what they
+        say of this one."""
+        for said in self.lines(MENTIONED, recording):
+            if said["kind"] not in BATCHES:
+                yield said
+                continue
+            rule = said.pop("rules", {}).get(recording)
+            yield said | {"recordings": [recording]} | ({"rule": rule} if rule else {})
 
     # --- inside -------------------------------------------------------------------------------
 
@@ -327,6 +364,8 @@ class Index:
             return f"the role {signer.role!r} may not write {line.kind!r}"
         if why := why_not_valid(signer.chain, self.trust, line.utc_ns):
             return f"the key of {signer.name} {why}"
+        if line.utc_ns < self.newest_ns:
+            return "it is dated before the line in front of it"
         self.db.execute("SAVEPOINT line")
         try:
             index_updates.apply(self.db, line, self._roots)

@@ -9,11 +9,12 @@ from typing import Any
 
 from cryptography import x509
 
-from bwv_device.custody.ledger import bodies, trust_updates
+from bwv_device.custody.ledger import bodies, rules, trust_updates
 from bwv_device.custody.ledger.ledger import CustodyLine, EffectError
 from bwv_device.custody.ledger.request_matching import asking
 from bwv_device.custody.ledger.signers import signer_name
 from bwv_device.custody.ledger.trust_lists import read_trust_list
+from bwv_device.formats.grammar.forms import Hex
 
 
 def apply(db: sqlite3.Connection, line: CustodyLine, roots: Sequence[x509.Certificate]) -> None:
@@ -35,6 +36,9 @@ def _listed(fields: dict[str, Any], name: str) -> list[Any]:
     value = fields.get(name)
     return value if isinstance(value, list) else []
 
+
+# Recordings that one line may hide or erase.
+BATCH_LIMIT = 1000
 
 Effect = Callable[[sqlite3.Connection, CustodyLine, dict[str, Any]], None]
 
@@ -119,6 +123,7 @@ def _recording(
     )  # fmt: skip
     if fields["flagged"]:
         db.execute("UPDATE recordings SET flagged = 1 WHERE id = ?", (name,))
+    rules.set_due(db, "id = ?", name)
     db.execute("DELETE FROM markers WHERE recording = ?", (name,))
     for marker in fields["markers"]:
         values = (name, marker["marker"], marker["at_ns"])
@@ -126,7 +131,7 @@ def _recording(
 
 
 def _intake(db: sqlite3.Connection, line: CustodyLine, fields: dict[str, Any]) -> None:
-    device = fields["device"]
+    device, named = fields["device"], set[str]()
     for file in fields["files"]:
         changed = db.execute(
             "UPDATE files SET key = ?, version = ?, status = 'received', replicas = ?, n = ? "
@@ -142,6 +147,10 @@ def _intake(db: sqlite3.Connection, line: CustodyLine, fields: dict[str, Any]) -
             (line.utc_ns, int(file["late"]), device, file["segment"]),
         )
         _reopen(db, device, file["segment"])
+        of = "SELECT recording FROM files WHERE device = ? AND segment = ?"
+        named.add(db.execute(of, (device, file["segment"])).fetchone()["recording"])
+    for name in sorted(named):
+        rules.set_due(db, "id = ?", name)
     _count_waiting(db, device)
 
 
@@ -217,6 +226,7 @@ def _category(db: sqlite3.Connection, line: CustodyLine, fields: dict[str, Any])
     db.execute(
         "UPDATE recordings SET category = ? WHERE id = ?", (fields["category"], fields["recording"])
     )
+    rules.set_due(db, "id = ?", fields["recording"])
 
 
 def _review(db: sqlite3.Connection, line: CustodyLine, fields: dict[str, Any]) -> None:
@@ -254,14 +264,15 @@ def _revoke(db: sqlite3.Connection, line: CustodyLine, fields: dict[str, Any]) -
 
 def _hiding(db: sqlite3.Connection, line: CustodyLine, fields: dict[str, Any]) -> None:
     """Out of sight from here on; the objects follow."""
-    for name in fields["recordings"]:
+    for name in _names(fields):
         _unheld(db, name)
+        rules.refuse_early(db, line, name, hide=True)
         values = (line.utc_ns, name)
         db.execute("UPDATE recordings SET hidden_ns = ?, hiding = 1 WHERE id = ?", values)
 
 
 def _hidden(db: sqlite3.Connection, line: CustodyLine, fields: dict[str, Any]) -> None:
-    for name in fields["recordings"]:
+    for name in _names(fields):
         if not _existing(db, name)["hiding"]:
             raise EffectError(f"nobody decided to hide {name}")
         db.execute("UPDATE recordings SET hiding = 0 WHERE id = ?", (name,))
@@ -278,27 +289,40 @@ def _restored(db: sqlite3.Connection, line: CustodyLine, fields: dict[str, Any])
 
 
 def _erasing(db: sqlite3.Connection, line: CustodyLine, fields: dict[str, Any]) -> None:
-    """From here on nothing can hold it any more: the decision is made before the first byte
+    """From here on nothing can hold them any more: the decision is made before the first byte
     goes."""
-    _unheld(db, fields["recording"])
-    if _existing(db, fields["recording"])["erasing"]:
-        raise EffectError("it is being erased already")
-    db.execute("UPDATE recordings SET erasing = ? WHERE id = ?", (line.number, fields["recording"]))
+    for name in _names(fields):
+        _unheld(db, name)
+        if _existing(db, name)["erasing"]:
+            raise EffectError(f"{name} is being erased already")
+        rules.refuse_early(db, line, name, hide=False)
+        db.execute("UPDATE recordings SET erasing = ? WHERE id = ?", (line.number, name))
 
 
 def _erased(db: sqlite3.Connection, line: CustodyLine, fields: dict[str, Any]) -> None:
-    recording = _existing(db, fields["recording"])
-    if not recording["erasing"] or recording["erased_ns"] is not None:
-        raise EffectError("nobody decided to erase it, or it is erased")
-    db.execute(
-        "UPDATE recordings SET erased_ns = ? WHERE id = ?", (line.utc_ns, fields["recording"])
-    )
-    db.execute(
-        "UPDATE files SET status = CASE status WHEN 'received' THEN 'erased' WHEN 'expected' THEN "
-        "'missing' WHEN 'absent' THEN 'missing' ELSE status END, n = ? WHERE recording = ?",
-        (line.number, fields["recording"]),
-    )
-    _count_waiting(db, recording["device"])
+    root = fields["certificates"]
+    if not isinstance(root, str) or not Hex(64).fits(root):
+        raise EffectError("it names no certificates")
+    for name in _names(fields):
+        recording = _existing(db, name)
+        if not recording["erasing"] or recording["erased_ns"] is not None:
+            raise EffectError(f"nobody decided to erase {name}, or it is erased")
+        db.execute("UPDATE recordings SET erased_ns = ? WHERE id = ?", (line.utc_ns, name))
+        db.execute(
+            "UPDATE files SET status = CASE status WHEN 'received' THEN 'erased' WHEN 'expected' "
+            "THEN 'missing' WHEN 'absent' THEN 'missing' ELSE status END, n = ? WHERE recording = "
+            "?",
+            (line.number, name),
+        )
+        _count_waiting(db, recording["device"])
+
+
+def _names(fields: dict[str, Any]) -> list[str]:
+    """The recordings of a batch, each once."""
+    names: list[str] = fields["recordings"]
+    if not 0 < len(names) <= BATCH_LIMIT or len(set(names)) != len(names):
+        raise EffectError(f"it names no recordings, more than {BATCH_LIMIT}, or one twice")
+    return names
 
 
 def _request(db: sqlite3.Connection, line: CustodyLine, fields: dict[str, Any]) -> None:
@@ -366,6 +390,8 @@ EFFECTS: dict[str, Effect] = {
     "search": _told,
     "disclosed": _told,
     "reminder": _told,
+    "rules-proposed": rules.proposed,
+    "rules-approved": rules.approved,
     "trust": trust_updates.first,
     "trust-proposed": trust_updates.proposed,
     "trust-approved": trust_updates.approved,

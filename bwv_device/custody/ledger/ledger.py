@@ -87,6 +87,15 @@ class EffectError(ValueError):
     """A line that contradicts what stands before it."""
 
 
+class Place(NamedTuple):
+    """Where the next line belongs: behind the last, and so many objects that are set aside; and
+    not dated before `utc_ns`."""
+
+    head: Head
+    aside: int
+    utc_ns: int
+
+
 class Attempt(NamedTuple):
     """The line that was written; None where there was nothing to write, or the number was
     `taken`."""
@@ -164,13 +173,12 @@ class CustodyLedger:
     def append(
         self,
         signer: Signer,
-        catch_up: Callable[[], tuple[Head, int]],
+        catch_up: Callable[[], Place],
         known: Callable[[str], bool],
         decide: Callable[[], Decided | None],
     ) -> CustodyLine | None:
-        """Writes what `decide` says, on top of everything that `catch_up` has read (its head, and
-        how many objects are to be set aside); None where it says that nothing remains to be
-        written. Raises `StoreError`."""
+        """Writes what `decide` says, on top of everything that `catch_up` has read; None where it
+        says that nothing remains to be written. Raises `StoreError`."""
         for _ in range(RACES):
             attempt = self.append_once(signer, catch_up(), known, decide)
             if not attempt.taken:
@@ -180,11 +188,11 @@ class CustodyLedger:
     def append_once(
         self,
         signer: Signer,
-        place: tuple[Head, int],
+        place: Place,
         known: Callable[[str], bool],
         decide: Callable[[], Decided | None],
     ) -> Attempt:
-        """The same at one place: behind a line, and so many objects that are set aside."""
+        """The same at one place. A clock that is behind takes the last line's time."""
         decided = decide()
         if decided is None:
             return Attempt(None, taken=False)
@@ -193,7 +201,8 @@ class CustodyLedger:
         by = statement.fingerprint(own)
         introduction = {} if known(by) else self._introduction(by, signer.certificate_pem)
         said, body = self._with_body(kind, fields)
-        line = _line(signer, place, kind, said | introduction, by, self._now_ns())
+        utc_ns = max(self._now_ns(), place.utc_ns)
+        line = _line(signer, place, kind, said | introduction, by, utc_ns)
         if len(line) > LINE_LIMIT:  # nobody could read it, and everybody must
             raise ValueError(f"a {kind!r} line would have {len(line):,} bytes")
         if not self._create(line):
@@ -321,16 +330,15 @@ def _why(line: CustodyLine, head: Head, aside: SetAside) -> str:
 
 def _line(
     signer: Signer,
-    place: tuple[Head, int],
+    place: Place,
     kind: str,
     fields: Mapping[str, Any],
     by: str,
     utc_ns: int,
 ) -> bytes:
-    """`place`: the last line, and how many objects behind it are set aside."""
     if taken := (RESERVED - {"certificate"}) & fields.keys():
         raise ValueError(f"reserved names in a custody line: {sorted(taken)}")
-    head, aside = place
+    head, aside, _ = place
     if aside > ASIDE_LIMIT:
         raise _broken(f"{aside} objects that are no line stand behind line {head.number}")
     common = {

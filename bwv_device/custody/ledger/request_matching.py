@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 # A recording whose clock was further off may be of any time.
@@ -62,12 +62,17 @@ def open_requests(db: sqlite3.Connection, after: int = 0) -> list[Asked]:
     return [asked(row) for row in db.execute(found, (after,)).fetchall()]
 
 
-def asking(
-    db: sqlite3.Connection, recording: Mapping[str, Any], requests: Sequence[Asked] | None = None
-) -> list[str]:
+def asking(db: sqlite3.Connection, recording: Mapping[str, Any]) -> list[str]:
     """Open requests that ask for a recording, a row of the index; not those whose hold on it two
-    people released. `requests` are all that are open, where they are at hand."""
-    meant = open_requests(db) if requests is None else requests
+    people released."""
+    found = (
+        "SELECT * FROM requests WHERE closed IS NULL AND in_time = 1 AND from_ns <= ? AND "
+        "(to_ns >= ? OR ? > ?) ORDER BY n"
+    )
+    error_ns = recording["error_ns"]
+    began_ns = recording["start_ns"] - min(error_ns, UNSURE_NS)
+    times = (recording["latest_ns"], began_ns, error_ns, UNSURE_NS)
+    meant = [asked(row) for row in db.execute(found, times).fetchall()]
     names = [request.id for request in meant if request.asks_for(recording)]
     if not names:
         return []

@@ -2,19 +2,24 @@
 line. What is held is never erased.
 
 Each decision (`hiding`, `erasing`) is written before the first object is touched, and its end
-(`hidden`; `erased`, the certificate) after the last. What is interrupted is finished by the next
-run.
+(`hidden`; `erased`, with the certificates) after the last. What is interrupted is finished by the
+next run. A run looks only at what may be due: the index knows the day of each recording.
 """
 
 from __future__ import annotations
 
 import datetime
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import islice
 from typing import Any, NamedTuple
 
-from bwv_device.custody.ledger.request_matching import asking, open_requests
+from bwv_device.custody.ledger.index_updates import BATCH_LIMIT
+from bwv_device.custody.ledger.request_matching import asking
+from bwv_device.custody.retention.deletion_certificate import store_certificates
 from bwv_device.custody.retention_dates import NANOSECOND
 from bwv_device.custody.session import CustodySession
 from bwv_device.errors import CustodyError
@@ -23,8 +28,16 @@ from hal.ports import EvidenceStore, Stored, StoreError, StoreTrouble
 HIDE, ERASE, KEEP, WAIT = "hide", "erase", "keep", "wait"
 # A run may erase so many at least, and so many times what is usual, before it asks.
 BULK_LEAST, BULK_FACTOR, USUAL_DAYS = 200, 3, 28
-# So many recordings are named in one line.
-LINE_NAMES = 100
+# Files that the certificates of one line name, so that they stay of a size to be read.
+FILES_LIMIT = 20_000
+
+# Answers of a store that are about everything, not about one object.
+ENDING = (StoreTrouble.TRANSIENT, StoreTrouble.FULL)
+
+Row = Mapping[str, Any]
+
+
+Troubles = list[tuple[EvidenceStore, StoreError]]
 
 
 class Decision(NamedTuple):
@@ -47,19 +60,31 @@ class DeletionRun:
 
 def plan(session: CustodySession) -> Iterator[Decision]:
     """What would go now, and why everything else stays."""
-    index = session.index
-    index.catch_up()
-    today = session.retention.day(session.now_ns())
-    held: dict[str, list[str]] = {}
-    for row in index.rows("SELECT * FROM holds WHERE released IS NULL ORDER BY n"):
-        said = row["reason"] + (f" ({row['case_']})" if row["case_"] else "")
-        held.setdefault(row["recording"], []).append(said)
-    on_camera, requests = _still_on_camera(session), open_requests(index.db)
-    for row in index.rows("SELECT * FROM recordings WHERE erased_ns IS NULL ORDER BY latest_ns"):
-        reasons = held.get(row["id"], []) or [
-            f"request {request}" for request in asking(index.db, row, requests)
-        ]
-        yield _decide(session, row, reasons, on_camera.get(row["id"], 0), today)
+    session.index.catch_up()
+    on_camera = _still_on_camera(session)
+    every = "SELECT * FROM recordings WHERE erased_ns IS NULL ORDER BY latest_ns"
+    for row in session.index.rows(every):
+        yield _decide(session, row, on_camera)
+
+
+def due(session: CustodySession) -> Iterator[Decision]:
+    """What would go now, or waits for its rest; by the days that the index knows."""
+    session.index.catch_up()
+    on_camera = _still_on_camera(session)
+    today = session.retention.day(session.now_ns()).toordinal()
+    hidden_by = today + session.retention.hidden_days
+    rows = session.index.rows(
+        "SELECT recordings.* FROM recordings JOIN ("
+        "SELECT id FROM recordings WHERE erased_ns IS NULL AND erasing IS NOT NULL UNION "
+        "SELECT id FROM recordings WHERE erased_ns IS NULL AND due_day <= ?1 UNION "
+        "SELECT id FROM recordings WHERE erased_ns IS NULL AND hidden_ns IS NULL AND due_day <= ?2 "
+        "EXCEPT SELECT recording FROM holds WHERE released IS NULL) USING (id) ORDER BY latest_ns",
+        today, hidden_by,
+    )  # fmt: skip
+    for row in rows:
+        decision = _decide(session, row, on_camera)
+        if decision.action != KEEP:
+            yield decision
 
 
 def _still_on_camera(session: CustodySession) -> dict[str, int]:
@@ -72,38 +97,49 @@ def _still_on_camera(session: CustodySession) -> dict[str, int]:
     return {row["recording"]: row["files"] for row in rows}
 
 
-def _decide(
-    session: CustodySession,
-    row: Mapping[str, Any],
-    held: Sequence[str],
-    on_camera: int,
-    today: datetime.date,
-) -> Decision:
-    name, due = str(row["id"]), session.due(row)
+def _decide(session: CustodySession, row: Row, on_camera: Mapping[str, int]) -> Decision:
+    name, goes = str(row["id"]), session.due(row)
+    today = session.retention.day(session.now_ns())
     if row["erasing"]:
-        return Decision(name, ERASE, f"decided before: {due.rule}")
-    if held:
-        return Decision(name, KEEP, f"held: {'; '.join(held)}")
+        return Decision(name, ERASE, f"decided before: {goes.rule}")
+    if reasons := _reasons_to_keep(session, row):
+        return Decision(name, KEEP, f"held: {'; '.join(reasons)}")
     if row["received_ns"] is None:
         return Decision(name, KEEP, "it is still on the camera")
-    waits_until = due.erased + datetime.timedelta(session.retention.late_days)
-    if on_camera and due.erased <= today < waits_until:
-        why = f"{on_camera} files are still on the camera; erased on {waits_until} without them"
+    missing = on_camera.get(name, 0)
+    waits_until = goes.erased + datetime.timedelta(session.retention.late_days)
+    if missing and goes.erased <= today < waits_until:
+        why = f"{missing} files are still on the camera; erased on {waits_until} without them"
         return Decision(name, WAIT, why)
-    if today >= due.erased:
-        return Decision(name, ERASE, due.rule)
-    if today >= due.hidden and row["hidden_ns"] is None:
-        return Decision(name, HIDE, f"erased on {due.erased}: {due.rule}")
+    if today >= goes.erased:
+        return Decision(name, ERASE, goes.rule)
+    if today >= goes.hidden and row["hidden_ns"] is None:
+        return Decision(name, HIDE, f"erased on {goes.erased}: {goes.rule}")
     if row["hidden_ns"] is not None:
-        return Decision(name, KEEP, f"hidden until {due.erased}: {due.rule}")
-    return Decision(name, KEEP, f"hidden on {due.hidden}, erased on {due.erased}: {due.rule}")
+        return Decision(name, KEEP, f"hidden until {goes.erased}: {goes.rule}")
+    return Decision(name, KEEP, f"hidden on {goes.hidden}, erased on {goes.erased}: {goes.rule}")
+
+
+def _reasons_to_keep(session: CustodySession, row: Row) -> list[str]:
+    holds = "SELECT * FROM holds WHERE recording = ? AND released IS NULL ORDER BY n"
+    held = [
+        hold["reason"] + (f" ({hold['case_']})" if hold["case_"] else "")
+        for hold in session.index.rows(holds, row["id"])
+    ]
+    return held or [f"request {request}" for request in asking(session.index.db, row)]
 
 
 class Expiry:
     """Carries a plan out, in the evidence store and in its replicas."""
 
-    def __init__(self, session: CustodySession, replicas: Sequence[EvidenceStore] = ()) -> None:
-        self._office = session
+    def __init__(
+        self,
+        session: CustodySession,
+        replicas: Sequence[EvidenceStore] = (),
+        at_once: int = 1,
+    ) -> None:
+        """`at_once`: of how many recordings the objects are worked on side by side."""
+        self._office, self._at_once = session, at_once
         self._stores = [session.store, *replicas]
         self._trouble: StoreError | None = None
 
@@ -115,20 +151,35 @@ class Expiry:
         done, self._trouble = DeletionRun(), None
         self._lock_held()
         self._restore(done)
-        decisions = list(plan(self._office))
-        erasing = [d for d in decisions if d.action == ERASE]
+        decisions = list(due(self._office))
+        erasing = [d.recording for d in decisions if d.action == ERASE]
         done.waiting = [f"{d.recording}: {d.why}" for d in decisions if d.action == WAIT]
         self._guard(len(erasing), confirmed)
-        hiding = [d for d in decisions if d.action == HIDE]
-        for at in range(0, len(hiding), LINE_NAMES):
-            self._decide_hiding(hiding[at : at + LINE_NAMES])
+        hiding = [d.recording for d in decisions if d.action == HIDE]
+        for batch in _batches(hiding):
+            self._office.append(partial(self._still, "hiding", HIDE, batch))
         self._hide(done)
-        for decision in erasing:
-            self._erase(decision, done)
+        for batch in _batches(erasing):
+            self._office.append(partial(self._still, "erasing", ERASE, batch))
+            self._erase(batch, done)
         self._erase_again(done)
         if self._trouble is not None:
             raise self._trouble
         return done
+
+    def _still(
+        self, kind: str, action: str, names: Sequence[str]
+    ) -> tuple[str, Mapping[str, Any]] | None:
+        """A line about those of `names` of which the decision is still the same: they may have
+        been held, or given a category, meanwhile."""
+        rules = {}
+        for name in names:
+            row = self._office.index.row("SELECT * FROM recordings WHERE id = ?", name)
+            if row is not None and not row["erasing"]:
+                decision = _decide(self._office, row, {})
+                if decision.action == action:
+                    rules[name] = decision.why
+        return (kind, {"recordings": list(rules), "rules": rules}) if rules else None
 
     def _lock_held(self) -> None:
         """What is held and not locked: whoever placed the hold died before, or may not. Where this
@@ -155,20 +206,11 @@ class Expiry:
 
     # --- hiding -------------------------------------------------------------------------------
 
-    def _decide_hiding(self, decisions: list[Decision]) -> None:
-        def decide() -> tuple[str, Mapping[str, Any]] | None:
-            now = {d.recording for d in plan(self._office) if d.action == HIDE}
-            rules = {d.recording: d.why for d in decisions if d.recording in now}
-            return ("hiding", {"recordings": list(rules), "rules": rules}) if rules else None
-
-        self._office.append(decide)
-
     def _hide(self, done: DeletionRun) -> None:
         """Also what an earlier run had decided, and could not end."""
-        names = [row["id"] for row in self._being_hidden()]
-        hidden = [name for name in names if self._each_object(name, "hide", done)]
-        for at in range(0, len(hidden), LINE_NAMES):
-            self._say_hidden(set(hidden[at : at + LINE_NAMES]), done)
+        for batch in _batches([row["id"] for row in self._being_hidden()]):
+            hidden = set(self._each_object(batch, "hide", done))
+            self._say_hidden(hidden, done)
 
     def _say_hidden(self, hidden: set[str], done: DeletionRun) -> None:
         still: list[str] = []
@@ -192,12 +234,15 @@ class Expiry:
         index.catch_up()
         today = self._office.retention.day(self._office.now_ns())
         hidden = index.rows(
-            "SELECT * FROM recordings WHERE erasing IS NULL AND (hidden_ns IS NOT NULL OR unhide)"
+            "SELECT * FROM recordings WHERE unhide AND erasing IS NULL UNION "
+            "SELECT * FROM recordings WHERE erased_ns IS NULL AND hidden_ns IS NOT NULL AND "
+            "erasing IS NULL AND (due_day > ? OR category != 'unreviewed')",
+            today.toordinal() + self._office.retention.hidden_days,
         )
         for row in hidden:
             if not row["unhide"] and today >= self._office.due(row).hidden:
                 continue
-            if not self._each_object(row["id"], "unhide", done):
+            if not self._each_object([row["id"]], "unhide", done):
                 continue
             said = {"recording": row["id"]}
             self._office.append(partial(_say, "restored", said))
@@ -205,20 +250,33 @@ class Expiry:
 
     # --- erasing ------------------------------------------------------------------------------
 
-    def _erase(self, decision: Decision, done: DeletionRun) -> None:
-        name = decision.recording
-        if not self._decided(decision):
-            return  # held meanwhile
-        files = self._files(name)
-        if not self._each_object(name, "erase", done):
-            return
+    def _erase(self, names: Sequence[str], done: DeletionRun) -> None:
+        """Those of which it was decided, now or by a run before."""
+        decided = [name for name in names if self._is_decided(name)]
+        files = {name: self._files(name) for name in decided}
+        gone = self._each_object(decided, "erase", done)
+        for some in _of_files(gone, files):
+            certificates = [self._certificate(name, files[name]) for name in some]
+            self._office.append(partial(self._erased, certificates))
+            done.erased += some
+
+    def _erased(self, certificates: Sequence[dict[str, Any]]) -> tuple[str, Mapping[str, Any]]:
+        names = [said["recording"] for said in certificates]
+        root = store_certificates(self._office.store, self._office.entropy, certificates)
+        return "erased", {"recordings": names, "certificates": root}
+
+    def _is_decided(self, name: str) -> bool:
+        decided = "SELECT 1 FROM recordings WHERE id = ? AND erasing IS NOT NULL"
+        return self._office.index.row(decided, name) is not None
+
+    def _certificate(self, name: str, files: list[dict[str, Any]]) -> dict[str, Any]:
         row = self._office.index.row("SELECT * FROM recordings WHERE id = ?", name)
         assert row is not None
         retention = self._office.retention
         ended = retention.day(row["latest_ns"])
-        certificate = {
+        return {
             "recording": name,
-            "rule": decision.why,
+            "rule": self._office.due(row).rule,
             "ended": ended.isoformat(),
             "age_days": (retention.day(self._office.now_ns()) - ended).days,
             "holds": [],
@@ -227,29 +285,6 @@ class Expiry:
             "missing": self._missing(name),
             "stores": len(self._stores),
         }
-        self._office.append(lambda: ("erased", certificate))
-        done.erased.append(name)
-
-    def _decided(self, decision: Decision) -> bool:
-        """Writes the decision down, if it still is one."""
-
-        def decide() -> tuple[str, Mapping[str, Any]] | None:
-            name = decision.recording
-            row = self._office.index.row("SELECT * FROM recordings WHERE id = ?", name)
-            held = self._office.index.row(
-                "SELECT 1 FROM holds WHERE recording = ? AND released IS NULL", name
-            )
-            if row is None or row["erasing"] or held or asking(self._office.index.db, row):
-                return None
-            if self._office.retention.day(self._office.now_ns()) < self._office.due(row).erased:
-                return None  # it was given a category meanwhile
-            return "erasing", {"recording": name, "rule": decision.why}
-
-        self._office.append(decide)
-        row = self._office.index.row(
-            "SELECT erasing FROM recordings WHERE id = ?", decision.recording
-        )
-        return row is not None and bool(row["erasing"])
 
     def _files(self, name: str) -> list[dict[str, Any]]:
         return self._office.index.rows(
@@ -287,25 +322,51 @@ class Expiry:
         )  # fmt: skip
         return row is not None
 
-    def _each_object(self, name: str, verb: str, done: DeletionRun) -> bool:
-        """In every store that answers. False, and told, where one protects an object or is away:
-        the next run tries again."""
-        whole = True
-        for file in self._files(name):
+    def _each_object(self, names: Sequence[str], verb: str, done: DeletionRun) -> list[str]:
+        """In every store that answers. Returns the recordings of which all objects are done; of
+        the others is told where a store protects one or is away: the next run tries again."""
+        work = [(name, [file["key"] for file in self._files(name)]) for name in names]
+        whole = []
+        with self._side_by_side() as over:
+            tried = over(partial(self._objects, verb), work)
+            for name, troubles in zip(names, tried, strict=True):
+                for number, (store, error) in enumerate(troubles):
+                    self._is_in_trouble(store, error, "" if number else name, done)
+                if not troubles:
+                    whole.append(name)
+        return whole
+
+    @contextmanager
+    def _side_by_side(self) -> Iterator[Callable[..., Iterable[Troubles]]]:
+        """A `map`: what is left undone when the run ends early is not begun any more."""
+        if self._at_once == 1:
+            yield map
+            return
+        pool = ThreadPoolExecutor(self._at_once)
+        try:
+            yield pool.map
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+    def _objects(self, verb: str, of: tuple[str, Sequence[str]]) -> Troubles:
+        """What went wrong with one recording's."""
+        troubles = []
+        for key in of[1]:
             for store in self._stores:
                 try:
-                    getattr(store, verb)(file["key"])
+                    getattr(store, verb)(key)
                 except StoreError as error:
-                    self._is_in_trouble(store, error, name if whole else "", done)
-                    whole = False
-        return whole
+                    troubles.append((store, error))
+                    if store is self._office.store and error.trouble in ENDING:
+                        return troubles
+        return troubles
 
     def _is_in_trouble(
         self, store: EvidenceStore, error: StoreError, about: str, done: DeletionRun
     ) -> None:
         """One replica that is away holds nothing up, and is told in the end; the store itself ends
         the run. What a store protects is told by what it is `about`."""
-        if error.trouble in (StoreTrouble.TRANSIENT, StoreTrouble.FULL):
+        if error.trouble in ENDING:
             if store is self._office.store:
                 raise error
             self._trouble = self._trouble or error
@@ -315,3 +376,22 @@ class Expiry:
 
 def _say(kind: str, fields: Mapping[str, Any]) -> tuple[str, Mapping[str, Any]]:
     return kind, fields
+
+
+def _batches(names: Sequence[str]) -> Iterator[list[str]]:
+    left = iter(names)
+    while batch := list(islice(left, BATCH_LIMIT)):
+        yield batch
+
+
+def _of_files(names: Sequence[str], files: Mapping[str, Sequence[Any]]) -> Iterator[list[str]]:
+    """In groups of so many files that their certificates can be read."""
+    group, count = list[str](), 0
+    for name in names:
+        if group and count + len(files[name]) > FILES_LIMIT:
+            yield group
+            group, count = [], 0
+        group.append(name)
+        count += len(files[name])
+    if group:
+        yield group
