@@ -14,7 +14,6 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from benchmarks.goal import Line, at_least, at_most, plain
 from bwv_device.camera.vault.ledger_writer import Ledger
@@ -30,6 +29,7 @@ from hal.keystore import SoftwareIdentity
 from hal.ports import SECOND_NS
 from hal.simulated.power_dock_and_place import SeededEntropy
 from hal.stores.directory import DirectoryStore
+from sim.custody.drawn_ledger import drawn_docking
 from sim.servers.seaweedfs import SeaweedFS
 from sim.world.custody_workers import founded, session
 from sim.world.test_keys import FOUNDED, BenchAgency
@@ -238,14 +238,14 @@ def catalogue() -> Iterator[Line]:
         store = founded(DirectoryStore(root))
         desk = session(agency, store, HostClock(), "intake", "intake")
         for camera in range(RECORDINGS // 250):
-            docking, intake = _lines(camera, 250)
+            docking, intake = drawn_docking(camera, 250)
             desk.append(lambda docking=docking: ("docking", docking))  # type: ignore[misc]
             desk.append(lambda intake=intake: ("intake", intake))  # type: ignore[misc]
         began = time.monotonic()
         desk.index.rebuild()
         rebuilt_s = time.monotonic() - began
         asked = {
-            "one camera": Wanted(device="cam-0007"),
+            "one camera": Wanted(device="cam-00007"),
             "one officer in an hour": Wanted(10**18, 10**18 + 3600 * SECOND_NS, officer="PC 7"),
             "everything in a day": Wanted(10**18, 10**18 + 86_400 * SECOND_NS),
             "what has a marker": Wanted(marker="informed"),
@@ -261,35 +261,6 @@ def catalogue() -> Iterator[Line]:
     yield plain("index built anew from the store", f"{rebuilt_s:.1f} s")
     yield at_most("the slowest of these questions", worst, 2, " s")
     yield at_least("recordings", RECORDINGS, RECORDINGS)
-
-
-def _lines(camera: int, count: int) -> tuple[dict[str, Any], dict[str, Any]]:
-    device, files, recordings = f"cam-{camera:04d}", [], []
-    for number in range(count):
-        name, start_ns = (
-            f"00000001-{number + 1:04d}",
-            10**18 + (camera * count + number) * SECOND_NS,
-        )
-        digest = hashlib.sha256(f"{camera} {number}".encode()).hexdigest()
-        segment = f"{name}-0001.mp4.age"
-        files.append({"segment": segment, "length": 1, "sha256": digest, "recording": name})
-        markers = [{"marker": "informed", "at_ns": start_ns}] if number % 50 == 0 else []
-        recordings.append({
-            "recording": name, "officer": f"PC {camera}", "trigger": "start",
-            "start_ns": start_ns, "end_ns": start_ns + 60 * SECOND_NS, "error_ns": 0,
-            "latest_ns": start_ns + 60 * SECOND_NS, "flagged": False, "markers": markers,
-        })  # fmt: skip
-    docking = {
-        "device": device, "nonce": f"{camera:032x}", "files": files, "recordings": recordings,
-        "anchor": {"boot": 1, "number": 1, "digest": "0" * 64}, "pieces": [], "battery": 50,
-        "start": {"number": 0, "digest": "0" * 64}, "length": 1, "clock": "ntp",
-    }  # fmt: skip
-    took = [
-        {"segment": f["segment"], "sha256": f["sha256"], "version": "", "replicas": [],
-         "late": False, "key": f"footage/{device}/{f['segment']}/{f['sha256']}"}
-        for f in files
-    ]  # fmt: skip
-    return docking, {"device": device, "files": took}
 
 
 def main() -> None:

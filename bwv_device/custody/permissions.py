@@ -25,6 +25,7 @@ MAY_WRITE: dict[str, tuple[str, ...]] = {
     "request": (CUSTODIAN, DISCLOSURE),
     "request-closed": (CUSTODIAN, DISCLOSURE),
     "search": (CUSTODIAN, DISCLOSURE, AUDITOR),
+    "completeness": (CUSTODIAN, RETENTION, AUDITOR),
     "disclosed": (DISCLOSURE,),
     "reminder": (RETENTION,),
     "rules-proposed": (CUSTODIAN,),

@@ -271,7 +271,8 @@ def search(session: CustodySession, request: str) -> Coverage:
 
 def _is_not_delivered(session: CustodySession, recording: str) -> bool:
     row = session.index.row(
-        "SELECT 1 FROM files WHERE recording = ? AND status = 'absent' LIMIT 1", recording
+        "SELECT 1 FROM files WHERE recording = ? AND (status = 'absent' OR lost != '') LIMIT 1",
+        recording,
     )
     return row is not None
 

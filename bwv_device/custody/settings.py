@@ -52,6 +52,7 @@ class Service(Section):
     intake_s: Annotated[int, Interval(ge=1, le=3600)] = 2
     retention_s: Annotated[int, Interval(ge=10, le=86_400)] = 3600
     reminder_days: Annotated[int, Interval(ge=0, le=60)] = 5
+    completeness_h: Annotated[int, Interval(ge=0, le=720)] = 24
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,8 @@ LOG = "custody/log/"
 CHECKPOINT = LOG + "checkpoint"
 CHECKPOINTS = LOG + "checkpoints/"
 DOCKINGS = "dockings/"
+FOOTAGE = "footage/"
+OUTBOX = "outbox/"
 
 
 class DockingKey(NamedTuple):
@@ -49,6 +51,14 @@ def greeting(device: str, nonce: str) -> str:
 
 def receipt(device: str, nonce: str, segment: str) -> str:
     return f"outbox/{device}/receipts/{nonce}/{segment}"
+
+
+def parse_receipt(key: str) -> tuple[str, str] | None:
+    """Device and segment of a receipt's key; None for what is no such key."""
+    parts = key.split("/")
+    if len(parts) != 5 or (parts[0], parts[2]) != ("outbox", "receipts"):
+        return None
+    return (parts[1], parts[4]) if Device().fits(parts[1]) else None
 
 
 def refusal(device: str, nonce: str, segment: str) -> str:

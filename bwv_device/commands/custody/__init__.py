@@ -13,6 +13,7 @@ COMMANDS = {
     "camera": ("register", "Issue, take back or revoke cameras."),
     "categorize": ("holds", "Give a recording a category."),
     "certificate": ("find", "Show the certificate of a deletion."),
+    "completeness": ("completeness", "Read everything again, and name what is lost."),
     "disclose": ("disclose", "Make a package for a court or a requester."),
     "enrol": ("roles", "Make a person's or a service's role key."),
     "expire": ("expire", "Hide and delete what is due."),

@@ -106,7 +106,8 @@ def show_command(context: CustodyContext, recording: str, as_json: bool) -> None
         dates = f"not erased while it is held; without the hold {dates}"
     console.print(f"{plain(row['category'])}, {_state(context, row)}; {dates}")
     for file in said["files"]:
-        console.print(f"  {file['segment']}  {file['length']:,} bytes  {file['status']}")
+        lost = f"  [red]lost: {plain(file['lost'])}[/]" if file["lost"] else ""
+        console.print(f"  {file['segment']}  {file['length']:,} bytes  {file['status']}{lost}")
     for hold in said["holds"]:
         state = "released" if hold["released"] else "proposed" if hold["proposed"] else "in force"
         console.print(
@@ -244,6 +245,9 @@ def _state(context: CustodyContext, row: dict[str, Any] | Any) -> str:
         return "held"
     if row["hidden_ns"]:
         return "hidden"
+    lost = "SELECT 1 FROM files WHERE recording = ? AND lost != '' AND status = 'received'"
+    if context.session.index.row(lost, row["id"]) is not None:
+        return "not whole: lost"
     absent = "SELECT 1 FROM files WHERE recording = ? AND status = 'absent'"
     if context.session.index.row(absent, row["id"]) is not None:
         return "recorded, not delivered"

@@ -32,13 +32,16 @@ ENDS_WITHIN_S = 30.0
 )
 @click.pass_obj
 def serve_command(context: CustodyContext, retention_as: Path) -> None:
-    """Runs intake, and retention with its reminders, by themselves, so that deletion really is
-    automatic."""
+    """Runs intake, retention with its reminders, and the daily look for what is lost, by
+    themselves, so that deletion really is automatic."""
     own = context.own_arguments()
     services = [
         Service("intake", [*own, "--as", str(context.key_path), "intake", "--watch"]),
         Service("retention", [*own, "--as", str(retention_as), "expire", "--watch"]),
     ]
+    if context.settings.service.completeness_h:
+        own_key = ["--as", str(retention_as), "completeness", "--watch"]
+        services.append(Service("completeness", [*own, *own_key]))
     if context.settings.log.key:
         services.append(Service("log", [*own, "log", "--watch"]))
     stopped = until_stopped()

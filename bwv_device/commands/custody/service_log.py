@@ -7,6 +7,7 @@ import datetime
 import click
 
 from bwv_device.commands.custody.options import CustodyContext
+from bwv_device.custody.completeness import Completeness
 from bwv_device.custody.history.log import LogRun
 from bwv_device.custody.intake.results import Done
 from bwv_device.custody.public_requests import reminders
@@ -15,6 +16,9 @@ from bwv_device.custody.session import CustodySession
 from bwv_device.errors import CustodyError
 from bwv_device.formats.visible_text import visible
 from hal.ports import StoreError
+
+# Lost files that the log names one by one; the ledger and the command name all.
+LOST_TOLD = 100
 
 
 class ServiceLog:
@@ -76,6 +80,16 @@ class ServiceLog:
             if sentence not in self._waiting:
                 self.line(f"due, and not whole: {sentence}", wrong=True)
         self._waiting = set(done.waiting)
+
+    def completeness(self, found: Completeness, told: list[str]) -> None:
+        self.line(f"completeness: {found.here:,} objects are here, {len(found.lost):,} are lost")
+        for lost in found.lost[:LOST_TOLD]:
+            touched = ", ".join((*lost.cases, *lost.requests))
+            whose = f" ({touched})" if touched else ""
+            self.line(f"lost: {lost.recording or lost.what} {lost.segment}: {lost.why}{whose}",
+                      wrong=True)  # fmt: skip
+        for said in told:
+            self.line(f"completeness: {said}", wrong=True)
 
     def remind(self, session: CustodySession, days: int, told: set[str]) -> None:
         for sentence in reminders(session, days):

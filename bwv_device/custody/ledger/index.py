@@ -99,8 +99,10 @@ CREATE INDEX recordings_unhide ON recordings (unhide) WHERE unhide;
 CREATE INDEX recordings_hiding ON recordings (hiding) WHERE hiding;
 CREATE TABLE files (device TEXT, segment TEXT, recording TEXT, length INTEGER, sha256 TEXT,
     key TEXT, version TEXT, status TEXT, replicas TEXT, n INTEGER, announced INTEGER,
-    PRIMARY KEY (device, segment));
+    lost TEXT DEFAULT '', PRIMARY KEY (device, segment));
 CREATE INDEX files_recording ON files (recording);
+CREATE INDEX files_lost ON files (recording) WHERE lost != '';
+CREATE INDEX files_key ON files (key);
 CREATE INDEX files_expected ON files (device, recording) WHERE status = 'expected';
 CREATE TABLE markers (recording TEXT, marker TEXT, at_ns INTEGER);
 CREATE INDEX markers_recording ON markers (recording);

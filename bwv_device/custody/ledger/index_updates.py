@@ -81,7 +81,7 @@ def _docking(db: sqlite3.Connection, line: CustodyLine, fields: dict[str, Any]) 
         db.execute("UPDATE recordings SET flagged = 1 WHERE id = ?", (name,))
     for file in fields["files"]:
         db.execute(
-            "INSERT OR IGNORE INTO files VALUES (?, ?, ?, ?, ?, '', '', 'expected', '', ?, 0)",
+            "INSERT OR IGNORE INTO files VALUES (?, ?, ?, ?, ?, '', '', 'expected', '', ?, 0, '')",
             (device, file["segment"], f"{device}/{file['recording']}", file["length"],
              file["sha256"], line.number),
         )  # fmt: skip
@@ -98,7 +98,7 @@ def _absent(
     """Recorded, and not delivered: they stay so until they come after all."""
     for file in files:
         db.execute(
-            "INSERT INTO files VALUES (?1, ?2, ?3, ?4, ?5, '', '', 'absent', '', ?6, 0) "
+            "INSERT INTO files VALUES (?1, ?2, ?3, ?4, ?5, '', '', 'absent', '', ?6, 0, '') "
             "ON CONFLICT (device, segment) DO UPDATE SET status = 'absent', n = ?6 "
             "WHERE status = 'expected'",
             (device, file["segment"], f"{device}/{file['recording']}", file["length"],
@@ -346,6 +346,17 @@ def _request_closed(db: sqlite3.Connection, line: CustodyLine, fields: dict[str,
         raise EffectError(f"there is no open request {fields['request']}")
 
 
+def _completeness(db: sqlite3.Connection, line: CustodyLine, fields: dict[str, Any]) -> None:
+    """What it names is lost; what it does not name any more was found again."""
+    db.execute("UPDATE files SET lost = '' WHERE lost != ''")
+    for named in fields["named"]:
+        values = (str(named["why"]), named["device"], named["segment"])
+        db.execute("UPDATE files SET lost = ? WHERE device = ? AND segment = ?", values)
+    if fields["lost"]:
+        told = f"{fields['lost']} objects are lost, or not whole: see bwv custody completeness"
+        db.execute("INSERT INTO problems VALUES (?, ?)", (line.number, told))
+
+
 def _told(db: sqlite3.Connection, line: CustodyLine, fields: dict[str, Any]) -> None:
     """Something that happened; it changes nothing."""
 
@@ -388,6 +399,7 @@ EFFECTS: dict[str, Effect] = {
     "request": _request,
     "request-closed": _request_closed,
     "search": _told,
+    "completeness": _completeness,
     "disclosed": _told,
     "reminder": _told,
     "rules-proposed": rules.proposed,
