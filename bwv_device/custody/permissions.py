@@ -9,6 +9,7 @@ MAY_WRITE: dict[str, tuple[str, ...]] = {
     "docking": (INTAKE,),
     "intake": (INTAKE,),
     "quarantine": (INTAKE,),
+    "moved": (INTAKE,),
     "hold": (CUSTODIAN, REVIEWER, DISCLOSURE, INTAKE),
     "release-proposed": (CUSTODIAN, REVIEWER),
     "release-approved": (CUSTODIAN, REVIEWER),

@@ -14,6 +14,7 @@ CHECKPOINTS = LOG + "checkpoints/"
 DOCKINGS = "dockings/"
 FOOTAGE = "footage/"
 OUTBOX = "outbox/"
+CLAIMS = "custody/claims/"
 
 
 class DockingKey(NamedTuple):
@@ -110,8 +111,12 @@ def certificates(root: str) -> str:
     return f"custody/certificates/{root}"
 
 
+def move(root: str) -> str:
+    return f"custody/moves/{root}"
+
+
 def claim(device: str, nonce: str, generation: int) -> str:
-    return f"custody/claims/{device}/{nonce}/{generation:04d}"
+    return f"{CLAIMS}{device}/{nonce}/{generation:04d}"
 
 
 def letter(sha256: str) -> str:

@@ -15,9 +15,11 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 from support.camera_bench import make_camera
+from support.custody_day import Day
 from support.write_anyway import write_anyway
 
-from bwv_device.custody import s3_policies
+from bwv_device.custody import migration, s3_policies
+from bwv_device.custody.completeness import examine
 from bwv_device.custody.intake.intake import Intake
 from bwv_device.custody.intake.results import Done, ReplicaStore
 from bwv_device.custody.retention import holds
@@ -330,6 +332,30 @@ def test_hidden_week_with_delete_markers(server: Server, agency: BenchAgency) ->
     holds.place(holder, row["id"], "request")
     assert len(Expiry(retention).run().restored) == 1
     assert server.store("custodian").stat(key).length > 0
+
+
+def test_a_directory_moves_into_s3(server: Server, agency: BenchAgency, tmp_path: Path) -> None:
+    """Where each object is of a version, and the store itself keeps what is held."""
+    it = Day(agency, 2)
+    held, _ = it.names()
+    it.custodian.hold(held, "evidence", case="case 12/26")
+    weed, bucket = server.weed, f"moved-{uuid.uuid4().hex[:12]}"
+    weed.make_bucket(bucket)
+    target = weed.store(bucket)
+    clock = it.custody.clock
+    clock.ahead_ns += time.time_ns() - clock.utc().utc_ns  # the server knows no other time
+    mover = session(agency, it.custody.store, clock, "mover", "intake")
+    done = migration.move(mover, target, lambda: session(agency, target, clock, "mover", "intake"))
+    assert done.lost == []
+    desk = session(agency, target, clock, "Ada", "custodian")
+    assert examine(desk).lost == []
+    versions = desk.index.rows("SELECT version FROM files")
+    assert all(row["version"] for row in versions), "of the new place"
+    (key,) = [
+        row["key"] for row in desk.index.rows("SELECT * FROM files WHERE recording = ?", held)
+    ]
+    locked = server.weed.administrator().get_object_legal_hold(Bucket=bucket, Key=key)
+    assert locked["LegalHold"]["Status"] == "ON"
 
 
 def test_a_replica_in_a_directory(server: Server, agency: BenchAgency, tmp_path: Path) -> None:

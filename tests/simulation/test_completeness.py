@@ -42,7 +42,7 @@ def test_what_is_whole_is_found_whole(day: Callable[..., Day]) -> None:
 
 def test_each_loss_is_named_with_the_cases_and_requests_it_touches(day: Callable[..., Day]) -> None:
     it = day(4)
-    gone, cut, swapped, other = it.names()
+    gone, cut, swapped, _ = it.names()
     holds.place(it.custodian, gone, "evidence", "case 12/26")
     row = holds.existing(it.custodian, cut)
     at_ns = row["start_ns"]
@@ -70,9 +70,10 @@ def test_each_loss_is_named_with_the_cases_and_requests_it_touches(day: Callable
     assert by_recording[gone].cases == ("case 12/26",)
     assert opened.request in by_recording[cut].requests
     assert {lost.what for lost in found.lost} == {"footage", "a letter from the public"}
-    completeness.write_down(it.custodian, found)
-    assert "4 objects are lost" in str(it.custodian.index.rows("SELECT problem FROM problems"))
-    coverage = public_requests.search(it.custodian, opened.request)
+    ada = it.custodian
+    completeness.write_down(ada, found)
+    assert "4 objects are lost" in str(ada.index.rows("SELECT problem FROM problems"))
+    coverage = public_requests.search(ada, opened.request)
     assert cut in coverage.not_delivered
 
 

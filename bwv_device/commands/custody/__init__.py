@@ -23,6 +23,7 @@ COMMANDS = {
     "intake": ("intake", "Take in what cameras delivered, once."),
     "list": ("find", "Find recordings."),
     "log": ("log", "Publish the ledger's log, and ask witnesses."),
+    "migrate": ("migrate", "Move the store to another place."),
     "policy": ("roles", "Print the least S3 rights of a key."),
     "quarantine": ("find", "List what intake did not accept, and why."),
     "release": ("holds", "Release a hold: propose, then approve."),

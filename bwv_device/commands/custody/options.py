@@ -89,15 +89,25 @@ class CustodyContext:
         session.index.catch_up()
         return session
 
-    def session_of(self, signer: Identity, given: str | None = None) -> CustodySession:
-        """`given`: a trust list instead of the configured one."""
+    def session_at(self, store: EvidenceStore) -> CustodySession:
+        """At another place than the one configured, with an index of its own in memory."""
+        return CustodySession(
+            store, self.clock, self.signer, self.roots, self.configured_rules, HostEntropy(), None,
+            self.trust_list,
+        )  # fmt: skip
+
+    @property
+    def configured_rules(self) -> Retention:
         rules = self.settings.retention
-        retention = Retention(
+        return Retention(
             self.zone, rules.days, rules.hidden_days, rules.late_days, self.settings.categories
         )
+
+    def session_of(self, signer: Identity, given: str | None = None) -> CustodySession:
+        """`given`: a trust list instead of the configured one."""
         return CustodySession(
-            self.store, self.clock, signer, self.roots, retention, HostEntropy(), self.index_path,
-            self.trust_list if given is None else given,
+            self.store, self.clock, signer, self.roots, self.configured_rules, HostEntropy(),
+            self.index_path, self.trust_list if given is None else given,
         )  # fmt: skip
 
     @cached_property

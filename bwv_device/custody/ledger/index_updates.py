@@ -357,6 +357,13 @@ def _completeness(db: sqlite3.Connection, line: CustodyLine, fields: dict[str, A
         db.execute("INSERT INTO problems VALUES (?, ?)", (line.number, told))
 
 
+def _moved(db: sqlite3.Connection, line: CustodyLine, fields: dict[str, Any]) -> None:
+    """The store is at another place, which keeps other versions of files."""
+    for file in fields["versions"]:
+        values = (str(file["version"]), file["device"], file["segment"])
+        db.execute("UPDATE files SET version = ? WHERE device = ? AND segment = ?", values)
+
+
 def _told(db: sqlite3.Connection, line: CustodyLine, fields: dict[str, Any]) -> None:
     """Something that happened; it changes nothing."""
 
@@ -401,6 +408,7 @@ EFFECTS: dict[str, Effect] = {
     "search": _told,
     "completeness": _completeness,
     "disclosed": _told,
+    "moved": _moved,
     "reminder": _told,
     "rules-proposed": rules.proposed,
     "rules-approved": rules.approved,
