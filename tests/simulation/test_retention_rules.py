@@ -20,6 +20,7 @@ from bwv_device.errors import CustodyError
 from bwv_device.formats import canonical_json, store_keys
 from bwv_device.verification.tlog.merkle_tree import leaf_hash, proves_inclusion
 from hal.simulated.power_dock_and_place import SeededEntropy
+from sim.world.camera_handle import TEAR
 from sim.world.test_keys import BenchAgency
 from sim.world.world import EPOCH_UTC_NS
 
@@ -217,7 +218,10 @@ def test_the_stores_time_bounds_a_cameras_clock(
 ) -> None:
     """A clock that is 40 days off, and says that it is right to a second."""
     it = Day(agency, 0, dock=False)
+    it.camera.power_cut(TEAR)
     it.camera.clock.set(off_days * DAY_NS, 10**9, "ntp")
+    it.camera.boot()
+    it.camera.run(seconds=2)
     it.record()
     it.deliver()
     (name,) = it.names()
