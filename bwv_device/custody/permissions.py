@@ -24,6 +24,7 @@ MAY_WRITE: dict[str, tuple[str, ...]] = {
     "erased": (RETENTION,),
     "erasing": (RETENTION,),
     "request": (CUSTODIAN, DISCLOSURE),
+    "request-step": (CUSTODIAN, DISCLOSURE),
     "request-closed": (CUSTODIAN, DISCLOSURE),
     "search": (CUSTODIAN, DISCLOSURE, AUDITOR),
     "completeness": (CUSTODIAN, RETENTION, AUDITOR),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 from dataclasses import dataclass, field
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -56,6 +57,15 @@ class Service(Section):
 
 
 @dataclass(frozen=True, slots=True)
+class Requests(Section):
+    subject_access_months: Annotated[int, Interval(ge=1, le=12)] = 1
+    subject_access_more_months: Annotated[int, Interval(ge=0, le=12)] = 2
+    foi_working_days: Annotated[int, Interval(ge=1, le=200)] = 20
+    foi_more_working_days: Annotated[int, Interval(ge=0, le=200)] = 20
+    proclaimed: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
 class Log(Section):
     key: str = ""
     ca: str = ""
@@ -72,6 +82,7 @@ class CustodySettings(Section):
     retention: Times = field(default_factory=Times)
     categories: dict[str, int] = field(default_factory=lambda: {"evidence": 2555, "training": 365})
     service: Service = field(default_factory=Service)
+    requests: Requests = field(default_factory=Requests)
     log: Log = field(default_factory=Log)
 
 
@@ -83,6 +94,11 @@ def check(table: dict[str, Any], name: str) -> CustodySettings:
         ZoneInfo(settings.agency.zone)
     except (ZoneInfoNotFoundError, ValueError, OSError):
         problems.append(("agency.zone", "unknown time zone; write it as Europe/London"))
+    for day in settings.requests.proclaimed:
+        try:
+            datetime.date.fromisoformat(day)
+        except ValueError:
+            problems.append(("requests.proclaimed", f"{day!r} is no day; write it as 2026-06-15"))
     if settings.retention.hidden_days > settings.retention.days:
         problems.append(("retention.hidden_days", "must not exceed retention.days"))
     if problems:

@@ -35,16 +35,18 @@ def days(count: int) -> datetime.timedelta:
 
 
 def answer_due(kind: str, received: datetime.date) -> datetime.date:
-    """Subject access: the corresponding day of the next month or its last, moved to a working day.
-    Freedom of information: the twentieth working day. England."""
+    """Subject access: the corresponding day of the next month or its last, moved to a working day
+    of England. Freedom of information: the twentieth day that is one in all of the United
+    Kingdom."""
     if kind == "freedom-of-information":
-        return _business(received, FOI_WORKING_DAYS, "backward")
+        return _business(received, FOI_WORKING_DAYS, "backward", ("ENG", "WLS", "SCT", "NIR"))
     first = (received.replace(day=1) + days(32)).replace(day=1)
     last = (first + days(31)).replace(day=1) - days(1)
-    return _business(min(first + days(received.day - 1), last), 0, "forward")
+    return _business(min(first + days(received.day - 1), last), 0, "forward", ("ENG",))
 
 
-def _business(day: datetime.date, offset: int, roll: str) -> datetime.date:
-    free = list(holidays.country_holidays("GB", subdiv="ENG", years=(day.year, day.year + 1)))
+def _business(day: datetime.date, offset: int, roll: str, parts: tuple[str, ...]) -> datetime.date:
+    years = (day.year, day.year + 1)
+    free = [d for p in parts for d in holidays.country_holidays("GB", subdiv=p, years=years)]
     moved = np.busday_offset(np.datetime64(day), offset, roll=roll, holidays=free)  # type: ignore[call-overload]
     return datetime.date.fromisoformat(str(moved))

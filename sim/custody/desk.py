@@ -11,11 +11,12 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import NamedTuple
 
-from bwv_device.custody import camera_register, public_requests, search
+from bwv_device.custody import camera_register, search
 from bwv_device.custody.intake.intake import Intake
 from bwv_device.custody.intake.results import ReplicaStore
-from bwv_device.custody.public_requests import RequestDetails
 from bwv_device.custody.recording_history import audit
+from bwv_device.custody.requests import public_requests, search_certificate
+from bwv_device.custody.requests.public_requests import RequestDetails
 from bwv_device.custody.retention import holds
 from bwv_device.custody.retention.deletion import Expiry
 from bwv_device.custody.retention.deletion_certificate import read_certificates
@@ -151,7 +152,7 @@ class Desk:
 
     def search(self, person: str, request: str) -> Searched:
         with _sentences():
-            found = public_requests.search(self._session(person, "disclosure"), request)
+            found = search_certificate.search(self._session(person, "disclosure"), request)
             return Searched(found.found, found.searched, found.not_docked)
 
     def close_request(self, person: str, request: str) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
-from bwv_device.custody.public_requests import KINDS, RequestDetails
+from bwv_device.custody.requests.law import KINDS
+from bwv_device.custody.requests.public_requests import RequestDetails
 from sim.custody import dates
 from sim.custody.body_camera import BodyCamera
 from sim.custody.desk import Refused, Seen

@@ -9,11 +9,11 @@ from typing import Any, NamedTuple
 
 from cryptography import x509
 
-from bwv_device.custody import public_requests
 from bwv_device.custody.disclosure.package import Package, disclose, open_recording
 from bwv_device.custody.disclosure.request import DisclosureRequest
 from bwv_device.custody.intake.intake import Intake
 from bwv_device.custody.recording_history import audit
+from bwv_device.custody.requests import law, public_requests, search_certificate
 from bwv_device.custody.retention import deletion_certificate, holds
 from bwv_device.custody.retention.deletion import Expiry
 from bwv_device.custody.retention.deletion_certificate import DeletionCertificate
@@ -144,7 +144,7 @@ class Afterwards:
         opened = public_requests.open_request(
             session,
             public_requests.RequestDetails(
-                public_requests.SUBJECT_ACCESS,
+                law.SUBJECT_ACCESS,
                 LETTER,
                 "letter.txt",
                 session.retention.day(session.now_ns()),
@@ -155,7 +155,7 @@ class Afterwards:
                 "spoken to at the bus stop",
             ),
         )
-        coverage = public_requests.search(session, opened.request)
+        coverage = search_certificate.search(session, opened.request)
         self._tell(
             f"request {opened.request} from a member of the public",
             f"due on {opened.due}; held at once: {', '.join(opened.held)}; "

@@ -161,7 +161,27 @@ def test_a_request_from_the_public(desk: Desk) -> None:
     (row,) = desk.ask("custodian", "request", "list")
     found = desk.ask("custodian", "request", "search", row["id"])
     assert found["found"] == [ONE, TWO]
+    why = ("--about", "identity", "--reason", "a passport")
+    said = desk.does("custodian", "request", "ask", row["id"], *why)
+    assert "the clock stands still until identity is answered" in said
+    assert "waits" in desk.does("custodian", "request", "list")
+    said = desk.does("custodian", "request", "answer", row["id"], *why)
+    assert f"the answer is due on {row['due']}" in said
+    said = desk.does(
+        "custodian", "request", "extend", row["id"], "--about", "complex", "--reason", "long"
+    )
+    assert "the answer is due on" in said
+    assert row["due"] not in said
+    refused = desk.custody("custodian", "request", "ask", row["id"], "--about", "fee", *why[2:])
+    assert (refused.returncode, "fee changes nothing" in refused.stderr) == (13, True)
+    shown = desk.does("custodian", "request", "show", row["id"])
+    for words in ("asked identity", "answered identity", "extended complex", "a passport", "hold"):
+        assert words in shown
+    assert len(desk.ask("custodian", "request", "show", row["id"])["lines"]) == 5
     desk.does("custodian", "request", "close", row["id"], "--outcome", "disclosed")
+    counted = desk.ask("custodian", "request", "statistics")["subject-access"]
+    assert (counted["received"], counted["in_time"], counted["open"]) == (1, 1, 0)
+    assert "average days" in desk.does("custodian", "request", "statistics")
     assert (
         desk.custody("custodian", "request", "close", row["id"], "--outcome", "refused").returncode
         == 13

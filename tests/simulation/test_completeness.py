@@ -7,8 +7,9 @@ from collections.abc import Callable
 import pytest
 from support.custody_day import Day, lines
 
-from bwv_device.custody import completeness, public_requests
+from bwv_device.custody import completeness
 from bwv_device.custody.completeness import Completeness, examine
+from bwv_device.custody.requests import public_requests, search_certificate
 from bwv_device.custody.retention import holds
 from bwv_device.custody.retention.deletion import Expiry
 from bwv_device.formats import store_keys
@@ -73,7 +74,7 @@ def test_each_loss_is_named_with_the_cases_and_requests_it_touches(day: Callable
     ada = it.custodian
     completeness.write_down(ada, found)
     assert "4 objects are lost" in str(ada.index.rows("SELECT problem FROM problems"))
-    coverage = public_requests.search(ada, opened.request)
+    coverage = search_certificate.search(ada, opened.request)
     assert cut in coverage.not_delivered
 
 

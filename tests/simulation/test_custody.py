@@ -12,11 +12,12 @@ import pytest
 from support.custody_day import DAY_NS, Day, lines
 from support.write_anyway import write_anyway
 
-from bwv_device.custody import camera_register, public_requests, search
+from bwv_device.custody import camera_register, search
 from bwv_device.custody.intake.file_intake import BATCH, batches
 from bwv_device.custody.ledger.index import Index
 from bwv_device.custody.ledger.ledger import CustodyLedger
 from bwv_device.custody.recording_history import audit
+from bwv_device.custody.requests import law, public_requests, search_certificate
 from bwv_device.custody.retention import deletion_certificate, holds
 from bwv_device.custody.retention.deletion import Expiry, plan
 from bwv_device.custody.search import Wanted, count, find
@@ -307,7 +308,7 @@ def asked(it: Day, *, after_days: int = 3, **wishes: Any) -> public_requests.Req
     received = it.custody.clock.utc().utc_ns
     day = datetime.datetime.fromtimestamp(received // SECOND_NS, datetime.UTC).date()
     fields: dict[str, Any] = {
-        "kind": public_requests.SUBJECT_ACCESS, "letter": b"Dear Sir or Madam ...",
+        "kind": law.SUBJECT_ACCESS, "letter": b"Dear Sir or Madam ...",
         "letter_name": "letter.txt", "received": day, "incident_ns": start_ns + 5 * SECOND_NS,
         "from_ns": start_ns, "to_ns": start_ns + 8 * SECOND_NS, "place": "Mare Street",
         "description": "stopped at the bus stop", **wishes,
@@ -360,7 +361,7 @@ def test_what_is_taken_off_the_card_before_it_is_docked_is_named(
     (problem,) = desk.index.rows("SELECT * FROM problems")
     assert f"recorded {taken} files that are not on its card" in problem["problem"]
     opened = public_requests.open_request(desk, asked(it))
-    coverage = public_requests.search(desk, opened.request)
+    coverage = search_certificate.search(desk, opened.request)
     assert coverage.found == coverage.not_delivered == it.names()[:1]
     camera = desk.index.row("SELECT * FROM cameras")
     assert camera is not None
@@ -437,7 +438,7 @@ def test_a_search_says_what_it_can_not_have_seen(day: Callable[..., Day]) -> Non
         camera_register.issue(it.custodian, configuration, "cam-9", "PC 1")
     camera_register.issue(it.custodian, configuration, "cam-9", "PC 1", new=True)
     opened = public_requests.open_request(it.custodian, wanted)
-    coverage = public_requests.search(it.custodian, opened.request)
+    coverage = search_certificate.search(it.custodian, opened.request)
     assert coverage.found == it.names()
     assert coverage.searched == ["bench-camera-1"]
     assert coverage.not_docked == ["cam-9"]

@@ -12,13 +12,13 @@ import pytest
 from support.camera_bench import make_camera
 from support.write_anyway import write_anyway
 
-from bwv_device.custody import public_requests
 from bwv_device.custody.history import asking, standing
 from bwv_device.custody.history.verdict import judge
 from bwv_device.custody.ledger.index import Index
 from bwv_device.custody.ledger.ledger import CustodyLedger
 from bwv_device.custody.ledger.store_identity import make_identity, read_identity
 from bwv_device.custody.ledger.trust_lists import read_trust_list
+from bwv_device.custody.requests import search_certificate
 from bwv_device.custody.retention.deletion import Expiry
 from bwv_device.errors import BwvError, CustodyError, EvidenceStoreError
 from bwv_device.formats import store_keys
@@ -163,7 +163,7 @@ def test_beyond_the_outage_that_is_allowed_nothing_is_decided_and_work_goes_on(
     revoke(it, "cam-1")
     for decide in (
         Expiry(it.session("retention", "retention")).run,
-        lambda: public_requests.search(it.session("Dora", "disclosure"), "2026-00001"),
+        lambda: search_certificate.search(it.session("Dora", "disclosure"), "2026-00001"),
         it.session("Eve", "auditor").check,
     ):
         with pytest.raises(CustodyError, match="for 49 hours no 1 of the witnesses saw"):

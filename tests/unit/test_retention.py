@@ -5,11 +5,9 @@ from __future__ import annotations
 import datetime
 from zoneinfo import ZoneInfo
 
-import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from bwv_device.custody.public_requests import FREEDOM_OF_INFORMATION, SUBJECT_ACCESS, due_date
 from bwv_device.custody.retention_dates import NANOSECOND, Retention
 
 LONDON = ZoneInfo("Europe/London")
@@ -73,42 +71,3 @@ def test_a_category_never_shortens() -> None:
     rules = Retention(LONDON, categories={"short": 3})
     ended = ns(datetime.datetime(2026, 5, 1, tzinfo=UTC))
     assert rules.due(ended, ended, "short").erased == datetime.date(2026, 6, 1)
-
-
-@pytest.mark.parametrize(
-    ("received", "due"),
-    [
-        ("2026-09-03", "2026-10-05"),  # 3 October is a Saturday (the ICO's own example of dates)
-        ("2026-01-31", "2026-03-02"),  # no 31 February; the 28th is a Saturday
-        ("2028-01-31", "2028-02-29"),  # leap year
-        ("2026-11-25", "2026-12-29"),  # Christmas, Boxing Day moved to Monday
-        ("2026-03-03", "2026-04-07"),  # Good Friday and Easter Monday
-        ("2026-12-01", "2027-01-04"),  # New Year's Day, a Friday
-        ("2026-03-30", "2026-04-30"),
-    ],
-)
-def test_one_calendar_month(received: str, due: str) -> None:
-    day = datetime.date.fromisoformat(received)
-    assert due_date(SUBJECT_ACCESS, day).isoformat() == due
-
-
-@pytest.mark.parametrize(
-    ("received", "due"),
-    [
-        ("2026-06-01", "2026-06-29"),
-        ("2026-12-21", "2027-01-21"),  # Christmas, Boxing Day's substitute, New Year
-        ("2026-03-23", "2026-04-22"),  # Easter
-        ("2026-05-02", "2026-06-02"),  # a Saturday: counted from the next working day; two holidays
-    ],
-)
-def test_twenty_working_days(received: str, due: str) -> None:
-    day = datetime.date.fromisoformat(received)
-    assert due_date(FREEDOM_OF_INFORMATION, day).isoformat() == due
-
-
-@given(day=st.dates(datetime.date(2024, 1, 1), datetime.date(2033, 12, 31)))
-def test_an_answer_is_due_on_a_working_day(day: datetime.date) -> None:
-    for kind in (SUBJECT_ACCESS, FREEDOM_OF_INFORMATION):
-        due = due_date(kind, day)
-        assert due.weekday() < 5
-        assert 26 <= (due - day).days <= 40

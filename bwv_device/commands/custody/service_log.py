@@ -10,7 +10,7 @@ from bwv_device.commands.custody.options import CustodyContext
 from bwv_device.custody.completeness import Completeness
 from bwv_device.custody.history.log import LogRun
 from bwv_device.custody.intake.results import Done
-from bwv_device.custody.public_requests import reminders
+from bwv_device.custody.requests.public_requests import reminders
 from bwv_device.custody.retention.deletion import Expiry
 from bwv_device.custody.session import CustodySession
 from bwv_device.errors import CustodyError

@@ -18,13 +18,13 @@ from bwv_device.custody.disclosure.redaction_plan import Redaction
 from bwv_device.custody.disclosure.request import DisclosureRequest
 from bwv_device.custody.disclosure.work_folder import work_folder
 from bwv_device.custody.history.witnesses import WitnessLine
-from bwv_device.custody.public_requests import existing_request
 from bwv_device.custody.recording_history import (
     RecordingHistory,
     audit,
     custody_chain,
     write_camera_ledger,
 )
+from bwv_device.custody.requests.steps import existing_request
 from bwv_device.custody.retention.holds import existing
 from bwv_device.custody.session import CustodySession
 from bwv_device.errors import CustodyError

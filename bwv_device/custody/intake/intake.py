@@ -25,7 +25,7 @@ from bwv_device.custody.intake.file_intake import FLAGGED, FileIntake
 from bwv_device.custody.intake.ledger_pieces import Pieces
 from bwv_device.custody.intake.results import Done, ReplicaStore
 from bwv_device.custody.intake.voice import Voice
-from bwv_device.custody.public_requests import unheld
+from bwv_device.custody.requests.public_requests import unheld
 from bwv_device.custody.session import CustodySession
 from bwv_device.errors import CustodyError
 from bwv_device.formats import statement, store_keys

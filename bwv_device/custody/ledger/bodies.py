@@ -15,6 +15,7 @@ BODIES: dict[str, Mapping[str, Any]] = {
     "review": {"words": ""},
     "revoke": {"reason": ""},
     "request": {"place": "", "description": "", "letter": "", "letter_name": "", "officers": []},
+    "request-step": {"reason": ""},
     "request-closed": {"reason": ""},
     "disclosed": {"recipient": "", "reason": "", "confirmed_by": ""},
 }

@@ -112,7 +112,12 @@ CREATE INDEX holds_recording ON holds (recording);
 CREATE INDEX holds_in_force ON holds (recording) WHERE released IS NULL;
 CREATE TABLE requests (id TEXT PRIMARY KEY, n INTEGER, kind TEXT, received TEXT, due TEXT,
     from_ns INTEGER, to_ns INTEGER, incident_ns INTEGER, in_time INTEGER, place TEXT,
-    description TEXT, devices TEXT, officers TEXT, letter TEXT, closed INTEGER, outcome TEXT);
+    description TEXT, devices TEXT, officers TEXT, letter TEXT, figures TEXT, closed INTEGER,
+    outcome TEXT);
+CREATE TABLE request_steps (request TEXT, n INTEGER PRIMARY KEY, step TEXT, about TEXT, day TEXT,
+    due TEXT);
+CREATE INDEX request_steps_request ON request_steps (request);
+CREATE INDEX requests_letter ON requests (letter);
 CREATE INDEX requests_open ON requests (to_ns) WHERE closed IS NULL AND in_time = 1;
 CREATE TABLE quarantine (n INTEGER PRIMARY KEY, device TEXT, segment TEXT, reason TEXT, key TEXT,
     review_ns INTEGER);

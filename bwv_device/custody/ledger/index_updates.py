@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 import sqlite3
 from collections.abc import Callable, Sequence
@@ -328,13 +329,27 @@ def _names(fields: dict[str, Any]) -> list[str]:
 def _request(db: sqlite3.Connection, line: CustodyLine, fields: dict[str, Any]) -> None:
     db.execute(
         "INSERT INTO requests (id, n, kind, received, due, from_ns, to_ns, incident_ns, in_time, "
-        "place, description, devices, officers, letter) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, "
-        "?, ?, ?)",
+        "place, description, devices, officers, letter, figures) VALUES (?, ?, ?, ?, ?, ?, ?, ?, "
+        "?, ?, ?, ?, ?, ?, ?)",
         (fields["request"], line.number, fields["type"], fields["received"], fields["due"],
          fields["from_ns"], fields["to_ns"], fields["incident_ns"], int(fields["in_time"]),
          fields["place"], fields["description"], json.dumps(fields["devices"]),
-         json.dumps(fields["officers"]), fields["letter"]),
+         json.dumps(fields["officers"]), fields["letter"], json.dumps(fields["figures"])),
     )  # fmt: skip
+
+
+def _request_step(db: sqlite3.Connection, line: CustodyLine, fields: dict[str, Any]) -> None:
+    """It changes when the answer is due; "" while the clock stands still."""
+    due, day = fields["due"], datetime.date.fromisoformat(fields["day"])
+    if due:
+        datetime.date.fromisoformat(due)
+    changed = db.execute(
+        "UPDATE requests SET due = ? WHERE id = ? AND closed IS NULL", (due, fields["request"])
+    )
+    if changed.rowcount != 1:
+        raise EffectError(f"there is no open request {fields['request']}")
+    values = (fields["request"], line.number, fields["step"], fields["about"], day.isoformat(), due)
+    db.execute("INSERT INTO request_steps VALUES (?, ?, ?, ?, ?, ?)", values)
 
 
 def _request_closed(db: sqlite3.Connection, line: CustodyLine, fields: dict[str, Any]) -> None:
@@ -404,6 +419,7 @@ EFFECTS: dict[str, Effect] = {
     "erasing": _erasing,
     "erased": _erased,
     "request": _request,
+    "request-step": _request_step,
     "request-closed": _request_closed,
     "search": _told,
     "completeness": _completeness,

@@ -1,35 +1,26 @@
-"""Requests from the public: three separate clocks, holds at once, and what "nothing found" rests
-on.
+"""Requests from the public: held at once, answered in time, and what "nothing found" rests on.
 
-A subject access request has one calendar month (UK GDPR, article 12(3), counted as the Information
-Commissioner's Office does: to the corresponding day of the next month, or its last; a day that is
-no working day moves to the next one). A freedom of information request has twenty working days
-(FOIA 2000, section 10). Whether it places a hold is decided by a third: 31 days from the incident
-to the request.
+When an answer is due is the statutes' (`law`). Whether a request places a hold is decided by
+another clock: 31 days from the incident to the request.
 """
 
 from __future__ import annotations
 
-import calendar
 import datetime
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
-
-import holidays
 
 from bwv_device.custody.intake.voice import create_once
 from bwv_device.custody.ledger.index import Index
 from bwv_device.custody.ledger.request_matching import OF_A_TIME, asked, open_requests
+from bwv_device.custody.requests.law import KINDS, Figures, deadline
+from bwv_device.custody.requests.steps import existing_request, figures_as_said
 from bwv_device.custody.session import CustodySession
 from bwv_device.errors import CustodyError
 from bwv_device.formats import store_keys
 from bwv_device.formats.grammar.forms import Name
 from bwv_device.formats.upload_body import BytesBody
 
-SUBJECT_ACCESS, FREEDOM_OF_INFORMATION = "subject-access", "freedom-of-information"
-KINDS = (SUBJECT_ACCESS, FREEDOM_OF_INFORMATION)
-FOI_WORKING_DAYS = 20
 HOLD_DAYS = 31
 OUTCOMES = ("disclosed", "partly-disclosed", "refused", "not-found", "withdrawn")
 
@@ -52,41 +43,26 @@ class RequestDetails(NamedTuple):
 
 
 class Opened(NamedTuple):
+    """`alike`: earlier requests that may be the same, in words."""
+
     request: str
     due: datetime.date
     in_time: bool
     held: list[str]
+    alike: list[str]
 
 
-def due_date(kind: str, received: datetime.date, region: str = "ENG") -> datetime.date:
-    """When the answer is due. `region` is one of the UK's as `holidays` names them."""
-    if kind == SUBJECT_ACCESS:
-        return _working_day_from(_a_month_later(received), region)
-    due = received
-    for _ in range(FOI_WORKING_DAYS):
-        due = _working_day_from(due + datetime.timedelta(1), region)
-    return due
-
-
-def _a_month_later(day: datetime.date) -> datetime.date:
-    year, month = divmod(day.year * 12 + day.month, 12)
-    last = calendar.monthrange(year, month + 1)[1]
-    return day.replace(year=year, month=month + 1, day=min(day.day, last))
-
-
-def _working_day_from(day: datetime.date, region: str) -> datetime.date:
-    free = holidays.country_holidays("GB", subdiv=region)
-    while day.weekday() >= 5 or day in free:
-        day += datetime.timedelta(1)
-    return day
-
-
-def open_request(session: CustodySession, details: RequestDetails, region: str = "ENG") -> Opened:
+def open_request(
+    session: CustodySession, details: RequestDetails, figures: Figures | None = None
+) -> Opened:
     """Files the letter, writes the request down, and holds what matches. Raises `CustodyError`."""
+    figures = figures or Figures()
     _check(session, details)
+    alike = _alike(session.index, details)
     incident = session.retention.day(details.incident_ns)
     in_time = details.received <= incident + datetime.timedelta(HOLD_DAYS)
-    due = due_date(details.kind, details.received, region)
+    due = deadline(details.kind, details.received, (), figures).due
+    assert due is not None
     number: list[str] = []
 
     def decide() -> tuple[str, Mapping[str, Any]]:
@@ -99,6 +75,7 @@ def open_request(session: CustodySession, details: RequestDetails, region: str =
             "received": details.received.isoformat(),
             "due": due.isoformat(),
             "in_time": in_time,
+            "figures": figures_as_said(figures),
             "incident_ns": details.incident_ns,
             "from_ns": details.from_ns,
             "to_ns": details.to_ns,
@@ -119,7 +96,23 @@ def open_request(session: CustodySession, details: RequestDetails, region: str =
         for recording in candidates(session.index, name)
         if in_time and session.hold(recording, f"request {name}", request=name)
     ]
-    return Opened(name, due, in_time, held)
+    return Opened(name, due, in_time, held, alike)
+
+
+def _alike(index: Index, details: RequestDetails) -> list[str]:
+    """Requests with the same letter, or of the same kind, time and place: they may be one."""
+    letter = BytesBody(details.letter).sha256
+    same = index.rows("SELECT * FROM requests WHERE letter = ? ORDER BY n", letter)
+    near = index.rows(
+        "SELECT * FROM requests WHERE kind = ? AND letter != ? AND from_ns <= ? AND to_ns >= ? "
+        "ORDER BY n", details.kind, letter, details.to_ns, details.from_ns
+    )  # fmt: skip
+    place = " ".join(details.place.casefold().split())
+    there = [row for row in near if " ".join(row["place"].casefold().split()) == place]
+    return [
+        *(f"request {row['id']} has the same letter" for row in same),
+        *(f"request {row['id']} is of the same time and place" for row in there),
+    ]
 
 
 def _check(session: CustodySession, details: RequestDetails) -> None:
@@ -142,14 +135,6 @@ def _check(session: CustodySession, details: RequestDetails) -> None:
     for problem, there in problems.items():
         if there:
             raise CustodyError(f"The request can't be opened: {problem}.", "Correct it.")
-
-
-def existing_request(index: Index, request: str) -> Mapping[str, Any]:
-    """Raises `CustodyError` if there is no such request."""
-    row = index.row("SELECT * FROM requests WHERE id = ?", request)
-    if row is None:
-        raise CustodyError(f"There is no request {request!r}.", "See 'bwv custody request list'.")
-    return row
 
 
 def candidates(index: Index, request: str) -> list[str]:
@@ -193,6 +178,11 @@ def close_request(
             raise CustodyError(
                 f"There is no open request {request!r}.", "See 'bwv custody request list'."
             )
+        if outcome == "not-found" and not _was_searched(session.index, request):
+            raise CustodyError(
+                f"Nobody searched for request {request}: 'not found' rests on nothing.",
+                f"Search first: bwv custody request search {request}.",
+            )
         return "request-closed", {"request": request, "outcome": outcome, "reason": reason}
 
     session.append(decide)
@@ -201,88 +191,23 @@ def close_request(
     )
 
 
+def _was_searched(index: Index, request: str) -> bool:
+    return any(line["request"] == request for line in index.lines("kind = 'search'"))
+
+
 def reminders(session: CustodySession, days: int = 5) -> list[str]:
     """Sentences about open requests whose answer is due soon, or late."""
     session.index.catch_up()
     today = session.retention.day(session.now_ns())
     said = []
-    for row in session.index.rows("SELECT * FROM requests WHERE closed IS NULL ORDER BY due"):
+    open_ = "SELECT * FROM requests WHERE closed IS NULL AND due != '' ORDER BY due"
+    for row in session.index.rows(open_):
         left = (datetime.date.fromisoformat(row["due"]) - today).days
         if left < 0:
             said.append(f"request {row['id']} was due on {row['due']}, {-left} days ago")
         elif left <= days:
             said.append(f"request {row['id']} is due on {row['due']}, in {left} days")
     return said
-
-
-class Coverage(NamedTuple):
-    """What a search looked at, and what it can't have seen. `not_delivered` are recordings among
-    those found of which files were recorded and never came."""
-
-    request: str
-    found: list[str]
-    searched: list[str]
-    not_docked: list[str]
-    erased: int
-    not_delivered: list[str]
-
-
-def search(session: CustodySession, request: str) -> Coverage:
-    """Looks, and writes down where: a certificate that "nothing found" can be held against. Cameras
-    that have not docked since the time asked for may still hold it."""
-    session.check()
-    found = candidates(session.index, request)
-    row = session.index.row("SELECT * FROM requests WHERE id = ?", request)
-    assert row is not None
-    named = json.loads(row["devices"])
-    cameras = {r["device"]: r["docked_ns"] for r in session.index.rows("SELECT * FROM cameras")}
-    meant = named or sorted(cameras)
-    not_docked = [d for d in meant if (cameras.get(d) or 0) <= row["to_ns"] or _awaits(session, d)]
-    erased = session.index.row(
-        "SELECT count(*) AS n FROM recordings WHERE erasing IS NOT NULL AND latest_ns >= ? "
-        "AND start_ns - error_ns <= ?",
-        row["from_ns"], row["to_ns"],
-    )  # fmt: skip
-    coverage = Coverage(
-        request,
-        found,
-        [d for d in meant if d not in not_docked],
-        not_docked,
-        erased["n"] if erased else 0,
-        [name for name in found if _is_not_delivered(session, name)],
-    )
-    session.append(
-        lambda: (
-            "search",
-            {
-                "request": request,
-                "from_ns": row["from_ns"],
-                "to_ns": row["to_ns"],
-                "searched": coverage.searched,
-                "not_docked": coverage.not_docked,
-                "found": coverage.found,
-                "erased": coverage.erased,
-                "not_delivered": coverage.not_delivered,
-            },
-        )
-    )
-    return coverage
-
-
-def _is_not_delivered(session: CustodySession, recording: str) -> bool:
-    row = session.index.row(
-        "SELECT 1 FROM files WHERE recording = ? AND (status = 'absent' OR lost != '') LIMIT 1",
-        recording,
-    )
-    return row is not None
-
-
-def _awaits(session: CustodySession, device: str) -> bool:
-    """Whether a camera announced footage that has not come yet."""
-    row = session.index.row(
-        "SELECT 1 FROM files WHERE device = ? AND status = 'expected' LIMIT 1", device
-    )
-    return row is not None
 
 
 def all_requests(index: Index) -> Sequence[Mapping[str, Any]]:
