@@ -15,7 +15,7 @@ from bwv_device.custody.retention.deletion import Expiry
 from bwv_device.formats import store_keys
 from hal.ports import EvidenceStore
 from hal.simulated.store import MemoryStore
-from sim.custody.wanting_store import WantingStore, wanting_store
+from sim.sweeps.wanting_store import WantingStore, wanting_store
 from sim.world.test_keys import BenchAgency
 
 
