@@ -161,7 +161,7 @@ def _everything(session: CustodySession) -> Iterator[Expected]:
         yield Expected(key, None, row["letter"], "", "a letter from the public")
     bodies = (
         "SELECT n, json_extract(json, '$.body') AS of_body FROM lines WHERE refused = '' AND "
-        "of_body IS NOT NULL ORDER BY n"
+        "of_body IS NOT NULL AND n NOT IN (SELECT n FROM words) ORDER BY n"
     )
     for row in db.execute(bodies):
         key = store_keys.body(row["of_body"])

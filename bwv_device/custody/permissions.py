@@ -29,6 +29,8 @@ MAY_WRITE: dict[str, tuple[str, ...]] = {
     "search": (CUSTODIAN, DISCLOSURE, AUDITOR),
     "completeness": (CUSTODIAN, RETENTION, AUDITOR),
     "disclosed": (DISCLOSURE,),
+    "words-erasing": (RETENTION,),
+    "words-erased": (RETENTION,),
     "reminder": (RETENTION,),
     "rules-proposed": (CUSTODIAN,),
     "rules-approved": (CUSTODIAN,),

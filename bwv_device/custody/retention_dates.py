@@ -13,6 +13,8 @@ from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 NANOSECOND = 1_000_000_000
+# Seven years.
+WORDS_DAYS = 2557
 
 
 class Due(NamedTuple):
@@ -24,13 +26,15 @@ class Due(NamedTuple):
 
 
 class Retention(NamedTuple):
-    """Rules of an agency. `categories` lengthen what `days` says; none shortens it."""
+    """Rules of an agency. `categories` lengthen what `days` says; none shortens it. `words_days`:
+    how long free text stays behind the closing of its matter."""
 
     zone: ZoneInfo
     days: int = 31
     hidden_days: int = 7
     late_days: int = 7
     categories: Mapping[str, int] = {}
+    words_days: int = WORDS_DAYS
 
     def due(self, latest_ns: int, received_ns: int | None, category: str) -> Due:
         """For a recording that ended at `latest_ns` at the latest and was received whole at

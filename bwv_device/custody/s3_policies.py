@@ -70,7 +70,10 @@ def role(bucket: str, name: str) -> Policy:
         "custodian": [],
         "hold": [_allow(["s3:PutObjectLegalHold"], _objects(bucket, ["footage/*"]))],
         "retention": [
-            _allow(["s3:DeleteObject", "s3:DeleteObjectVersion"], _objects(bucket, ["footage/*"]))
+            _allow(
+                ["s3:DeleteObject", "s3:DeleteObjectVersion"],
+                _objects(bucket, ["footage/*", "custody/bodies/*", "custody/letters/*"]),
+            )
         ],
     }
     return _policy(*common, *beyond[name])

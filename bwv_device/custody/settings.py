@@ -46,6 +46,7 @@ class Times(Section):
     days: Annotated[int, Interval(ge=1, le=3650)] = 31
     hidden_days: Annotated[int, Interval(ge=0, le=365)] = 7
     late_days: Annotated[int, Interval(ge=0, le=365)] = 7
+    words_days: Annotated[int, Interval(ge=1, le=36_500)] = 2557
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from bwv_device.commands.custody.options import CustodyContext, print_json
 from bwv_device.commands.custody.service_log import ServiceLog
 from bwv_device.commands.custody.until_stopped import until_stopped
 from bwv_device.custody.retention.deletion import ERASE, HIDE, Expiry, plan
+from bwv_device.custody.retention.words_erasure import erase_words
 from bwv_device.formats.visible_text import visible
 from hal.ports import StoreError
 
@@ -47,9 +48,10 @@ def expire_command(
         print_table(table)
         return
     done = Expiry(context.session, list(context.replicas.values()), AT_ONCE).run(confirm)
+    worded = erase_words(context.session)
     if as_json:
         print_json({"hidden": done.hidden, "erased": done.erased, "restored": done.restored,
-                    "denied": done.denied, "waiting": done.waiting})  # fmt: skip
+                    "denied": done.denied, "waiting": done.waiting, "words": worded})  # fmt: skip
         return
     for word in ("hidden", "restored", "erased"):
         for name in getattr(done, word):
@@ -58,6 +60,8 @@ def expire_command(
         click.echo(visible(f"protected by the store, tried again next time: {sentence}"), err=True)
     for sentence in done.waiting:
         click.echo(visible(f"due, and not whole: {sentence}"), err=True)
+    if worded:
+        click.echo(f"the words of {worded} lines are erased", err=True)
     click.echo(f"{len(done.hidden)} hidden, {len(done.erased)} erased.", err=True)
 
 
@@ -69,6 +73,7 @@ def _watch(context: CustodyContext) -> None:
     while True:
         try:
             log.expiry(expiry)
+            log.words(context.session)
             log.remind(context.session, service.reminder_days, told)
         except StoreError as error:
             log.no_answer(error)

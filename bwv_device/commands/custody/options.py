@@ -100,8 +100,9 @@ class CustodyContext:
     def configured_rules(self) -> Retention:
         rules = self.settings.retention
         return Retention(
-            self.zone, rules.days, rules.hidden_days, rules.late_days, self.settings.categories
-        )
+            self.zone, rules.days, rules.hidden_days, rules.late_days, self.settings.categories,
+            rules.words_days,
+        )  # fmt: skip
 
     def session_of(self, signer: Identity, given: str | None = None) -> CustodySession:
         """`given`: a trust list instead of the configured one."""

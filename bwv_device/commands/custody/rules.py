@@ -61,5 +61,5 @@ def _words(said: Retention) -> str:
     more = "".join(f", {name} {days}" for name, days in sorted(said.categories.items()))
     return (
         f"erased after {said.days} days, hidden {said.hidden_days} before, {said.late_days} days "
-        f"after a late docking{more} ({said.zone.key})"
+        f"after a late docking{more} ({said.zone.key}); words {said.words_days} days after closing"
     )

@@ -12,6 +12,7 @@ from bwv_device.custody.history.log import LogRun
 from bwv_device.custody.intake.results import Done
 from bwv_device.custody.requests.public_requests import reminders
 from bwv_device.custody.retention.deletion import Expiry
+from bwv_device.custody.retention.words_erasure import erase_words
 from bwv_device.custody.session import CustodySession
 from bwv_device.errors import CustodyError
 from bwv_device.formats.visible_text import visible
@@ -90,6 +91,15 @@ class ServiceLog:
                       wrong=True)  # fmt: skip
         for said in told:
             self.line(f"completeness: {said}", wrong=True)
+
+    def words(self, session: CustodySession) -> None:
+        try:
+            count = erase_words(session)
+        except CustodyError as error:
+            self.line(f"no words are erased: {error}", wrong=True)
+            return
+        if count:
+            self.line(f"the words of {count} lines are erased")
 
     def remind(self, session: CustodySession, days: int, told: set[str]) -> None:
         for sentence in reminders(session, days):

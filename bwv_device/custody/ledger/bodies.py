@@ -1,6 +1,7 @@
 """Which fields of custody's lines are free text, or name people: they go into a line's body.
 
-A body can be erased when its time is over; what is decided never rests on one.
+A body can be erased when its time is over; what is decided never rests on one: a reader that comes
+later must decide the same.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ BODIES: dict[str, Mapping[str, Any]] = {
     "release-proposed": {"reason": ""},
     "review": {"words": ""},
     "revoke": {"reason": ""},
-    "request": {"place": "", "description": "", "letter": "", "letter_name": "", "officers": []},
+    "request": {"place": "", "description": "", "letter": "", "letter_name": ""},
     "request-step": {"reason": ""},
     "request-closed": {"reason": ""},
     "disclosed": {"recipient": "", "reason": "", "confirmed_by": ""},

@@ -15,7 +15,7 @@ from typing import Any
 
 from cryptography import x509
 
-from bwv_device.custody.ledger import bodies, index_updates, rules
+from bwv_device.custody.ledger import bodies, index_updates, rules, words
 from bwv_device.custody.ledger.ledger import (
     NO_LINE,
     START,
@@ -63,6 +63,8 @@ CREATE TABLE lines (n INTEGER PRIMARY KEY, digest TEXT, utc_ns INTEGER, kind TEX
     json TEXT, refused TEXT);
 CREATE TABLE mentions (recording TEXT, n INTEGER, PRIMARY KEY (recording, n)) WITHOUT ROWID;
 CREATE TABLE bodies (n INTEGER PRIMARY KEY, json TEXT);
+CREATE TABLE words (n INTEGER PRIMARY KEY, decided INTEGER, erased INTEGER);
+CREATE INDEX words_left ON words (n) WHERE erased IS NULL;
 CREATE TABLE tree (level INTEGER, position INTEGER, hash BLOB, PRIMARY KEY (level, position))
     WITHOUT ROWID;
 CREATE TABLE trust (version INTEGER PRIMARY KEY, n INTEGER, list TEXT, proposer TEXT,
@@ -355,8 +357,8 @@ class Index:
              refused),
         )  # fmt: skip
         if line.body is None:
-            told = "its body is not there, or was changed"
-            self.db.execute("INSERT INTO problems VALUES (?, ?)", (line.number, told))
+            values = (line.number, words.NOT_THERE)
+            self.db.execute("INSERT INTO problems VALUES (?, ?)", values)
         elif line.body:
             self.db.execute(
                 "INSERT INTO bodies VALUES (?, ?)", (line.number, json.dumps(line.body))

@@ -10,7 +10,7 @@ from typing import Any
 
 from cryptography import x509
 
-from bwv_device.custody.ledger import bodies, rules, trust_updates
+from bwv_device.custody.ledger import bodies, rules, trust_updates, words
 from bwv_device.custody.ledger.ledger import CustodyLine, EffectError
 from bwv_device.custody.ledger.request_matching import asking
 from bwv_device.custody.ledger.signers import signer_name
@@ -425,6 +425,8 @@ EFFECTS: dict[str, Effect] = {
     "completeness": _completeness,
     "disclosed": _told,
     "moved": _moved,
+    "words-erasing": words.erasing,
+    "words-erased": words.erased,
     "reminder": _told,
     "rules-proposed": rules.proposed,
     "rules-approved": rules.approved,

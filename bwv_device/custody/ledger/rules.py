@@ -38,6 +38,7 @@ def fields_of(rules: Retention, version: int) -> dict[str, Any]:
         "hidden_days": rules.hidden_days,
         "late_days": rules.late_days,
         "categories": dict(rules.categories),
+        "words_days": rules.words_days,
     }
 
 
@@ -50,7 +51,8 @@ def read(fields: dict[str, Any]) -> Retention:
     """Raises `EffectError`, or what a malformed field raises."""
     days, hidden, late = fields["days"], fields["hidden_days"], fields["late_days"]
     categories = fields["categories"]
-    numbers = [days, hidden, late, *categories.values()]
+    words_days = fields["words_days"]
+    numbers = [days, hidden, late, words_days, *categories.values()]
     if any(type(number) is not int for number in numbers):
         raise EffectError("days are whole numbers")
     if not (1 <= days <= DAYS_LIMIT and 0 <= hidden <= days and 0 <= late <= 365):
@@ -59,7 +61,9 @@ def read(fields: dict[str, Any]) -> Retention:
         1 <= number <= CATEGORY_DAYS_LIMIT for number in categories.values()
     ):
         raise EffectError("its categories are out of bounds")
-    return Retention(ZoneInfo(fields["zone"]), days, hidden, late, categories)
+    if not 1 <= words_days <= CATEGORY_DAYS_LIMIT:
+        raise EffectError("its days for words are out of bounds")
+    return Retention(ZoneInfo(fields["zone"]), days, hidden, late, categories, words_days)
 
 
 def due(db: sqlite3.Connection, recording: dict[str, Any]) -> Due:
