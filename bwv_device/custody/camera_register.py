@@ -5,6 +5,7 @@ the camera checks.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from bwv_device.custody.permissions import CONFIGURATION
@@ -14,6 +15,7 @@ from bwv_device.formats import statement, store_keys
 from bwv_device.formats.grammar.purposes import ASSIGNMENT
 from bwv_device.formats.statement import Signer, StatementError
 from bwv_device.formats.upload_body import BytesBody
+from bwv_device.verification.signed_heads import count_recorded, fork_proof
 from hal.ports import StoreError, StoreTrouble
 
 UNASSIGNED = "unassigned"
@@ -53,6 +55,23 @@ def issue(
     session.append(decide)
     _publish(session, configuration, device, version[0], officer, settings or {})
     return version[0]
+
+
+def settle_fork(session: CustodySession, device: str, heads: Path, reason: str) -> None:
+    """Somebody looked at a camera whose ledger forked, and at its card: intake takes it again. The
+    proof, and the heads that were kept until now, refuse nothing any more. Raises `CustodyError`
+    where there is nothing to settle."""
+    proof, count = fork_proof(heads, device), count_recorded(heads, device)
+
+    def decide() -> tuple[str, Mapping[str, Any]]:
+        camera = session.index.row("SELECT * FROM cameras WHERE device = ?", device)
+        if camera is None:
+            raise CustodyError(f"There is no camera {device!r}.", "See 'bwv custody camera list'.")
+        if (proof, count) == (camera["settled_proof"], camera["settled_heads"]):
+            raise CustodyError(f"Nothing is kept against {device}.", "There is nothing to settle.")
+        return "fork-settled", {"device": device, "proof": proof, "heads": count, "reason": reason}
+
+    session.append(decide)
 
 
 def refusals(camera: Mapping[str, Any] | None, officer: str) -> list[str]:

@@ -18,6 +18,7 @@ MAY_WRITE: dict[str, tuple[str, ...]] = {
     "issue": (CUSTODIAN,),
     "return": (CUSTODIAN,),
     "revoke": (CUSTODIAN,),
+    "fork-settled": (CUSTODIAN,),
     "hiding": (RETENTION,),
     "hidden": (RETENTION,),
     "restored": (RETENTION,),

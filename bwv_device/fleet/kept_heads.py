@@ -1,7 +1,9 @@
 """Keeps ledger heads that cameras published, in a folder. Intake checks ledgers against them.
 
-There is one file per camera, `<device>.json`, with the signed head and the certificate: whoever has
-the root can check it again. Proof of a fork is kept beside it, and never overwritten.
+There are two files per camera. `<device>.json` is the newest signed head with the certificate:
+whoever has the root can check it again. `<device>.heads` has all of them, a line each, and only
+grows: a newer branch of a ledger must not push out what an older one said. Proof of a fork is kept
+beside them, and never overwritten.
 """
 
 from __future__ import annotations
@@ -25,6 +27,7 @@ class Records:
         self._folder, self._every_ns = folder, every_ns
         folder.mkdir(parents=True, exist_ok=True)
         self._written: dict[str, tuple[int, int]] = {}  # device → number, when
+        self._certificates: dict[str, str] = {}  # device → that of the last line
 
     def keep(self, seen: Seen, now_ns: int) -> None:
         if not seen.head or not NAME.fullmatch(seen.device):
@@ -34,13 +37,12 @@ class Records:
         if seen.head["number"] <= number or not due:
             return
         self._written[seen.device] = (seen.head["number"], now_ns)
-        self._write(
-            f"{seen.device}.json",
-            {
-                "head": seen.head,
-                "certificate": seen.certificate,
-            },
-        )
+        said: dict[str, Any] = {"head": seen.head}
+        if self._certificates.get(seen.device) != seen.certificate:
+            said["certificate"] = seen.certificate
+            self._certificates[seen.device] = seen.certificate
+        self._append(f"{seen.device}.heads", said)
+        self._write(f"{seen.device}.json", {"head": seen.head, "certificate": seen.certificate})
 
     def keep_fork(self, seen: Seen) -> None:
         name = f"{seen.device}.forked.json"
@@ -58,6 +60,15 @@ class Records:
             except (OSError, ValueError, KeyError, TypeError):
                 continue
             yield {"head": head, "certificate": certificate}
+
+    def _append(self, name: str, content: dict[str, Any]) -> None:
+        """A line of its own, also behind one that a power cut tore."""
+        with (self._folder / name).open("a+b") as file:
+            file.seek(max(0, file.seek(0, os.SEEK_END) - 1))
+            torn = file.read(1) not in (b"", b"\n")
+            file.write(b"\n" * torn + json.dumps(content).encode() + b"\n")
+            file.flush()
+            os.fsync(file.fileno())
 
     def _write(self, name: str, content: dict[str, Any]) -> None:
         path, new = self._folder / name, self._folder / f".{name}.new"

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import islice
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import IO, Any, NamedTuple
 
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -17,6 +19,9 @@ from bwv_device.formats.certificates import UNREADABLE_CERTIFICATE, chain_leads_
 from bwv_device.formats.mqtt_messages import head_statement
 from bwv_device.formats.statement import StatementError
 from hal.ports import Anchor
+
+# Of a kept head with its certificate.
+LINE_LIMIT = 64 << 10
 
 
 class LedgerHead(NamedTuple):
@@ -59,12 +64,60 @@ class Recorded(NamedTuple):
 
 
 def recorded(folder: Path, device: str, roots: Sequence[x509.Certificate]) -> Recorded | None:
-    """The head that a watch kept of a camera. None where there is none; `ValueError` where what is
-    kept is not the camera's own word."""
+    """The newest head that a watch kept of a camera. None where there is none; `ValueError` where
+    what is kept is not the camera's own word."""
     try:
         kept = json.loads((folder / f"{device}.json").read_bytes())
     except FileNotFoundError:
         return None
+    return _read(kept, device, roots)
+
+
+def all_recorded(
+    folder: Path, device: str, roots: Sequence[x509.Certificate], after: int, skip: int = 0
+) -> list[Recorded]:
+    """Every head behind line `after` that a watch kept of a camera, but the first `skip`. A line
+    that a power cut tore is passed over. `ValueError` as `recorded`."""
+    kept = _lines(folder / f"{device}.heads", skip)
+    return [_read(one, device, roots) for one in kept if one["head"]["number"] > after]
+
+
+def count_recorded(folder: Path, device: str) -> int:
+    """How many heads a watch kept of a camera."""
+    return sum(1 for _ in _lines(folder / f"{device}.heads", 0))
+
+
+def fork_proof(folder: Path, device: str) -> str:
+    """The digest of the proof that a camera's ledger forked; "" where there is none."""
+    try:
+        return hashlib.sha256((folder / f"{device}.forked.json").read_bytes()).hexdigest()
+    except FileNotFoundError:
+        return ""
+
+
+def _lines(path: Path, skip: int) -> Iterator[dict[str, Any]]:
+    try:
+        file = path.open("rb")
+    except FileNotFoundError:
+        return
+    with file:
+        yield from islice(_whole_lines(file), skip, None)
+
+
+def _whole_lines(file: IO[bytes]) -> Iterator[dict[str, Any]]:
+    """Each with its certificate: one that is not said is that of the line before."""
+    certificate: object = ""
+    while line := file.readline(LINE_LIMIT):
+        try:
+            kept = json.loads(line)
+            certificate = kept.get("certificate", certificate)
+            if type(kept["head"]["number"]) is int:
+                yield {"head": kept["head"], "certificate": certificate}
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+            continue
+
+
+def _read(kept: Any, device: str, roots: Sequence[x509.Certificate]) -> Recorded:
     try:
         head = kept["head"]
         chain = statement.chain_of(kept["certificate"].encode())

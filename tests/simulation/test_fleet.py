@@ -15,14 +15,15 @@ from support.camera_bench import Camera, make_camera
 from support.signed_commands import TOPIC, fields, person, signed
 
 from bwv_device.commands.verify import command as verify_command
-from bwv_device.errors import VaultError
+from bwv_device.custody import camera_register
+from bwv_device.errors import CustodyError, VaultError
 from bwv_device.fleet import roster as rosters
 from bwv_device.fleet import watch_table
 from bwv_device.fleet.kept_heads import Records
 from bwv_device.fleet.roster import CONSISTENT, FORKED, UNSIGNED, Roster, Seen
 from bwv_device.keys import load_certificates
 from bwv_device.verification.second_verifier import Judge, head_of
-from bwv_device.verification.signed_heads import parse_head, recorded
+from bwv_device.verification.signed_heads import all_recorded, count_recorded, parse_head, recorded
 from hal.ports import SECOND_NS
 from hal.simulated.disk import TEARS, SimulatedDisk
 from sim.world.custody_workers import BenchCustody
@@ -358,6 +359,78 @@ def test_a_cut_ledger_is_refused_at_the_dock_only_where_somebody_watched(
     else:
         assert refused == []
         assert back.disk.names("footage") == []
+
+
+@pytest.mark.parametrize("watched_on", [True, False])
+def test_a_rolled_back_ledger_that_grew_longer_is_refused_until_a_person_decides(
+    agency: BenchAgency, tmp_path: Path, *, watched_on: bool
+) -> None:
+    """The same boot's number once more, and more lines than the watch ever heard of: what it heard
+    must be in them, also where the newer branch was heard since."""
+    keywords: Any = {
+        "mqtt": {"broker": "bench", "state_s": 1}, "dock": DOCK, "video": {"bitrate_kbps": 200},
+        "recording": {"segment_s": 10, "pre_event_s": 0},
+    }  # fmt: skip
+    it = make_camera(agency, **keywords)
+    record(it)
+    it.shut_down()
+    image = dict(it.disk.files())
+    it.boot()
+    it.run(seconds=3)
+    watch, records = Watch(it), Records(tmp_path, every_ns=0)
+    record(it)  # what somebody would like to be gone
+    it.run(seconds=12)
+    records.keep(watch.seen, 1)
+    gone = watch.seen.head["number"]
+    now_ns = it.loop.now_ns()
+    it.vanish()
+    back = make_camera(agency, disk=card(image), boot=False, seed="back", **keywords)
+    back.loop.run_until(now_ns + 60 * SECOND_NS)
+    custody = BenchCustody(back, agency, heads=tmp_path)
+    custody.start()
+    back.boot()
+    later = Watch(back)
+    for _ in range(4):
+        record(back)
+        back.run(seconds=12)
+    if watched_on:
+        records.keep(later.seen, 2)
+        kept = json.loads((tmp_path / "bench-camera-1.json").read_text())
+        assert kept["head"]["number"] > gone, "the newest is of the other branch"
+        (tmp_path / "bench-camera-1.forked.json").write_text("proof")
+    back.put_in_dock(True)
+    back.run(seconds=40)
+    refused = [reason for done in custody.done for reason in done.refused]
+    assert refused
+    assert ("a person must decide" if watched_on else "anchor") in refused[0]
+    assert back.disk.names("footage") != [], "nothing is receipted"
+    ada = custody.session("Ada", "custodian")
+    ada.append(lambda: ("issue", {"device": "bench-camera-1", "officer": "PC 1", "version": 1}))
+    camera_register.settle_fork(ada, "bench-camera-1", tmp_path, "its card was copied: looked at")
+    with pytest.raises(CustodyError, match="nothing to settle"):
+        camera_register.settle_fork(ada, "bench-camera-1", tmp_path, "again")
+    back.put_in_dock(False)
+    back.run(seconds=5)
+    back.put_in_dock(True)
+    back.run(seconds=60)
+    assert back.disk.names("footage") == [], "a person decided"
+
+
+def test_a_line_of_kept_heads_that_a_power_cut_tore_is_passed_over(
+    it: Camera, tmp_path: Path
+) -> None:
+    watch, records = Watch(it), Records(tmp_path, every_ns=0)
+    it.run(seconds=20)
+    records.keep(watch.seen, 1)
+    path = tmp_path / "bench-camera-1.heads"
+    path.write_bytes(path.read_bytes() + path.read_bytes()[:40])
+    record(it)
+    it.run(seconds=20)
+    Records(tmp_path, every_ns=0).keep(watch.seen, 2)
+    assert len(path.read_bytes().splitlines()) == 3
+    heads = all_recorded(tmp_path, "bench-camera-1", [it.agency.root], 0)
+    assert len(heads) == count_recorded(tmp_path, "bench-camera-1") == 2
+    assert all_recorded(tmp_path, "bench-camera-1", [it.agency.root], 0, skip=1) == heads[1:]
 
 
 def test_an_honest_camera_is_never_refused_for_what_it_says_while_docked(

@@ -12,6 +12,7 @@ from bwv_device.commands.custody.options import CustodyContext, print_json
 from bwv_device.commands.key_files.role_key import load_role_key
 from bwv_device.config import Loaded, load
 from bwv_device.custody import camera_register
+from bwv_device.errors import CustodyError
 from bwv_device.settings import Settings
 
 configuration = click.option(
@@ -75,6 +76,19 @@ def revoke(context: CustodyContext, device: str, reason: str) -> None:
     """What DEVICE brings from now on goes to quarantine."""
     camera_register.revoke(context.session, device, reason)
     click.echo(f"{device} is revoked.")
+
+
+@camera_command.command()
+@click.argument("device")
+@click.option("--reason", required=True, help="What was found on its card.")
+@click.pass_obj
+def settle(context: CustodyContext, device: str, reason: str) -> None:
+    """DEVICE's ledger forked, and somebody looked at it: it is taken in again."""
+    heads = context.settings.agency.heads
+    if not heads:
+        raise CustodyError("No heads are kept here.", "Set agency.heads.")
+    camera_register.settle_fork(context.session, device, Path(heads), reason)
+    click.echo(f"{device} is taken in again; the proof stays.")
 
 
 @camera_command.command(name="list")

@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from cryptography import x509
 
@@ -20,7 +20,7 @@ from bwv_device.formats.grammar.statements import FILES_LIMIT, Docking
 from bwv_device.formats.ledger_lines import Head
 from bwv_device.verification.footage_claims import Claim
 from bwv_device.verification.ledger_chain import LedgerWalk, Walked
-from bwv_device.verification.signed_heads import recorded
+from bwv_device.verification.signed_heads import Recorded, all_recorded, fork_proof
 from bwv_device.verification.tlog.checkpoint import read_signed
 from hal.ports import SECOND_NS, Anchor
 
@@ -53,7 +53,7 @@ def judge(
     anchor = Anchor(device, docking.boot, docking.anchor.number, docking.anchor.digest)
     older = _anchors(session, device)
     try:
-        older += _said_over_mqtt(docking, pieces, heads, roots)
+        older += _said_over_mqtt(docking, pieces, heads, roots, _settled(session, device))
     except ValueError as error:
         return Judged([str(error)], pieces.number)
     stories = Stories()
@@ -163,28 +163,55 @@ def _anchors(session: CustodySession, device: str) -> list[Anchor]:
     return [Anchor(device, camera["boot"], camera["number"], camera["digest"])]
 
 
+class Settled(NamedTuple):
+    """What a person decided of a fork: which proof it was, and how many kept heads it covers."""
+
+    proof: str
+    heads: int
+
+
+def _settled(session: CustodySession, device: str) -> Settled:
+    row = session.index.row("SELECT * FROM cameras WHERE device = ?", device)
+    return Settled(row["settled_proof"], row["settled_heads"]) if row else Settled("", 0)
+
+
 def _said_over_mqtt(
-    docking: Docking, pieces: Pieces, heads: Path | None, roots: Sequence[x509.Certificate]
+    docking: Docking,
+    pieces: Pieces,
+    heads: Path | None,
+    roots: Sequence[x509.Certificate],
+    settled: Settled,
 ) -> list[Anchor]:
-    """The newest head that a watch heard, where this docking must hold it. What the camera said
-    after this docking can't be judged yet: the next one is held against it. Raises `ValueError`
-    where it is behind what it said."""
-    said = recorded(heads, docking.device, roots) if heads else None
-    if said is None or said.anchor.number < pieces.number:
+    """Heads that a watch heard and that this docking must hold: each that is not newer than its
+    end, whenever it was said. Of newer ones what the camera said after this docking can't be judged
+    yet: the next one is held against it. Raises `ValueError` where it is behind what it said, and
+    where its ledger forked, until a person decides."""
+    if heads is None:
         return []
+    if fork_proof(heads, docking.device) not in ("", settled.proof):
+        raise ValueError(
+            "its ledger has forked, and the proof is kept: a person must decide (bwv custody "
+            "camera settle)"
+        )
+    said = all_recorded(heads, docking.device, roots, pieces.number, settled.heads)
+    held = [one.anchor for one in said if one.anchor.number <= docking.anchor.number]
+    newer = [one for one in said if one.anchor.number > docking.anchor.number]
+    for one in newer:
+        _refuse_behind(docking, one)
+    return held
+
+
+def _refuse_behind(docking: Docking, said: Recorded) -> None:
+    """Raises `ValueError` where the camera said before this docking what the docking lacks."""
     docked_ms = docking.time.utc_ns // 1_000_000
     error_ms = docking.time.error_ns // 1_000_000
     anchor = said.anchor
     if said.utc_ms + said.error_ms > docked_ms - error_ms and anchor.boot >= docking.boot:
-        return []  # said later, or it can't be told: the next docking is held against it
-    if anchor.boot > docking.boot:
-        raise ValueError(
-            f"the camera is behind what it said over MQTT (boot {anchor.boot}, line "
-            f"{anchor.number}): rolled back, or a copy"
-        )
-    if anchor.boot == docking.boot and anchor.number > docking.anchor.number:
-        return []
-    return [anchor]
+        return  # said later, or it can't be told: the next docking is held against it
+    raise ValueError(
+        f"the camera is behind what it said over MQTT (boot {anchor.boot}, line "
+        f"{anchor.number}): rolled back, or a copy"
+    )
 
 
 def _known_claims(index: Index, device: str, first_boot: int) -> dict[str, Claim]:

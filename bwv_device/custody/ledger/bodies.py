@@ -15,6 +15,7 @@ BODIES: dict[str, Mapping[str, Any]] = {
     "release-proposed": {"reason": ""},
     "review": {"words": ""},
     "revoke": {"reason": ""},
+    "fork-settled": {"reason": ""},
     "request": {"place": "", "description": "", "letter": "", "letter_name": ""},
     "request-step": {"reason": ""},
     "request-closed": {"reason": ""},

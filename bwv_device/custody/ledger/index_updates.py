@@ -263,6 +263,19 @@ def _revoke(db: sqlite3.Connection, line: CustodyLine, fields: dict[str, Any]) -
     db.execute("UPDATE cameras SET revoked = ? WHERE device = ?", values)
 
 
+def _fork_settled(db: sqlite3.Connection, line: CustodyLine, fields: dict[str, Any]) -> None:
+    """A person looked at a fork: that proof, and heads that were kept until then, refuse nothing
+    any more."""
+    if type(fields["heads"]) is not int:
+        raise EffectError("it names no number of heads")
+    changed = db.execute(
+        "UPDATE cameras SET settled_proof = ?, settled_heads = ? WHERE device = ?",
+        (str(fields["proof"]), fields["heads"], fields["device"]),
+    )
+    if changed.rowcount != 1:
+        raise EffectError(f"there is no camera {fields['device']}")
+
+
 def _hiding(db: sqlite3.Connection, line: CustodyLine, fields: dict[str, Any]) -> None:
     """Out of sight from here on; the objects follow."""
     for name in _names(fields):
@@ -413,6 +426,7 @@ EFFECTS: dict[str, Effect] = {
     "issue": _issue,
     "return": _return,
     "revoke": _revoke,
+    "fork-settled": _fork_settled,
     "hiding": _hiding,
     "hidden": _hidden,
     "restored": _restored,
