@@ -72,7 +72,16 @@ def role(bucket: str, name: str) -> Policy:
         "retention": [
             _allow(
                 ["s3:DeleteObject", "s3:DeleteObjectVersion"],
-                _objects(bucket, ["footage/*", "custody/bodies/*", "custody/letters/*"]),
+                _objects(
+                    bucket,
+                    [
+                        "footage/*",
+                        "custody/bodies/*",
+                        "custody/letters/*",
+                        "quarantine/*",
+                        "dockings/*",
+                    ],
+                ),
             )
         ],
     }

@@ -125,7 +125,7 @@ def test_listed_shown_audited(desk: Desk) -> None:
     life = desk.ask("custodian", "audit", ONE)
     assert life["unbroken"] is True
     assert "Unbroken" in desk.does("custodian", "audit", ONE)
-    assert desk.ask("custodian", "quarantine") == []
+    assert desk.ask("custodian", "quarantine", "list") == []
     assert "cam-7" in desk.does("custodian", "camera", "list")
 
 

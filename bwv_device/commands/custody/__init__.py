@@ -25,7 +25,7 @@ COMMANDS = {
     "log": ("log", "Publish the ledger's log, and ask witnesses."),
     "migrate": ("migrate", "Move the store to another place."),
     "policy": ("roles", "Print the least S3 rights of a key."),
-    "quarantine": ("find", "List what intake did not accept, and why."),
+    "quarantine": ("quarantine", "What intake did not accept, and how it ends."),
     "release": ("holds", "Release a hold: propose, then approve."),
     "request": ("requests", "Requests from the public."),
     "review": ("holds", "Record that somebody watched a recording."),

@@ -10,6 +10,7 @@ from bwv_device.commands.cli.tables import plain, print_table
 from bwv_device.commands.custody.options import CustodyContext, print_json
 from bwv_device.commands.custody.service_log import ServiceLog
 from bwv_device.commands.custody.until_stopped import until_stopped
+from bwv_device.custody.quarantine import erase_discarded
 from bwv_device.custody.retention.deletion import ERASE, HIDE, Expiry, plan
 from bwv_device.custody.retention.words_erasure import erase_words
 from bwv_device.formats.visible_text import visible
@@ -49,9 +50,11 @@ def expire_command(
         return
     done = Expiry(context.session, list(context.replicas.values()), AT_ONCE).run(confirm)
     worded = erase_words(context.session)
+    discarded = erase_discarded(context.session, list(context.replicas.values()))
     if as_json:
         print_json({"hidden": done.hidden, "erased": done.erased, "restored": done.restored,
-                    "denied": done.denied, "waiting": done.waiting, "words": worded})  # fmt: skip
+                    "denied": done.denied, "waiting": done.waiting, "words": worded,
+                    "discarded": discarded})  # fmt: skip
         return
     for word in ("hidden", "restored", "erased"):
         for name in getattr(done, word):
@@ -60,6 +63,8 @@ def expire_command(
         click.echo(visible(f"protected by the store, tried again next time: {sentence}"), err=True)
     for sentence in done.waiting:
         click.echo(visible(f"due, and not whole: {sentence}"), err=True)
+    for number in discarded:
+        click.echo(f"discarded: quarantine {number}")
     if worded:
         click.echo(f"the words of {worded} lines are erased", err=True)
     click.echo(f"{len(done.hidden)} hidden, {len(done.erased)} erased.", err=True)
@@ -74,6 +79,7 @@ def _watch(context: CustodyContext) -> None:
         try:
             log.expiry(expiry)
             log.words(context.session)
+            log.quarantine(context.session, list(context.replicas.values()), told)
             log.remind(context.session, service.reminder_days, told)
         except StoreError as error:
             log.no_answer(error)

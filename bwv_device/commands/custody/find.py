@@ -1,4 +1,4 @@
-"""`bwv custody list, show, audit, certificate, quarantine, index`: looking."""
+"""`bwv custody list, show, audit, certificate, index`: looking."""
 
 from __future__ import annotations
 
@@ -158,22 +158,6 @@ def certificate_command(
         return
     for name, value in deletion_certificate.facts(certificate, erased):
         click.echo(visible(f"{name:<20} {value}"))
-
-
-@click.command()
-@click.option("--json", "as_json", is_flag=True)
-@click.pass_obj
-def quarantine_command(context: CustodyContext, as_json: bool) -> None:
-    """What intake did not accept, why, and by when it must be looked at."""
-    rows = context.session.index.rows("SELECT * FROM quarantine ORDER BY n")
-    if as_json:
-        print_json(rows)
-        return
-    table = _table("camera", "file", "reason", "look at it by")
-    for row in rows:
-        names = (row["device"], row["segment"] or "(docking)", row["reason"])
-        table.add_row(*map(plain, names), context.said(row["review_ns"]))
-    print_table(table, console)
 
 
 @click.command()

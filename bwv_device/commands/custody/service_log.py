@@ -10,13 +10,14 @@ from bwv_device.commands.custody.options import CustodyContext
 from bwv_device.custody.completeness import Completeness
 from bwv_device.custody.history.log import LogRun
 from bwv_device.custody.intake.results import Done
+from bwv_device.custody.quarantine import erase_discarded, overdue
 from bwv_device.custody.requests.public_requests import reminders
 from bwv_device.custody.retention.deletion import Expiry
 from bwv_device.custody.retention.words_erasure import erase_words
 from bwv_device.custody.session import CustodySession
 from bwv_device.errors import CustodyError
 from bwv_device.formats.visible_text import visible
-from hal.ports import StoreError
+from hal.ports import EvidenceStore, StoreError
 
 # Lost files that the log names one by one; the ledger and the command name all.
 LOST_TOLD = 100
@@ -100,6 +101,20 @@ class ServiceLog:
             return
         if count:
             self.line(f"the words of {count} lines are erased")
+
+    def quarantine(
+        self, session: CustodySession, replicas: list[EvidenceStore], told: set[str]
+    ) -> None:
+        """Erases what two persons discarded, and says what nobody looked at in time."""
+        try:
+            for number in erase_discarded(session, replicas):
+                self.line(f"discarded: quarantine {number}")
+        except CustodyError as error:
+            self.line(f"nothing is discarded: {error}", wrong=True)
+        for sentence in overdue(session):
+            if sentence not in told:
+                told.add(sentence)
+                self.line(sentence, wrong=True)
 
     def remind(self, session: CustodySession, days: int, told: set[str]) -> None:
         for sentence in reminders(session, days):

@@ -71,6 +71,7 @@ class Intake:
         done, trouble = Done(), None
         looked_at: Counter[str] = Counter()
         passed, self._passed = self._passed, {}
+        self._take_in_again()
         for stored in self._store.entries(store_keys.DOCKINGS):
             key = store_keys.parse_docking(stored.key)
             try:
@@ -97,6 +98,16 @@ class Intake:
             raise trouble
         self._hold_requested()
         return done
+
+    def _take_in_again(self) -> None:
+        """Dockings that a person sent back from quarantine: they are seen again."""
+        self.session.index.catch_up()
+        back = (
+            "SELECT key FROM quarantine WHERE again IS NOT NULL AND NOT EXISTS (SELECT 1 FROM "
+            "dockings WHERE 'dockings/' || device || '/' || nonce = key)"
+        )
+        for row in self.session.index.rows(back):
+            self._store.unhide(row["key"])
 
     def _hold_requested(self) -> None:
         """What an open request asks for is held, whoever was interrupted: once for all, and then

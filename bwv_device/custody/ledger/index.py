@@ -123,7 +123,9 @@ CREATE INDEX request_steps_request ON request_steps (request);
 CREATE INDEX requests_letter ON requests (letter);
 CREATE INDEX requests_open ON requests (to_ns) WHERE closed IS NULL AND in_time = 1;
 CREATE TABLE quarantine (n INTEGER PRIMARY KEY, device TEXT, segment TEXT, reason TEXT, key TEXT,
-    review_ns INTEGER);
+    review_ns INTEGER, owner TEXT DEFAULT '', again INTEGER, proposed INTEGER, proposer TEXT,
+    approved INTEGER, discarded INTEGER);
+CREATE INDEX quarantine_key ON quarantine (key);
 CREATE TABLE problems (n INTEGER, problem TEXT);
 """
 

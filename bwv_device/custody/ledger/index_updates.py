@@ -10,11 +10,12 @@ from typing import Any
 
 from cryptography import x509
 
-from bwv_device.custody.ledger import bodies, rules, trust_updates, words
+from bwv_device.custody.ledger import bodies, quarantine_updates, rules, trust_updates, words
 from bwv_device.custody.ledger.ledger import CustodyLine, EffectError
 from bwv_device.custody.ledger.request_matching import asking
 from bwv_device.custody.ledger.signers import signer_name
 from bwv_device.custody.ledger.trust_lists import read_trust_list
+from bwv_device.formats import store_keys
 from bwv_device.formats.grammar.forms import Hex
 
 
@@ -48,6 +49,7 @@ def _docking(db: sqlite3.Connection, line: CustodyLine, fields: dict[str, Any]) 
     device, nonce, refused = fields["device"], fields["nonce"], fields.get("refused", "")
     db.execute("INSERT INTO dockings VALUES (?, ?, ?, ?)", (device, nonce, line.number, refused))
     if refused:
+        quarantine_updates.refused_again(db, store_keys.docking(device, nonce))
         return
     db.execute("INSERT OR IGNORE INTO cameras (device) VALUES (?)", (device,))
     anchor, start = fields["anchor"], fields["start"]
@@ -177,14 +179,6 @@ def _count_waiting(db: sqlite3.Connection, device: str) -> None:
         "'expected') WHERE device = ?",
         (device, device),
     )
-
-
-def _quarantine(db: sqlite3.Connection, line: CustodyLine, fields: dict[str, Any]) -> None:
-    db.execute(
-        "INSERT INTO quarantine VALUES (?, ?, ?, ?, ?, ?)",
-        (line.number, fields["device"], fields["segment"], fields["reason"], fields["key"],
-         fields["review_ns"]),
-    )  # fmt: skip
 
 
 def _hold(db: sqlite3.Connection, line: CustodyLine, fields: dict[str, Any]) -> None:
@@ -417,7 +411,12 @@ def _unheld(db: sqlite3.Connection, name: str) -> None:
 EFFECTS: dict[str, Effect] = {
     "docking": _docking,
     "intake": _intake,
-    "quarantine": _quarantine,
+    "quarantine": quarantine_updates.put,
+    "quarantine-owner": quarantine_updates.owned,
+    "quarantine-again": quarantine_updates.again,
+    "discard-proposed": quarantine_updates.proposed,
+    "discard-approved": quarantine_updates.approved,
+    "discarded": quarantine_updates.discarded,
     "hold": _hold,
     "release-proposed": _release_proposed,
     "release-approved": _release_approved,

@@ -1,0 +1,74 @@
+"""What lines about quarantine change in the index: it has an owner, a deadline, and two ways to
+end: taken in after all, or discarded by two persons and erased."""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import Any
+
+from bwv_device.custody.ledger.ledger import CustodyLine, EffectError
+from bwv_device.custody.ledger.signers import signer_name
+
+OPEN = "SELECT * FROM quarantine WHERE n = ? AND again IS NULL AND approved IS NULL"
+
+
+def put(db: sqlite3.Connection, line: CustodyLine, fields: dict[str, Any]) -> None:
+    db.execute(
+        "INSERT INTO quarantine (n, device, segment, reason, key, review_ns) "
+        "VALUES (?, ?, ?, ?, ?, ?)",
+        (line.number, fields["device"], fields["segment"], fields["reason"], fields["key"],
+         fields["review_ns"]),
+    )  # fmt: skip
+
+
+def refused_again(db: sqlite3.Connection, key: str) -> None:
+    """A docking that was tried again, and refused again: it waits for a person once more."""
+    db.execute("UPDATE quarantine SET again = NULL WHERE key = ? AND approved IS NULL", (key,))
+
+
+def owned(db: sqlite3.Connection, line: CustodyLine, fields: dict[str, Any]) -> None:
+    _open(db, fields)
+    values = (str(fields["owner"]), fields["quarantine"])
+    db.execute("UPDATE quarantine SET owner = ? WHERE n = ?", values)
+
+
+def again(db: sqlite3.Connection, line: CustodyLine, fields: dict[str, Any]) -> None:
+    row = _open(db, fields)
+    if row["segment"]:
+        raise EffectError("only a docking can be taken in again")
+    db.execute("UPDATE quarantine SET again = ? WHERE n = ?", (line.number, row["n"]))
+    _, device, nonce = row["key"].split("/")
+    db.execute(
+        "DELETE FROM dockings WHERE device = ? AND nonce = ? AND refused != ''", (device, nonce)
+    )
+
+
+def proposed(db: sqlite3.Connection, line: CustodyLine, fields: dict[str, Any]) -> None:
+    row = _open(db, fields)
+    values = (line.number, signer_name(db, line), row["n"])
+    db.execute("UPDATE quarantine SET proposed = ?, proposer = ? WHERE n = ?", values)
+
+
+def approved(db: sqlite3.Connection, line: CustodyLine, fields: dict[str, Any]) -> None:
+    row = _open(db, fields)
+    if row["proposed"] is None:
+        raise EffectError(f"nobody proposed to discard quarantine {row['n']}")
+    if row["proposer"] == signer_name(db, line):
+        raise EffectError("who proposes to discard can't approve it")
+    db.execute("UPDATE quarantine SET approved = ? WHERE n = ?", (line.number, row["n"]))
+
+
+def discarded(db: sqlite3.Connection, line: CustodyLine, fields: dict[str, Any]) -> None:
+    changed = db.execute(
+        "UPDATE quarantine SET discarded = ? WHERE n = ? AND approved IS NOT NULL AND discarded IS "
+        "NULL", (line.number, fields["quarantine"])
+    )  # fmt: skip
+    if changed.rowcount != 1:
+        raise EffectError(f"nobody decided to discard quarantine {fields['quarantine']}")
+
+
+def _open(db: sqlite3.Connection, fields: dict[str, Any]) -> dict[str, Any]:
+    row: dict[str, Any] | None = db.execute(OPEN, (fields["quarantine"],)).fetchone()
+    if row is None:
+        raise EffectError(f"quarantine {fields['quarantine']} is not open")
+    return row
