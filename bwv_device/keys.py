@@ -176,11 +176,12 @@ def make_role(
     entropy: Entropy,
     now: datetime.datetime,
     ask: Ask = nobody,
+    person: str = "",
 ) -> Path:
     """A person's or service's role key, certified by the roles CA in `agency`. Returns the path of
     the file that holds both."""
     files = {ROLES_CA_KEY: _read(agency / ROLES_CA_KEY), ROLES_CA: _read(agency / ROLES_CA)}
-    made = role_files(files, name, role, entropy, now, ask)
+    made = role_files(files, name, role, entropy, now, ask, person)
     _write_all(folder, made)
     return folder / next(iter(made))
 
@@ -192,10 +193,11 @@ def role_files(
     entropy: Entropy,
     now: datetime.datetime,
     ask: Ask = nobody,
+    person: str = "",
 ) -> dict[str, bytes]:
     """One file `<name>.<role>-key.pem`: the private key, the certificate, its issuer's."""
     key = signature.private_key(entropy.token(48))
-    chain = role_chain(agency, name, role, key.public_key(), entropy, now, ask)
+    chain = role_chain(agency, name, role, key.public_key(), entropy, now, ask, person)
     return {role_file_name(name, role): private_pem(key) + chain}
 
 
@@ -208,6 +210,7 @@ def make_token_role(
     entropy: Entropy,
     now: datetime.datetime,
     ask: Ask = nobody,
+    person: str = "",
 ) -> Path:
     """The same for a key in a token: what names it in a file, and what makes it there. Nothing is
     made in the token before it is known that it can be certified and written down."""
@@ -220,7 +223,8 @@ def make_token_role(
         raise KeyFileError(f"{path} is there already; a key is never overwritten.", "Move it away.")
     writable_folder(folder)
     named, make = key
-    _write_all(folder, {path.name: named + role_chain(files, name, role, make(), entropy, now)})
+    chain = role_chain(files, name, role, make(), entropy, now, person=person)
+    _write_all(folder, {path.name: named + chain})
     return path
 
 
@@ -236,8 +240,11 @@ def role_chain(
     entropy: Entropy,
     now: datetime.datetime,
     ask: Ask = nobody,
+    person: str = "",
 ) -> bytes:
-    """A role's certificate and its issuer's."""
+    """A role's certificate and its issuer's. `person` is the identifier of whoever holds it: two
+    persons are two identifiers, however their names are written; the name itself where none is
+    given."""
     if role not in ROLES:
         raise KeyFileError(f"Unknown role {role!r}.", f"Choose one of {', '.join(ROLES)}.")
     name = _persons_name(name)
@@ -245,7 +252,10 @@ def role_chain(
         parse_private_key(agency[ROLES_CA_KEY], ROLES_CA_KEY, ask),
         parse_certificates(agency[ROLES_CA], ROLES_CA)[0],
     )
-    certificate = _certificate(name, key, issuer, now, 2 * YEAR, None, entropy, unit=role)
+    certificate = _certificate(
+        name, key, issuer, now, 2 * YEAR, None, entropy, unit=role,
+        person=same_person(person or name),
+    )  # fmt: skip
     return certificate.public_bytes(Encoding.PEM) + agency[ROLES_CA]
 
 
@@ -259,6 +269,12 @@ def _persons_name(name: str) -> str:
             "Use 1-64 letters of any script, digits, spaces, ' . , _ @ -.",
         )
     return name
+
+
+def same_person(name: str) -> str:
+    """One identifier for all spellings of a name: whoever enrols somebody twice makes no second
+    person."""
+    return " ".join(unicodedata.normalize("NFKC", name).casefold().split())
 
 
 def file_stem(name: str) -> str:
@@ -326,6 +342,7 @@ def _certificate(
     entropy: Entropy,
     unit: str = "",
     hosts: Sequence[x509.GeneralName] = (),
+    person: str = "",
 ) -> x509.Certificate:
     """`path_length` None makes an end entity; else a CA that may have so many CAs below it."""
     public = key.public_key() if isinstance(key, ec.EllipticCurvePrivateKey) else key
@@ -335,6 +352,8 @@ def _certificate(
     names = [x509.NameAttribute(NameOID.COMMON_NAME, name)]
     if unit:
         names.append(x509.NameAttribute(NameOID.ORGANIZATIONAL_UNIT_NAME, unit))
+    if person:
+        names.append(x509.NameAttribute(NameOID.USER_ID, person))
     subject = x509.Name(names)
     is_ca = path_length is not None
     builder = (

@@ -77,7 +77,7 @@ def approve_discard(session: CustodySession, number: int) -> None:
         raise CustodyError(
             f"Nobody proposed to discard quarantine {number}.", "Propose it with 'discard propose'."
         )
-    if row["proposer"] == session.name:
+    if row["proposer"] == session.person:
         raise CustodyError(
             f"{session.name} proposed to discard quarantine {number}.",
             "Somebody else must approve it.",

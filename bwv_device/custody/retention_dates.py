@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 NANOSECOND = 1_000_000_000
+QUARTER_NS = 900 * NANOSECOND
 # Seven years.
 WORDS_DAYS = 2557
 
@@ -41,15 +43,12 @@ class Retention(NamedTuple):
         `received_ns`."""
         days = max(self.days, self.categories.get(category, 0))
         ended = self.day(latest_ns)
-        erased = ended + datetime.timedelta(days)
+        erased = self.erased_on(latest_ns, received_ns, category)
         rule = f"{days} days after {ended}"
         if category in self.categories and self.categories[category] > self.days:
             rule += f" (category {category})"
-        if received_ns is not None:
-            review = self.day(received_ns) + datetime.timedelta(self.late_days)
-            if review > erased:
-                erased = review
-                rule = f"{self.late_days} days after late docking on {self.day(received_ns)}"
+        if received_ns is not None and erased > ended + datetime.timedelta(days):
+            rule = f"{self.late_days} days after late docking on {self.day(received_ns)}"
         return Due(erased - datetime.timedelta(self.hidden_days), erased, rule)
 
     def is_late(self, latest_ns: int, received_ns: int) -> bool:
@@ -57,8 +56,16 @@ class Retention(NamedTuple):
         due = self.day(latest_ns) + datetime.timedelta(self.days)
         return self.day(received_ns) + datetime.timedelta(self.late_days) > due
 
+    def erased_on(self, latest_ns: int, received_ns: int | None, category: str) -> datetime.date:
+        """`due` without its words."""
+        days = max(self.days, self.categories.get(category, 0))
+        erased = self.day(latest_ns) + datetime.timedelta(days)
+        if received_ns is None:
+            return erased
+        return max(erased, self.day(received_ns) + datetime.timedelta(self.late_days))
+
     def day(self, utc_ns: int) -> datetime.date:
-        return self.moment(utc_ns).date()
+        return _day(self.zone, utc_ns // QUARTER_NS)
 
     def moment(self, utc_ns: int) -> datetime.datetime:
         """In the agency's time."""
@@ -70,6 +77,13 @@ class Retention(NamedTuple):
         moment."""
         midnight = datetime.datetime.combine(day, datetime.time(), self.zone)
         return int(midnight.timestamp())
+
+
+@lru_cache(maxsize=8192)
+def _day(zone: ZoneInfo, quarter: int) -> datetime.date:
+    """Of a quarter of an hour: days begin, and zones change, between two of them."""
+    utc = datetime.datetime.fromtimestamp(quarter * (QUARTER_NS // NANOSECOND), datetime.UTC)
+    return utc.astimezone(zone).date()
 
 
 # Where an agency has put no rules in force: nothing goes earlier.

@@ -58,6 +58,7 @@ class CustodySession:
         self._ledger = CustodyLedger(store, clock, entropy)
         self._own = x509.load_pem_x509_certificates(signer.certificate_pem)
         self.name, self.role = statement.role_of(self._own)
+        self.person = statement.person_of(self._own[0])
         self.index = Index(self._ledger, roots, index_path)
         self._trust_list = trust_list
         self._listed_ns: int | None = None

@@ -33,7 +33,10 @@ def decode(data: bytes) -> dict[str, Any]:
         value = json.loads(
             data.decode("ascii"), parse_int=_integer, parse_float=_refuse, parse_constant=_refuse
         )
-        if isinstance(value, dict) and encode(value) == data:
+        # What was read from ASCII holds no float, no other type, and text beyond ASCII only where
+        # it was escaped: the rest of `_check` is only needed then.
+        (_check if b"\\u" in data else _check_depth)(value, 1)
+        if isinstance(value, dict) and _ENCODER.encode(value).encode("ascii") == data:
             return value
     except (UnicodeDecodeError, TypeError, RecursionError) as error:
         raise ValueError(f"not canonical JSON: {error}") from None
@@ -49,9 +52,9 @@ _ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=
 
 
 def _integer(digits: str) -> int:
-    if len(digits) > DIGITS:
+    if len(digits) > DIGITS or (value := int(digits)) not in INTEGERS:
         raise ValueError("not canonical JSON: an integer is longer than 64 bits")
-    return int(digits)
+    return value
 
 
 def _refuse(text: str) -> None:
@@ -77,6 +80,16 @@ def _check(value: Any, level: int) -> None:
                 _check_text(key)
         for item in value.values() if isinstance(value, dict) else value:
             _check(item, level + 1)
+
+
+def _check_depth(value: Any, level: int) -> None:
+    """The same of a value that needs no more than that."""
+    if isinstance(value, (dict, list)):
+        if level > DEPTH_LIMIT:
+            raise ValueError("not canonical JSON: nested too deeply")
+        for item in value.values() if isinstance(value, dict) else value:
+            if isinstance(item, (dict, list)):
+                _check_depth(item, level + 1)
 
 
 def _check_text(text: str) -> None:

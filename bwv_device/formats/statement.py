@@ -173,6 +173,12 @@ def role_of(chain: Chain, roots: Sequence[x509.Certificate] = ()) -> Role:
     return Role(_name(chain[0], NameOID.COMMON_NAME), role)
 
 
+def person_of(certificate: x509.Certificate) -> str:
+    """The identifier of the person who holds a role's certificate (`uid` of its subject);
+    the name where it has none."""
+    return _name(certificate, NameOID.USER_ID) or _name(certificate, NameOID.COMMON_NAME)
+
+
 def camera_of(chain: Chain, roots: Sequence[x509.Certificate] = ()) -> str:
     """The camera of a device certificate: its subject is that name alone, the device CA issued it,
     and one of `roots`, where there are any, the device CA. Raises `SignerError`."""

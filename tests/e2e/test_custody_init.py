@@ -153,3 +153,18 @@ def test_two_persons_agree_how_long_footage_stays(site: Path) -> None:
     shown = custody(site, "Ben.custodian", "rules", "show")
     assert "in force: erased after 40 days" in shown.stdout
     assert "does not count" in shown.stderr
+
+
+def test_a_persons_number_makes_one_person_of_two_names(site: Path) -> None:
+    assert init(site).returncode == 0
+    for name in ("Jo Smith", "Jo Jones"):
+        done = bwv(
+            "custody", "enrol", name, "--role", "custodian", "--agency", "agency",
+            "--person", "4711", cwd=site,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+    (site / "custody.toml").write_text("[retention]\ndays = 40\n")
+    assert custody(site, "Jo-Smith.custodian", "rules", "propose").returncode == 0
+    done = custody(site, "Jo-Jones.custodian", "rules", "approve", "1")
+    assert (done.returncode, "Somebody else" in done.stderr) == (13, True)
+    assert custody(site, "Ada.custodian", "rules", "approve", "1").returncode == 0

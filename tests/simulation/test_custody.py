@@ -169,6 +169,20 @@ def test_a_release_takes_two_people(day: Callable[..., Day]) -> None:
     assert Expiry(it.retention).run().erased == [name]
 
 
+@pytest.mark.parametrize("spelling", ["ada", "ADA", " Ada ", "\uff21da"])
+def test_one_person_in_two_spellings_is_one_person(day: Callable[..., Day], spelling: str) -> None:
+    it = day(1)
+    (name,) = it.names()
+    ada, other = it.custodian, it.desk(spelling, "reviewer")
+    holds.place(ada, name, "evidence")
+    (hold,) = ada.held(name)
+    holds.propose_release(ada, hold["n"], "case closed")
+    with pytest.raises(CustodyError, match="Somebody else"):
+        holds.approve_release(other, hold["n"])
+    write_anyway(other, "release-approved", {"hold": hold["n"], "recording": name})
+    assert it.custodian.held(name)
+
+
 def test_whoever_writes_around_the_rules_changes_nothing(day: Callable[..., Day]) -> None:
     """The same rules hold for a line that somebody writes with a tool of their own."""
     it = day(1)

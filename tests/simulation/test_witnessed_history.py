@@ -535,3 +535,71 @@ def test_what_a_witness_has_seen_stands_in_the_store_before(
     it.publish()
     assert stood
     assert all(stood)
+
+
+# --- lines by the bundle --------------------------------------------------------------------------
+
+
+class CountingStore(MemoryStore):
+    """Counts what is read of the ledger, line by line and in bundles."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lines = self.bundles = 0
+
+    def read(self, key: str, limit: int) -> bytes:
+        self.lines += key.startswith(store_keys.LINES)
+        self.bundles += key.startswith(f"{store_keys.LOG}lines/")
+        return super().read(key, limit)
+
+
+@pytest.fixture
+def long(agency: BenchAgency, clock: BenchClock, witness: WorldWitness) -> WitnessedStore:
+    """600 lines, published: two bundles are full."""
+    it = WitnessedStore(agency, CountingStore(), clock, [witness])
+    ada = it.session("Ada", "custodian")
+    for number in range(599):
+        ada.append(lambda n=number: ("issue", {"device": f"cam-{n}", "officer": "x", "version": 1}))  # type: ignore[misc]
+    it.publish()
+    return it
+
+
+def read_anew(it: WitnessedStore) -> list[dict[str, object]]:
+    index = it.session("Eve", "auditor").index
+    index.catch_up()
+    return index.rows("SELECT * FROM lines ORDER BY n")
+
+
+def test_an_index_is_built_from_bundles(long: WitnessedStore) -> None:
+    store = long.store
+    assert isinstance(store, CountingStore)
+    store.lines = store.bundles = 0
+    rows = read_anew(long)
+    assert len(rows) == 600
+    assert (store.bundles, store.lines) == (3, 600 - 512 + 1)
+    for key in [key for key in store.objects if key.startswith(f"{store_keys.LOG}lines/")]:
+        del store.objects[key]
+    assert read_anew(long) == rows
+
+
+@pytest.mark.parametrize("damage", ["a byte", "a line less", "another order", "junk", "empty"])
+def test_a_bundle_is_believed_no_more_than_lines_are(long: WitnessedStore, damage: str) -> None:
+    rows, key = read_anew(long), store_keys.lines_bundle(1)
+    whole = objects(long)[key]
+    lines = whole.splitlines(keepends=True)
+    objects(long)[key] = {
+        "a byte": whole.replace(b"cam-300", b"cam-301", 1),
+        "a line less": b"".join(lines[:100] + lines[101:]),
+        "another order": b"".join(reversed(lines)),
+        "junk": bytes(1000),
+        "empty": b"",
+    }[damage]
+    assert read_anew(long) == rows
+    assert sentences(long) == []
+
+
+def test_bundles_do_not_hide_that_the_lines_are_gone(long: WitnessedStore) -> None:
+    for number in range(257, 601):
+        del objects(long)[store_keys.line(number)]
+    with pytest.raises(CustodyError, match="line 512 was read before"):
+        read_anew(long)

@@ -26,21 +26,25 @@ from hal.host import HostEntropy
     help="The folder that 'bwv keygen' made.",
 )
 @click.option("--out", default="roles", show_default=True, type=click.Path(path_type=Path))
+@click.option("--person", default="", help="Their number in the agency: who acts in two roles, or "
+              "writes a name in two ways, is one person. Default: the name.")  # fmt: skip
 @click.option(
     "--token",
     metavar="URI",
     help="Make the key in a token: pkcs11:token=NAME;object=NAME?module-path=FILE (RFC 7512).",
 )
-def enrol_command(name: str, role: str, agency: Path, out: Path, token: str | None) -> None:
+def enrol_command(
+    name: str, role: str, agency: Path, out: Path, person: str, token: str | None
+) -> None:
     """Makes the role key of the person or service NAME, certified by the agency's roles CA."""
     now = datetime.datetime.now(datetime.UTC)
     if token is not None:
         from bwv_device.commands.key_files import in_token
 
-        path = in_token.enrol(_token_uri(token), name, role, agency, out, now)
+        path = in_token.enrol(_token_uri(token), name, role, agency, out, now, person)
         click.echo(f"{name} may act as {role} with {path} and the token that it names.")
         return
-    path = keys.make_role(agency, out, name, role, HostEntropy(), now, ask)
+    path = keys.make_role(agency, out, name, role, HostEntropy(), now, ask, person)
     click.echo(f"{name} may act as {role} with {path}.")
 
 

@@ -24,7 +24,10 @@ def rules_command() -> None:
 def show(context: CustodyContext, as_json: bool) -> None:
     """The rules in force, and those that were proposed."""
     index = context.session.index
-    rows = index.rows("SELECT version, n, proposer, approved, json FROM rules ORDER BY version")
+    rows = index.rows(
+        "SELECT version, rules.n, name AS proposer, approved, rules.json FROM rules JOIN lines "
+        "USING (n) JOIN signers ON fingerprint = by ORDER BY version"
+    )
     said = [{**row, "json": json.loads(row["json"])} for row in rows]
     if as_json:
         print_json([{**row, "rules": row.pop("json")} for row in said])

@@ -112,7 +112,7 @@ def approve(context: CustodyContext, version: int) -> None:
     row = session.index.row("SELECT * FROM trust WHERE version = ?", version)
     if row is None or row["approved"]:
         raise CustodyError(f"Nobody proposed version {version}, or it is in force.", "See 'show'.")
-    if row["proposer"] == session.name:
+    if row["proposer"] == session.person:
         raise CustodyError(f"{session.name} proposed it.", "Somebody else must approve it.")
     said = {"version": version, "proposed": row["n"]}
     session.append(lambda: ("trust-approved", said))

@@ -43,12 +43,18 @@ def _unusable(error: TokenError) -> KeyFileError:
 
 
 def enrol(
-    uri: TokenUri, name: str, role: str, agency: Path, out: Path, now: datetime.datetime
+    uri: TokenUri,
+    name: str,
+    role: str,
+    agency: Path,
+    out: Path,
+    now: datetime.datetime,
+    person: str = "",
 ) -> Path:
     """Makes a key in the token, and the file that names it. Raises `KeyFileError`."""
     made = to_pem(uri), _key(uri).make
     try:
-        return keys.make_token_role(agency, out, name, role, made, HostEntropy(), now, ask)
+        return keys.make_token_role(agency, out, name, role, made, HostEntropy(), now, ask, person)
     except TokenError as error:
         raise KeyFileError(f"No key was made: {error}.", "Look at the token.") from None
 

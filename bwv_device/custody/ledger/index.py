@@ -37,6 +37,8 @@ from hal.ports import SECOND_NS
 VERSION = 7
 # Marks the file as ours (SQLite's application_id): "bwvi".
 APPLICATION = 0x62777669
+# Of pages in memory.
+CACHE_KIB = 64 << 10
 # How long others may be writing.
 OTHERS_S = 60.0
 
@@ -71,7 +73,8 @@ CREATE TABLE trust (version INTEGER PRIMARY KEY, n INTEGER, list TEXT, proposer 
     approved INTEGER);
 CREATE TABLE rules (version INTEGER PRIMARY KEY, n INTEGER, json TEXT, proposer TEXT,
     approved INTEGER);
-CREATE TABLE signers (fingerprint TEXT PRIMARY KEY, name TEXT, role TEXT, certificate TEXT);
+CREATE TABLE signers (fingerprint TEXT PRIMARY KEY, name TEXT, role TEXT, certificate TEXT,
+    person TEXT);
 CREATE TABLE cameras (device TEXT PRIMARY KEY, boot INTEGER DEFAULT 0, number INTEGER DEFAULT 0,
     digest TEXT DEFAULT '', start_number INTEGER DEFAULT 0, start_digest TEXT DEFAULT '',
     length INTEGER DEFAULT 0, docked_ns INTEGER, revoked TEXT DEFAULT '', officer TEXT DEFAULT '',
@@ -88,16 +91,8 @@ CREATE TABLE recordings (id TEXT PRIMARY KEY, device TEXT, recording TEXT, offic
     flagged INTEGER DEFAULT 0, reviewed INTEGER DEFAULT 0, hidden_ns INTEGER,
     hiding INTEGER DEFAULT 0, unhide INTEGER DEFAULT 0, erasing INTEGER,
     erased_ns INTEGER, docking INTEGER, due_day INTEGER);
-CREATE INDEX recordings_time ON recordings (start_ns, end_ns);
-CREATE INDEX recordings_device ON recordings (device, start_ns);
-CREATE INDEX recordings_latest ON recordings (latest_ns) WHERE erased_ns IS NULL;
 CREATE INDEX recordings_erasing ON recordings (erasing) WHERE erased_ns IS NULL AND
     erasing IS NOT NULL;
-CREATE INDEX recordings_due ON recordings (due_day) WHERE erased_ns IS NULL;
-CREATE INDEX recordings_seen ON recordings (due_day) WHERE erased_ns IS NULL AND
-    hidden_ns IS NULL;
-CREATE INDEX recordings_hidden ON recordings (due_day) WHERE erased_ns IS NULL AND
-    hidden_ns IS NOT NULL;
 CREATE INDEX recordings_unhide ON recordings (unhide) WHERE unhide;
 CREATE INDEX recordings_hiding ON recordings (hiding) WHERE hiding;
 CREATE TABLE files (device TEXT, segment TEXT, recording TEXT, length INTEGER, sha256 TEXT,
@@ -105,7 +100,6 @@ CREATE TABLE files (device TEXT, segment TEXT, recording TEXT, length INTEGER, s
     lost TEXT DEFAULT '', PRIMARY KEY (device, segment));
 CREATE INDEX files_recording ON files (recording);
 CREATE INDEX files_lost ON files (recording) WHERE lost != '';
-CREATE INDEX files_key ON files (key);
 CREATE INDEX files_expected ON files (device, recording) WHERE status = 'expected';
 CREATE TABLE markers (recording TEXT, marker TEXT, at_ns INTEGER);
 CREATE INDEX markers_recording ON markers (recording);
@@ -127,6 +121,19 @@ CREATE TABLE quarantine (n INTEGER PRIMARY KEY, device TEXT, segment TEXT, reaso
     approved INTEGER, discarded INTEGER);
 CREATE INDEX quarantine_key ON quarantine (key);
 CREATE TABLE problems (n INTEGER, problem TEXT);
+"""
+
+# Indexes that no effect looks into: they are made when the first lines are read, all at once.
+LATER = """
+CREATE INDEX IF NOT EXISTS recordings_time ON recordings (start_ns, end_ns);
+CREATE INDEX IF NOT EXISTS recordings_device ON recordings (device, start_ns);
+CREATE INDEX IF NOT EXISTS recordings_latest ON recordings (latest_ns) WHERE erased_ns IS NULL;
+CREATE INDEX IF NOT EXISTS recordings_due ON recordings (due_day) WHERE erased_ns IS NULL;
+CREATE INDEX IF NOT EXISTS recordings_seen ON recordings (due_day) WHERE erased_ns IS NULL AND
+    hidden_ns IS NULL;
+CREATE INDEX IF NOT EXISTS recordings_hidden ON recordings (due_day) WHERE erased_ns IS NULL AND
+    hidden_ns IS NOT NULL;
+CREATE INDEX IF NOT EXISTS files_key ON files (key);
 """
 
 
@@ -157,6 +164,7 @@ class Index:
             ) from None
         self._signers = Signers(self._roots, self._ledger.signer)
         self._looked_ns: int | None = None
+        self._indexed = False
         self._store = ""
         self._trust: tuple[int, Trust] | None = None
         self.tree = LogTree(self.db)
@@ -165,6 +173,7 @@ class Index:
         """From the store, as if there had never been an index; what was seen of it is looked for
         again."""
         self._make(anyway=True)
+        self._indexed = False
         self.write("UPDATE checkpoints SET checked = 0")
         self._signers = Signers(self._roots, self._ledger.signer)
         self.catch_up()
@@ -184,10 +193,19 @@ class Index:
                     batch = []
         finally:
             self._apply(batch)
+        self._index_later()
         head = self.head
         for sentence in aside.told:
             self._tell_once(head.number + 1, sentence)
         return Place(head, aside.numbers, self.newest_ns)
+
+    def _index_later(self) -> None:
+        if self._indexed:
+            return
+        with self._transaction():
+            for text in LATER.split(";"):
+                self.db.execute(text)
+        self._indexed = True
 
     def compare_with_store(self) -> list[str]:
         """Reads every line again. What is not as it was read, in sentences."""
@@ -356,8 +374,8 @@ class Index:
         refused = self._refusal(line)
         self.db.execute(
             "INSERT INTO lines VALUES (?, ?, ?, ?, ?, ?, ?)",
-            (line.number, line.digest, line.utc_ns, line.kind, line.by, json.dumps(line.fields),
-             refused),
+            (line.number, line.digest, line.utc_ns, line.kind, line.by,
+             line.signed.decode("ascii"), refused),
         )  # fmt: skip
         if line.body is None:
             values = (line.number, words.NOT_THERE)
@@ -438,6 +456,7 @@ def _connect(path: Path | None) -> sqlite3.Connection:
                 if owner != APPLICATION:
                     raise sqlite3.OperationalError("it is another program's database")
             db.execute("PRAGMA journal_mode = WAL")
+            db.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
             if db.execute("PRAGMA quick_check(1)").fetchone()["quick_check"] != "ok":
                 raise sqlite3.DatabaseError("damaged")
         except sqlite3.Error:

@@ -13,7 +13,7 @@ from cryptography import x509
 from bwv_device.custody.ledger import bodies, quarantine_updates, rules, trust_updates, words
 from bwv_device.custody.ledger.ledger import CustodyLine, EffectError
 from bwv_device.custody.ledger.request_matching import asking
-from bwv_device.custody.ledger.signers import signer_name
+from bwv_device.custody.ledger.signers import signer_person
 from bwv_device.custody.ledger.trust_lists import read_trust_list
 from bwv_device.formats import store_keys
 from bwv_device.formats.grammar.forms import Hex
@@ -39,6 +39,8 @@ def _listed(fields: dict[str, Any], name: str) -> list[Any]:
     return value if isinstance(value, list) else []
 
 
+# What nobody gave a category.
+UNREVIEWED = "unreviewed"
 # Recordings that one line may hide or erase.
 BATCH_LIMIT = 1000
 
@@ -83,11 +85,19 @@ def _docking(db: sqlite3.Connection, line: CustodyLine, fields: dict[str, Any]) 
         name = f"{device}/{recording}"
         db.execute("UPDATE recordings SET flagged = 1 WHERE id = ?", (name,))
     for file in fields["files"]:
-        db.execute(
-            "INSERT OR IGNORE INTO files VALUES (?, ?, ?, ?, ?, '', '', 'expected', '', ?, 0, '')",
-            (device, file["segment"], f"{device}/{file['recording']}", file["length"],
-             file["sha256"], line.number),
-        )  # fmt: skip
+        _announced(db, line, device, file)
+
+
+def _announced(
+    db: sqlite3.Connection, line: CustodyLine, device: str, file: dict[str, Any]
+) -> None:
+    new = db.execute(
+        "INSERT OR IGNORE INTO files VALUES (?1, ?2, ?3, ?4, ?5, '', '', 'expected', '', ?6, ?6, "
+        "'')",
+        (device, file["segment"], f"{device}/{file['recording']}", file["length"],
+         file["sha256"], line.number),
+    )  # fmt: skip
+    if not new.rowcount:
         db.execute(
             "UPDATE files SET announced = ?, status = CASE status WHEN 'absent' THEN 'expected' "
             "ELSE status END WHERE device = ? AND segment = ?",
@@ -117,60 +127,58 @@ def _recording(
     db: sqlite3.Connection, line: CustodyLine, device: str, fields: dict[str, Any]
 ) -> None:
     name = f"{device}/{fields['recording']}"
-    db.execute(
+    due_day = rules.due_day(db, fields["latest_ns"], None, UNREVIEWED)
+    new = db.execute(
         "INSERT OR IGNORE INTO recordings (id, device, recording, officer, trigger_, start_ns, "
-        "end_ns, error_ns, latest_ns, flagged, docking) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "end_ns, error_ns, latest_ns, flagged, docking, due_day) VALUES (?, ?, ?, ?, ?, ?, ?, ?, "
+        "?, ?, ?, ?)",
         (name, device, fields["recording"], fields["officer"], fields["trigger"],
          fields["start_ns"], fields["end_ns"], fields["error_ns"], fields["latest_ns"],
-         int(fields["flagged"]), line.number),
+         int(fields["flagged"]), line.number, due_day),
     )  # fmt: skip
-    if fields["flagged"]:
-        db.execute("UPDATE recordings SET flagged = 1 WHERE id = ?", (name,))
-    rules.set_due(db, "id = ?", name)
-    db.execute("DELETE FROM markers WHERE recording = ?", (name,))
+    if not new.rowcount:
+        if fields["flagged"]:
+            db.execute("UPDATE recordings SET flagged = 1 WHERE id = ?", (name,))
+        db.execute("DELETE FROM markers WHERE recording = ?", (name,))
     for marker in fields["markers"]:
         values = (name, marker["marker"], marker["at_ns"])
         db.execute("INSERT INTO markers VALUES (?, ?, ?)", values)
 
 
 def _intake(db: sqlite3.Connection, line: CustodyLine, fields: dict[str, Any]) -> None:
-    device, named = fields["device"], set[str]()
+    device, late = fields["device"], dict[str, int]()
     for file in fields["files"]:
         changed = db.execute(
             "UPDATE files SET key = ?, version = ?, status = 'received', replicas = ?, n = ? "
-            "WHERE device = ? AND segment = ? AND sha256 = ? AND status IN ('expected', 'missing')",
+            "WHERE device = ? AND segment = ? AND sha256 = ? AND status IN ('expected', 'missing') "
+            "RETURNING recording",
             (file["key"], file["version"], ",".join(file["replicas"]), line.number, device,
              file["segment"], file["sha256"]),
-        )  # fmt: skip
-        if changed.rowcount != 1:
+        ).fetchone()  # fmt: skip
+        if changed is None:
             raise EffectError(f"{file['segment']} was not expected, or received before")
-        db.execute(
-            "UPDATE recordings SET received_ns = ?, late = ? WHERE id = "
-            "(SELECT recording FROM files WHERE device = ? AND segment = ?)",
-            (line.utc_ns, int(file["late"]), device, file["segment"]),
-        )
-        _reopen(db, device, file["segment"])
-        of = "SELECT recording FROM files WHERE device = ? AND segment = ?"
-        named.add(db.execute(of, (device, file["segment"])).fetchone()["recording"])
-    for name in sorted(named):
-        rules.set_due(db, "id = ?", name)
+        late[changed["recording"]] = int(file["late"])
+    for name, is_late in late.items():
+        _received(db, line, name, is_late)
     _count_waiting(db, device)
 
 
-def _reopen(db: sqlite3.Connection, device: str, segment: str) -> None:
+def _received(db: sqlite3.Connection, line: CustodyLine, name: str, late: int) -> None:
     """A late rest of what was erased is a recording again, until its own days are over; what comes
     to a hidden one is to be hidden too."""
-    db.execute(
-        "UPDATE recordings SET hiding = 1 WHERE hidden_ns IS NOT NULL AND erasing IS NULL AND id = "
-        "(SELECT recording FROM files WHERE device = ? AND segment = ?)",
-        (device, segment),
-    )
-    db.execute(
-        "UPDATE recordings SET erasing = NULL, erased_ns = NULL, hidden_ns = NULL, hiding = 0, "
-        "unhide = 0 WHERE erased_ns IS NOT NULL AND id = "
-        "(SELECT recording FROM files WHERE device = ? AND segment = ?)",
-        (device, segment),
-    )
+    row = db.execute("SELECT * FROM recordings WHERE id = ?", (name,)).fetchone()
+    if row is None:
+        return
+    due_day = rules.due_day(db, row["latest_ns"], line.utc_ns, row["category"])
+    values = (line.utc_ns, late, due_day, name)
+    db.execute("UPDATE recordings SET received_ns = ?, late = ?, due_day = ? WHERE id = ?", values)
+    if row["erased_ns"] is not None:
+        db.execute(
+            "UPDATE recordings SET erasing = NULL, erased_ns = NULL, hidden_ns = NULL, hiding = 0, "
+            "unhide = 0 WHERE id = ?", (name,)
+        )  # fmt: skip
+    elif row["hidden_ns"] is not None and row["erasing"] is None:
+        db.execute("UPDATE recordings SET hiding = 1 WHERE id = ?", (name,))
 
 
 def _count_waiting(db: sqlite3.Connection, device: str) -> None:
@@ -201,7 +209,7 @@ def _hold(db: sqlite3.Connection, line: CustodyLine, fields: dict[str, Any]) -> 
 def _release_proposed(db: sqlite3.Connection, line: CustodyLine, fields: dict[str, Any]) -> None:
     changed = db.execute(
         "UPDATE holds SET proposed = ?, proposer = ? WHERE n = ? AND released IS NULL",
-        (line.number, signer_name(db, line), fields["hold"]),
+        (line.number, signer_person(db, line), fields["hold"]),
     )
     if changed.rowcount != 1:
         raise EffectError(f"there is no hold {fields['hold']}")
@@ -211,7 +219,7 @@ def _release_approved(db: sqlite3.Connection, line: CustodyLine, fields: dict[st
     hold = db.execute("SELECT * FROM holds WHERE n = ?", (fields["hold"],)).fetchone()
     if hold is None or hold["released"] is not None or hold["proposed"] is None:
         raise EffectError(f"nobody proposed to release hold {fields['hold']}")
-    if hold["proposer"] == signer_name(db, line):
+    if hold["proposer"] == signer_person(db, line):
         raise EffectError("who proposes a release can't approve it")
     db.execute("UPDATE holds SET released = ? WHERE n = ?", (line.number, fields["hold"]))
 

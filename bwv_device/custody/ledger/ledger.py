@@ -12,6 +12,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import count
 from typing import Any, NamedTuple
 
 from cryptography import x509
@@ -28,6 +29,8 @@ from bwv_device.formats.upload_body import BytesBody
 from hal.ports import Clock, Entropy, EvidenceStore, Stored, StoreError, StoreTrouble
 
 LINE_LIMIT, BODY_LIMIT = 16 << 20, 1 << 20
+# Of 256 lines together: more is read line by line.
+BUNDLE_LIMIT = 256 << 20
 RESERVED = frozenset({"v", "n", "prev", "utc_ns", "kind", "by", "certificate", "aside"})
 # How often a race for the next number may be lost before something must be wrong.
 RACES = 1000
@@ -154,6 +157,11 @@ class CustodyLedger:
         last of them. `is_signed`: whether a role of the agency signed a line. Raises `CustodyError`
         where signed lines do not continue `head`."""
         aside.numbers, aside.told = 0, []
+        if not head.number:
+            for bundled in self._bundled(is_signed):
+                head = Head(bundled.number, bundled.digest)
+                yield bundled._replace(body=self._body(bundled))
+            self.still_has(head)
         for stored in self._store.entries(store_keys.LINES, store_keys.line(head.number)):
             number = store_keys.parse_line(stored.key)
             line = self._read(stored) if number is not None else None
@@ -169,6 +177,27 @@ class CustodyLedger:
                 yield line._replace(body=self._body(line))
             else:
                 raise _broken(_why(line, head, aside))
+
+    def _bundled(self, is_signed: Callable[[CustodyLine], bool]) -> Iterator[CustodyLine]:
+        """Lines from the first on, as the log bundled them: 256 in one object. What is bundled is
+        judged like any line; where a bundle ends or is not what it should be, the lines' own
+        objects go on."""
+        head = START
+        for position in count():
+            try:
+                data = self._store.read(store_keys.lines_bundle(position), BUNDLE_LIMIT)
+                lines = [parse(raw + b"\n") for raw in data.split(b"\n")[:-1]]
+            except CustodyError:
+                return
+            except StoreError as error:
+                if error.trouble not in (StoreTrouble.MISSING, StoreTrouble.REFUSED):
+                    raise
+                return
+            for line in lines:
+                if not is_signed(line) or not _continues(line, head):
+                    return
+                head = Head(line.number, line.digest)
+                yield line
 
     def append(
         self,

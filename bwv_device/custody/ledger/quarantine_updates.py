@@ -7,7 +7,7 @@ import sqlite3
 from typing import Any
 
 from bwv_device.custody.ledger.ledger import CustodyLine, EffectError
-from bwv_device.custody.ledger.signers import signer_name
+from bwv_device.custody.ledger.signers import signer_person
 
 OPEN = "SELECT * FROM quarantine WHERE n = ? AND again IS NULL AND approved IS NULL"
 
@@ -45,7 +45,7 @@ def again(db: sqlite3.Connection, line: CustodyLine, fields: dict[str, Any]) -> 
 
 def proposed(db: sqlite3.Connection, line: CustodyLine, fields: dict[str, Any]) -> None:
     row = _open(db, fields)
-    values = (line.number, signer_name(db, line), row["n"])
+    values = (line.number, signer_person(db, line), row["n"])
     db.execute("UPDATE quarantine SET proposed = ?, proposer = ? WHERE n = ?", values)
 
 
@@ -53,7 +53,7 @@ def approved(db: sqlite3.Connection, line: CustodyLine, fields: dict[str, Any]) 
     row = _open(db, fields)
     if row["proposed"] is None:
         raise EffectError(f"nobody proposed to discard quarantine {row['n']}")
-    if row["proposer"] == signer_name(db, line):
+    if row["proposer"] == signer_person(db, line):
         raise EffectError("who proposes to discard can't approve it")
     db.execute("UPDATE quarantine SET approved = ? WHERE n = ?", (line.number, row["n"]))
 

@@ -10,7 +10,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from bwv_device.custody.ledger.ledger import CustodyLine, EffectError
-from bwv_device.custody.ledger.signers import signer_name
+from bwv_device.custody.ledger.signers import signer_person
 from bwv_device.custody.retention_dates import BUILT_IN, Due, Retention
 
 DAYS_LIMIT, CATEGORIES_LIMIT, CATEGORY_DAYS_LIMIT = 3650, 100, 36_500
@@ -71,6 +71,11 @@ def due(db: sqlite3.Connection, recording: dict[str, Any]) -> Due:
     return in_force(db).due(recording["latest_ns"], recording["received_ns"], recording["category"])
 
 
+def due_day(db: sqlite3.Connection, latest_ns: int, received_ns: int | None, category: str) -> int:
+    """The day's ordinal, as the index has it."""
+    return in_force(db).erased_on(latest_ns, received_ns, category).toordinal()
+
+
 def refuse_early(db: sqlite3.Connection, line: CustodyLine, name: str, *, hide: bool) -> None:
     """Raises `EffectError` where the line is dated before the recording's day."""
     row = db.execute("SELECT * FROM recordings WHERE id = ?", (name,)).fetchone()
@@ -85,7 +90,8 @@ def set_due(db: sqlite3.Connection, where: str, *values: Any) -> None:
     """Writes down the day on which recordings go. `where` is a condition on recordings."""
     found = f"SELECT * FROM recordings WHERE erased_ns IS NULL AND ({where})"  # noqa: S608
     days = [
-        (due(db, row).erased.toordinal(), row["id"]) for row in db.execute(found, values).fetchall()
+        (due_day(db, row["latest_ns"], row["received_ns"], row["category"]), row["id"])
+        for row in db.execute(found, values).fetchall()
     ]
     db.executemany("UPDATE recordings SET due_day = ? WHERE id = ?", days)
 
@@ -95,7 +101,7 @@ def proposed(db: sqlite3.Connection, line: CustodyLine, fields: dict[str, Any]) 
     if version != _version(db) + 1:
         raise EffectError(f"version {version} does not follow version {_version(db)}")
     said = json.dumps(fields_of(read(fields), version))
-    values = (version, line.number, said, signer_name(db, line))
+    values = (version, line.number, said, signer_person(db, line))
     db.execute("INSERT OR REPLACE INTO rules VALUES (?, ?, ?, ?, NULL)", values)
 
 
@@ -104,7 +110,7 @@ def approved(db: sqlite3.Connection, line: CustodyLine, fields: dict[str, Any]) 
     row = db.execute(found, (fields["version"], fields["proposed"])).fetchone()
     if row is None:
         raise EffectError("nobody proposed these rules, or they are in force")
-    if row["proposer"] == signer_name(db, line):
+    if row["proposer"] == signer_person(db, line):
         raise EffectError("who proposes rules can't approve them")
     values = (line.number, fields["version"])
     db.execute("UPDATE rules SET approved = ? WHERE version = ?", values)

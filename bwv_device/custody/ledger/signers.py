@@ -26,6 +26,7 @@ class LineSigner(NamedTuple):
     pem: str
     name: str
     role: str
+    person: str
 
     @property
     def certificate(self) -> x509.Certificate:
@@ -61,8 +62,8 @@ class Signers:
     def write(self, db: sqlite3.Connection, line: CustodyLine) -> LineSigner:
         """Of a line that is signed; written down with it."""
         signer = self._known[line.by]
-        values = (line.by, signer.name, signer.role, signer.pem)
-        db.execute("INSERT OR IGNORE INTO signers VALUES (?, ?, ?, ?)", values)
+        values = (line.by, signer.name, signer.role, signer.pem, signer.person)
+        db.execute("INSERT OR IGNORE INTO signers VALUES (?, ?, ?, ?, ?)", values)
         return signer
 
     def _introduced(self, line: CustodyLine) -> LineSigner | None:
@@ -76,7 +77,7 @@ class Signers:
     def _read(self, pem: str) -> LineSigner:
         chain = statement.chain_of(pem.encode("utf-8", "replace"))
         who = statement.role_of(chain, self._roots)
-        return LineSigner(tuple(chain), pem, who.name, who.role)
+        return LineSigner(tuple(chain), pem, who.name, who.role, statement.person_of(chain[0]))
 
 
 def why_not_valid(chain: Sequence[x509.Certificate], trust: Trust | None, utc_ns: int) -> str:
@@ -98,7 +99,7 @@ def why_not_valid(chain: Sequence[x509.Certificate], trust: Trust | None, utc_ns
     return ""
 
 
-def signer_name(db: sqlite3.Connection, line: CustodyLine) -> str:
-    """Of a line whose signer the index has written down."""
-    found = "SELECT name FROM signers WHERE fingerprint = ?"
-    return str(db.execute(found, (line.by,)).fetchone()["name"])
+def signer_person(db: sqlite3.Connection, line: CustodyLine) -> str:
+    """Of a line whose signer the index has written down: two persons are two of these."""
+    found = "SELECT person FROM signers WHERE fingerprint = ?"
+    return str(db.execute(found, (line.by,)).fetchone()["person"])

@@ -6,7 +6,7 @@ import sqlite3
 from typing import Any
 
 from bwv_device.custody.ledger.ledger import CustodyLine, EffectError
-from bwv_device.custody.ledger.signers import signer_name
+from bwv_device.custody.ledger.signers import signer_person
 from bwv_device.custody.ledger.trust_lists import Trust
 
 
@@ -15,7 +15,7 @@ def first(db: sqlite3.Connection, line: CustodyLine, fields: dict[str, Any]) -> 
     trust: Trust = fields["trust"]
     if db.execute("SELECT 1 FROM trust").fetchone() is not None or trust.version != 1:
         raise EffectError("a new trust list is proposed by one person and approved by another")
-    values = (1, line.number, fields["list"], signer_name(db, line), line.number)
+    values = (1, line.number, fields["list"], signer_person(db, line), line.number)
     db.execute("INSERT INTO trust VALUES (?, ?, ?, ?, ?)", values)
 
 
@@ -25,7 +25,7 @@ def proposed(db: sqlite3.Connection, line: CustodyLine, fields: dict[str, Any]) 
     before = db.execute(newest).fetchone()["n"] or 0
     if trust.version != before + 1:
         raise EffectError(f"version {trust.version} does not follow version {before}")
-    values = (trust.version, line.number, fields["list"], signer_name(db, line))
+    values = (trust.version, line.number, fields["list"], signer_person(db, line))
     db.execute("INSERT OR REPLACE INTO trust VALUES (?, ?, ?, ?, NULL)", values)
 
 
@@ -34,7 +34,7 @@ def approved(db: sqlite3.Connection, line: CustodyLine, fields: dict[str, Any]) 
     row = db.execute(found, (fields["version"], fields["proposed"])).fetchone()
     if row is None:
         raise EffectError("nobody proposed this trust list, or it is in force")
-    if row["proposer"] == signer_name(db, line):
+    if row["proposer"] == signer_person(db, line):
         raise EffectError("who proposes a trust list can't approve it")
     values = (line.number, fields["version"])
     db.execute("UPDATE trust SET approved = ? WHERE version = ?", values)

@@ -40,7 +40,7 @@ def approve(session: CustodySession, version: int) -> Retention:
             raise CustodyError(
                 f"Nobody proposed version {version}, or it is in force.", "See 'rules show'."
             )
-        if row["proposer"] == session.name:
+        if row["proposer"] == session.person:
             raise CustodyError(
                 f"{session.name} proposed version {version}.", "Somebody else must approve it."
             )

@@ -43,7 +43,7 @@ def approve_release(session: CustodySession, hold: int) -> None:
             raise CustodyError(
                 f"Nobody proposed to release hold {hold}.", "See 'bwv custody show'."
             )
-        if row["proposer"] == session.name:
+        if row["proposer"] == session.person:
             raise CustodyError(
                 f"{session.name} proposed the release of hold {hold}.",
                 "Somebody else must approve it.",
