@@ -35,9 +35,10 @@ def decode(data: bytes) -> dict[str, Any]:
         )
         # What was read from ASCII holds no float, no other type, and text beyond ASCII only where
         # it was escaped: the rest of `_check` is only needed then.
-        (_check if b"\\u" in data else _check_depth)(value, 1)
-        if isinstance(value, dict) and _ENCODER.encode(value).encode("ascii") == data:
-            return value
+        if isinstance(value, dict):
+            (_check if b"\\u" in data else _check_depth)(value, 1)
+            if _ENCODER.encode(value).encode("ascii") == data:
+                return value
     except (UnicodeDecodeError, TypeError, RecursionError) as error:
         raise ValueError(f"not canonical JSON: {error}") from None
     raise ValueError("not canonical JSON")
@@ -84,12 +85,11 @@ def _check(value: Any, level: int) -> None:
 
 def _check_depth(value: Any, level: int) -> None:
     """The same of a value that needs no more than that."""
-    if isinstance(value, (dict, list)):
-        if level > DEPTH_LIMIT:
-            raise ValueError("not canonical JSON: nested too deeply")
-        for item in value.values() if isinstance(value, dict) else value:
-            if isinstance(item, (dict, list)):
-                _check_depth(item, level + 1)
+    if level > DEPTH_LIMIT:
+        raise ValueError("not canonical JSON: nested too deeply")
+    for item in value.values() if type(value) is dict else value:
+        if type(item) is dict or type(item) is list:
+            _check_depth(item, level + 1)
 
 
 def _check_text(text: str) -> None:

@@ -537,6 +537,21 @@ def test_what_a_witness_has_seen_stands_in_the_store_before(
     assert all(stood)
 
 
+def test_a_line_that_is_dated_ahead_shows_by_the_witnesses_time(it: WitnessedStore) -> None:
+    """The retention key alone could erase early by a date of its own choice."""
+    revoke(it, "cam-1")
+    it.publish()
+    assert sentences(it) == []
+    it.clock.ahead_ns += 40 * 86_400 * SECOND_NS
+    revoke(it, "cam-2", "Ben")  # from a machine whose clock was set forward
+    it.clock.ahead_ns -= 40 * 86_400 * SECOND_NS
+    revoke(it, "cam-3")
+    it.publish()
+    (sentence,) = sentences(it)
+    assert "line 3 is dated" in sentence
+    assert "it was dated ahead" in sentence
+
+
 # --- lines by the bundle --------------------------------------------------------------------------
 
 

@@ -7,6 +7,7 @@ from the store's own log, from witnesses, and from cameras.
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -18,6 +19,9 @@ from bwv_device.errors import CustodyError
 from bwv_device.formats.statement import StatementError
 from bwv_device.verification.tlog.checkpoint import Checkpoint
 from hal.ports import SECOND_NS
+
+# So much may custody's clock and a witness's differ.
+CLOCKS_DIFFER_S = 900
 
 
 class Seen(NamedTuple):
@@ -80,6 +84,31 @@ def contradictions(index: Index) -> list[str]:
                 row["origin"], row["size"], row["root"],
             )  # fmt: skip
     return said
+
+
+def dated_ahead(index: Index) -> list[str]:
+    """Lines that say a later time than that at which a quorum of witnesses had seen them: somebody
+    dated them ahead, or custody's clock was set forward. Of lines that follow one of them, and so
+    carry its time, nothing is said."""
+    said: dict[int, str] = {}
+    for seen_ in seen(index):
+        if not seen_.utc_s:
+            continue
+        row = index.row(
+            "SELECT n, utc_ns FROM lines WHERE refused = '' AND n <= ? AND utc_ns > ? ORDER BY n "
+            "LIMIT 1", seen_.size, (seen_.utc_s + CLOCKS_DIFFER_S) * SECOND_NS
+        )  # fmt: skip
+        if row is not None:
+            told = [
+                datetime.datetime.fromtimestamp(utc_s, datetime.UTC).strftime("%Y-%m-%d %H:%M UTC")
+                for utc_s in (row["utc_ns"] // SECOND_NS, seen_.utc_s)
+            ]
+            said.setdefault(
+                row["n"],
+                f"line {row['n']} is dated {told[0]}, and {seen_.source} had seen it at {told[1]}: "
+                "it was dated ahead",
+            )
+    return list(said.values())
 
 
 def objection(index: Index) -> str:

@@ -41,6 +41,7 @@ def judge(
         asked = asking.ask_all(line, index, store, trust)
     verdict.problems += standing.contradictions(index)
     verdict.problems += filter(None, [standing.objection(index)])
+    verdict.problems += standing.dated_ahead(index)
     verdict.problems += [said for said in asked.objections if said not in verdict.problems]
     verdict.remarks += asked.troubles
     missing_s = standing.outage_s(index, trust, now_ns)

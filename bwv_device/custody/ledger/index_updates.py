@@ -15,6 +15,7 @@ from bwv_device.custody.ledger.ledger import CustodyLine, EffectError
 from bwv_device.custody.ledger.request_matching import asking
 from bwv_device.custody.ledger.signers import signer_person
 from bwv_device.custody.ledger.trust_lists import read_trust_list
+from bwv_device.custody.retention_dates import Retention
 from bwv_device.formats import store_keys
 from bwv_device.formats.grammar.forms import Hex
 
@@ -78,8 +79,9 @@ def _docking(db: sqlite3.Connection, line: CustodyLine, fields: dict[str, Any]) 
         told = f"{device} removed {', '.join(lost)} on receipts that are not in this ledger: "
         told += "the store was set back to an older state"
         db.execute("INSERT INTO problems VALUES (?, ?)", (line.number, told))
+    in_force = rules.in_force(db)
     for recording in fields["recordings"]:
-        _recording(db, line, device, recording)
+        _recording(db, line, device, recording, in_force)
     _absent(db, line, device, fields.get("absent", []))
     for recording in fields.get("flagged", []):
         name = f"{device}/{recording}"
@@ -124,10 +126,14 @@ def _absent(
 
 
 def _recording(
-    db: sqlite3.Connection, line: CustodyLine, device: str, fields: dict[str, Any]
+    db: sqlite3.Connection,
+    line: CustodyLine,
+    device: str,
+    fields: dict[str, Any],
+    in_force: Retention,
 ) -> None:
     name = f"{device}/{fields['recording']}"
-    due_day = rules.due_day(db, fields["latest_ns"], None, UNREVIEWED)
+    due_day = in_force.erased_on(fields["latest_ns"], None, UNREVIEWED).toordinal()
     new = db.execute(
         "INSERT OR IGNORE INTO recordings (id, device, recording, officer, trigger_, start_ns, "
         "end_ns, error_ns, latest_ns, flagged, docking, due_day) VALUES (?, ?, ?, ?, ?, ?, ?, ?, "
@@ -158,18 +164,22 @@ def _intake(db: sqlite3.Connection, line: CustodyLine, fields: dict[str, Any]) -
         if changed is None:
             raise EffectError(f"{file['segment']} was not expected, or received before")
         late[changed["recording"]] = int(file["late"])
+    in_force = rules.in_force(db)
     for name, is_late in late.items():
-        _received(db, line, name, is_late)
+        _received(db, line, name, is_late, in_force)
     _count_waiting(db, device)
 
 
-def _received(db: sqlite3.Connection, line: CustodyLine, name: str, late: int) -> None:
+def _received(
+    db: sqlite3.Connection, line: CustodyLine, name: str, late: int, in_force: Retention
+) -> None:
     """A late rest of what was erased is a recording again, until its own days are over; what comes
     to a hidden one is to be hidden too."""
-    row = db.execute("SELECT * FROM recordings WHERE id = ?", (name,)).fetchone()
+    found = "SELECT latest_ns, category, erased_ns, hidden_ns, erasing FROM recordings WHERE id = ?"
+    row = db.execute(found, (name,)).fetchone()
     if row is None:
         return
-    due_day = rules.due_day(db, row["latest_ns"], line.utc_ns, row["category"])
+    due_day = in_force.erased_on(row["latest_ns"], line.utc_ns, row["category"]).toordinal()
     values = (line.utc_ns, late, due_day, name)
     db.execute("UPDATE recordings SET received_ns = ?, late = ?, due_day = ? WHERE id = ?", values)
     if row["erased_ns"] is not None:

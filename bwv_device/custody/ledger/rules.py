@@ -71,11 +71,6 @@ def due(db: sqlite3.Connection, recording: dict[str, Any]) -> Due:
     return in_force(db).due(recording["latest_ns"], recording["received_ns"], recording["category"])
 
 
-def due_day(db: sqlite3.Connection, latest_ns: int, received_ns: int | None, category: str) -> int:
-    """The day's ordinal, as the index has it."""
-    return in_force(db).erased_on(latest_ns, received_ns, category).toordinal()
-
-
 def refuse_early(db: sqlite3.Connection, line: CustodyLine, name: str, *, hide: bool) -> None:
     """Raises `EffectError` where the line is dated before the recording's day."""
     row = db.execute("SELECT * FROM recordings WHERE id = ?", (name,)).fetchone()
@@ -89,8 +84,9 @@ def refuse_early(db: sqlite3.Connection, line: CustodyLine, name: str, *, hide: 
 def set_due(db: sqlite3.Connection, where: str, *values: Any) -> None:
     """Writes down the day on which recordings go. `where` is a condition on recordings."""
     found = f"SELECT * FROM recordings WHERE erased_ns IS NULL AND ({where})"  # noqa: S608
+    erased_on = in_force(db).erased_on
     days = [
-        (due_day(db, row["latest_ns"], row["received_ns"], row["category"]), row["id"])
+        (erased_on(row["latest_ns"], row["received_ns"], row["category"]).toordinal(), row["id"])
         for row in db.execute(found, values).fetchall()
     ]
     db.executemany("UPDATE recordings SET due_day = ? WHERE id = ?", days)
