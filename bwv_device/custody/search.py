@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+from bwv_device.custody.ledger.request_matching import of_a_time
 from bwv_device.custody.retention.holds import existing
 from bwv_device.custody.session import CustodySession
 from bwv_device.errors import CustodyError
@@ -31,19 +32,36 @@ class Wanted(NamedTuple):
 def find(session: CustodySession, wanted: Wanted) -> list[dict[str, Any]]:
     """Rows of the index, the newest last. Raises `CustodyError` for values that nothing can have: a
     typing error must not look like "nothing found"."""
-    conditions, values = _conditions(session, wanted)
-    sql = (
-        f"SELECT * FROM recordings WHERE {conditions} "  # noqa: S608  no outside text
-        "ORDER BY start_ns DESC LIMIT ?"
-    )
-    return session.index.rows(sql, *values, wanted.limit)[::-1]
+    rows = list[dict[str, Any]]()
+    for conditions, values in _searches(session, wanted):
+        rows += session.index.rows(
+            f"SELECT * FROM recordings WHERE {conditions} "  # noqa: S608  no outside text
+            "ORDER BY start_ns DESC LIMIT ?",
+            *values,
+            wanted.limit,
+        )
+    rows.sort(key=lambda row: int(row["start_ns"]), reverse=True)
+    return rows[: wanted.limit][::-1]
 
 
 def count(session: CustodySession, wanted: Wanted) -> int:
     """How many there are, whatever the limit."""
+    total = 0
+    for conditions, values in _searches(session, wanted):
+        row = session.index.row(f"SELECT count(*) AS n FROM recordings WHERE {conditions}", *values)  # noqa: S608
+        total += int(row["n"]) if row else 0
+    return total
+
+
+def _searches(session: CustodySession, wanted: Wanted) -> list[tuple[str, list[Any]]]:
+    """Conditions and their values; of a time there are two."""
     conditions, values = _conditions(session, wanted)
-    row = session.index.row(f"SELECT count(*) AS n FROM recordings WHERE {conditions}", *values)  # noqa: S608
-    return int(row["n"]) if row else 0
+    if wanted.from_ns is None and wanted.to_ns is None:
+        return [(conditions, values)]
+    return [
+        (f"{conditions} AND {of.sql}", [*values, *of.values])
+        for of in of_a_time(session.index.db, wanted.from_ns, wanted.to_ns)
+    ]
 
 
 def _conditions(session: CustodySession, wanted: Wanted) -> tuple[str, list[Any]]:
@@ -55,10 +73,6 @@ def _conditions(session: CustodySession, wanted: Wanted) -> tuple[str, list[Any]
         conditions.append(condition)
         values.extend(more)
 
-    if wanted.from_ns is not None:
-        where("latest_ns >= ?", wanted.from_ns)
-    if wanted.to_ns is not None:
-        where("start_ns - min(error_ns, 86400000000000) <= ?", wanted.to_ns)
     for column in ("device", "officer", "category"):
         if value := getattr(wanted, column):
             where(f"{column} = ?", value)
@@ -79,11 +93,16 @@ def _refuse_unknown(session: CustodySession, wanted: Wanted) -> None:
         known_category(session, wanted.category)
     if wanted.marker and wanted.marker not in MARKERS:
         raise CustodyError(f"Unknown marker {wanted.marker!r}.", f"Use {', '.join(MARKERS)}.")
-    known = [row["device"] for row in session.index.rows("SELECT DISTINCT device FROM recordings")]
-    if wanted.device and known and wanted.device not in known:
-        raise CustodyError(
-            f"No recording is of a camera {wanted.device!r}.", f"There are {', '.join(known[:20])}."
-        )
+    if not wanted.device:
+        return
+    there = "SELECT 1 FROM recordings WHERE device = ? LIMIT 1"
+    if session.index.row(there, wanted.device) is None:
+        cameras = "SELECT device FROM cameras ORDER BY device LIMIT 20"
+        known = [row["device"] for row in session.index.rows(cameras)]
+        if known:
+            raise CustodyError(
+                f"No recording is of a camera {wanted.device!r}.", f"There are {', '.join(known)}."
+            )
 
 
 def known_category(session: CustodySession, category: str) -> None:

@@ -103,6 +103,7 @@ CREATE INDEX files_lost ON files (recording) WHERE lost != '';
 CREATE INDEX files_expected ON files (device, recording) WHERE status = 'expected';
 CREATE TABLE markers (recording TEXT, marker TEXT, at_ns INTEGER);
 CREATE INDEX markers_recording ON markers (recording);
+CREATE INDEX markers_marker ON markers (marker, recording);
 CREATE TABLE holds (n INTEGER PRIMARY KEY, recording TEXT, reason TEXT, case_ TEXT, request TEXT,
     proposed INTEGER, proposer TEXT, released INTEGER);
 CREATE INDEX holds_recording ON holds (recording);
@@ -125,7 +126,12 @@ CREATE TABLE problems (n INTEGER, problem TEXT);
 
 # Indexes that no effect looks into: they are made when the first lines are read, all at once.
 LATER = """
-CREATE INDEX IF NOT EXISTS recordings_time ON recordings (start_ns, end_ns);
+CREATE INDEX IF NOT EXISTS recordings_time ON recordings (start_ns);
+CREATE INDEX IF NOT EXISTS recordings_officer ON recordings (officer, start_ns);
+CREATE INDEX IF NOT EXISTS recordings_category ON recordings (category, start_ns)
+    WHERE category != 'unreviewed';
+CREATE INDEX IF NOT EXISTS recordings_unsure ON recordings (start_ns)
+    WHERE error_ns > 86400000000000;
 CREATE INDEX IF NOT EXISTS recordings_device ON recordings (device, start_ns);
 CREATE INDEX IF NOT EXISTS recordings_latest ON recordings (latest_ns) WHERE erased_ns IS NULL;
 CREATE INDEX IF NOT EXISTS recordings_due ON recordings (due_day) WHERE erased_ns IS NULL;

@@ -13,8 +13,31 @@ from typing import Any, NamedTuple
 
 # A recording whose clock was further off may be of any time.
 UNSURE_NS = 86_400 * 1_000_000_000
-# Recordings that may be of a time: parameters are its beginning, its end, and UNSURE_NS.
-OF_A_TIME = "latest_ns >= ? AND (start_ns - error_ns <= ? OR error_ns > ?)"
+LAST_NS = (1 << 63) - 1
+
+
+class Condition(NamedTuple):
+    """Of recordings, in SQL, with its values."""
+
+    sql: str
+    values: tuple[int, ...]
+
+
+def of_a_time(db: sqlite3.Connection, from_ns: int | None, to_ns: int | None) -> list[Condition]:
+    """Recordings that may be of a time: those whose clock knew the day, between bounds that an
+    index can use, and the few others by themselves. Each recording fits one of both at most."""
+    row = db.execute("SELECT value FROM meta WHERE name = 'longest'").fetchone()
+    first_ns = 0 if from_ns is None else from_ns
+    last_ns = LAST_NS if to_ns is None else to_ns
+    bounds = (max(0, first_ns - int(row["value"] if row else 0)), min(LAST_NS, last_ns + UNSURE_NS))
+    sure = (
+        f"error_ns <= {UNSURE_NS} AND start_ns BETWEEN ? AND ? AND latest_ns >= ? AND "
+        "start_ns - error_ns <= ?"
+    )
+    return [
+        Condition(sure, (*bounds, first_ns, last_ns)),
+        Condition(f"error_ns > {UNSURE_NS} AND latest_ns >= ?", (first_ns,)),
+    ]
 
 
 class Asked(NamedTuple):
@@ -26,11 +49,6 @@ class Asked(NamedTuple):
     to_ns: int
     devices: frozenset[str]
     officers: frozenset[str]
-
-    @property
-    def time(self) -> tuple[int, int, int]:
-        """For `OF_A_TIME`."""
-        return self.from_ns, self.to_ns, UNSURE_NS
 
     def asks_for(self, recording: Mapping[str, Any]) -> bool:
         """Whether a recording, a row of the index, may show it."""

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from bwv_device.custody.intake.voice import create_once
 from bwv_device.custody.ledger.index import Index
-from bwv_device.custody.ledger.request_matching import OF_A_TIME, asked, open_requests
+from bwv_device.custody.ledger.request_matching import Asked, asked, of_a_time, open_requests
 from bwv_device.custody.requests.law import KINDS, Figures, deadline
 from bwv_device.custody.requests.steps import existing_request, figures_as_said
 from bwv_device.custody.session import CustodySession
@@ -142,11 +142,22 @@ def candidates(index: Index, request: str) -> list[str]:
     are among those named, where any are. Erased ones are not among them."""
     index.catch_up()
     wanted = asked(existing_request(index, request))
-    rows = index.rows(
-        f"SELECT * FROM recordings WHERE erasing IS NULL AND {OF_A_TIME} ORDER BY start_ns",  # noqa: S608
-        *wanted.time,
-    )
+    rows = _of_its_time(index, wanted, "erasing IS NULL")
     return [row["id"] for row in rows if wanted.asks_for(row)]
+
+
+def _of_its_time(index: Index, wanted: Asked, condition: str, *values: Any) -> list[dict[str, Any]]:
+    """Rows in the order of their beginnings."""
+    rows = [
+        row
+        for of in of_a_time(index.db, wanted.from_ns, wanted.to_ns)
+        for row in index.rows(
+            f"SELECT * FROM recordings WHERE {of.sql} AND {condition}",  # noqa: S608
+            *of.values,
+            *values,
+        )
+    ]
+    return sorted(rows, key=lambda row: int(row["start_ns"]))
 
 
 def unheld(session: CustodySession, after: int = 0) -> list[tuple[str, str]]:
@@ -154,12 +165,8 @@ def unheld(session: CustodySession, after: int = 0) -> list[tuple[str, str]]:
     which no hold says so: whoever opened it did not come to an end."""
     index, found = session.index, []
     for request in open_requests(index.db, after):
-        rows = index.rows(
-            f"SELECT * FROM recordings WHERE erasing IS NULL AND {OF_A_TIME} AND id NOT IN "  # noqa: S608
-            "(SELECT recording FROM holds WHERE request = ?)",
-            *request.time,
-            request.id,
-        )
+        unheld_by_it = "id NOT IN (SELECT recording FROM holds WHERE request = ?)"
+        rows = _of_its_time(index, request, f"erasing IS NULL AND {unheld_by_it}", request.id)
         found += [(row["id"], request.id) for row in rows if request.asks_for(row)]
     return found
 

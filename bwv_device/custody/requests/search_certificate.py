@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 from typing import NamedTuple
 
+from bwv_device.custody.ledger.request_matching import of_a_time
 from bwv_device.custody.requests.public_requests import candidates
 from bwv_device.custody.requests.steps import existing_request
 from bwv_device.custody.session import CustodySession
@@ -34,10 +35,11 @@ def search(session: CustodySession, request: str) -> Coverage:
     cameras = {r["device"]: r["docked_ns"] for r in session.index.rows("SELECT * FROM cameras")}
     meant = named or sorted(cameras)
     not_docked = [d for d in meant if (cameras.get(d) or 0) <= row["to_ns"] or _awaits(session, d)]
-    erased = session.index.row(
-        "SELECT count(*) AS n FROM recordings WHERE erasing IS NOT NULL AND latest_ns >= ? "
-        "AND start_ns - error_ns <= ?",
-        row["from_ns"], row["to_ns"],
+    erased = sum(
+        len(session.index.rows(
+            f"SELECT 1 FROM recordings WHERE erasing IS NOT NULL AND {of.sql}", *of.values  # noqa: S608
+        ))
+        for of in of_a_time(session.index.db, row["from_ns"], row["to_ns"])
     )  # fmt: skip
     head = session.index.head
     coverage = Coverage(
@@ -45,7 +47,7 @@ def search(session: CustodySession, request: str) -> Coverage:
         found,
         [d for d in meant if d not in not_docked],
         not_docked,
-        erased["n"] if erased else 0,
+        erased,
         [name for name in found if _is_not_delivered(session, name)],
     )
     session.append(
