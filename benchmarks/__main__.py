@@ -14,6 +14,7 @@ from pathlib import Path
 from benchmarks import (
     circular_output,
     custody,
+    custody_month,
     long_shift,
     material,
     pre_event,
@@ -32,6 +33,7 @@ SUITES = {
     "upload": custody.upload,
     "a borough's day": custody.borough,
     "100,000 recordings": custody.catalogue,
+    "a month of London": custody_month.everything,
     "long shift": long_shift.run,
     "scene": long_shift.scene,
 }

@@ -77,9 +77,10 @@ def _conditions(session: CustodySession, wanted: Wanted) -> tuple[str, list[Any]
         if value := getattr(wanted, column):
             where(f"{column} = ?", value)
     if wanted.marker:
-        where("id IN (SELECT recording FROM markers WHERE marker = ?)", wanted.marker)
+        marked = "SELECT 1 FROM markers WHERE recording = recordings.id AND marker = ?"
+        where(f"EXISTS ({marked})", wanted.marker)
     if wanted.held is not None:
-        held = "id IN (SELECT recording FROM holds WHERE released IS NULL)"
+        held = "EXISTS (SELECT 1 FROM holds WHERE recording = recordings.id AND released IS NULL)"
         where(held if wanted.held else f"NOT {held}")
     if wanted.hidden is not None:
         where("hidden_ns IS NOT NULL" if wanted.hidden else "hidden_ns IS NULL")

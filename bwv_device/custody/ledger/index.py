@@ -131,7 +131,7 @@ CREATE INDEX IF NOT EXISTS recordings_officer ON recordings (officer, start_ns);
 CREATE INDEX IF NOT EXISTS recordings_category ON recordings (category, start_ns)
     WHERE category != 'unreviewed';
 CREATE INDEX IF NOT EXISTS recordings_unsure ON recordings (start_ns)
-    WHERE error_ns > 86400000000000;
+    WHERE error_ns > 3600000000000;
 CREATE INDEX IF NOT EXISTS recordings_device ON recordings (device, start_ns);
 CREATE INDEX IF NOT EXISTS recordings_latest ON recordings (latest_ns) WHERE erased_ns IS NULL;
 CREATE INDEX IF NOT EXISTS recordings_due ON recordings (due_day) WHERE erased_ns IS NULL;

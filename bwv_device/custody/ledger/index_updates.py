@@ -12,7 +12,7 @@ from cryptography import x509
 
 from bwv_device.custody.ledger import bodies, quarantine_updates, rules, trust_updates, words
 from bwv_device.custody.ledger.ledger import CustodyLine, EffectError
-from bwv_device.custody.ledger.request_matching import UNSURE_NS, asking
+from bwv_device.custody.ledger.request_matching import SURE_NS, asking
 from bwv_device.custody.ledger.signers import signer_person
 from bwv_device.custody.ledger.trust_lists import read_trust_list
 from bwv_device.custody.retention_dates import Retention
@@ -155,7 +155,7 @@ def _recording(
 def _note_span(db: sqlite3.Connection, fields: dict[str, Any]) -> None:
     """The longest time that a recording may have been of, for searches between bounds."""
     span_ns = fields["latest_ns"] - fields["start_ns"]
-    if fields["error_ns"] <= UNSURE_NS:
+    if fields["error_ns"] <= SURE_NS:
         db.execute(
             "INSERT INTO meta VALUES ('longest', ?1) ON CONFLICT (name) DO UPDATE SET value = ?1 "
             "WHERE CAST(value AS INTEGER) < ?1", (span_ns,)

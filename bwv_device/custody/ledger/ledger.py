@@ -231,7 +231,7 @@ class CustodyLedger:
         introduction = {} if known(by) else self._introduction(by, signer.certificate_pem)
         said, body = self._with_body(kind, fields)
         utc_ns = max(self._now_ns(), place.utc_ns)
-        line = _line(signer, place, kind, said | introduction, by, utc_ns)
+        line = signed_line(signer, place, kind, said | introduction, by, utc_ns)
         if len(line) > LINE_LIMIT:  # nobody could read it, and everybody must
             raise ValueError(f"a {kind!r} line would have {len(line):,} bytes")
         if not self._create(line):
@@ -357,7 +357,7 @@ def _why(line: CustodyLine, head: Head, aside: SetAside) -> str:
     return f"line {line.number} does not continue line {head.number}: what stood between is changed"
 
 
-def _line(
+def signed_line(
     signer: Signer,
     place: Place,
     kind: str,
@@ -365,6 +365,7 @@ def _line(
     by: str,
     utc_ns: int,
 ) -> bytes:
+    """A line's object. Raises `ValueError` for fields that are not its writer's to say."""
     if taken := (RESERVED - {"certificate"}) & fields.keys():
         raise ValueError(f"reserved names in a custody line: {sorted(taken)}")
     head, aside, _ = place

@@ -13,6 +13,8 @@ from typing import Any, NamedTuple
 
 # A recording whose clock was further off may be of any time.
 UNSURE_NS = 86_400 * 1_000_000_000
+# One whose clock was no further off is found between bounds that an index can use.
+SURE_NS = 3600 * 1_000_000_000
 LAST_NS = (1 << 63) - 1
 
 
@@ -24,19 +26,24 @@ class Condition(NamedTuple):
 
 
 def of_a_time(db: sqlite3.Connection, from_ns: int | None, to_ns: int | None) -> list[Condition]:
-    """Recordings that may be of a time: those whose clock knew the day, between bounds that an
+    """Recordings that may be of a time: those whose clock knew the hour, between bounds that an
     index can use, and the few others by themselves. Each recording fits one of both at most."""
     row = db.execute("SELECT value FROM meta WHERE name = 'longest'").fetchone()
     first_ns = 0 if from_ns is None else from_ns
     last_ns = LAST_NS if to_ns is None else to_ns
-    bounds = (max(0, first_ns - int(row["value"] if row else 0)), min(LAST_NS, last_ns + UNSURE_NS))
+    bounds = (max(0, first_ns - int(row["value"] if row else 0)), min(LAST_NS, last_ns + SURE_NS))
     sure = (
-        f"error_ns <= {UNSURE_NS} AND start_ns BETWEEN ? AND ? AND latest_ns >= ? AND "
+        # The plus keeps the database from walking along all later ends instead.
+        f"error_ns <= {SURE_NS} AND start_ns BETWEEN ? AND ? AND +latest_ns >= ? AND "
         "start_ns - error_ns <= ?"
+    )
+    unsure = (
+        f"error_ns > {SURE_NS} AND +latest_ns >= ? AND (error_ns > {UNSURE_NS} OR "
+        "start_ns - error_ns <= ?)"
     )
     return [
         Condition(sure, (*bounds, first_ns, last_ns)),
-        Condition(f"error_ns > {UNSURE_NS} AND latest_ns >= ?", (first_ns,)),
+        Condition(unsure, (first_ns, last_ns)),
     ]
 
 
