@@ -27,9 +27,12 @@ from bwv_device.formats import canonical_json
 from hal.ports import Clock, EvidenceStore
 from hal.simulated.power_dock_and_place import SeededEntropy
 from sim.custody.dates import LONDON
+from sim.custody.witness import WorldWitness
+from sim.custody.witnessed_store import WitnessedStore
 from sim.world.custody_workers import founded, role
 from sim.world.test_keys import BenchAgency
 
+WITNESS_OUTAGE_S = 30 * 3600
 CATEGORIES = {"evidence": 60, "complaint": 45}
 
 
@@ -91,9 +94,14 @@ class Desk:
         store: EvidenceStore,
         replicas: Sequence[ReplicaStore],
         clock: Clock,
+        witness: WorldWitness | None = None,
     ) -> None:
+        """With a `witness` the ledger has a log that it must have seen within 30 hours."""
         self._agency, self._store, self._clock = agency, store, clock
         founded(store)
+        self._witnessed = witness and WitnessedStore(
+            agency, store, clock, [witness], outage_s=WITNESS_OUTAGE_S
+        )
         self._replicas = list(replicas)
         self._sessions: dict[tuple[str, str], CustodySession] = {}
         self._workers: dict[int, Intake] = {}
@@ -103,6 +111,8 @@ class Desk:
         """All processes of custody end; what they knew is in the store."""
         self._sessions.clear()
         self._workers.clear()
+        if self._witnessed:
+            self._witnessed.log = self._witnessed.new_log()
 
     # --- services -----------------------------------------------------------------------------
 
@@ -115,6 +125,12 @@ class Desk:
         done = self._workers[worker].once()
         for said in (*done.refused, *done.troubles):
             self._alarms[said] = None
+
+    def publish(self) -> None:
+        """The log's service: new lines are shown to the witness."""
+        if self._witnessed:
+            for said in self._witnessed.publish().troubles:
+                self._alarms[said] = None
 
     def expire(self) -> None:
         stores = [replica.store for replica in self._replicas]

@@ -22,11 +22,13 @@ STEP_NS = 600 * SECOND_NS
 
 
 class Months(NamedTuple):
-    """What to play. `trouble_names` are names of `sim.custody.troubles`; `swarm` draws them."""
+    """What to play. `trouble_names` are names of `sim.custody.troubles`; `swarm` draws them.
+    `witnessed`: somebody outside sees custody's ledger."""
 
     seed: int
     days: int = DAYS
     trouble_names: tuple[str, ...] = (SWARM,)
+    witnessed: bool = True
 
 
 def named_troubles(text: str) -> Sequence[str]:
@@ -65,10 +67,12 @@ class _Agency:
         self._months, self._tell = months, tell
         self._draws = draws = Draws(months.seed, "custody months")
         ill = self._drawn_troubles(draws.stream("troubles"))
-        self._it = Station(draws.stream("station"), frozenset(ill), Truth())
+        self._it = Station(
+            draws.stream("station"), frozenset(ill), Truth(), witnessed=months.witnessed
+        )
         self._judge = Judge(self._it)
         self._staff = Staff(self._it, draws.stream("staff"), self._judge.complain)
-        self._skipped_until_day = 0
+        self._skipped_until_day = self._unwitnessed_until_day = 0
         self._ran = 0
         self._kept: list[tuple[int, Backup]] = []
 
@@ -160,12 +164,17 @@ class _Agency:
         if it.strikes_now(troubles.EXPIRY_SKIPPED, 60):
             self._skipped_until_day = day + self._draws.between(1, 5)
         ran = False
+        if it.strikes_now(troubles.WITNESS_AWAY, 80):
+            self._unwitnessed_until_day = day + self._draws.between(1, 4)
+        it.witness.away = day < self._unwitnessed_until_day
+        it.publish()
         if day >= self._skipped_until_day:
             it.stores_are_away(True)
             ahead_ns = it.clock.ahead_ns
-            if it.strikes_now(troubles.CUSTODY_WRONG, 50):
-                it.clock.ahead_ns = self._draws.between(1, 20) * dates.DAY_NS
-            ran = it.custody_does(it.desk.expire, 60)
+            wrong = it.strikes_now(troubles.CUSTODY_WRONG, 50)
+            if wrong:
+                it.clock.ahead_ns = self._draws.between(2, 20) * dates.DAY_NS
+            ran = it.custody_does(it.desk.expire, 60) and it.custody_decides and not wrong
             it.clock.ahead_ns = ahead_ns
             if any(replica.away for replica in it.replicas):
                 ran = False
@@ -191,10 +200,12 @@ class _Agency:
         it = self._it
         it.calm = True
         it.clock.ahead_ns = 0
+        it.witness.away = False
         cameras = [c for c in it.cameras if c.name not in it.truth.lost_cards]
         for _ in range(2):
             it.dock([c for c in cameras if c.on_card()] or cameras, CALM_S)
             self._judge.look()
+            it.publish()
             # What a run began to erase is ended before its rest is taken.
             it.custody_does(it.desk.expire, 0)
         self._judge.settled = True

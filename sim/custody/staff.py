@@ -165,7 +165,9 @@ class Staff:
         try:
             answer = self._it.desk.search(self._draws.pick(PEOPLE), request.number)
         except Refused as refused:
-            self._complain(ANSWERED, f"request {request.number} can't be searched: {refused}")
+            if self._it.custody_decides:
+                said = f"request {request.number} can't be searched: {refused}"
+                self._complain(ANSWERED, said)
             return
         seen = {s.id: s for s in self._it.desk.recordings()}
         for recording in self._truth.recordings.values():

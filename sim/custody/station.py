@@ -15,6 +15,7 @@ from sim.custody.agency_store import AgencyStore, WorkerKilled
 from sim.custody.body_camera import BodyCamera, CameraClock
 from sim.custody.desk import Desk
 from sim.custody.truth import Truth
+from sim.custody.witness import WorldWitness
 from sim.random_streams import Draws
 from sim.world.test_keys import BenchAgency
 from sim.world.virtual_loop import VirtualLoop
@@ -24,6 +25,8 @@ ILL_FATES = (Fate.LOST, Fate.UNANSWERED, Fate.PRETENDED, Fate.CORRUPTED, Fate.OU
 SLOW_LINE = {troubles.TAKEN_OUT, troubles.GIVEN_UP, troubles.CARD_LOST}
 # How long cameras are left in the dock in the evening, and when nothing goes wrong any more.
 DOCKED_S, CALM_S = 90, 600
+# Within 30 hours it must have; what is nearer to that is nobody's fault.
+SEEN_WITHIN_S = 29 * 3600
 TAKEN_OUT_S = 20
 CAMERAS_MOST = 3
 
@@ -41,10 +44,25 @@ class CustodyClock:
         return UtcReading(EPOCH_UTC_NS + self._loop.now_ns() + self.ahead_ns, 0, "ntp")
 
 
+class TrueClock:
+    """A witness's: it is somebody else's."""
+
+    def __init__(self, loop: VirtualLoop) -> None:
+        self._loop = loop
+
+    def monotonic_ns(self) -> int:
+        return self._loop.now_ns()
+
+    def utc(self) -> UtcReading:
+        return UtcReading(EPOCH_UTC_NS + self._loop.now_ns(), 0, "ntp")
+
+
 class Station:
     """All that there is. `strikes` counts what went wrong."""
 
-    def __init__(self, draws: Draws, ill: frozenset[str], truth: Truth) -> None:
+    def __init__(
+        self, draws: Draws, ill: frozenset[str], truth: Truth, *, witnessed: bool = True
+    ) -> None:
         self._draws, self.ill, self.truth = draws, ill, truth
         self.loop, self.agency = VirtualLoop(), BenchAgency()
         self.clock = CustodyClock(self.loop)
@@ -53,7 +71,11 @@ class Station:
         for store in (self.store, *self.replicas):
             store.now_utc_s = lambda: self.clock.utc().utc_ns // SECOND_NS
         named = [ReplicaStore(f"replica-{n}", s) for n, s in enumerate(self.replicas)]
-        self.desk = Desk(self.agency, self.store, named, self.clock)
+        self.witness = WorldWitness("ombudsman.example/w1", TrueClock(self.loop))
+        # A store that was set back is refused for good where somebody has seen more of it.
+        seen = None if troubles.SET_BACK in ill or not witnessed else self.witness
+        self.desk = Desk(self.agency, self.store, named, self.clock, seen)
+        self._witnessed, self._seen_ns = seen is not None, self.true_utc_ns()
         self.workers = draws.between(1, 2)
         self.cameras = [
             BodyCamera(
@@ -203,6 +225,17 @@ class Station:
         finally:
             self.store.kill_at = -1
         return True
+
+    def publish(self) -> None:
+        """The log's service shows the ledger to the witness."""
+        if self.custody_does(self.desk.publish, 30) and not self.witness.away:
+            self._seen_ns = self.true_utc_ns()
+
+    @property
+    def custody_decides(self) -> bool:
+        """Whether the witness has seen the ledger so lately that custody must decide."""
+        unseen_ns = self.true_utc_ns() - self._seen_ns
+        return not self._witnessed or unseen_ns < SEEN_WITHIN_S * SECOND_NS
 
     def stores_are_away(self, away: bool) -> None:
         self.store.away = away and self.strikes_now(troubles.STORE_AWAY, 60)

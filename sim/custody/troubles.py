@@ -13,6 +13,7 @@ CLOCK_UNSET, CLOCK_UNSURE = "camera-clock-unset", "camera-clock-unsure"
 CUSTODY_STEPS = "custody-clock-steps"
 GIVEN_UP, CARD_LOST = "docking-given-up", "card-lost"
 SET_BACK, CUSTODY_WRONG = "store-set-back", "custody-clock-wrong"
+WITNESS_AWAY = "witness-away"
 
 
 class Trouble(NamedTuple):
@@ -43,8 +44,9 @@ TROUBLES = (
         "a camera is taken out between two files of a recording, into a drawer for 30 to 50 days",
     ),
     Trouble(CARD_LOST, "the same, and the card is never seen again"),
+    Trouble(WITNESS_AWAY, "the witness does not answer for 1 to 4 nights"),
+    Trouble(CUSTODY_WRONG, "custody's clock is 2 to 20 days ahead for a night"),
     Trouble(SET_BACK, "the store is restored from a backup of 1 to 5 days ago", swarm=False),
-    Trouble(CUSTODY_WRONG, "custody's clock is 1 to 20 days ahead for a night", swarm=False),
 )
 NAMES = tuple(trouble.name for trouble in TROUBLES)
 DRAWN = tuple(trouble.name for trouble in TROUBLES if trouble.swarm)

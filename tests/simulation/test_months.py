@@ -54,13 +54,14 @@ def test_a_store_that_was_set_back_is_told_by_the_cameras_ledgers() -> None:
     assert not [f for f in played.findings if f.promise == "lost-without-a-word"]
 
 
-# --- what is known to be wrong --------------------------------------------------------------------
-
-
-def test_a_wrong_clock_of_custody_erases_too_early() -> None:
-    """To be mended: custody's own clock must not decide alone."""
-    played = play(Months(1, 32, (troubles.CUSTODY_WRONG,)))
-    assert any(finding.promise == "erased-too-early" for finding in played.findings)
+def test_a_wrong_clock_of_custody_erases_nothing_where_somebody_witnesses() -> None:
+    """The control has no witness: custody's own clock decides alone there."""
+    months = Months(1, 32, (troubles.CUSTODY_WRONG,))
+    played = play(months)
+    assert played.strikes[troubles.CUSTODY_WRONG]
+    assert played.findings == []
+    alone = play(months._replace(witnessed=False))
+    assert any(finding.promise == "erased-too-early" for finding in alone.findings)
 
 
 # --- the judge's own calendar ---------------------------------------------------------------------
