@@ -18,6 +18,7 @@ from benchmarks import floods, fuzz, planted, planted_by_test, soak, syscalls
 from benchmarks.ext4 import cuts as ext4
 from benchmarks.mutants import covering, progress, verdicts
 from benchmarks.mutants.modules import DRAWN, MODULES, SEED
+from bwv_device.custody import completeness
 from sim.commands.fleet import said
 from sim.custody import months
 from sim.fleet import load_test
@@ -27,6 +28,8 @@ from sim.sweeps import bit_flips, custody_forgeries, foreign_witness, power_cuts
 from sim.sweeps import docking_cuts as dockings
 from sim.sweeps.broker_outages import outage
 from sim.sweeps.signed_mutations import SignedMutations
+from sim.sweeps.wanting_store import wanting_store
+from sim.world.test_keys import BenchAgency
 
 BITRATES = (300_000, 1_000_000, 4_000_000, 8_000_000)
 BOUND_MS = 1200
@@ -58,14 +61,16 @@ copy of the source; the swarm, or months of custody, must catch it. The seed nam
 counted from 0, that does: so many shifts, or times three months, it took. **Planted, for a test**:
 bugs of custody and of borders, in `tests/planted_by_test`; the test that a patch names must fail
 with it and pass without. **Mutants**: of the 600 that `benchmarks/mutants` draws (docs/mutants.md);
-what the tests noticed once they must notice again. **Fuzzed**: inputs to each parser. **Soak**:
-`benchmarks/soak.py`. **Outages**: a drawn shift without a broker for hours; recording is judged by
-the oracle, the outbox held to its limits, everything drained in order after the return. **Fleet**:
-whole agents with TLS connections of their own at a real mosquitto, which restarts, and their
-process, which is killed; lost is what was acknowledged and never heard by a subscriber, or a hole
-in the numbers of events. **Floods**: `bwv run` records at a real mosquitto on two loaded cores, and
-5, 50, 500 hostile messages of 16 KiB a second come for it; no picture may be lost, the red light
-may not change, each command of the right signer must be answered within 10 s.
+what the tests noticed once they must notice again. **Losses**: a store of drawn objects loses some,
+cuts some, swaps some, and its listing lies; `completeness` must name exactly those. **Fuzzed**:
+inputs to each parser. **Soak**: `benchmarks/soak.py`. **Outages**: a drawn shift without a broker
+for hours; recording is judged by the oracle, the outbox held to its limits, everything drained in
+order after the return. **Fleet**: whole agents with TLS connections of their own at a real
+mosquitto, which restarts, and their process, which is killed; lost is what was acknowledged and
+never heard by a subscriber, or a hole in the numbers of events. **Floods**: `bwv run` records at a
+real mosquitto on two loaded cores, and 5, 50, 500 hostile messages of 16 KiB a second come for it;
+no picture may be lost, the red light may not change, each command of the right signer must be
+answered within 10 s.
 """
 
 
@@ -165,6 +170,7 @@ def sampled() -> list[Stage]:
         Stage("signed mutations", [Slice(f"mutated {n}", mutated, (n, 1000)) for n in range(2)]),
         Stage("forgeries", [Slice(f"forged {n}", forged, (n, 50)) for n in range(2)]),
         Stage("foreign witness", [Slice("litewitness", foreign_witnessed, ())]),
+        Stage("losses", [Slice("losses 0", lost_objects, (0, 100_000))]),
         Stage("fuzzed", [Slice(f"fuzzed {n}", fuzzed, (n, 5)) for n in fuzz.TARGET_NAMES]),
         Stage("soak", [Slice("soak", soaked, (6.0,))]),
         Stage("outages", [Slice(f"outage {n}", outages, (n, 1.0)) for n in range(2)]),
@@ -205,6 +211,7 @@ def full(scale: float) -> list[Stage]:
         ),
         Stage("forgeries", [Slice(f"forged {n}", forged, (n, 125)) for n in range(4)]),
         Stage("foreign witness", [Slice("litewitness", foreign_witnessed, ())]),
+        Stage("losses", [Slice("losses 1", lost_objects, (1, 1_000_000))]),
         Stage("soak", [Slice("soak", soaked, (72.0,))]),
         Stage("floods", [Slice(f"flood {n}", flooded, (n, 60.0)) for n in floods.RATES], jobs=1),
         Stage("outages", [Slice(f"outage {n}", outages, (n, 12.0)) for n in range(some(20, 2))]),
@@ -410,6 +417,19 @@ def foreign_witnessed() -> Took:
     with TemporaryDirectory() as folder:
         failures = foreign_witness.failures(tools, Path(folder))
     return Took("foreign witness", 1, failures, {"litewitness": 1})
+
+
+@timed
+def lost_objects(seed: int, count: int) -> Took:
+    """A store of so many objects that lost some: exactly those are named."""
+    wanting = wanting_store(BenchAgency(), seed, count // 250, 250)
+    found = completeness.examine(wanting.desk)
+    named = {(one.device, one.segment): one.why.partition(" (")[0] for one in found.lost}
+    wrong = [f"{key} {named.get(key)}" for key in named.keys() ^ wanting.lost.keys()]
+    wrong += [f"{key}: {why}" for key, why in wanting.lost.items() if named.get(key, why) != why]
+    if found.counts.get("left_out") != len(wanting.left_out):
+        wrong.append(f"a listing left out {len(wanting.left_out)}, and {found.counts} is told")
+    return Took("losses", count, wrong, {"lost and named": len(wanting.lost)})
 
 
 @timed

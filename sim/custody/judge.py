@@ -51,6 +51,7 @@ class Judge:
         self._digests: dict[int, tuple[bytes, str]] = {}  # of stores' objects, by identity
         self._received: dict[str, set[str]] = {}  # names of files, by recording
         self._arrived_ns: dict[str, int] = {}  # when a recording's first file was received
+        self._newest_ns: dict[str, int] = {}  # and its newest
         self._requested: dict[str, set[str]] = {}  # requests that reach a recording
         self._lying: dict[AgencyStore, dict[str, list[str]]] = {}  # today's look
         for store in (station.store, *station.replicas):
@@ -139,6 +140,8 @@ class Judge:
                 continue
             if not seen.files:
                 continue
+            if set(seen.files) - self._received.get(seen.id, set()):
+                self._newest_ns[seen.id] = now_ns
             self._received[seen.id] = set(seen.files)
             self._arrived_ns.setdefault(seen.id, now_ns)
             whole = recording.files and set(recording.files) <= set(seen.files)
@@ -287,12 +290,12 @@ class Judge:
     def _when(self, recording: TrueRecording) -> tuple[datetime.date | None, datetime.date | None]:
         """Days from which it must be hidden, and gone: with a clock that did not know the time, as
         if it had been recorded when it came."""
-        arrived_ns = self._arrived_ns.get(recording.id)
+        newest_ns = self._newest_ns.get(recording.id)
         if recording.complete_ns is None:
             # What came may wait for the rest, and not for ever.
-            if arrived_ns is None or not recording.clock_known:
+            if newest_ns is None or not recording.clock_known:
                 return None, None
-            came = dates.day_of(arrived_ns)
+            came = dates.day_of(newest_ns)
             latest = dates.day_of(recording.ended_ns) + days(self._days(recording, max))
             return None, max(latest, came + days(dates.LATE_DAYS)) + days(dates.LATE_DAYS)
         came = dates.day_of(recording.complete_ns)

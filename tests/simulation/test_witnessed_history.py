@@ -20,6 +20,7 @@ from bwv_device.custody.ledger.store_identity import make_identity, read_identit
 from bwv_device.custody.ledger.trust_lists import read_trust_list
 from bwv_device.custody.requests import search_certificate
 from bwv_device.custody.retention.deletion import Expiry
+from bwv_device.custody.role_keys import ending
 from bwv_device.errors import BwvError, CustodyError, EvidenceStoreError
 from bwv_device.formats import store_keys
 from bwv_device.formats.statement import StatementError
@@ -550,6 +551,16 @@ def test_a_line_that_is_dated_ahead_shows_by_the_witnesses_time(it: WitnessedSto
     (sentence,) = sentences(it)
     assert "line 3 is dated" in sentence
     assert "it was dated ahead" in sentence
+
+
+def test_a_key_that_ends_soon_is_told_of_before_it_is_turned_away(it: WitnessedStore) -> None:
+    eve = it.session("Eve", "auditor")
+    assert ending(eve, 30) == []
+    it.clock.ahead_ns += 715 * 86_400 * SECOND_NS
+    (sentence,) = ending(eve, 30)
+    assert "the custodian key of Ada ends on 2028-02-" in sentence
+    it.clock.ahead_ns += 30 * 86_400 * SECOND_NS
+    assert ending(eve, 30) == [], "it has ended, and its lines are refused"
 
 
 # --- lines by the bundle --------------------------------------------------------------------------

@@ -80,6 +80,7 @@ def _watch(context: CustodyContext) -> None:
             log.expiry(expiry)
             log.words(context.session)
             log.quarantine(context.session, list(context.replicas.values()), told)
+            log.keys(context.session, told)
             log.remind(context.session, service.reminder_days, told)
         except StoreError as error:
             log.no_answer(error)

@@ -14,11 +14,14 @@ from bwv_device.custody.quarantine import erase_discarded, overdue
 from bwv_device.custody.requests.public_requests import reminders
 from bwv_device.custody.retention.deletion import Expiry
 from bwv_device.custody.retention.words_erasure import erase_words
+from bwv_device.custody.role_keys import ending
 from bwv_device.custody.session import CustodySession
 from bwv_device.errors import CustodyError
 from bwv_device.formats.visible_text import visible
 from hal.ports import EvidenceStore, StoreError
 
+# So long before a role key ends it is said.
+KEY_DAYS = 30
 # Lost files that the log names one by one; the ledger and the command name all.
 LOST_TOLD = 100
 
@@ -112,6 +115,13 @@ class ServiceLog:
         except CustodyError as error:
             self.line(f"nothing is discarded: {error}", wrong=True)
         for sentence in overdue(session):
+            if sentence not in told:
+                told.add(sentence)
+                self.line(sentence, wrong=True)
+
+    def keys(self, session: CustodySession, told: set[str]) -> None:
+        """Says once which role keys end soon."""
+        for sentence in ending(session, KEY_DAYS):
             if sentence not in told:
                 told.add(sentence)
                 self.line(sentence, wrong=True)

@@ -9,13 +9,17 @@ import click
 from bwv_device.commands.custody.options import CustodyContext, print_json
 from bwv_device.commands.key_files.role_key import load_role_key
 from bwv_device.custody.ledger.trust_lists import Trust, make_trust_list, read_trust_list
+from bwv_device.custody.role_keys import ending
 from bwv_device.errors import CustodyError, KeyFileError
 from bwv_device.files import read_small
 from bwv_device.formats import statement
 from bwv_device.formats.grammar.statements import Revoked, TrustedWitness, TrustList
 from bwv_device.formats.statement import StatementError
+from bwv_device.formats.visible_text import visible
 from bwv_device.verification.tlog.signed_note import NoteError, VerifierKey
 
+# So long before a role key ends, 'show' says it.
+ENDING_DAYS = 30
 WITNESS_HELP = "A witness: 'VERIFIER-KEY URL', or the key alone of one that is not asked from here."
 
 
@@ -42,6 +46,8 @@ def show(context: CustodyContext, as_json: bool) -> None:
     for witness in trust.witnesses:
         click.echo(f"witness {witness.key.name} {witness.url or '(not asked from here)'}")
     click.echo(f"{trust.quorum} must have seen it within {trust.outage_s // 3600} hours")
+    for sentence in ending(context.session, ENDING_DAYS):
+        click.echo(visible(sentence), err=True)
     for revoked in trust.revoked:
         click.echo(f"revoked from {context.said(revoked.utc_ns)}: {revoked.certificate}")
 
