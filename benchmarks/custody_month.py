@@ -10,6 +10,7 @@ import random
 import resource
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -41,6 +42,8 @@ DAY_NS = 86_400 * SECOND_NS
 HIDDEN, HIDING_GOAL_S = 20_000, 30 * 60
 QUESTIONS, SEARCH_GOAL_MS = 40, 80.0
 REQUEST_S, APPENDED = 0.02, 200
+# Lines a second: 22,000 dockings a day, two lines each, half of them in one hour.
+PEAK, SPARE = 22_000 / 3600, 5
 
 
 class Later(NamedTuple):
@@ -263,9 +266,37 @@ def appending(lines: int = APPENDED) -> Iterator[Line]:
         desk.append(lambda text=text: ("issue", {"device": text, "officer": "x", "version": 1}))  # type: ignore[misc]
     took_s, asked = time.monotonic() - began, store.requests - before
     yield at_most("requests a line", round(asked / lines, 2), 2, "")
-    peak = 22_000 / 3600  # dockings a second: half of a day's 44,000 lines in one hour
     yield plain("lines a second, one writer, 20 ms a request", f"{lines / took_s:.0f}")
-    yield plain("to spare over a day of London's busiest hour", f"{lines / took_s / peak:.1f} ×")
+    spare = lines / took_s / PEAK
+    yield Line(
+        "one writer to a London's busiest hour", f"{spare:.1f} ×", f"≥ {SPARE} ×", spare >= SPARE
+    )
+
+
+def racing(writers: int = 16, seconds: float = 10.0) -> Iterator[Line]:
+    """The same with many writers that race for the next number."""
+    agency, store = BenchAgency(), founded(SlowStore())
+    session(agency, store, HostClock(), "Ada", "custodian").append(
+        lambda: ("revoke", {"device": "cam", "reason": "lost"})
+    )
+    ends, written = time.monotonic() + seconds, [0] * writers
+
+    def write(number: int) -> None:
+        desk = session(agency, store, HostClock(), f"writer {number}", "custodian")
+        while time.monotonic() < ends:
+            said = {"device": f"{number}-{written[number]}", "officer": "x", "version": 1}
+            desk.append(lambda said=said: ("issue", said))  # type: ignore[misc]
+            written[number] += 1
+
+    threads = [threading.Thread(target=write, args=(n,)) for n in range(writers)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    rate = sum(written) / seconds
+    yield plain(f"lines a second, {writers} writers", f"{rate:.0f}")
+    yield plain("fewest and most by a writer", f"{min(written)} and {max(written)}")
+    yield plain("these to a London's busiest hour", f"{rate / PEAK:.1f} ×")
 
 
 def _peak_mb() -> float:
@@ -278,6 +309,7 @@ def everything(recordings: int = RECORDINGS) -> Iterator[Line]:
     yield from hiding()
     yield from searching()
     yield from appending()
+    yield from racing()
 
 
 def main() -> None:

@@ -11,7 +11,7 @@ from cryptography import x509
 from bwv_device.custody.history import published, standing
 from bwv_device.custody.ledger import rules
 from bwv_device.custody.ledger.index import Index
-from bwv_device.custody.ledger.ledger import CustodyLedger, CustodyLine, Decided, Place
+from bwv_device.custody.ledger.ledger import RACES, CustodyLedger, CustodyLine, Decided, Place
 from bwv_device.custody.ledger.signers import why_not_valid
 from bwv_device.custody.ledger.trust_lists import Trust
 from bwv_device.custody.permissions import MAY_WRITE
@@ -123,13 +123,23 @@ class CustodySession:
         self._learned_ns = self.clock.monotonic_ns()
 
     def _on_what_is_known(self, decide: Decide) -> CustodyLine | None:
-        """Without listing again: where the number is free, nothing was written since. None where
-        it is not, or where nothing would be written: that takes a second look."""
-        try:
+        """Without listing again: where the number is free, nothing was written since; where it is
+        not, the line that stands there is read and the next number tried. None where that is no
+        line that continues, or where nothing would be written: that takes a second look."""
+        for _ in range(RACES):
             place = Place(self.index.head, 0, self.index.newest_ns)
-            return self._ledger.append_once(self.signer, place, self.index.knows, decide).line
-        except CustodyError:
-            return None
+            try:
+                attempt = self._ledger.append_once(self.signer, place, self.index.knows, decide)
+                if not attempt.taken:
+                    return attempt.line
+                faster = self._ledger.at(place.head.number + 1)
+            except CustodyError:
+                return None
+            if faster is not None:
+                self.index.take(faster)
+            if self.index.head == place.head:
+                return None
+        return None
 
     def _is_listed(self) -> bool:
         now_ns = self.clock.monotonic_ns()

@@ -199,6 +199,14 @@ class CustodyLedger:
                 head = Head(line.number, line.digest)
                 yield line
 
+    def at(self, number: int) -> CustodyLine | None:
+        """The line of a number, with its body, its signature not judged; None where none stands
+        there that sets nothing aside."""
+        line = self._read(Stored(store_keys.line(number), 0, ""))
+        if line is None or line.number != number or line.aside:
+            return None
+        return line._replace(body=self._body(line))
+
     def append(
         self,
         signer: Signer,
