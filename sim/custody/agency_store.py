@@ -51,6 +51,11 @@ class AgencyStore(MemoryStore):
         """What is there, hidden or not."""
         return self.objects.get(key, self.hidden.get(key))
 
+    def lose(self, key: str) -> None:
+        """For good, and nobody asked for it."""
+        self.objects.pop(key, None)
+        self.hidden.pop(key, None)
+
     # --- the port -----------------------------------------------------------------------------
 
     def create(self, key: str, body: Body) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import NamedTuple
 
-from bwv_device.custody import camera_register, search
+from bwv_device.custody import camera_register, completeness, search
 from bwv_device.custody.intake.intake import Intake
 from bwv_device.custody.intake.results import ReplicaStore
 from bwv_device.custody.recording_history import audit
@@ -141,6 +141,18 @@ class Desk:
             return
         for said in (*done.denied, *done.waiting):
             self._alarms[said] = None
+
+    def completeness(self) -> set[tuple[str, str]]:
+        """Cameras and names of files that custody says are lost."""
+        session = self._session("retention service", "retention")
+        named = {f"replica-{n}": r.store for n, r in enumerate(self._replicas)}
+        found = completeness.examine(session, named)
+        completeness.write_down(session, found)
+        return {
+            (lost.device, lost.segment)
+            for lost in found.lost
+            if any(place == completeness.HERE for place, _ in lost.places)
+        }
 
     # --- people -------------------------------------------------------------------------------
 

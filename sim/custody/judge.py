@@ -74,6 +74,8 @@ class Judge:
         key = _key(recording, name, sha256)
         for number, store in enumerate(self._stores()):
             data = store.holds(key)
+            if not number and key in self._truth.lost_objects:
+                continue
             if data is None or self._digest(data) != sha256:
                 where = f"replica {number}" if number else "the store"
                 self.complain(
@@ -203,6 +205,24 @@ class Judge:
             if name in seen and seen[name].files:
                 self._one(recording, seen[name], active.get(name, set()), ran=ran)
 
+    def completeness(self) -> None:
+        """Custody names exactly what its store has lost, and has not been told to erase; beside
+        that what was recorded and never delivered."""
+        certified = {(c.recording, file) for c in self._desk.certificates() for file in c.files}
+        received, erased = set[tuple[str, str]](), set[str]()
+        for seen in self._desk.recordings():
+            erased |= {seen.id} if seen.erased else set()
+            of = seen.id.partition("/")[0]
+            received |= {(of, file) for file in seen.files if (seen.id, file) not in certified}
+        lost = set[tuple[str, str]]()
+        for key in self._truth.lost_objects:
+            _, camera, file, _ = key.split("/")
+            if self._it.store.holds(key) is None and f"{camera}/{file[:13]}" not in erased:
+                lost.add((camera, file))
+        wrong = (self._desk.completeness() & received) ^ (lost & received)
+        if wrong:
+            self.complain(LOST, f"completeness is wrong about {sorted(wrong)}")
+
     def _one(self, recording: TrueRecording, seen: Seen, active: set[str], *, ran: bool) -> None:
         self._words(recording, seen)
         missing = self._must_hold(recording) - active
@@ -243,6 +263,8 @@ class Judge:
                 continue
             key = _key(recording, file, sha256)
             for number, store in enumerate(self._stores()):
+                if not number and key in self._truth.lost_objects:
+                    continue
                 where = f"replica {number}" if number else "the store"
                 data = store.holds(key)
                 if data is None or self._digest(data) != sha256:

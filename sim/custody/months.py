@@ -168,6 +168,8 @@ class _Agency:
             self._unwitnessed_until_day = day + self._draws.between(1, 4)
         it.witness.away = day < self._unwitnessed_until_day
         it.publish()
+        if it.strikes_now(troubles.LOST_OBJECT, 60):
+            it.lose_a_file()
         if day >= self._skipped_until_day:
             it.stores_are_away(True)
             ahead_ns = it.clock.ahead_ns
@@ -182,6 +184,8 @@ class _Agency:
             self._ran += ran
         self._judge.settled = ran
         self._judge.day(ran=ran)
+        if troubles.LOST_OBJECT in it.ill:
+            self._judge.completeness()
 
     def _backups(self) -> None:
         """One each night, of the last five; and some time the store is restored from one."""

@@ -226,6 +226,19 @@ class Station:
             self.store.kill_at = -1
         return True
 
+    def lose_a_file(self) -> None:
+        """Of those that custody has received."""
+        keys = [
+            f"footage/{seen.id.partition('/')[0]}/{file}/{sha256}"
+            for seen in self.desk.recordings()
+            for file, sha256 in seen.files.items()
+        ]
+        there = [key for key in keys if self.store.holds(key) is not None]
+        if there:
+            key = self._draws.pick(there)
+            self.store.lose(key)
+            self.truth.lost_objects.add(key)
+
     def publish(self) -> None:
         """The log's service shows the ledger to the witness."""
         if self.custody_does(self.desk.publish, 30) and not self.witness.away:

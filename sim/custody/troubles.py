@@ -13,7 +13,7 @@ CLOCK_UNSET, CLOCK_UNSURE = "camera-clock-unset", "camera-clock-unsure"
 CUSTODY_STEPS = "custody-clock-steps"
 GIVEN_UP, CARD_LOST = "docking-given-up", "card-lost"
 SET_BACK, CUSTODY_WRONG = "store-set-back", "custody-clock-wrong"
-WITNESS_AWAY = "witness-away"
+WITNESS_AWAY, LOST_OBJECT = "witness-away", "store-loses-a-file"
 
 
 class Trouble(NamedTuple):
@@ -46,6 +46,7 @@ TROUBLES = (
     Trouble(CARD_LOST, "the same, and the card is never seen again"),
     Trouble(WITNESS_AWAY, "the witness does not answer for 1 to 4 nights"),
     Trouble(CUSTODY_WRONG, "custody's clock is 2 to 20 days ahead for a night"),
+    Trouble(LOST_OBJECT, "the store loses a file that it had received, for good"),
     Trouble(SET_BACK, "the store is restored from a backup of 1 to 5 days ago", swarm=False),
 )
 NAMES = tuple(trouble.name for trouble in TROUBLES)

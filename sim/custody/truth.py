@@ -81,3 +81,4 @@ class Truth:
     releasing: set[tuple[str, str]] = field(default_factory=set)
     released: set[tuple[str, str]] = field(default_factory=set)
     lost_cards: set[str] = field(default_factory=set)  # cameras
+    lost_objects: set[str] = field(default_factory=set)  # keys, of the store itself

@@ -404,7 +404,8 @@ def _completeness(db: sqlite3.Connection, line: CustodyLine, fields: dict[str, A
         values = (str(named["why"]), named["device"], named["segment"])
         db.execute("UPDATE files SET lost = ? WHERE device = ? AND segment = ?", values)
     if fields["lost"]:
-        told = f"{fields['lost']} objects are lost, or not whole: see bwv custody completeness"
+        names = ", ".join(f"{named['device']} {named['segment']}" for named in fields["named"][:20])
+        told = f"{fields['lost']} objects are lost or not whole: {names}"
         db.execute("INSERT INTO problems VALUES (?, ?)", (line.number, told))
 
 
