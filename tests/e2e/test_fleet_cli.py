@@ -216,7 +216,7 @@ def test_broker_writes_a_configuration_that_mosquitto_takes(tmp_path: Path) -> N
     key = (tmp_path / "mq" / "broker-key.pem").read_bytes()
     assert bwv(*words).returncode == 0
     assert (tmp_path / "mq" / "broker-key.pem").read_bytes() == key
-    assert "user OU=command,CN=Ada\n" in (tmp_path / "mq" / "operators.acl").read_text()
+    assert "user UID=ada,OU=command,CN=Ada\n" in (tmp_path / "mq" / "operators.acl").read_text()
     assert "homeassistant" in (tmp_path / "mq" / "cameras.acl").read_text()
     text = subprocess.run(
         ["openssl", "verify", "-CAfile", "agency/agency-root.pem", "-untrusted",
