@@ -26,6 +26,7 @@ WINDOW, NAMED_LIMIT = 256, 1000
 # Names of objects that nothing speaks of, and that a listing left out, as they are told.
 TOLD_LIMIT = 20
 NEVER_CAME = "it was recorded, and never delivered"
+UNKNOWN = "custody signed a receipt for it, and its ledger does not speak of it"
 
 
 class Expected(NamedTuple):
@@ -55,6 +56,7 @@ class Lost(NamedTuple):
     whole_in: tuple[str, ...]
     cases: tuple[str, ...]
     requests: tuple[str, ...]
+    key: str = ""
 
     @property
     def why(self) -> str:
@@ -114,10 +116,28 @@ def examine(
     _not_here(session, found)
     _listed(session, found)
     _receipts(session, found)
+    _drop_what_went_meanwhile(session, found)
     named = {name for row in _files(session) for name in row["replicas"].split(",") if name}
     for name in sorted(named - stores.keys()):
         found.remarks.append(f"the replica {name} is not configured here, and was not looked at")
     return found
+
+
+def _drop_what_went_meanwhile(session: CustodySession, found: Completeness) -> None:
+    """Reading takes hours, and custody goes on: what was erased since, or is known by now, is not
+    lost."""
+    before = session.index.head
+    if session.index.catch_up().head == before:
+        return
+    wanted = {expected.key for expected in _everything(session)}
+    still = []
+    for lost in found.lost:
+        if lost.why.startswith(UNKNOWN):
+            if not _is_known(session, lost.device, lost.segment):
+                still.append(lost)
+        elif not lost.key or lost.key in wanted:
+            still.append(lost)
+    found.lost = still
 
 
 def write_down(session: CustodySession, found: Completeness) -> None:
@@ -125,7 +145,7 @@ def write_down(session: CustodySession, found: Completeness) -> None:
     named = [
         {"device": lost.device, "segment": lost.segment, "why": lost.why}
         for lost in found.lost
-        if lost.segment
+        if lost.segment and HERE not in lost.whole_in
     ]
     said = {
         "here": found.here,
@@ -134,6 +154,7 @@ def write_down(session: CustodySession, found: Completeness) -> None:
         "on_camera": sum(found.on_camera.values()),
         "lost": len(found.lost),
         "named": named[:NAMED_LIMIT],
+        "all_named": len(named) <= NAMED_LIMIT,
         "strangers": found.counts.get("strangers", 0),
     }
     session.append(lambda: ("completeness", said))
@@ -167,12 +188,12 @@ def _everything(session: CustodySession) -> Iterator[Expected]:
         key = store_keys.letter(row["letter"])
         yield Expected(key, None, row["letter"], "", "a letter from the public")
     bodies = (
-        "SELECT n, json_extract(json, '$.body') AS of_body FROM lines WHERE refused = '' AND "
-        "of_body IS NOT NULL AND n NOT IN (SELECT n FROM words) ORDER BY n"
+        "SELECT n, body FROM lines WHERE refused = '' AND body IS NOT NULL AND n NOT IN "
+        "(SELECT n FROM words) ORDER BY n"
     )
     for row in db.execute(bodies):
-        key = store_keys.body(row["of_body"])
-        yield Expected(key, None, row["of_body"], "", f"the words of line {row['n']}")
+        key = store_keys.body(row["body"])
+        yield Expected(key, None, row["body"], "", f"the words of line {row['n']}")
 
 
 def _files(session: CustodySession) -> Iterator[dict[str, Any]]:
@@ -227,7 +248,7 @@ def _note(
         whole_in = tuple(looked.place for looked in places if not looked.why)
         found.lost.append(
             _lost(session, expected.what, expected.device, expected.segment, expected.recording,
-                  wrong, whole_in)
+                  wrong, whole_in)._replace(key=expected.key)
         )  # fmt: skip
 
 
@@ -330,10 +351,11 @@ def _receipts(session: CustodySession, found: Completeness) -> None:
         if named is None or named in seen:
             continue
         seen.add(named)
-        row = session.index.row(
-            "SELECT 1 FROM files WHERE device = ? AND segment = ? AND status != 'expected'", *named
-        )
-        if row is None:
-            why = "custody signed a receipt for it, and its ledger does not speak of it"
+        if not _is_known(session, *named):
             recording = f"{named[0]}/{named[1][:13]}"
-            found.lost.append(_lost(session, "footage", *named, recording, ((HERE, why),)))
+            found.lost.append(_lost(session, "footage", *named, recording, ((HERE, UNKNOWN),)))
+
+
+def _is_known(session: CustodySession, device: str, segment: str) -> bool:
+    known = "SELECT 1 FROM files WHERE device = ? AND segment = ? AND status != 'expected'"
+    return session.index.row(known, device, segment) is not None

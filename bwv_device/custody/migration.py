@@ -18,13 +18,14 @@ from bwv_device.formats import canonical_json, store_keys
 from bwv_device.formats.ledger_lines import Head
 from bwv_device.formats.upload_body import BytesBody
 from bwv_device.verification.tlog.merkle_tree import leaf_hash, root_of
-from hal.ports import EvidenceStore, Stored, StoreError, StoreTrouble
+from hal.ports import Entropy, EvidenceStore, Stored, StoreError, StoreTrouble
 
 # Of a list of what was moved, and file versions in one line.
 LIST_LIMIT, LINE_FILES = 1 << 30, 1000
 SIGNED = (
     "SELECT 1 FROM lines WHERE kind = 'moved' AND refused = '' AND json_extract(json, '$.root') = ?"
 )
+KEPT = "SELECT * FROM files WHERE status = 'received'"
 Told = Callable[[int], None]
 
 
@@ -62,10 +63,13 @@ def move(
     meanwhile, or the target holds something else; `StoreError`."""
     source.check()
     source.require("moved")
+    refuse_same(source.store, target_store, source.entropy)
     done, moved = Move(), list[MovedObject]()
     known: dict[str, str] = {}
     for stored in _objects(source):
-        copied = _copy(source.store, target_store, stored)
+        copied = _copy_if_there(source.store, target_store, stored)
+        if copied is None:
+            continue
         moved.append(copied)
         known[copied.key] = copied.sha256
         done.objects += 1
@@ -73,7 +77,7 @@ def move(
         told(copied.length)
     done.lost = [
         f"{row['device']}/{row['segment']}"
-        for row in source.index.rows("SELECT * FROM files WHERE status = 'received' ORDER BY key")
+        for row in source.index.rows(f"{KEPT} ORDER BY key")
         if known.get(row["key"]) != row["sha256"]
     ]
     _hide_what_is_hidden(source, target_store)
@@ -98,6 +102,7 @@ def erase_source(source: EvidenceStore, target: CustodySession, root: str) -> tu
     target.check()
     if target.index.row(SIGNED, root) is None:
         raise CustodyError("The target has not signed for what was moved.", "Move it first.")
+    refuse_same(source, target.store, target.entropy)
     gone, kept = 0, []
     objects = _listed(target.store, root)
     # The identity first: what is half erased must not look like a store.
@@ -129,18 +134,63 @@ def _continues(target: CustodySession, head: Head) -> bool:
 
 
 def _objects(source: CustodySession) -> Iterator[Stored]:
-    """All but the identity, what is hidden too; not the claims of workers that are stopped."""
+    """All but the identity; footage that was received by its own key, hidden or not; not the claims
+    of workers that are stopped."""
+    received = {row["key"]: row for row in source.index.rows(KEPT)}
     for stored in source.store.entries(""):
-        if stored.key != store_keys.STORE and not stored.key.startswith(store_keys.CLAIMS):
+        own = stored.key in received or stored.key == store_keys.STORE
+        if not own and not stored.key.startswith(store_keys.CLAIMS):
             yield stored
-    for row in _hidden(source):
-        yield Stored(row["key"], row["length"], "")
+    for key in sorted(received):
+        yield Stored(key, received[key]["length"], received[key]["version"])
+
+
+def _copy_if_there(
+    source: EvidenceStore, target: EvidenceStore, stored: Stored
+) -> MovedObject | None:
+    """None where the source has it not: it is lost, or being erased."""
+    try:
+        return _copy(source, target, stored)
+    except StoreError as error:
+        if error.trouble is not StoreTrouble.MISSING:
+            raise
+        return None
+
+
+def refuse_same(source: EvidenceStore, target: EvidenceStore, entropy: Entropy) -> None:
+    """Raises `CustodyError` where both are one place under two names: what is erased at one would
+    be gone from the other."""
+    key = store_keys.move(f"probe-{entropy.token(16).hex()}")
+    try:
+        target.create(key, BytesBody(b"probe"))
+    except StoreError as error:
+        if error.trouble is not StoreTrouble.EXISTS:
+            raise
+    try:
+        same = bool(source.versions(key))
+    finally:
+        target.erase(key)
+    if same:
+        raise CustodyError("The source and the target are the same place.", "Name another target.")
+
+
+def signed_root(target: CustodySession) -> str:
+    """Of the newest list that the target signed. Raises `CustodyError` where there is none."""
+    target.index.catch_up()
+    row = target.index.row(
+        "SELECT json_extract(json, '$.root') AS root FROM lines WHERE kind = 'moved' AND refused = "
+        "'' AND root IS NOT NULL ORDER BY n DESC LIMIT 1"
+    )
+    if row is None:
+        raise CustodyError("The target has signed for nothing.", "Move the source there first.")
+    return str(row["root"])
 
 
 def _hidden(source: CustodySession) -> list[dict[str, Any]]:
+    """What is out of sight at the source."""
     return source.index.rows(
         "SELECT files.* FROM files JOIN recordings ON recordings.id = files.recording WHERE "
-        "files.status = 'received' AND hidden_ns IS NOT NULL AND NOT hiding ORDER BY key"
+        "files.status = 'received' AND hidden_ns IS NOT NULL ORDER BY key"
     )
 
 
@@ -184,7 +234,11 @@ def _digest(store: EvidenceStore, stored: Stored) -> tuple[str, int]:
 
 def _hide_what_is_hidden(source: CustodySession, target: EvidenceStore) -> None:
     for row in _hidden(source):
-        target.hide(row["key"])
+        try:
+            target.hide(row["key"])
+        except StoreError as error:
+            if error.trouble is not StoreTrouble.MISSING:
+                raise  # else it is lost, or half erased
 
 
 def _sign(target: CustodySession, moved: list[MovedObject], done: Move) -> str:
@@ -226,8 +280,7 @@ def _protect(target: CustodySession) -> None:
     )
     for row in rows:
         stored = Stored(row["key"], row["length"], row["version"])
-        if not target.protect(stored, row["device"], row["segment"]):
-            break
+        target.protect(stored, row["device"], row["segment"])
     held = "SELECT DISTINCT recording FROM holds WHERE released IS NULL ORDER BY recording"
     for row in target.index.rows(held):
         target.lock(row["recording"])

@@ -87,43 +87,74 @@ def approve_discard(session: CustodySession, number: int) -> None:
 
 
 def erase_discarded(session: CustodySession, replicas: Sequence[EvidenceStore] = ()) -> list[int]:
-    """The retention service: what two persons discarded. Footage that custody took in meanwhile
-    stays. Returns the numbers."""
+    """The retention service: what two persons discarded. Footage that custody took in meanwhile, or
+    that another docking announces, stays. What a store protects is tried again by the next run.
+    Returns the numbers. Raises `StoreError` where a store does not answer."""
     session.check()
     rows = session.index.rows(
         "SELECT * FROM quarantine WHERE approved IS NOT NULL AND discarded IS NULL ORDER BY n"
     )
     done = []
     for row in rows:
-        keys = [row["key"], *(_footage_of(session, row) if not row["segment"] else ())]
-        for store in (session.store, *replicas):
-            for key in keys:
-                store.erase(key)
-        said = {"quarantine": row["n"], "objects": len(keys)}
-        session.append(lambda said=said: ("discarded", said))  # type: ignore[misc]
-        done.append(row["n"])
+        keys = [*_footage_of(session, row), row["key"]]  # what names the others goes last
+        stores = (session.store, *replicas)
+        if all(_erase(store, key) for key in keys for store in stores):
+            said = {"quarantine": row["n"], "objects": len(keys)}
+            session.append(lambda said=said: ("discarded", said))  # type: ignore[misc]
+            done.append(row["n"])
     return done
+
+
+def _erase(store: EvidenceStore, key: str) -> bool:
+    try:
+        store.erase(key)
+    except StoreError as error:
+        if error.trouble is StoreTrouble.TRANSIENT:
+            raise
+        return False
+    return True
 
 
 def _footage_of(session: CustodySession, row: Mapping[str, Any]) -> list[str]:
     """Keys of what a refused docking announced, as far as nothing else speaks of it."""
+    if row["segment"]:
+        return []
+    device = str(row["device"])
+    others = [
+        other["key"]
+        for other in session.index.rows(
+            "SELECT key FROM quarantine WHERE device = ? AND segment = '' AND n != ? AND discarded "
+            "IS NULL", device, row["n"]
+        )
+    ]  # fmt: skip
+    waiting = session.store.entries(f"{store_keys.DOCKINGS}{device}/")
+    others += [stored.key for stored in waiting if stored.key != row["key"]]
+    spoken_of = {key for other in others for key in _announced(session, device, other)}
+    known = "SELECT 1 FROM files WHERE key = ? AND status = 'received'"
+    expected = "SELECT 1 FROM files WHERE device = ? AND segment = ? AND status = 'expected'"
+    return [
+        key
+        for key in _announced(session, device, row["key"])
+        if key not in spoken_of
+        and session.index.row(known, key) is None
+        and session.index.row(expected, device, key.split("/")[2]) is None
+    ]
+
+
+def _announced(session: CustodySession, device: str, key: str) -> list[str]:
+    """Keys of the footage that a docking of a camera names; none where it can't be read."""
     data = b""
     try:
-        for block in session.store.blocks(Stored(row["key"], 0, "")):
+        for block in session.store.blocks(Stored(key, 0, "")):
             data += block
             if len(data) > statement.SIZE_LIMIT:
                 return []
-        docking = statement.of_camera(data, Docking, row["device"], session.roots).value
+        docking = statement.of_camera(data, Docking, device, session.roots).value
     except (StoreError, StatementError) as error:
         if isinstance(error, StoreError) and error.trouble is StoreTrouble.TRANSIENT:
             raise
         return []
-    known = "SELECT 1 FROM files WHERE device = ? AND segment = ? AND sha256 = ?"
-    return [
-        store_keys.footage(row["device"], file.segment, file.sha256)
-        for file in docking.files
-        if session.index.row(known, row["device"], file.segment, file.sha256) is None
-    ]
+    return [store_keys.footage(device, file.segment, file.sha256) for file in docking.files]
 
 
 def _existing(session: CustodySession, number: int) -> Mapping[str, Any]:

@@ -36,13 +36,13 @@ class Records:
         due = now_ns - at_ns >= self._every_ns or seen.online is False
         if seen.head["number"] <= number or not due:
             return
-        self._written[seen.device] = (seen.head["number"], now_ns)
         said: dict[str, Any] = {"head": seen.head}
         if self._certificates.get(seen.device) != seen.certificate:
             said["certificate"] = seen.certificate
-            self._certificates[seen.device] = seen.certificate
         self._append(f"{seen.device}.heads", said)
+        self._certificates[seen.device] = seen.certificate
         self._write(f"{seen.device}.json", {"head": seen.head, "certificate": seen.certificate})
+        self._written[seen.device] = (seen.head["number"], now_ns)
 
     def keep_fork(self, seen: Seen) -> None:
         name = f"{seen.device}.forked.json"

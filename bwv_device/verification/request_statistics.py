@@ -4,7 +4,8 @@
 
 For whoever does not believe our index: one file, only Python and its `cryptography` package. STORE
 is a directory store, or a copy of its `custody/ledger`. Every line's number, link and signature is
-checked. Which roles may write what is not judged here; `bwv custody audit` does.
+checked. Dates of certificates, revoked keys and the order of times are not judged here; `bwv
+custody audit` does.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, utils
 
 WRITERS = ("custodian", "disclosure")
-ZONE = "Europe/London"
+ZONE, ROLES_UNIT = "Europe/London", "roles CA"
 _DER = serialization.Encoding.DER
 
 
@@ -40,37 +41,56 @@ def read(store: Path, root: x509.Certificate) -> list[dict[str, Any]]:
             line = json.loads(signed)
         except ValueError:
             continue  # set aside by the next line, which says so
-        if not tab or not isinstance(line, dict) or "by" not in line:
+        if not tab or not isinstance(line, dict):
             continue
+        role = _signer(line, signed, signature, known, root)
+        if not role:
+            continue  # no role's line: set aside
         if line["prev"] != head or line["n"] != number + int(line.get("aside", 0)) + 1:
             raise ValueError(f"line {line['n']} does not continue line {number}")
-        if "certificate" in line:
-            chain = x509.load_pem_x509_certificates(line["certificate"].encode())
-            role = _role(chain, root)
-            fingerprint = hashlib.sha256(chain[0].public_bytes(_DER)).hexdigest()
-            known[fingerprint] = chain[0], role
-        certificate, role = known[line["by"]]
-        _verify(certificate, signed, bytes.fromhex(signature.decode()), line["n"])
         head, number = hashlib.sha256(raw).hexdigest(), line["n"]
         lines.append({**line, "role": role})
     return lines
 
 
-def _role(chain: list[x509.Certificate], root: x509.Certificate) -> str:
-    for below, above in zip(chain, [*chain[1:], root], strict=True):
-        below.verify_directly_issued_by(above)
-    units = chain[0].subject.get_attributes_for_oid(x509.NameOID.ORGANIZATIONAL_UNIT_NAME)
-    return str(units[0].value) if units else ""
+Known = dict[str, tuple[x509.Certificate, str]]
 
 
-def _verify(certificate: x509.Certificate, signed: bytes, signature: bytes, number: int) -> None:
-    key = certificate.public_key()
-    r, s = int.from_bytes(signature[:32], "big"), int.from_bytes(signature[32:], "big")
+def _signer(
+    line: dict[str, Any], signed: bytes, signature: bytes, known: Known, root: x509.Certificate
+) -> str:
+    """The role that signed a line; "" where none of the agency did."""
     try:
+        if "certificate" in line:
+            chain = x509.load_pem_x509_certificates(line["certificate"].encode())
+            fingerprint = hashlib.sha256(chain[0].public_bytes(_DER)).hexdigest()
+            known.setdefault(fingerprint, (chain[0], _role(chain, root)))
+        certificate, role = known[line["by"]]
+        said = bytes.fromhex(signature.decode())
+        r, s = int.from_bytes(said[:32], "big"), int.from_bytes(said[32:], "big")
+        key = certificate.public_key()
         assert isinstance(key, ec.EllipticCurvePublicKey)
         key.verify(utils.encode_dss_signature(r, s), signed, ec.ECDSA(hashes.SHA256()))
-    except (InvalidSignature, AssertionError):
-        raise ValueError(f"line {number} is not signed by whom it names") from None
+    except (ValueError, TypeError, KeyError, AttributeError, AssertionError, InvalidSignature):
+        return ""
+    return role
+
+
+def _role(chain: list[x509.Certificate], root: x509.Certificate) -> str:
+    """Raises `ValueError` unless the roles CA issued it, and the root the roles CA."""
+    if len(chain) != 2 or _unit(chain[1]) != ROLES_UNIT:
+        raise ValueError("not of the roles CA")
+    for below, above in zip(chain, [chain[1], root], strict=True):
+        below.verify_directly_issued_by(above)
+        constraints = above.extensions.get_extension_for_class(x509.BasicConstraints)
+        if not constraints.value.ca:
+            raise ValueError("not issued by an authority")
+    return _unit(chain[0])
+
+
+def _unit(certificate: x509.Certificate) -> str:
+    units = certificate.subject.get_attributes_for_oid(x509.NameOID.ORGANIZATIONAL_UNIT_NAME)
+    return str(units[0].value) if len(units) == 1 else ""
 
 
 def count(
@@ -79,7 +99,7 @@ def count(
     """By kind of request: as `bwv custody request statistics --json` says it."""
     requests: dict[str, dict[str, Any]] = {}
     for line in lines:
-        if line["role"] not in WRITERS:
+        if line["role"] not in WRITERS or not _is_whole(line):
             continue
         said = requests.get(line.get("request", ""))
         if line["kind"] == "request" and said is None:
@@ -99,6 +119,13 @@ def count(
                    if r["kind"] == kind and first <= r["received"] <= last], today)
         for kind in kinds
     }  # fmt: skip
+
+
+def _is_whole(line: dict[str, Any]) -> bool:
+    """Whether it says what a line of its kind says; one that does not counts for nobody."""
+    needed = {"request": ("type", "received", "due"), "request-step": ("due",),
+              "request-closed": ("outcome",)}.get(line["kind"], ())  # fmt: skip
+    return all(isinstance(line.get(name), str) for name in ("request", *needed))
 
 
 def _of(requests: list[dict[str, Any]], today: str) -> dict[str, Any]:

@@ -142,13 +142,23 @@ class S3Store:
         return [Stored(key, int(item["Size"]), item["VersionId"]) for item in reversed(items)]
 
     def blocks(self, stored: Stored) -> Iterator[bytes]:
-        with _troubles(stored.key):
-            stream: StreamingBody = self._s3.get_object(
+        with _troubles(stored.key), contextlib.closing(self._stream(stored)) as stream:
+            while block := stream.read(BLOCK):
+                yield block
+
+    def _stream(self, stored: Stored) -> StreamingBody:
+        """Of the version named; of none, the newest, also behind a delete marker."""
+        try:
+            answer = self._s3.get_object(
                 Bucket=self._bucket, Key=stored.key, **_version(stored.version)
-            )["Body"]
-            with contextlib.closing(stream):
-                while block := stream.read(BLOCK):
-                    yield block
+            )
+        except ClientError:
+            if stored.version or not (found := self.versions(stored.key)):
+                raise
+            newest = _version(found[-1].version)
+            answer = self._s3.get_object(Bucket=self._bucket, Key=stored.key, **newest)
+        body: StreamingBody = answer["Body"]
+        return body
 
     def retain(self, stored: Stored, until_utc_s: int) -> bool:
         until = datetime.datetime.fromtimestamp(until_utc_s, datetime.UTC)

@@ -58,6 +58,54 @@ def between_plan_and_decision(expiry: Expiry, act: Callable[[], object]) -> None
     expiry._guard = acts  # type: ignore[method-assign]
 
 
+HOSTILE: list[tuple[str, str, dict[str, Any]]] = [
+    ("auditor", "search", {"list": 1}),
+    ("auditor", "search", {"request": 5, "found": []}),
+    ("custodian", "trust-proposed", {"list": 1, "version": 2}),
+    ("custodian", "rules-proposed", {"version": 1, "zone": "Europe", "days": 40, "hidden_days": 5,
+                                     "late_days": 7, "categories": {}, "words_days": 9}),
+    ("custodian", "rules-proposed", {"version": 1, "zone": "localtime", "days": 40,
+                                     "hidden_days": 5, "late_days": 7, "categories": {},
+                                     "words_days": 9}),
+    ("custodian", "rules-proposed", {"version": 1, "zone": "UTC", "days": 40, "hidden_days": 5,
+                                     "late_days": 7, "categories": [], "words_days": 9}),
+    ("intake", "quarantine", {"device": "a", "segment": "", "reason": "", "key": None,
+                              "review_ns": 0}),
+    ("intake", "quarantine", {"device": "a", "segment": "x", "reason": "", "review_ns": 0,
+                              "key": "footage/bench-camera-1/x/y"}),
+    ("custodian", "request", {"request": "2026-00001", "type": "subject-access", "received":
+                              "2026-03-03", "due": "soon", "from_ns": 0, "to_ns": "x",
+                              "incident_ns": 0, "in_time": 2, "devices": 5, "officers": [],
+                              "figures": {}}),
+    ("disclosure", "disclosed", {}),
+    ("retention", "words-erasing", {"lines": [1], "letters": []}),
+    ("retention", "erasing", {"recordings": {}, "rules": 5}),
+    ("custodian", "fork-settled", {"device": [], "proof": "", "heads": 0}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("who", "kind", "said"), HOSTILE, ids=lambda value: str(value)[:40])
+def test_a_signed_line_that_says_what_it_may_not_stops_no_reader(
+    day: Callable[..., Day], who: str, kind: str, said: dict[str, Any]
+) -> None:
+    """Whoever holds a role writes with a tool of their own."""
+    it = day(1)
+    write_anyway(it.desk("Mallory", who), kind, said)
+    desk = it.custodian
+    desk.index.catch_up()
+    problems = [row["problem"] for row in desk.index.rows("SELECT * FROM problems")]
+    assert len(problems) == 1
+    opened = public_requests.open_request(desk, asked(it))
+    search_certificate.search(desk, opened.request)
+    public_requests.reminders(desk)
+    it.days(31)
+    Expiry(it.retention).run()
+    fresh = it.desk("Fresh", "auditor").index
+    fresh.rebuild()
+    desk.index.catch_up()
+    assert fresh.rows("SELECT * FROM problems") == desk.index.rows("SELECT * FROM problems")
+
+
 # --- deletion ---------------------------------------------------------------------------------
 
 
@@ -204,7 +252,7 @@ def test_whoever_writes_around_the_rules_changes_nothing(day: Callable[..., Day]
     ada.index.catch_up()
     assert ada.held(name)
     problems = [row["problem"] for row in ada.index.rows("SELECT * FROM problems ORDER BY n")]
-    assert len(problems) == 8
+    assert len(problems) == 9, "and a body that is none"
     assert "who proposes a release can't approve it" in problems[0]
     assert "may not write 'erasing'" in problems[1]
     it.days(400)

@@ -156,3 +156,16 @@ def test_a_role_that_may_not_moves_nothing(it: Day) -> None:
             at(it, it.custody.store, "custodian"), target, lambda: at(it, target, "custodian")
         )
     assert target.objects == {}
+
+
+def test_one_place_under_two_names_is_not_moved_into_itself(it: Day, tmp_path: Path) -> None:
+    done = move(it, DirectoryStore(tmp_path))
+    (tmp_path / "elsewhere").mkdir()
+    other = DirectoryStore(tmp_path / "elsewhere" / "..")
+    before = sorted(stored.key for stored in other.entries(""))
+    with pytest.raises(CustodyError, match="the same place"):
+        migration.erase_source(other, at(it, DirectoryStore(tmp_path)), done.root)
+    desk = at(it, DirectoryStore(tmp_path))
+    with pytest.raises(CustodyError, match="the same place"):
+        migration.move(desk, other, lambda: at(it, other))
+    assert sorted(stored.key for stored in other.entries("")) == before

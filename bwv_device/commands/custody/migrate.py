@@ -10,9 +10,11 @@ from rich.progress import BarColumn, DownloadColumn, Progress, SpinnerColumn
 from bwv_device.backends.evidence_store import open_store
 from bwv_device.commands.custody.options import CustodyContext
 from bwv_device.custody import migration
+from bwv_device.custody.ledger.store_identity import read_identity
 from bwv_device.custody.session import CustodySession
-from bwv_device.errors import CustodyError
+from bwv_device.errors import CustodyError, EvidenceStoreError
 from bwv_device.formats.visible_text import visible
+from hal.ports import EvidenceStore
 
 
 @click.command()
@@ -46,6 +48,9 @@ def migrate_command(
     def session(number: int) -> CustodySession:
         return context.session_at(stores[number])
 
+    if erase_source and not _is_store(stores[0]):
+        _erase(stores[0], session(1), migration.signed_root(session(1)))
+        return
     with Progress(SpinnerColumn(), BarColumn(), DownloadColumn(), transient=True) as progress:
         task = progress.add_task("moving", total=None)
         done = migration.move(
@@ -55,13 +60,26 @@ def migrate_command(
     for name in done.lost:
         click.echo(visible(f"lost at the source before: {name}"), err=True)
     click.echo(f"The target's ledger says so: {done.root}. Set store.address to it.")
-    if erase_source:
-        gone, kept = migration.erase_source(stores[0], session(1), done.root)
-        click.echo(f"{gone:,} objects of the source are erased")
-        for said in kept:
-            click.echo(visible(f"not erased: {said}"), err=True)
+    if erase_source and not done.lost:
+        _erase(stores[0], session(1), done.root)
     if done.lost:
         raise CustodyError(
-            f"{len(done.lost)} files were lost before they were moved.",
+            f"{len(done.lost)} files were lost before they were moved; nothing is erased.",
             "Each is named above: look for it with 'bwv custody completeness'.",
         )
+
+
+def _is_store(store: EvidenceStore) -> bool:
+    """False also where an erasing was interrupted: the identity goes first."""
+    try:
+        read_identity(store)
+    except EvidenceStoreError:
+        return False
+    return True
+
+
+def _erase(source: EvidenceStore, target: CustodySession, root: str) -> None:
+    gone, kept = migration.erase_source(source, target, root)
+    click.echo(f"{gone:,} objects of the source are erased")
+    for said in kept:
+        click.echo(visible(f"not erased: {said}"), err=True)

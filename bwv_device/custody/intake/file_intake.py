@@ -190,7 +190,8 @@ class FileIntake:
             index = self.session.index
             rows = index.rows(
                 "SELECT segment, latest_ns FROM files JOIN recordings ON recordings.id = "
-                "files.recording WHERE files.device = ? AND status IN ('expected', 'missing')",
+                "files.recording WHERE files.device = ? AND status IN ('expected', 'missing') AND "
+                "(erasing IS NULL OR erased_ns IS NOT NULL)",
                 device,
             )  # fmt: skip
             latest = {row["segment"]: row["latest_ns"] for row in rows if row["segment"] in good}

@@ -16,7 +16,6 @@ BODIES: dict[str, Mapping[str, Any]] = {
     "review": {"words": ""},
     "revoke": {"reason": ""},
     "fork-settled": {"reason": ""},
-    "quarantine-owner": {"owner": ""},
     "quarantine-again": {"reason": ""},
     "discard-proposed": {"reason": ""},
     "request": {"place": "", "description": "", "letter": "", "letter_name": ""},

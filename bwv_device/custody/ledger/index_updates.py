@@ -22,7 +22,7 @@ from bwv_device.formats.grammar.forms import Hex
 
 def apply(db: sqlite3.Connection, line: CustodyLine, roots: Sequence[x509.Certificate]) -> None:
     fields = bodies.joined(line.kind, line.fields, line.body)
-    if "list" in fields:  # what stands outside of the ledger comes in read
+    if line.kind in ("trust", "trust-proposed"):  # what stands outside of the ledger comes in read
         fields["trust"] = read_trust_list(fields["list"], roots)
     EFFECTS[line.kind](db, line, fields)
     for recording in _mentioned(fields):
@@ -190,6 +190,8 @@ def _received(
     row = db.execute(found, (name,)).fetchone()
     if row is None:
         return
+    if row["erasing"] is not None and row["erased_ns"] is None:
+        raise EffectError(f"{name} is being erased: what came late is taken when that has ended")
     due_day = in_force.erased_on(row["latest_ns"], line.utc_ns, row["category"]).toordinal()
     values = (line.utc_ns, late, due_day, name)
     db.execute("UPDATE recordings SET received_ns = ?, late = ?, due_day = ? WHERE id = ?", values)
@@ -282,7 +284,8 @@ def _return(db: sqlite3.Connection, line: CustodyLine, fields: dict[str, Any]) -
 
 def _revoke(db: sqlite3.Connection, line: CustodyLine, fields: dict[str, Any]) -> None:
     db.execute("INSERT OR IGNORE INTO cameras (device) VALUES (?)", (fields["device"],))
-    values = (fields["reason"], fields["device"])
+    # By the line, not by its words: they may go, and it stays revoked.
+    values = (f"line {line.number}", fields["device"])
     db.execute("UPDATE cameras SET revoked = ? WHERE device = ?", values)
 
 
@@ -363,6 +366,14 @@ def _names(fields: dict[str, Any]) -> list[str]:
 
 
 def _request(db: sqlite3.Connection, line: CustodyLine, fields: dict[str, Any]) -> None:
+    _typed(fields, str, "request", "type", "received", "due", "place", "description", "letter")
+    _typed(fields, int, "from_ns", "to_ns", "incident_ns")
+    _typed(fields, bool, "in_time")
+    _typed(fields, dict, "figures")
+    for name in ("devices", "officers"):
+        _texts(fields, name)
+    for day in (fields["received"], fields["due"]):
+        _canonical_day(day)
     db.execute(
         "INSERT INTO requests (id, n, kind, received, due, from_ns, to_ns, incident_ns, in_time, "
         "place, description, devices, officers, letter, figures) VALUES (?, ?, ?, ?, ?, ?, ?, ?, "
@@ -374,21 +385,44 @@ def _request(db: sqlite3.Connection, line: CustodyLine, fields: dict[str, Any]) 
     )  # fmt: skip
 
 
+def _typed(fields: dict[str, Any], kind: type, *names: str) -> None:
+    for name in names:
+        if type(fields[name]) is not kind:
+            raise EffectError(f"its {name!r} is none")
+
+
+def _texts(fields: dict[str, Any], name: str) -> None:
+    _typed(fields, list, name)
+    if not all(isinstance(text, str) for text in fields[name]):
+        raise EffectError(f"its {name!r} are no texts")
+
+
+def _canonical_day(text: str) -> None:
+    """2026-11-28, and no other way to write it."""
+    if datetime.date.fromisoformat(text).isoformat() != text:
+        raise EffectError(f"{text} is no day")
+
+
 def _request_step(db: sqlite3.Connection, line: CustodyLine, fields: dict[str, Any]) -> None:
     """It changes when the answer is due; "" while the clock stands still."""
-    due, day = fields["due"], datetime.date.fromisoformat(fields["day"])
+    _typed(fields, str, "request", "step", "about", "day", "due")
+    due, day = fields["due"], fields["day"]
+    _canonical_day(day)
     if due:
-        datetime.date.fromisoformat(due)
+        _canonical_day(due)
     changed = db.execute(
         "UPDATE requests SET due = ? WHERE id = ? AND closed IS NULL", (due, fields["request"])
     )
     if changed.rowcount != 1:
         raise EffectError(f"there is no open request {fields['request']}")
-    values = (fields["request"], line.number, fields["step"], fields["about"], day.isoformat(), due)
+    values = (fields["request"], line.number, fields["step"], fields["about"], day, due)
     db.execute("INSERT INTO request_steps VALUES (?, ?, ?, ?, ?, ?)", values)
 
 
 def _request_closed(db: sqlite3.Connection, line: CustodyLine, fields: dict[str, Any]) -> None:
+    _typed(fields, str, "request", "outcome")
+    if not fields["outcome"]:
+        raise EffectError("it says no outcome")
     changed = db.execute(
         "UPDATE requests SET closed = ?, outcome = ? WHERE id = ? AND closed IS NULL",
         (line.number, fields["outcome"], fields["request"]),
@@ -399,7 +433,8 @@ def _request_closed(db: sqlite3.Connection, line: CustodyLine, fields: dict[str,
 
 def _completeness(db: sqlite3.Connection, line: CustodyLine, fields: dict[str, Any]) -> None:
     """What it names is lost; what it does not name any more was found again."""
-    db.execute("UPDATE files SET lost = '' WHERE lost != ''")
+    if fields["all_named"] is True:
+        db.execute("UPDATE files SET lost = '' WHERE lost != ''")
     for named in fields["named"]:
         values = (str(named["why"]), named["device"], named["segment"])
         db.execute("UPDATE files SET lost = ? WHERE device = ? AND segment = ?", values)
@@ -414,6 +449,15 @@ def _moved(db: sqlite3.Connection, line: CustodyLine, fields: dict[str, Any]) ->
     for file in fields["versions"]:
         values = (str(file["version"]), file["device"], file["segment"])
         db.execute("UPDATE files SET version = ? WHERE device = ? AND segment = ?", values)
+
+
+def _searched(db: sqlite3.Connection, line: CustodyLine, fields: dict[str, Any]) -> None:
+    _typed(fields, str, "request")
+    _texts(fields, "found")
+
+
+def _disclosed(db: sqlite3.Connection, line: CustodyLine, fields: dict[str, Any]) -> None:
+    _typed(fields, str, "recording")
 
 
 def _told(db: sqlite3.Connection, line: CustodyLine, fields: dict[str, Any]) -> None:
@@ -464,9 +508,9 @@ EFFECTS: dict[str, Effect] = {
     "request": _request,
     "request-step": _request_step,
     "request-closed": _request_closed,
-    "search": _told,
+    "search": _searched,
     "completeness": _completeness,
-    "disclosed": _told,
+    "disclosed": _disclosed,
     "moved": _moved,
     "words-erasing": words.erasing,
     "words-erased": words.erased,

@@ -76,6 +76,12 @@ class CustodyLine(NamedTuple):
         return int(self.fields.get("aside", 0))
 
     @property
+    def body_digest(self) -> str | None:
+        """None where it has no body, or names none that can be one."""
+        digest = self.fields.get("body")
+        return digest if isinstance(digest, str) and Hex(64).fits(digest) else None
+
+    @property
     def raw(self) -> bytes:
         return self.signed + b"\t" + self.signature.hex().encode() + b"\n"
 
@@ -344,7 +350,9 @@ def read_body(store: EvidenceStore, digest: object) -> dict[str, Any] | None:
     except ValueError:
         return None
     said.pop("salt", None)
-    return None if RESERVED & said.keys() else said
+    # Texts alone: whether a line counts must not hang on a body that may be gone tomorrow.
+    texts = all(isinstance(value, str) for value in said.values())
+    return said if texts and not RESERVED & said.keys() else None
 
 
 def _continues(line: CustodyLine, head: Head) -> bool:

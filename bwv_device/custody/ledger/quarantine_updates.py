@@ -8,16 +8,27 @@ from typing import Any
 
 from bwv_device.custody.ledger.ledger import CustodyLine, EffectError
 from bwv_device.custody.ledger.signers import signer_person
+from bwv_device.formats import store_keys
+from bwv_device.formats.grammar.forms import Hex
 
 OPEN = "SELECT * FROM quarantine WHERE n = ? AND again IS NULL AND approved IS NULL"
 
 
 def put(db: sqlite3.Connection, line: CustodyLine, fields: dict[str, Any]) -> None:
+    """Its key is that of a docking, or of bytes that were set aside: nothing else is ever
+    discarded by it."""
+    device, segment, key = fields["device"], fields["segment"], fields["key"]
+    parts = key.split("/")
+    docking = store_keys.parse_docking(key) if not segment else None
+    aside = len(parts) == 4 and parts[:3] == ["quarantine", device, segment]
+    if (docking is None or docking.device != device) and not (
+        segment and aside and Hex(64).fits(parts[3])
+    ):
+        raise EffectError(f"{key} is nothing that is kept in quarantine")
     db.execute(
         "INSERT INTO quarantine (n, device, segment, reason, key, review_ns) "
         "VALUES (?, ?, ?, ?, ?, ?)",
-        (line.number, fields["device"], fields["segment"], fields["reason"], fields["key"],
-         fields["review_ns"]),
+        (line.number, device, segment, fields["reason"], key, fields["review_ns"]),
     )  # fmt: skip
 
 

@@ -4,6 +4,7 @@ put them in force (docs/format.md, 8.6)."""
 from __future__ import annotations
 
 import json
+import re
 import sqlite3
 from functools import lru_cache
 from typing import Any
@@ -13,6 +14,8 @@ from bwv_device.custody.ledger.ledger import CustodyLine, EffectError
 from bwv_device.custody.ledger.signers import signer_person
 from bwv_device.custody.retention_dates import BUILT_IN, Due, Retention
 
+# Names that mean the same on every machine.
+ZONE = re.compile(r"UTC|[A-Z][A-Za-z_]+(/[A-Z][A-Za-z_+-]+)+")
 DAYS_LIMIT, CATEGORIES_LIMIT, CATEGORY_DAYS_LIMIT = 3650, 100, 36_500
 
 
@@ -63,6 +66,8 @@ def read(fields: dict[str, Any]) -> Retention:
         raise EffectError("its categories are out of bounds")
     if not 1 <= words_days <= CATEGORY_DAYS_LIMIT:
         raise EffectError("its days for words are out of bounds")
+    if not ZONE.fullmatch(fields["zone"]):
+        raise EffectError("its zone is not of the form Area/City")
     return Retention(ZoneInfo(fields["zone"]), days, hidden, late, categories, words_days)
 
 

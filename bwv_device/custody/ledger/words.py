@@ -77,6 +77,9 @@ def erasing(db: sqlite3.Connection, line: CustodyLine, fields: dict[str, Any]) -
     """From here on nobody shows them, and that they are gone is no problem any more."""
     today = rules.in_force(db).day(line.utc_ns)
     for number in _numbers(fields):
+        has = "SELECT 1 FROM lines WHERE n = ? AND body IS NOT NULL"
+        if db.execute(has, (number,)).fetchone() is None:
+            raise EffectError(f"line {number} has no words beside it")
         if not _is_due(db, number, today):
             raise EffectError(f"the words of line {number} are not to go yet")
         db.execute("INSERT INTO words VALUES (?, ?, NULL)", (number, line.number))

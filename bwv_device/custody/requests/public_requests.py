@@ -7,6 +7,7 @@ another clock: 31 days from the incident to the request.
 from __future__ import annotations
 
 import datetime
+import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -66,8 +67,7 @@ def open_request(
     number: list[str] = []
 
     def decide() -> tuple[str, Mapping[str, Any]]:
-        count = session.index.row("SELECT count(*) AS n FROM requests")
-        name = f"{details.received.year}-{(count['n'] if count else 0) + 1:05d}"
+        name = _free_number(session.index, details.received.year)
         number[:] = [name]
         return "request", {
             "request": name,
@@ -97,6 +97,15 @@ def open_request(
         if in_time and session.hold(recording, f"request {name}", request=name)
     ]
     return Opened(name, due, in_time, held, alike)
+
+
+def _free_number(index: Index, year: int) -> str:
+    row = index.row("SELECT count(*) AS n FROM requests")
+    for number in itertools.count((row["n"] if row else 0) + 1):
+        name = f"{year}-{number:05d}"
+        if index.row("SELECT 1 FROM requests WHERE id = ?", name) is None:
+            return name
+    raise AssertionError
 
 
 def _alike(index: Index, details: RequestDetails) -> list[str]:
