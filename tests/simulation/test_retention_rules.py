@@ -19,8 +19,12 @@ from bwv_device.custody.retention_dates import Retention
 from bwv_device.errors import CustodyError
 from bwv_device.formats import canonical_json, store_keys
 from bwv_device.verification.tlog.merkle_tree import leaf_hash, proves_inclusion
+from hal.host import HostClock
 from hal.simulated.power_dock_and_place import SeededEntropy
+from hal.simulated.store import MemoryStore
+from sim.custody.drawn_ledger import drawn_docking
 from sim.world.camera_handle import TEAR
+from sim.world.custody_workers import founded, session
 from sim.world.test_keys import BenchAgency
 from sim.world.world import EPOCH_UTC_NS
 
@@ -207,6 +211,28 @@ def test_a_certificate_that_was_lost_or_changed_is_told(day: Callable[..., Day])
         with pytest.raises(CustodyError, match="its certificate is lost"):
             deletion_certificate.find(it.custodian, names[0])
     assert it.names() == [], "that it was erased is known all the same"
+
+
+def test_what_comes_while_its_recording_is_being_erased_is_taken_afterwards(
+    agency: BenchAgency,
+) -> None:
+    """Else its certificate would not name it, and its camera would forget it."""
+    store = founded(MemoryStore())
+    intake = session(agency, store, HostClock(), "intake", "intake")
+    docking, took = drawn_docking(1, 1)
+    intake.append(lambda: ("docking", docking))
+    names = ["cam-00001/00000001-0001"]
+    retention = session(agency, store, HostClock(), "retention", "retention")
+    write_anyway(retention, "erasing", {"recordings": names, "rules": {}})
+    write_anyway(intake, "intake", took)
+    (problem,) = intake.index.rows("SELECT * FROM problems")
+    assert "is being erased" in problem["problem"]
+    (file,) = intake.index.rows("SELECT * FROM files")
+    assert file["status"] == "expected"
+    write_anyway(retention, "erased", {"recordings": names, "certificates": "0" * 64})
+    write_anyway(intake, "intake", took)
+    (file,) = intake.index.rows("SELECT * FROM files")
+    assert file["status"] == "received", "with days of its own"
 
 
 # --- the camera's clock --------------------------------------------------------------------------
