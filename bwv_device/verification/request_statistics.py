@@ -30,8 +30,9 @@ _DER = serialization.Encoding.DER
 
 
 def read(store: Path, root: x509.Certificate) -> list[dict[str, Any]]:
-    """The lines in order, each with the `role` that signed it. Raises `ValueError` where one is
-    missing, not linked, or not signed below `root`."""
+    """The lines in order, each with the `role` that signed it and its `digest`. What no role signed
+    is passed over, as every reader does. Raises `ValueError` where a line is missing or not linked,
+    and where there is none at all."""
     known: dict[str, tuple[x509.Certificate, str]] = {}
     head, number, lines = "0" * 64, 0, []
     for path in sorted(path for path in store.glob("custody/ledger/*/*/*/*") if path.is_file()):
@@ -49,7 +50,9 @@ def read(store: Path, root: x509.Certificate) -> list[dict[str, Any]]:
         if line["prev"] != head or line["n"] != number + int(line.get("aside", 0)) + 1:
             raise ValueError(f"line {line['n']} does not continue line {number}")
         head, number = hashlib.sha256(raw).hexdigest(), line["n"]
-        lines.append({**line, "role": role})
+        lines.append({**line, "role": role, "digest": head})
+    if not lines:
+        raise ValueError(f"no line in {store} is signed by a role below this root")
     return lines
 
 
@@ -163,6 +166,9 @@ def main() -> int:
     except (OSError, ValueError, KeyError, InvalidSignature) as error:
         sys.stderr.write(f"The ledger can't be counted: {error}\n")
         return 1
+    last = lines[-1]
+    sys.stderr.write(f"{len(lines)} lines; the last is {last['n']}, SHA-256 {last['digest']}: "
+                     "compare it with a checkpoint that somebody outside has seen\n")  # fmt: skip
     today = datetime.datetime.now(zoneinfo.ZoneInfo(said.zone)).date().isoformat()
     counted = count(lines, said.first, said.last, today, said.zone)
     sys.stdout.write(json.dumps(counted, indent=2) + "\n")

@@ -193,6 +193,15 @@ def test_two_programs_count_the_same_from_drawn_requests(
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)[law.SUBJECT_ACCESS]["received"] > 0
+    assert f"the last is {desk.index.head.number}" in done.stderr
+    for place, key in ((tmp_path / "nowhere", root), (folder, tmp_path / "other.pem")):
+        (tmp_path / "other.pem").write_bytes(BenchAgency("another").files[ROOT])
+        none = subprocess.run(
+            [sys.executable, "-m", "bwv_device.verification.request_statistics", str(place),
+             "--root", str(key)], capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        assert (none.returncode, none.stdout) == (1, ""), "nothing read is not nothing asked"
+        assert "no line" in none.stderr
     path = next(path for path in sorted(folder.glob("custody/ledger/*/*/*/*"))[5:])
     path.chmod(0o600)
     path.write_bytes(path.read_bytes().replace(b"2026", b"2027", 1))
