@@ -18,7 +18,7 @@ from benchmarks import floods, fuzz, planted, planted_by_test, soak, syscalls
 from benchmarks.ext4 import cuts as ext4
 from benchmarks.mutants import covering, progress, verdicts
 from benchmarks.mutants.modules import DRAWN, MODULES, SEED
-from bwv_device.custody import completeness
+from bwv_device.custody.holdings import completeness
 from sim.commands.fleet import said
 from sim.custody import months
 from sim.fleet import load_test

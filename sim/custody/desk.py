@@ -11,7 +11,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import NamedTuple
 
-from bwv_device.custody import camera_register, completeness, search
+from bwv_device.custody import camera_register, search
+from bwv_device.custody.holdings import completeness
 from bwv_device.custody.intake.intake import Intake
 from bwv_device.custody.intake.results import ReplicaStore
 from bwv_device.custody.recording_history import audit

@@ -18,8 +18,9 @@ from support.camera_bench import make_camera
 from support.custody_day import Day
 from support.write_anyway import write_anyway
 
-from bwv_device.custody import migration, s3_policies
-from bwv_device.custody.completeness import examine
+from bwv_device.custody import s3_policies
+from bwv_device.custody.holdings import migration
+from bwv_device.custody.holdings.completeness import examine
 from bwv_device.custody.intake.intake import Intake
 from bwv_device.custody.intake.results import Done, ReplicaStore
 from bwv_device.custody.retention import holds

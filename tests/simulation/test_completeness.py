@@ -7,8 +7,8 @@ from collections.abc import Callable
 import pytest
 from support.custody_day import Day, lines
 
-from bwv_device.custody import completeness
-from bwv_device.custody.completeness import Completeness, examine
+from bwv_device.custody.holdings import completeness
+from bwv_device.custody.holdings.completeness import Completeness, examine
 from bwv_device.custody.requests import public_requests, search_certificate
 from bwv_device.custody.retention import holds
 from bwv_device.custody.retention.deletion import Expiry

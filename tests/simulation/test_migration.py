@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from support.custody_day import Day, lines
 
-from bwv_device.custody import migration
-from bwv_device.custody.completeness import examine
+from bwv_device.custody.holdings import migration
+from bwv_device.custody.holdings.completeness import examine
 from bwv_device.custody.ledger.index import Index
 from bwv_device.custody.ledger.ledger import CustodyLedger
 from bwv_device.custody.retention import holds

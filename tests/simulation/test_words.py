@@ -9,7 +9,7 @@ from support.custody_day import Day, lines
 from support.write_anyway import write_anyway
 
 from bwv_device.custody import search
-from bwv_device.custody.completeness import examine
+from bwv_device.custody.holdings.completeness import examine
 from bwv_device.custody.recording_history import audit
 from bwv_device.custody.requests import public_requests, search_certificate
 from bwv_device.custody.requests.public_requests import RequestDetails

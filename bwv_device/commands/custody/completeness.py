@@ -10,8 +10,8 @@ from bwv_device.commands.cli.tables import plain, print_table
 from bwv_device.commands.custody.options import CustodyContext, print_json
 from bwv_device.commands.custody.service_log import ServiceLog
 from bwv_device.commands.custody.until_stopped import until_stopped
-from bwv_device.custody import completeness
-from bwv_device.custody.completeness import Completeness
+from bwv_device.custody.holdings import completeness
+from bwv_device.custody.holdings.completeness import Completeness
 from bwv_device.errors import CustodyError
 from bwv_device.formats.visible_text import visible
 from hal.ports import SECOND_NS, StoreError

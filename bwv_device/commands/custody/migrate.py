@@ -9,7 +9,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, SpinnerColumn
 
 from bwv_device.backends.evidence_store import open_store
 from bwv_device.commands.custody.options import CustodyContext
-from bwv_device.custody import migration
+from bwv_device.custody.holdings import migration
 from bwv_device.custody.ledger.store_identity import read_identity
 from bwv_device.custody.session import CustodySession
 from bwv_device.errors import CustodyError, EvidenceStoreError

@@ -7,8 +7,8 @@ import datetime
 import click
 
 from bwv_device.commands.custody.options import CustodyContext
-from bwv_device.custody.completeness import Completeness
 from bwv_device.custody.history.log import LogRun
+from bwv_device.custody.holdings.completeness import Completeness
 from bwv_device.custody.intake.results import Done
 from bwv_device.custody.quarantine import erase_discarded, overdue
 from bwv_device.custody.requests.public_requests import reminders

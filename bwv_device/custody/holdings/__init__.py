@@ -1,0 +1,1 @@
+"""What the store holds: whether all of it is there, and moving it to another place."""
