@@ -8,7 +8,7 @@ number and the SHA-256 of the line before it.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from bwv_device.formats import canonical_json, signature
@@ -114,13 +114,25 @@ def read_chain(data: bytes, head: Head) -> Iterator[tuple[Line, int]]:
 
     Checks form and chain, not signatures: this is how a camera finds its place after a power cut.
     """
-    position = 0
-    while (end := data.find(b"\n", position)) >= 0:
-        try:
-            line = parse_line(data[position:end])
-        except ValueError:
+    return chain_of_blocks((data,), head)
+
+
+def chain_of_blocks(
+    blocks: Iterable[bytes], head: Head, offset: int = 0
+) -> Iterator[tuple[Line, int]]:
+    """The same of a file that may be larger than memory; `offset` is where its blocks begin."""
+    held = b""
+    for block in blocks:
+        held, position = held + block, 0
+        while (end := held.find(b"\n", position)) >= 0:
+            try:
+                line = parse_line(held[position:end])
+            except ValueError:
+                return
+            if (line.number, line.fields["prev"]) != (head.number + 1, head.digest):
+                return
+            head, position = Head(line.number, line.digest), end + 1
+            yield line, offset + position
+        held, offset = held[position:], offset + position
+        if len(held) >= LINE_LIMIT:
             return
-        if (line.number, line.fields["prev"]) != (head.number + 1, head.digest):
-            return
-        head, position = Head(line.number, line.digest), end + 1
-        yield line, position

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from bwv_device.formats.grammar.ledger_kinds import Open, Recovered, Seal, Still, Sync
+from bwv_device.formats.grammar.ledger_kinds import Checkpoint, Open, Recovered, Seal, Still, Sync
 
 
 @dataclass(slots=True)
@@ -35,6 +35,8 @@ def follow(claims: dict[str, Claim], boot: int, said: Any) -> None:
     """Keeps what the ledger claims of each file; `said` is a line's typed value. A boot writes
     files of its own; of earlier ones it may only say how recovery found them: whoever has a stolen
     device key can write new boots, and must not speak for old ones. Raises `ClaimError`."""
+    if isinstance(said, Checkpoint):
+        _checkpoint(claims, boot)
     keep = _CLAIMS.get(type(said))
     if keep is None:
         return
@@ -51,6 +53,14 @@ def follow(claims: dict[str, Claim], boot: int, said: Any) -> None:
     claim = claim or Claim(name)
     keep(claim, said)
     claims[name] = claim
+
+
+def _checkpoint(claims: dict[str, Claim], boot: int) -> None:
+    """The next boot of the camera reads no further back: what is open would be forgotten."""
+    own = f"{boot:08d}-"
+    for name, claim in claims.items():
+        if name.startswith(own) and not claim.settled:
+            raise ClaimError(f"says that nothing is open, and {name} is")
 
 
 def _claim_open(claim: Claim, said: Open) -> None:

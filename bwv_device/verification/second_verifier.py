@@ -106,6 +106,7 @@ FORMS: dict[str, Any] = {  # section 7; those behind the blank line have a form 
     "before": table("requested_ms:count achieved_ms:count shortfall:text audio:word"),
     "texts": many(text(4096), 64), "words": many(text(200, 1, name=True), 16),
     "anchor": table("number:positive digest:digest", exact=True),
+    "object": table("statement:said certificate:pem"),
 }  # fmt: skip
 KINDS = {  # section 3.5; a question mark: it may be absent
     "boot": "format:two device:device boot:boot boot_key:point certificate:pem cause:cause "
@@ -125,6 +126,8 @@ KINDS = {  # section 3.5; a question mark: it may be absent
     "custodian": "certificate:pem",
     "receipt": "segment:segment statement:said",
     "wipe": "segment:segment",
+    "checkpoint": "offset:count recording:recording0 stills:count commands?count "
+    "assignment?object officer?object",
     "recovery": "segments:count commands?count",
     "state": "from:word to:word event:word reason?text",
     "close": "recording:recording reason:text segments?count duration_ms?count",
@@ -328,6 +331,10 @@ class Judge:
 
     def follow(self, boot: int, fields: Fields) -> None:
         kind = fields["kind"]
+        if kind == "checkpoint":
+            own = (name for name in self.files if int(name[:8]) == boot)
+            if any(self.files[name]["end"] is None for name in own):
+                self.contradicted(f"line {fields['n']}: a checkpoint while a file is open")
         if kind not in FILE_KINDS:
             return
         wrong = self.what_is_wrong(boot, kind, fields)

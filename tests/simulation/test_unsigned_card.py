@@ -14,13 +14,12 @@ import pytest
 from support.camera_bench import Camera, make_camera
 from support.made_vault import MadeVault
 
-from bwv_device.camera.vault import signed_lines
 from bwv_device.camera.vault.ledger_writer import Ledger
 from bwv_device.camera.vault.recovery import Found, boot_vault, survey
-from bwv_device.camera.vault.signed_lines import LedgerFile, SignedLines, head_before
+from bwv_device.camera.vault.signed_lines import SignedLines
 from bwv_device.formats import signature, statement
 from bwv_device.formats.grammar.purposes import ASSIGNMENT
-from bwv_device.formats.ledger_lines import START, read_chain
+from bwv_device.formats.ledger_lines import START, Head, parse_line, read_chain
 from hal.host import HostDisk
 from hal.simulated.disk import SimulatedDisk
 from sim.world.custody_workers import role
@@ -118,13 +117,7 @@ def test_without_signatures_the_camera_would_obey(
     it: Camera, agency: BenchAgency, ill: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The control: what recovery did before it looked at signatures."""
-
-    def any_lines(
-        self: SignedLines, boot: int, data: bytes, length: int | None = None
-    ) -> LedgerFile:
-        return LedgerFile([*read_chain(data, signed_lines.head_before(data))], True, data)
-
-    monkeypatch.setattr(SignedLines, "lines", any_lines)
+    monkeypatch.setattr(SignedLines, "_signed", lambda self, file, ends, key: len(ends))
     append(it.disk, "receipt", {"segment": FILE, "statement": "x"})
     kind, fields = ILL[ill](agency)
     append(it.disk, kind, fields)
@@ -296,6 +289,14 @@ def boots(it: Camera) -> set[int]:
     it.run(seconds=2)
     it.shut_down()
     return set(boot_lines(it))
+
+
+def head_before(data: bytes) -> Head:
+    try:
+        first = parse_line(data[: data.index(b"\n")])
+    except ValueError:
+        return START
+    return Head(first.number - 1, first.fields["prev"])
 
 
 def boot_lines(it: Camera) -> dict[int, dict[str, Any]]:

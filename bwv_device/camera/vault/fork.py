@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from bwv_device.camera.vault.signed_lines import SignedLines
+from bwv_device.camera.vault.vault import part_digest
 from bwv_device.formats.ledger_lines import (
     LINE_LIMIT,
     Head,
@@ -44,21 +45,21 @@ def find_fork(
     oldest = min(firsts)
     ends, torn = ChainEnds(_before(firsts[oldest])), list[Torn]()
     for boot in window:
-        data = disk.read(ledger_path(boot))
-        whole = len(data) - _named_torn(firsts, boot, data)
-        chain = signed.lines(boot, data, whole).lines if boot in firsts else []
-        if boot == newest and acknowledged is not None:
-            chain = [item for item in chain if item[0].number <= acknowledged.number]
-        if chain and ends.link(chain[0][0]) is Link.BREAKS:
-            return None
-        for line, _ in chain:
-            ends.passed(boot, line)
-        if chain:
-            ends.ended(boot, Head(chain[-1][0].number, chain[-1][0].digest))
-        end = chain[-1][1] if chain else 0
-        if end < whole or (not chain and not _is_named(firsts, boot, data)):
-            rest = data[end:]
-            torn.append(Torn(_name(boot), len(rest), hashlib.sha256(rest).hexdigest()))
+        path = ledger_path(boot)
+        size = disk.size(path)
+        whole, end = size - _named_torn(disk, firsts, boot, size), 0
+        if boot in firsts:
+            until = acknowledged.number if acknowledged and boot == newest else None
+            file = signed.file(boot, until, whole, whole=True)
+            if file.head and file.first and ends.link(file.first) is Link.BREAKS:
+                return None
+            for line, end in file.lines():  # noqa: B007 - the last one counts
+                ends.passed(boot, line)
+            if file.head:
+                ends.ended(boot, file.head)
+        if end < whole or (not end and not _is_named(disk, firsts, boot, size)):
+            rest = size - end
+            torn.append(Torn(_name(boot), rest, part_digest(disk, path, end, rest)))
     return Fork(ends.open_ends, torn, oldest) if len(ends.open_ends) > 1 else None
 
 
@@ -100,30 +101,29 @@ def _continues(disk: Disk, firsts: dict[int, Line], newest: int) -> bool:
         return True
     path = ledger_path(max(older))
     size = disk.size(path)
+    size -= _named_torn(disk, firsts, max(older), size)
     start = max(0, size - LINE_LIMIT)
     data = disk.read(path, start, size - start)
-    data = data[: len(data) - _named_torn(firsts, max(older), data)]
     whole, newline, _ = data.rpartition(b"\n")
     last = whole.rpartition(b"\n")[2]
     return bool(newline) and hashlib.sha256(last).hexdigest() == first.fields["prev"]
 
 
-def _named_torn(firsts: dict[int, Line], boot: int, data: bytes) -> int:
+def _named_torn(disk: Disk, firsts: dict[int, Line], boot: int, size: int) -> int:
     """How many bytes at the end of a file a later boot has named as torn, if they stand there."""
     for torn in _names(firsts, boot):
         length = torn.get("length")
-        if type(length) is not int or not 0 < length <= len(data):
+        if type(length) is not int or not 0 < length <= size:
             continue
-        if hashlib.sha256(data[-length:]).hexdigest() == torn.get("sha256"):
+        if part_digest(disk, ledger_path(boot), size - length, length) == torn.get("sha256"):
             return length
     return 0
 
 
-def _is_named(firsts: dict[int, Line], boot: int, data: bytes) -> bool:
-    digest = hashlib.sha256(data).hexdigest()
+def _is_named(disk: Disk, firsts: dict[int, Line], boot: int, size: int) -> bool:
+    digest = part_digest(disk, ledger_path(boot), 0, size)
     return any(
-        (torn.get("length"), torn.get("sha256")) == (len(data), digest)
-        for torn in _names(firsts, boot)
+        (torn.get("length"), torn.get("sha256")) == (size, digest) for torn in _names(firsts, boot)
     )
 
 

@@ -7,16 +7,16 @@ same again.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any, NamedTuple
 
+from bwv_device.camera.vault.checkpoint import Standing
 from bwv_device.camera.vault.fork import find_fork, named_branches
 from bwv_device.camera.vault.ledger_writer import Ledger
-from bwv_device.camera.vault.signed_lines import SignedLines
-from bwv_device.camera.vault.vault import Vault, file_digest
+from bwv_device.camera.vault.signed_lines import LedgerFile, SignedLines
+from bwv_device.camera.vault.vault import Vault, file_digest, part_digest
 from bwv_device.errors import VaultError
-from bwv_device.formats import canonical_json
 from bwv_device.formats.grammar.decode import GrammarError
 from bwv_device.formats.grammar.ledger_kinds import TORN_LIMIT, typed
 from bwv_device.formats.ledger_lines import (
@@ -142,9 +142,9 @@ def _explain(
 
 
 def survey(disk: Disk, certificate_pem: bytes, acknowledged: Head | None = None) -> Found:
-    """Reads the newest ledger files, back to the last completed recovery. What is read is synced
-    first: the next line must not continue one that a power cut takes away. Only what this camera
-    signed counts; `certificate_pem` is its own certificate and its issuer."""
+    """Reads the newest ledger files, back to the last completed recovery, or to a checkpoint since.
+    What is read is synced first: the next line must not continue one that a power cut takes away.
+    Only what this camera signed counts; `certificate_pem` is its own certificate and its issuer."""
     signed = SignedLines(disk, certificate_pem)
     names = map(boot_of, disk.names(DIRECTORY))
     boots = _plausible(signed, sorted(boot for boot in names if boot is not None))
@@ -155,27 +155,76 @@ def survey(disk: Disk, certificate_pem: bytes, acknowledged: Head | None = None)
         disk.sync(DIRECTORY)
     fork = find_fork(disk, signed, boots, acknowledged)
     oldest = fork.oldest_boot if fork else LAST_BOOT
-    head, torn, lines, first_boot = _read_back(signed, boots, acknowledged, oldest)
+    read = _read_back(disk, signed, boots, acknowledged, oldest)
     boot = boots[-1] if boots else 0
-    whole_since = max([_healed(lines), boot + 1 if fork else 0])
-    first_boot = max(first_boot, whole_since)
-    opened: dict[str, OpenSegment] = {}
-    settled: set[str] = set()
-    recording: str | None = None
-    for line in lines:
-        recording = _follow(line, opened, settled, recording)
+    story = _Story()
+    for file in reversed(read.files):
+        for line, _ in file.lines():
+            if _of_the_grammar(line):
+                story.follow(line)
+    whole_since = max([story.healed, boot + 1 if fork else 0])
+    recording = story.recording
     if recording is not None and int(recording[:8]) < whole_since:
         recording = None
     # Nothing is said of what stands in the branches of a fork.
-    waiting = [o for o in opened.values() if o.name not in settled and _boot(o) >= whole_since]
-    waiting += _unacknowledged(disk, first_boot, opened.keys() | settled)
-    orderly = not boots or (bool(lines) and lines[-1].kind == "stop" and not torn)
-    wiped = _wiped(lines)
-    assigned, commands = _assigned(lines), _commands(lines)
+    waiting = [
+        segment
+        for name, segment in story.opened.items()
+        if name not in story.settled and _boot(segment) >= whole_since
+    ]
+    waiting += _unacknowledged(disk, max(read.first_boot, whole_since), story)
+    kept = story.standing
+    found = Found(
+        boot, read.head, read.torn, waiting, recording,
+        not boots or (story.stopped and not read.torn),
+        story.wiped, kept.assignment, kept.officer, kept.commands,
+    )  # fmt: skip
     if fork:
-        head, torn = branches_head(fork.ends), fork.torn
-        return Found(boot, head, torn, [], None, False, wiped, *assigned, commands, fork.ends)
-    return Found(boot, head, torn, waiting, recording, orderly, wiped, *assigned, commands)
+        return found._replace(
+            head=branches_head(fork.ends), torn=fork.torn, open_segments=[], open_recording=None,
+            orderly=False, branches=fork.ends,
+        )  # fmt: skip
+    return found
+
+
+class _Story:
+    """What lines in order tell. `wiped` are files that may be removed: a receipt stands before, in
+    the same boot."""
+
+    def __init__(self) -> None:
+        self.opened: dict[str, OpenSegment] = {}
+        self.settled: set[str] = set()
+        self.recording: str | None = None
+        self.wiped: list[str] = []
+        self.healed = 0  # the newest boot that named the branches of a fork
+        self.stopped = False
+        self.standing = Standing()
+        self._receipted: set[str] = set()
+
+    def follow(self, line: Line) -> None:
+        """A line of the grammar."""
+        fields, kind = line.fields, line.kind
+        name = str(fields.get("segment", ""))
+        self.stopped = kind == "stop"
+        self.standing.follow(kind, fields)
+        if kind == "boot":
+            self._receipted = set()
+            if named_branches(line):
+                self.healed = max(self.healed, int(fields["boot"]))
+        elif kind == "open":
+            self.opened[name] = OpenSegment(name, fields["recording"], 0)
+            self.recording = str(fields["recording"])
+        elif kind == "sync" and name in self.opened:
+            self.opened[name] = self.opened[name]._replace(attested_length=fields["length"])
+        elif kind == "receipt":
+            self._receipted.add(name)
+        elif kind in ("seal", "recovered", "still", "wipe"):
+            self.settled.add(name)
+            self.opened.pop(name, None)
+            if kind == "wipe" and name in self._receipted:
+                self.wiped.append(name)
+        elif kind == "close" and fields["recording"] == self.recording:
+            self.recording = None
 
 
 def _plausible(signed: SignedLines, boots: list[int]) -> list[int]:
@@ -187,94 +236,51 @@ def _plausible(signed: SignedLines, boots: list[int]) -> list[int]:
     return [boot for boot in boots if boot <= own + BOOTS_AHEAD]
 
 
-def _wiped(lines: Sequence[Line]) -> list[str]:
-    """Files that may be removed: a receipt stands before, in the same boot."""
-    receipted: set[str] = set()
-    wiped = []
-    for line in lines:
-        if line.kind == "boot":
-            receipted = set()
-        elif line.kind == "receipt":
-            receipted.add(str(line.fields["segment"]))
-        elif line.kind == "wipe" and line.fields["segment"] in receipted:
-            wiped.append(str(line.fields["segment"]))
-    return wiped
-
-
 def _boot(segment: OpenSegment) -> int:
     return int(segment.name[:8])
 
 
-def _healed(lines: Sequence[Line]) -> int:
-    """The newest boot that named the branches of a fork; 0 for none."""
-    healed = [line.fields.get("boot") for line in lines if named_branches(line)]
-    return max((boot for boot in healed if type(boot) is int), default=0)
+class _Read(NamedTuple):
+    """The newest files, the newest first, back to the one that is complete; the first boot whose
+    footage something may be said of."""
 
-
-def _assigned(lines: Sequence[Line]) -> tuple[dict[str, str] | None, dict[str, str] | None]:
-    """The newest assignment, and the officer that a command named since."""
-    assignment = officer = None
-    for line in lines:
-        if line.kind in ("assignment", "officer"):
-            kept = {name: str(line.fields[name]) for name in ("statement", "certificate")}
-            if line.kind == "assignment":
-                assignment, officer = kept, None
-            else:
-                officer = kept
-    return assignment, officer
-
-
-def _commands(lines: Sequence[Line]) -> int:
-    """The largest counter of a command."""
-    largest = 0
-    for line in lines:
-        counter = line.fields.get("commands")
-        if line.kind == "command":
-            with suppress(ValueError):
-                said = canonical_json.decode(line.fields["statement"].rpartition("\t")[0].encode())
-                counter = said.get("counter")
-        if line.kind in ("command", "recovery") and type(counter) is int:
-            largest = max(largest, counter)
-    return largest
+    head: Head
+    torn: list[Torn]
+    files: list[LedgerFile]
+    first_boot: int
 
 
 def _read_back(
-    signed: SignedLines, boots: list[int], acknowledged: Head | None, oldest: int
-) -> tuple[Head, list[Torn], list[Line], int]:
-    """Lines of the newest files, back to the boot whose recovery was completed, and that boot. Of a
-    fork, all branches are read: back to such a boot not newer than `oldest`.
+    disk: Disk, signed: SignedLines, boots: list[int], acknowledged: Head | None, oldest: int
+) -> _Read:
+    """Of a fork, all branches are read: back to a complete boot not newer than `oldest`.
 
     A boot that was cut off before its first sync leaves a file without any valid line: its bytes
     are named as torn, like every tail behind the last valid line.
     """
-    lines: list[Line] = []
+    files: list[LedgerFile] = []
     torn: list[Torn] = []
     head: Head | None = None
     others = 0
     for boot in reversed(boots):
-        read = signed.file(boot)
-        chain = read.lines
-        if acknowledged is not None:
-            chain = [item for item in chain if item[0].number <= acknowledged.number]
-        length = chain[-1][1] if chain else 0
-        if head is None and (length < len(read.data) or not chain):
-            rest = read.data[length:]
-            name = ledger_path(boot).rpartition("/")[2]
-            torn.insert(0, Torn(name, len(rest), hashlib.sha256(rest).hexdigest()))
-        if head is None and chain:
-            head = Head(chain[-1][0].number, chain[-1][0].digest)
+        until = None if acknowledged is None else acknowledged.number
+        read = signed.file(boot, until)
+        if head is None and (read.end < read.size or read.head is None):
+            path, rest = ledger_path(boot), read.size - read.end
+            sha256 = part_digest(disk, path, read.end, rest)
+            torn.insert(0, Torn(path.rpartition("/")[2], rest, sha256))
+        head = head or read.head
         if not read.trusted:
             # It shows where the chain ends; nothing that it says is acted on, nor is anything
             # said of its footage.
-            others = max(others, boot if chain else 0)
+            others = max(others, boot if read.head else 0)
             continue
-        # A line of ours that says what it may not still is where the chain goes on.
-        lines = [line for line, _ in chain if _of_the_grammar(line)] + lines
-        for end in named_branches(chain[0][0]) if chain else ():
+        files.append(read)
+        for end in named_branches(read.first) if read.head and read.first else ():
             oldest = min(oldest, end.boot)
-        if boot <= oldest and any(line.kind == "recovery" for line, _ in chain):
-            return head or START, torn, lines, max(boot, others + 1)
-    return head or START, torn, lines, others + 1 if others else 0
+        if boot <= oldest and read.complete:
+            return _Read(head or START, torn, files, max(boot, others + 1))
+    return _Read(head or START, torn, files, others + 1 if others else 0)
 
 
 def _of_the_grammar(line: Line) -> bool:
@@ -286,26 +292,10 @@ def _of_the_grammar(line: Line) -> bool:
     return True
 
 
-def _follow(
-    line: Line, opened: dict[str, OpenSegment], settled: set[str], recording: str | None
-) -> str | None:
-    fields, name = line.fields, str(line.fields.get("segment", ""))
-    if line.kind == "open":
-        opened[name] = OpenSegment(name, fields["recording"], 0)
-        return str(fields["recording"])
-    if line.kind == "sync" and name in opened:
-        opened[name] = opened[name]._replace(attested_length=fields["length"])
-    elif line.kind in ("seal", "recovered", "still", "wipe"):
-        settled.add(name)
-    elif line.kind == "close" and fields["recording"] == recording:
-        return None
-    return recording
-
-
 def _finish_removals(disk: Disk, wiped: list[str]) -> None:
     """Removes files that a `wipe` line names and a power cut brought back. Where the disk refuses,
     recording must go on: the next docking tries it again (`undelivered`)."""
-    names = disk.names(FOOTAGE)
+    names = set(disk.names(FOOTAGE))
     paths = [n for name in wiped for n in (name, name + PART) if n in names]
     with suppress(OSError):
         for path in paths:
@@ -314,14 +304,18 @@ def _finish_removals(disk: Disk, wiped: list[str]) -> None:
             disk.sync(FOOTAGE)
 
 
-def _unacknowledged(disk: Disk, first_boot: int, known: Set[str]) -> list[OpenSegment]:
+def _unacknowledged(disk: Disk, first_boot: int, story: _Story) -> list[OpenSegment]:
     """Files of the boots in question whose `open` line was lost. Foreign files are left alone: the
     verifier reports them."""
     names = dict.fromkeys(name.removesuffix(PART) for name in disk.names(FOOTAGE))
     return [
         OpenSegment(name, "", 0)
         for name in names
-        if name not in known and (ours := SegmentName.parse(name)) and ours.boot >= first_boot
+        if name not in story.settled
+        and name not in story.opened
+        and (ours := SegmentName.parse(name))
+        and ours.boot >= first_boot
+        and not story.standing.covers(ours)
     ]
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
+from collections.abc import Iterator
 from contextlib import suppress
 from typing import NamedTuple
 
 from bwv_device.camera.vault.signed_lines import SignedLines
+from bwv_device.camera.vault.vault import part_digest
 from bwv_device.formats.grammar.decode import GrammarError
 from bwv_device.formats.grammar.ledger_kinds import typed
 from bwv_device.formats.grammar.statements import FILES_LIMIT
@@ -93,12 +94,12 @@ def recorded_ns(disk: Disk, certificate_pem: bytes, name: str) -> int | None:
 
 
 def ledger_digest(disk: Disk, boot: int, offset: int, length: int) -> str:
-    return hashlib.sha256(disk.read(ledger_path(boot), offset, length)).hexdigest()
+    return part_digest(disk, ledger_path(boot), offset, length)
 
 
-def _lines(disk: Disk, certificate_pem: bytes, boot: int) -> list[tuple[Line, int]]:
-    read = SignedLines(disk, certificate_pem).file(boot)
-    return read.lines if read.trusted else []
+def _lines(disk: Disk, certificate_pem: bytes, boot: int) -> Iterator[tuple[Line, int]]:
+    read = SignedLines(disk, certificate_pem).file(boot, whole=True)
+    return read.lines() if read.trusted else iter(())
 
 
 def _claim(claims: dict[str, Claim], boot: int, line: Line) -> None:

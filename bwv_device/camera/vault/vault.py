@@ -12,9 +12,11 @@ import errno
 import hashlib
 import os
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from typing import Any, NamedTuple
 
+from bwv_device.camera.vault import checkpoint
 from bwv_device.camera.vault.ledger_writer import Ledger
 from bwv_device.formats.vault_layout import FOOTAGE, PART, READ_BLOCK, recording_of
 from hal.ports import Anchor, Disk
@@ -65,8 +67,11 @@ class Vault:
     def __init__(self, disk: Disk, ledger: Ledger) -> None:
         self._disk, self._ledger = disk, ledger
         self._open: dict[str, _Open] = {}
-        self._sealed: Counter[str] = Counter()  # segments, by recording
+        self._sealed: Counter[str] = Counter()  # segments, by recording not closed yet
+        self._standing = checkpoint.Standing()
+        self._unfinished: set[str] = set()  # files that were begun, also those that met an error
         self._broken = False
+        self._length = 0  # of the ledger file
         self._last_sealed = ""
         self.acknowledged = ledger.head
 
@@ -78,7 +83,9 @@ class Vault:
         """Creates this boot's ledger file with its boot line."""
         path = self._ledger.path
         self._disk.create(path)
-        self._disk.append(path, self._ledger.boot_line(t_ns, fields))
+        line = self._ledger.boot_line(t_ns, fields)
+        self._disk.append(path, line)
+        self._length = len(line)
         self._disk.sync(path)
         self._disk.sync(path.rpartition("/")[0])
         self._disk.sync("")
@@ -90,17 +97,21 @@ class Vault:
         if self._broken:
             raise LedgerError("the ledger met an error before")
         try:
-            self._disk.append(self._ledger.path, self._ledger.line(kind, t_ns, fields))
+            line = self._ledger.line(kind, t_ns, fields)
+            self._disk.append(self._ledger.path, line)
             self._disk.sync(self._ledger.path)
         except OSError as error:
             self._broken = True
             raise LedgerError(error.errno, f"ledger: {error.strerror}") from error
         self.acknowledged = self._ledger.head
+        self._standing.follow(kind, fields)
+        self._length += len(line)
         return self._ledger.anchor
 
     def open(self, name: str, head: bytes, t_ns: int, fields: Mapping[str, Any]) -> Anchor:
         """A new segment file with its age header, then the `open` line that repeats it."""
         path = f"{FOOTAGE}/{name}{PART}"
+        self._unfinished.add(name)
         self._disk.create(path)
         self._disk.append(path, head)
         self._disk.sync(path)
@@ -126,19 +137,23 @@ class Vault:
         self._disk.rename(f"{FOOTAGE}/{name}{PART}", f"{FOOTAGE}/{name}")
         self._disk.sync(FOOTAGE)
         anchor = self.note("seal", t_ns, {"segment": name, **file.attested(), **fields})
+        self._unfinished.discard(name)
         self._sealed[recording_of(name)] += 1
         self._last_sealed = name
         return anchor
 
     def close(self, recording: str, last: str, t_ns: int, fields: Mapping[str, Any]) -> Anchor:
         """The `close` line of a recording, with the number of its sealed segments. `last` is the
-        segment that was to be sealed just before, or "": `SegmentLostError` where it was not."""
+        segment that was to be sealed just before, or "": `SegmentLostError` where it was not.
+        Where nothing is open then, a checkpoint follows."""
         if last and self._last_sealed != last:
             raise SegmentLostError(f"{last} met an error before")
         said = {"recording": recording, "segments": self._sealed[recording], **fields}
         anchor = self.note("close", t_ns, said)
         del self._sealed[recording]
-        return anchor
+        if self._unfinished or self._sealed:
+            return anchor
+        return self.note(checkpoint.KIND, t_ns, self._standing.line(self._length))
 
     def try_a_file(self) -> Anchor:
         """Whether footage can be written: a file with a byte in it, removed again."""
@@ -153,12 +168,15 @@ class Vault:
 
     def keep(self, name: str, data: bytes, t_ns: int, fields: Mapping[str, Any]) -> Anchor:
         """A small sealed file written at once (a still), and its `still` line."""
+        self._unfinished.add(name)
         self._disk.create(f"{FOOTAGE}/{name}{PART}")
         self._open[name] = _Open()
         file = self._write(name, data)
         self._disk.rename(f"{FOOTAGE}/{name}{PART}", f"{FOOTAGE}/{name}")
         self._disk.sync(FOOTAGE)
-        return self.note("still", t_ns, {"segment": name, **file.attested(), **fields})
+        anchor = self.note("still", t_ns, {"segment": name, **file.attested(), **fields})
+        self._unfinished.discard(name)
+        return anchor
 
     def wipe(self, receipt: Receipt, t_ns: int) -> Anchor:
         """Removes a file that the evidence store holds. The file is read again at this moment:
@@ -193,16 +211,27 @@ class Vault:
 
 def footage_path(disk: Disk, name: str) -> str:
     """Where a file lies: under its final name, or where it was cut off. `FileNotFoundError`."""
-    names = disk.names(FOOTAGE)
-    for candidate in (name, name + PART):
-        if candidate in names:
-            return f"{FOOTAGE}/{candidate}"
+    for candidate in (f"{FOOTAGE}/{name}", f"{FOOTAGE}/{name}{PART}"):
+        with suppress(FileNotFoundError):
+            disk.size(candidate)
+            return candidate
     raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), name)
 
 
 def file_digest(disk: Disk, path: str) -> tuple[int, str]:
     """Length and SHA-256 of a file, as it can be read now."""
-    size, digest = disk.size(path), hashlib.sha256()
-    for offset in range(0, size, READ_BLOCK):
-        digest.update(disk.read(path, offset, READ_BLOCK))
-    return size, digest.hexdigest()
+    size = disk.size(path)
+    return size, part_digest(disk, path, 0, size)
+
+
+def part_digest(disk: Disk, path: str, offset: int, length: int) -> str:
+    """SHA-256 of some bytes of a file."""
+    digest = hashlib.sha256()
+    for block in read_blocks(disk, path, offset, offset + length):
+        digest.update(block)
+    return digest.hexdigest()
+
+
+def read_blocks(disk: Disk, path: str, start: int, until: int) -> Iterator[bytes]:
+    for offset in range(start, until, READ_BLOCK):
+        yield disk.read(path, offset, min(READ_BLOCK, until - offset))

@@ -94,6 +94,14 @@ class Audio:
 
 
 @dataclass(frozen=True, slots=True)
+class KeptObject:
+    """What the agency signed."""
+
+    statement: StatementText
+    certificate: Pem
+
+
+@dataclass(frozen=True, slots=True)
 class PreEvent:
     """What was to be kept of the time before the trigger, and what was."""
 
@@ -405,6 +413,20 @@ class Stop:
     """switched off in order"""
 
 
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """nothing is open: every file of this boot up to this `recording`, and up to the still with the
+    number `stills`, is finished; what else the next boot has to know. `offset`: where this line
+    begins in its file"""
+
+    offset: Count
+    recording: Annotated[str, Recording(or_none=True)]
+    stills: Count
+    commands: Count | None = None
+    assignment: KeptObject | None = None
+    officer: KeptObject | None = None
+
+
 FOLLOWED: dict[str, type] = {
     "boot": Boot,
     "open": Open,
@@ -416,6 +438,7 @@ FOLLOWED: dict[str, type] = {
     "custodian": Custodian,
     "receipt": Receipt,
     "wipe": Wipe,
+    "checkpoint": Checkpoint,
 }
 TOLD: dict[str, type] = {
     "recovery": RecoveryEnd,
