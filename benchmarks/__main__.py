@@ -15,6 +15,7 @@ from benchmarks import (
     circular_output,
     custody,
     custody_month,
+    long_boot,
     long_shift,
     material,
     pre_event,
@@ -34,6 +35,7 @@ SUITES = {
     "a borough's day": custody.borough,
     "100,000 recordings": custody.catalogue,
     "a month of London": custody_month.everything,
+    "weeks in one boot": long_boot.run,
     "long shift": long_shift.run,
     "scene": long_shift.scene,
 }

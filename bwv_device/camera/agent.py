@@ -28,6 +28,7 @@ from bwv_device.camera.recording.capture import Capture
 from bwv_device.camera.recording.recorder import Recorder
 from bwv_device.camera.state_table import Event, State
 from bwv_device.camera.telemetry.telemetry import Telemetry
+from bwv_device.camera.vault.recovery import Found
 from bwv_device.camera.vault.vault_lane import VaultLane
 from bwv_device.formats import age
 from bwv_device.settings import Settings
@@ -46,14 +47,16 @@ class Agent:
         config_sha256: str = "",
         roots: Sequence[x509.Certificate] = (),
         observer: AgentObserver | None = None,
+        found: Found | None = None,
     ) -> None:
-        """Without `roots`, the agency's, no receipt can be judged, and nothing is delivered."""
+        """Without `roots`, the agency's, no receipt can be judged, and nothing is delivered.
+        `found`: of the vault, where it was looked through already."""
         clock = WallClock(board.clock)
         board = replace(board, clock=clock)
         observer = observer or Unobserved()
         control = CameraControl(board, clock, loop, settings, observer)
         about = {"software": __version__, "config_sha256": config_sha256}
-        vault_lane = VaultLane(board, loop, about, control)
+        vault_lane = VaultLane(board, loop, about, control, found)
         recorder = Recorder(board, loop, vault_lane, settings, recipients, control)
         capture = Capture(board, loop, recorder, control)
         cues = LightsAndSounds(board, loop, settings, vault_lane.note)

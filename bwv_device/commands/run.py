@@ -22,7 +22,7 @@ from bwv_device.camera.agent_observer import Unobserved
 from bwv_device.camera.commands.assignment import read_kept
 from bwv_device.camera.state_table import Event, State
 from bwv_device.camera.systemd_watchdog import Watchdog, notifier, watchdog_ns
-from bwv_device.camera.vault.recovery import survey
+from bwv_device.camera.vault.recovery import Found, survey
 from bwv_device.commands.cli.parameters import PositiveSeconds
 from bwv_device.commands.run_display import RunDisplay
 from bwv_device.config import Loaded, load
@@ -81,7 +81,8 @@ def command(
     loaded = load(config_file) if config_file else Loaded(Settings(), "", {})
     chosen = board or loaded.settings.device.board
     vault = open_vault(loaded.settings, trial=trial or chosen == SIMULATED)
-    settings = _as_assigned(loaded, vault)
+    found = _survey(loaded.settings, vault)
+    settings = _as_assigned(loaded, found)
     _first_run(settings)
     recipients = keys.load_recipients(Path(settings.sealing.recipients))
     if {recipient.kind for recipient in recipients} != {settings.sealing.recipient_type}:
@@ -111,6 +112,7 @@ def command(
             loaded.sha256,
             roots,
             watch,
+            found,
         )
         watch.stop_agent = agent.stop
         loop.post(lambda: page.watch(agent, loop))
@@ -233,19 +235,22 @@ class _Watch(Unobserved):
             self.stop_agent()
 
 
-def _as_assigned(loaded: Loaded, vault: HostDisk) -> Settings:
+def _survey(settings: Settings, vault: HostDisk) -> Found | None:
+    """Of a camera that may have been assigned settings: its vault is looked through once, here."""
+    if not settings.dock.store:
+        return None
+    return survey(vault, load_identity(settings.device).certificate_pem)
+
+
+def _as_assigned(loaded: Loaded, found: Found | None) -> Settings:
     """The file's settings, with those of the newest assignment that the ledger holds, if the agency
     signed it for this camera."""
-    dock, device = loaded.settings.dock, loaded.settings.device
-    if not dock.store:
-        return loaded.settings
-    identity = load_identity(device)
-    kept = survey(vault, identity.certificate_pem).assignment
-    if kept is None:
+    if found is None or found.assignment is None:
         return loaded.settings
     try:
-        name = identity.device
-        said = read_kept(kept, name, keys.load_certificates(Path(dock.root)))
+        name = load_identity(loaded.settings.device).device
+        roots = keys.load_certificates(Path(loaded.settings.dock.root))
+        said = read_kept(found.assignment, name, roots)
         return loaded.with_assigned(dict(said.value.settings))
     except (StatementError, ConfigError) as error:
         click.echo(f"The assigned settings are not taken: {error}", err=True)

@@ -89,11 +89,13 @@ def boot_vault(
     fields: Mapping[str, Any],
     cause: str,
     acknowledged: Head | None = None,
+    found: Found | None = None,
 ) -> tuple[Vault, Recovered]:
     """Opens the vault for a new boot: boot line, `recovered` lines, `recovery` line. `cause` is
     what ended the last boot, unless that one stopped in order. Lines behind `acknowledged`, which a
-    failed sync left in doubt, count as torn."""
-    found = survey(disk, identity.certificate_pem, acknowledged)
+    failed sync left in doubt, count as torn. `found`: where this process has looked already, and
+    nobody else can have written since."""
+    found = found or survey(disk, identity.certificate_pem, acknowledged)
     cause = "fork" if found.branches else "start" if found.orderly else cause
     begins = {**fields, **_seen(found, cause)}
     for boot in range(found.boot + 1, LAST_BOOT + 1):

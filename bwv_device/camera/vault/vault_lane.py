@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, Protocol
 
 from bwv_device.camera.loop import Done, Lane, Loop, Outcome
-from bwv_device.camera.vault.recovery import OpeningError, Recovered, boot_vault
+from bwv_device.camera.vault.recovery import Found, OpeningError, Recovered, boot_vault
 from bwv_device.camera.vault.vault import LedgerError, Vault
 from bwv_device.formats.ledger_lines import Head
 from bwv_device.formats.signature import KEY_ENTROPY
@@ -66,10 +66,16 @@ class VaultLane:
     """Everything is written through here, in order."""
 
     def __init__(
-        self, board: Board, loop: Loop, about: Mapping[str, Any], observer: VaultObserver
+        self,
+        board: Board,
+        loop: Loop,
+        about: Mapping[str, Any],
+        observer: VaultObserver,
+        found: Found | None = None,
     ) -> None:
+        """`found`: what a survey of the vault has found already, for the first opening."""
         self._board, self._loop, self._about = board, loop, dict(about)
-        self._observer = observer
+        self._observer, self._found = observer, found
         self._lane: Lane = loop.lane("disk")
         self._vault: Vault | None = None
         self._unwritten: deque[Note] = deque()
@@ -104,11 +110,12 @@ class VaultLane:
         key_entropy = board.entropy.token(KEY_ENTROPY)
 
         in_doubt_behind = self._acknowledged
+        found, self._found = self._found, None
 
         def job() -> tuple[Vault, Recovered]:
             acknowledged = before.acknowledged if before else in_doubt_behind
             return boot_vault(
-                board.disk, board.identity, key_entropy, t_ns, about, cause, acknowledged
+                board.disk, board.identity, key_entropy, t_ns, about, cause, acknowledged, found
             )
 
         self._lane.submit(job, lambda outcome: self._opened(outcome, cause))
