@@ -154,15 +154,9 @@ KINDS = {  # section 3.5; a question mark: it may be absent
     "stop": "",
 }
 ROLES = [
-    "intake",
-    "configuration",
-    "command",
-    "custodian",
-    "reviewer",
-    "disclosure",
-    "auditor",
+    "intake", "configuration", "command", "custodian", "reviewer", "disclosure", "auditor",
     "retention",
-]
+]  # fmt: skip
 RECEIPT = (  # section 6.3: these and no others
     "device:device boot:boot segment:segment length:count sha256:digest nonce:nonce anchor:anchor "
     "utc_ns:moment replicas:words hold:yes purpose:short by:digest"
@@ -331,10 +325,9 @@ class Judge:
 
     def follow(self, boot: int, fields: Fields) -> None:
         kind = fields["kind"]
-        if kind == "checkpoint":
-            own = (name for name in self.files if int(name[:8]) == boot)
-            if any(self.files[name]["end"] is None for name in own):
-                self.contradicted(f"line {fields['n']}: a checkpoint while a file is open")
+        own = (file for name, file in self.files.items() if int(name[:8]) == boot)
+        if kind == "checkpoint" and any(file["end"] is None for file in own):
+            self.contradicted(f"line {fields['n']}: a checkpoint while a file is open")
         if kind not in FILE_KINDS:
             return
         wrong = self.what_is_wrong(boot, kind, fields)

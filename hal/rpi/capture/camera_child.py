@@ -27,7 +27,6 @@ from hal.rpi.capture.child_output import Outlet, listen, own_pipe
 from hal.rpi.capture.impairment import ViewWatch
 from hal.rpi.capture.keyframe_request import request_keyframe
 from hal.rpi.capture.pipe_messages import Kind, Message
-from hal.rpi.capture.software_encoder import SoftwareEncoder
 
 # The view is looked at so often, on every eighth pixel.
 LOOK_NS, LOOK_STEP = SECOND_NS // 2, 8
@@ -144,7 +143,9 @@ def open_encoder(asked: CameraRequest) -> Any:
         from picamera2.encoders.h264_encoder import H264Encoder  # noqa: PLC0415 - opens a device
 
         kind = H264Encoder
-    else:
+    else:  # it brings FFmpeg's libraries, which a board with little memory can do without
+        from hal.rpi.capture.software_encoder import SoftwareEncoder  # noqa: PLC0415
+
         kind = SoftwareEncoder
     encoder = kind(
         bitrate=asked.bitrate_bps,
@@ -153,7 +154,6 @@ def open_encoder(asked: CameraRequest) -> Any:
         framerate=asked.fps,
         profile=asked.profile,
     )
-    encoder.threads = 1  # more would hold pictures back
     return encoder
 
 
