@@ -13,7 +13,7 @@ from matplotlib import font_manager
 from matplotlib.ft2font import FT2Font
 
 CELL_WIDTH, CELL_HEIGHT, BASELINE, SIZE_PX = 8, 16, 12, 13
-HEAD = '''"""The overlay's letters, printable ASCII and Latin-1: 16 rows of 8 pixels each, from DejaVu Sans Mono.
+HEAD = '''"""The overlay's letters, ASCII and Latin-1: 16 rows of 8 pixels each, from DejaVu Sans Mono.
 
 Written by `python -m sim.docs.overlay_font`.
 """
@@ -38,7 +38,7 @@ def glyph(font: FT2Font, letter: str) -> bytes:
         left, _, _, top = (edge // 64 for edge in font.load_char(ord(letter)).bbox)
         rows, columns = np.nonzero(image)
         image = image[rows.min() : rows.max() + 1, columns.min() : columns.max() + 1]
-        height, width = image.shape
+        width = image.shape[1]
         row, column = max(0, BASELINE - top), max(0, min(left, CELL_WIDTH - width))
         image = image[: CELL_HEIGHT - row, :CELL_WIDTH]
         cell[row : row + image.shape[0], column : column + image.shape[1]] = image

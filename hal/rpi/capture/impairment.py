@@ -16,8 +16,8 @@ PATIENCE_S = 3.0
 # BT.601 black is 16; a lens cap still lets some noise through.
 BLACK_LUMA = 28
 # Variance of the Laplacian behind a small blur, which takes the sensor's noise away. Measured: a
-# drawn hand on the lens comes to 2.5 at most, the simulated street at an eighth of its light to 3.8,
-# real streets by day to 25 and more.
+# drawn hand on the lens comes to 2.5 at most, the simulated street at an eighth of its light to
+# 3.8, real streets by day to 25 and more.
 PLAIN_SHARPNESS = 3.0
 # A binomial blur, which is close to a Gaussian one of one pixel.
 BLUR = (1, 4, 6, 4, 1)
@@ -69,9 +69,9 @@ def blurred(luma: Luma) -> npt.NDArray[np.int32]:
     """Rounded to whole levels; two pixels less at each border, where there are no neighbours."""
     wide = luma.astype(np.int32)
     height, width = wide.shape
-    rows = sum(weight * wide[at : height - 4 + at] for at, weight in enumerate(BLUR))
-    both = sum(weight * rows[:, at : width - 4 + at] for at, weight in enumerate(BLUR))
-    return np.asarray((both + 128) >> 8, np.int32)
+    rows = sum((w * wide[at : height - 4 + at] for at, w in enumerate(BLUR)), np.int32(0))
+    both = sum((w * rows[:, at : width - 4 + at] for at, w in enumerate(BLUR)), np.int32(128))
+    return np.asarray(both >> 8, np.int32)
 
 
 def laplacian(image: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:

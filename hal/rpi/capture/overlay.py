@@ -1,6 +1,6 @@
 """Burns UTC, device and officer into the picture before it is encoded.
 
-Letters are drawn once, elsewhere (`overlay_font`): no library is loaded for them beside the encoder.
+Its letters are ready-made (`overlay_font`): no library is loaded for them beside the encoder.
 """
 
 from __future__ import annotations

@@ -2,9 +2,9 @@
 
 Its own `force_key_frame` names the picture type by a letter, which PyAV has not taken since 14: the
 exception ends the camera's thread, and no picture comes any more (picamera2 0.3.38, PyAV 19.0). And
-without `forced-idr` the picture would be one that a decoder can't start with. Threads share a picture
-(slices), where the parent's would each take one and hold it back: 1080p30 needs 4.1 G instructions a
-second (counted for aarch64), more than a core of a Pi 5 gives.
+without `forced-idr` the picture would be one that a decoder can't start with. Threads share a
+picture (slices), where the parent's would each take one and hold it back: 1080p30 needs 4.1 G
+instructions a second (counted for aarch64), more than a core of a Pi 5 gives.
 """
 
 from __future__ import annotations
