@@ -13,7 +13,7 @@ from matplotlib import font_manager
 from matplotlib.ft2font import FT2Font
 
 CELL_WIDTH, CELL_HEIGHT, BASELINE, SIZE_PX = 8, 16, 12, 13
-HEAD = '''"""The overlay's letters, ASCII and Latin-1: 16 rows of 8 pixels each, from DejaVu Sans Mono.
+HEAD = '''"""The overlay's letters, ASCII and Latin-1: 16 rows of 8 pixels, from DejaVu Sans Mono.
 
 Written by `python -m sim.docs.overlay_font`.
 """

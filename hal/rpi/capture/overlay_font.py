@@ -1,4 +1,4 @@
-"""The overlay's letters, ASCII and Latin-1: 16 rows of 8 pixels each, from DejaVu Sans Mono.
+"""The overlay's letters, ASCII and Latin-1: 16 rows of 8 pixels, from DejaVu Sans Mono.
 
 Written by `python -m sim.docs.overlay_font`.
 """
