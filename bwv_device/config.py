@@ -6,17 +6,17 @@ import difflib
 import hashlib
 import json
 import tomllib
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
-
-from pydantic import TypeAdapter, ValidationError
 
 from bwv_device.errors import ConfigError
 from bwv_device.files import read_small
 from bwv_device.settings import Settings
 
 T = TypeVar("T")
+Check = Callable[[dict[str, Any], str], Settings]
 
 # What an agency may assign; keys, stores and pins belong to the rig.
 ASSIGNABLE = (
@@ -34,12 +34,13 @@ UNITS = {
 
 
 class Loaded(NamedTuple):
-    """Settings, the SHA-256 of the file they came from ("" for the defaults), and what stood in
-    it."""
+    """Settings, the SHA-256 of the file they came from ("" for the defaults), what stood in it, and
+    how another table is checked."""
 
     settings: Settings
     sha256: str
     table: dict[str, Any]
+    check: Check
 
     def with_assigned(self, assigned: dict[str, Any]) -> Settings:
         """The same with what the agency assigned over it. Raises `ConfigError`."""
@@ -53,14 +54,15 @@ class Loaded(NamedTuple):
             raise ConfigError("The assigned settings can't be used.", foreign)
         for name, section in assigned.items():
             table[name] = {**table.get(name, {}), **section}
-        return check(table, "as assigned by the agency")
+        return self.check(table, "as assigned by the agency")
 
 
-def load(path: Path) -> Loaded:
-    """Raises `ConfigError` with every problem of the file."""
+def load(path: Path, checked: Check | None = None) -> Loaded:
+    """Raises `ConfigError` with every problem of the file. `checked`: by whom, else here."""
+    checked = checked or check
     raw = read_file(path)
     table = parse_table(raw, str(path))
-    return Loaded(check(table, str(path)), hashlib.sha256(raw).hexdigest(), table)
+    return Loaded(checked(table, str(path)), hashlib.sha256(raw).hexdigest(), table, checked)
 
 
 def read_file(path: Path) -> bytes:
@@ -97,6 +99,8 @@ def check(table: dict[str, Any], name: str) -> Settings:
 
 def validate(kind: type[T], table: dict[str, Any], name: str) -> T:
     """A dataclass of sections from a table. Raises `ConfigError` with every problem."""
+    from pydantic import TypeAdapter, ValidationError  # noqa: PLC0415 - `config_process`
+
     try:
         # Through JSON: pydantic's strict mode takes no table for a dataclass otherwise.
         settings: T = TypeAdapter(kind).validate_json(json.dumps(table, default=str))

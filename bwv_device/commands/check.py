@@ -21,7 +21,7 @@ from bwv_device import __version__, keys
 from bwv_device.backends.realtime_loop import RealLoop
 from bwv_device.commands.cli.tables import print_table
 from bwv_device.commands.run import SIMULATED, open_hardware
-from bwv_device.config import Loaded, load
+from bwv_device.config import Loaded, check, load
 from bwv_device.errors import BwvError, MissingPartError
 from bwv_device.files import writable_folder
 from bwv_device.settings import Settings
@@ -70,7 +70,7 @@ def command(
         ) from None
     if out is not None:
         writable_folder(out)
-    loaded = load(config_file) if config_file else Loaded(Settings(), "", {})
+    loaded = load(config_file) if config_file else Loaded(Settings(), "", {}, check)
     settings = loaded.settings
     vault = Path(settings.device.vault)
     findings = [*_keys(settings), *_store(settings)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 import threading
@@ -14,7 +15,7 @@ from typing import Any
 
 import click
 
-from bwv_device import keys
+from bwv_device import config_process, keys
 from bwv_device.backends.evidence_store import open_store
 from bwv_device.backends.realtime_loop import RealLoop
 from bwv_device.camera.agent import Agent
@@ -31,6 +32,7 @@ from bwv_device.files import reason
 from bwv_device.formats.statement import StatementError, camera_of, chain_of
 from bwv_device.live_panel.open_page import listen, open_page
 from bwv_device.settings import Device, Dock, Settings
+from hal import memory
 from hal.host import (
     VOLATILE,
     HostClock,
@@ -78,8 +80,10 @@ def command(
     The simulated board reads its buttons from standard input, a word a line: record (pressed
     twice), stop (held), mark, snapshot, flag, dock, undock. With --panel it is pressed on a page.
     """
-    loaded = load(config_file) if config_file else Loaded(Settings(), "", {})
+    checked = config_process.check
+    loaded = load(config_file, checked) if config_file else Loaded(Settings(), "", {}, checked)
     chosen = board or loaded.settings.device.board
+    _own_memory()
     vault = open_vault(loaded.settings, trial=trial or chosen == SIMULATED)
     found = _survey(loaded.settings, vault)
     settings = _as_assigned(loaded, found)
@@ -123,6 +127,18 @@ def command(
     click.echo(display.summary(Path(settings.device.vault), Path(settings.dock.root)), err=True)
     if watch.restart:
         sys.exit(RESTART)
+
+
+def _own_memory() -> None:
+    """Footage and keys are not swapped to a card: it is locked only where they could be, because
+    locked memory is given back less. And no more is kept than is in use, by this process and those
+    of camera and microphone."""
+    memory.one_arena()
+    os.environ.setdefault("MALLOC_ARENA_MAX", "1")
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    os.environ.setdefault("MALLOC_TRIM_THRESHOLD_", "65536")
+    if (areas := memory.swaps_to_storage()) and not memory.lock():
+        _warn(f"Footage in memory may be swapped to {', '.join(areas)}: 'swapoff -a' (docs/pi.md).")
 
 
 def _warn(text: str) -> None:

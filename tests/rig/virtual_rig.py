@@ -35,13 +35,13 @@ vault = "/data/vault"
 key = "/data/keys/device-key.pem"
 certificate = "/data/keys/device.pem"
 [recording]
-pre_event_s = 3
+pre_event_s = {pre_event_s}
 pre_event_audio = true
 [video]
 width = {width}
 height = {height}
 fps = {fps}
-bitrate_kbps = 1500
+bitrate_kbps = {bitrate_kbps}
 overlay = true
 [sealing]
 recipients = "/data/keys/agency-recipients.txt"
@@ -75,11 +75,14 @@ class Rig:
 
     folder: Path
     view: View = field(default_factory=View)
+    pre_event_s: int = 3
+    bitrate_kbps: int = 1500
 
     def prepare(self) -> None:
         write_scene(self.folder / "scene.nv12", self.view)
         write_sound(self.folder / "microphone.raw")
-        (self.folder / "config.toml").write_text(CONFIG.format(**self.view._asdict()))
+        asked = {"pre_event_s": self.pre_event_s, "bitrate_kbps": self.bitrate_kbps}
+        (self.folder / "config.toml").write_text(CONFIG.format(**self.view._asdict(), **asked))
         self._bwv("keygen", str(self.folder / "agency"))
         self._bwv("provision", "rig-1", "--agency", str(self.folder / "agency"),
                   "--out", str(self.folder / "keys"))  # fmt: skip
@@ -100,7 +103,15 @@ class Rig:
     def _in_root(self) -> list[str]:
         """A command that runs the rest of itself in the rig."""
         rate = f"RIG_FPS={self.view.fps}"
-        return [str(HERE / "in-root"), str(ROOT), "env", "ALSA_CONFIG_PATH=/rig/asound.conf", rate]
+        return [
+            str(HERE / "in-root"),
+            str(ROOT),
+            "env",
+            "ALSA_CONFIG_PATH=/rig/asound.conf",
+            "MALLOC_ARENA_MAX=1",
+            "OPENBLAS_NUM_THREADS=1",
+            rate,
+        ]
 
     def _environment(self) -> dict[str, str]:
         return {**os.environ, "RIG_BIND": str(self.folder)}
@@ -175,6 +186,18 @@ class Running:
                     return int(entry.name)
         raise RigError(f"no process runs {module}")
 
+    def family(self) -> dict[str, int]:
+        """The camera's own processes by what they run: "agent", or a module of ours."""
+        found = {}
+        for entry in Path("/proc").glob("[0-9]*"):
+            with contextlib.suppress(OSError, IndexError):
+                words = (entry / "cmdline").read_bytes().decode(errors="replace")
+                if not self._ours(int(entry.name)) or "python" not in words.split("\0")[0]:
+                    continue
+                _, child, module = words.partition("run('")
+                found[module.partition("'")[0] if child else "agent"] = int(entry.name)
+        return found
+
     def _ours(self, pid: int) -> bool:
         while pid > 1:
             if pid == self.process.pid:
@@ -198,7 +221,7 @@ class Running:
 
     def wait_for_footage(self, more_s: float) -> None:
         """So much more is durable, judged by bytes and the bitrate asked for."""
-        wanted = self._footage() + more_s * 1_500_000 / 8 * 0.5
+        wanted = self._footage() + more_s * self.rig.bitrate_kbps * 1000 / 8 * 0.5
         self.wait_until(lambda: self._footage() >= wanted, f"{more_s} s of footage")
 
     def _footage(self) -> int:

@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 
 from hal.ports import VideoFormat
-from hal.rpi.capture.impairment import Impairments, SoundWatch, ViewWatch
+from hal.rpi.capture.impairment import Impairments
+from hal.rpi.capture.sound_watch import SoundWatch
+from hal.rpi.capture.view_watch import ViewWatch
 from sim.media.scene import draw
 
 VIDEO = VideoFormat(640, 480, 10, 0, "")
@@ -82,7 +84,7 @@ def test_a_microphone_without_a_voice() -> None:
     for block in range(1000):
         dead = 200 <= block < 700
         samples = np.zeros(960) if dead else chance.normal(0, 3, 960)
-        watch.feed(samples.astype(np.int16), block * 0.02)
+        watch.feed(samples.astype(np.int16).tobytes(), block * 0.02)
     assert words == [("silent", True), ("silent", False)]
 
 

@@ -10,7 +10,7 @@ from rich.table import Table
 from bwv_device.commands.cli.tables import plain, print_table
 from bwv_device.commands.custody.options import CustodyContext, print_json
 from bwv_device.commands.key_files.role_key import load_role_key
-from bwv_device.config import Loaded, load
+from bwv_device.config import Loaded, check, load
 from bwv_device.custody import camera_register
 from bwv_device.errors import CustodyError
 from bwv_device.settings import Settings
@@ -51,7 +51,7 @@ def issue(
     """Issues DEVICE to OFFICER; it learns so in the dock. Refused with footage not yet delivered,
     an unset clock, a low battery, or while somebody else has it."""
     assigned = load(settings).table if settings else {}
-    Loaded(Settings(), "", {}).with_assigned(assigned)
+    Loaded(Settings(), "", {}, check).with_assigned(assigned)
     version = camera_register.issue(
         context.session, load_role_key(configuration), device, officer, assigned, new=new
     )

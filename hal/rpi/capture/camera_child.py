@@ -24,9 +24,9 @@ from hal.ports import SECOND_NS, AccessUnit, Track
 from hal.rpi.capture import encoder_probe, exposure_limits, overlay
 from hal.rpi.capture.camera import CameraRequest
 from hal.rpi.capture.child_output import Outlet, listen, own_pipe
-from hal.rpi.capture.impairment import ViewWatch
 from hal.rpi.capture.keyframe_request import request_keyframe
 from hal.rpi.capture.pipe_messages import Kind, Message
+from hal.rpi.capture.view_watch import ViewWatch
 
 # The view is looked at so often, on every eighth pixel.
 LOOK_NS, LOOK_STEP = SECOND_NS // 2, 8

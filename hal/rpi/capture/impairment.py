@@ -1,26 +1,11 @@
-"""Notices what makes a recording useless while everything seems to run: a covered lens, black or
-frozen pictures, sound that is no sound. Looks at small, rare samples; says each change once.
-"""
+"""Notices what makes a recording useless while everything seems to run; says each change once."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-import numpy as np
-import numpy.typing as npt
-
-Luma = npt.NDArray[np.uint8]
-
-# A view must stay bad for so long before it is told, and good for so long before that is over.
+# What is looked at must stay bad for so long before it is told, and good before that is over.
 PATIENCE_S = 3.0
-# BT.601 black is 16; a lens cap still lets some noise through.
-BLACK_LUMA = 28
-# Variance of the Laplacian behind a small blur, which takes the sensor's noise away. Measured: a
-# drawn hand on the lens comes to 2.5 at most, the simulated street at an eighth of its light to
-# 3.8, real streets by day to 25 and more.
-PLAIN_SHARPNESS = 3.0
-# A sensor's noise changes pixels all the time; the same picture again and again is none.
-FROZEN_CHANGE = 0.02
 
 
 class Impairments:
@@ -41,51 +26,3 @@ class Impairments:
             del self._since_s[what]
             (self._present.add if found else self._present.discard)(what)
             self._tell(what, found)
-
-
-class ViewWatch:
-    """Feed it small grey pictures, about two a second."""
-
-    def __init__(self, tell: Callable[[str, bool], None]) -> None:
-        self._impairments = Impairments(tell)
-        self._before: Luma | None = None
-
-    def feed(self, luma: Luma, at_s: float) -> None:
-        """`luma`: (height, width), any small size, always the same."""
-        smooth = blurred(luma)
-        plain = float(laplacian(smooth).var()) < PLAIN_SHARPNESS
-        dark = float(smooth.mean()) < BLACK_LUMA
-        self._impairments.note("black", plain and dark, at_s)
-        self._impairments.note("covered", plain and not dark, at_s)
-        if self._before is not None and self._before.shape == luma.shape:
-            change = float(np.abs(np.subtract(luma, self._before, dtype=np.int16)).mean())
-            self._impairments.note("frozen", change < FROZEN_CHANGE, at_s)
-        self._before = luma.copy()
-
-
-def blurred(luma: Luma) -> npt.NDArray[np.int32]:
-    """Rounded to whole levels; two pixels less at each border, where there are no neighbours."""
-    rows = _binomial(luma.astype(np.int32))
-    return (_binomial(rows.T).T + 128) >> 8
-
-
-def _binomial(image: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
-    """1 4 6 4 1 over five rows: close to a Gaussian of one pixel."""
-    a, b, c, d, e = (image[at : len(image) - 4 + at] for at in range(5))
-    return np.asarray(a + e + 4 * (b + d) + 6 * c, np.int32)
-
-
-def laplacian(image: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
-    """How much a pixel differs from its four neighbours; a pixel less at each border."""
-    around = image[:-2, 1:-1] + image[2:, 1:-1] + image[1:-1, :-2] + image[1:-1, 2:]
-    return np.asarray(around - 4 * image[1:-1, 1:-1], np.int32)
-
-
-class SoundWatch:
-    """Feed it blocks of 16 bit samples. Every microphone has a noise; a broken one has none."""
-
-    def __init__(self, tell: Callable[[str, bool], None]) -> None:
-        self._impairments = Impairments(tell, patience_s=5.0)
-
-    def feed(self, samples: npt.NDArray[np.int16], at_s: float) -> None:
-        self._impairments.note("silent", int(np.ptp(samples)) <= 1, at_s)

@@ -15,23 +15,21 @@ from fractions import Fraction
 from typing import Any, NamedTuple
 
 import av
-import numpy as np
-import numpy.typing as npt
 import pyaudio
 
 from hal.ports import SECOND_NS, AccessUnit, Track
 from hal.rpi.capture.child_output import Outlet, listen, own_pipe
-from hal.rpi.capture.impairment import SoundWatch
 from hal.rpi.capture.microphone import RATE_HZ, SAMPLES_PER_FRAME, SPECIFIC_CONFIG
 from hal.rpi.capture.pipe_messages import Kind
 from hal.rpi.capture.sample_clock import LostSoundError, SampleClock
+from hal.rpi.capture.sound_watch import SoundWatch
 
 BLOCK = 960  # samples of a callback: 20 ms
 SILENT_S = 0.5
 # Callbacks that wait; a process that hangs for so long is restarted anyway.
 WAITING = 500
 
-Samples = npt.NDArray[np.int16]
+BYTES_PER_SAMPLE = 2
 
 
 class Block(NamedTuple):
@@ -110,21 +108,25 @@ class Encoder:
         if not bytes(encoder.extradata or b"").startswith(SPECIFIC_CONFIG):
             raise Unusable("the AAC encoder is not the one that is declared")
         self._encoder, self._clock = encoder, clock
-        self._rest: Samples = np.empty(0, np.int16)
+        self._converter = av.AudioResampler(format="fltp", layout="mono", rate=RATE_HZ)
+        self._rest = b""
         self._fed = 0
 
-    def feed(self, samples: Samples) -> Iterator[AccessUnit]:
-        self._rest = np.concatenate((self._rest, samples))
-        while len(self._rest) >= SAMPLES_PER_FRAME:
-            block, self._rest = self._rest[:SAMPLES_PER_FRAME], self._rest[SAMPLES_PER_FRAME:]
-            wave = block.astype(np.float32)[None] / 32768
-            frame = av.AudioFrame.from_ndarray(wave, "fltp", "mono")
+    def feed(self, samples: bytes) -> Iterator[AccessUnit]:
+        """`samples`: 16 bit, of this machine's byte order."""
+        self._rest += samples
+        size = SAMPLES_PER_FRAME * BYTES_PER_SAMPLE
+        while len(self._rest) >= size:
+            block, self._rest = self._rest[:size], self._rest[size:]
+            frame = av.AudioFrame("s16", "mono", SAMPLES_PER_FRAME)
+            frame.planes[0].update(block)
             frame.sample_rate, frame.pts = RATE_HZ, self._fed
             self._fed += SAMPLES_PER_FRAME
-            for packet in self._encoder.encode(frame):
-                # The encoder's delay comes out as one packet before time zero.
-                if packet.pts is not None and packet.pts >= 0:
-                    yield self._unit(packet.pts, bytes(packet))
+            for wave in self._converter.resample(frame):
+                for packet in self._encoder.encode(wave):
+                    # The encoder's delay comes out as one packet before time zero.
+                    if packet.pts is not None and packet.pts >= 0:
+                        yield self._unit(packet.pts, bytes(packet))
 
     def _unit(self, sample: int, data: bytes) -> AccessUnit:
         pts_ns = self._clock.time_ns(sample)
@@ -140,15 +142,15 @@ def capture(asked: dict[str, Any], outlet: Outlet) -> None:
     watch = SoundWatch(lambda what, present: outlet.say(Kind.IMPAIRED, what=what, present=present))
     outlet.say(Kind.READY, device=str(listener.device["name"]), rate_hz=RATE_HZ)
     for block in listener.blocks():
-        samples = np.frombuffer(block.data, np.int16)
+        count = len(block.data) // BYTES_PER_SAMPLE
         try:
-            missing = clock.feed(block.at_ns, len(samples), overflow=block.overflow)
+            missing = clock.feed(block.at_ns, count, overflow=block.overflow)
         except LostSoundError as error:
             raise Unusable(str(error)) from None
         if missing or block.overflow:
             outlet.lost(Track.AUDIO, -(-missing // SAMPLES_PER_FRAME), "sound overflow")
-        watch.feed(samples, block.at_ns / 1e9)
-        for unit in encoder.feed(np.concatenate((np.zeros(missing, np.int16), samples))):
+        watch.feed(block.data, block.at_ns / 1e9)
+        for unit in encoder.feed(bytes(missing * BYTES_PER_SAMPLE) + block.data):
             outlet.unit(unit)
 
 

@@ -1,0 +1,40 @@
+"""What of this process's memory the kernel may write to a card, and how much of it malloc keeps.
+
+The pre-event buffer is plaintext, and the keys are here: idle pages are what a kernel swaps first.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import resource
+from pathlib import Path
+
+# linux/mman.h, malloc.h
+MCL_CURRENT, MCL_FUTURE, MCL_ONFAULT = 1, 2, 4
+M_ARENA_MAX = -8
+
+
+def lock() -> bool:
+    """Whether nothing of this process is ever swapped, now and later. Only where the limit allows
+    any amount: else the kernel would refuse memory in the middle of a recording."""
+    if resource.getrlimit(resource.RLIMIT_MEMLOCK)[0] != resource.RLIM_INFINITY:
+        return False
+    flags = MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT
+    return bool(ctypes.CDLL(None, use_errno=True).mlockall(flags) == 0)
+
+
+def one_arena() -> None:
+    """Each thread would be given an arena of its own, which keeps what was once in use. Where the C
+    library knows of no arenas, nothing is to be done."""
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is not None:
+        mallopt(M_ARENA_MAX, 1)
+
+
+def swaps_to_storage(proc: Path = Path("/proc")) -> list[str]:
+    """Swap areas that outlive a power cut; compressed memory (zram) does not."""
+    try:
+        lines = (proc / "swaps").read_text().splitlines()[1:]
+    except OSError:
+        return []
+    return [area for line in lines if (area := line.split()[0]) and "/zram" not in area]
