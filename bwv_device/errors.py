@@ -49,6 +49,10 @@ class VaultError(BwvError):
     exit_code = 6
 
 
+class VaultInUseError(VaultError):
+    """Another process writes it."""
+
+
 class CertificateError(BwvError):
     """A certificate that can't be used."""
 

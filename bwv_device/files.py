@@ -55,3 +55,15 @@ def reason(error: OSError) -> str:
     if isinstance(error, (FileExistsError, NotADirectoryError)):
         return "it, or a part of its path, is a file"
     return str(error.strerror or error)
+
+
+def write_durably(path: Path, data: bytes) -> None:
+    """A small file, whole or as it was, whatever happens: new beside it, synced, renamed. Raises
+    `OSError`."""
+    part = path.with_name(f"{path.name}.part")
+    with part.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(part, path)
+    sync_folder(path.parent)

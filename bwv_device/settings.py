@@ -174,7 +174,7 @@ class Pins(Section):
     front_light: Pin = 17
     status_green: Pin = 22
     status_red: Pin = 27
-    beeper: Pin = 18
+    beeper: Pin = 24
     vibration: Pin = 23
     record_button: Pin = 5
     marker_button: Pin = 6
@@ -192,6 +192,13 @@ class Camera(Section):
     watch_view: bool = True
     max_exposure_ms: Annotated[int, Interval(ge=0, le=1000)] = 0
     max_gain: Annotated[int, Interval(ge=0, le=64)] = 0
+    tuning: Annotated[str, Len(0, 128)] = ""
+    sensor_mode: Annotated[str, Len(0, 16)] = ""
+    rotation: Literal[0, 180] = 0
+    focus: Literal["manual", "continuous"] = "manual"
+    focus_dioptres: Annotated[float, Interval(ge=0, le=32)] = 0.4
+    hdr: bool = False
+    flicker_hz: Literal[0, 50, 60] = 0
     start_s: Annotated[int, Interval(ge=3, le=120)] = 20
 
 

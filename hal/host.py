@@ -9,27 +9,41 @@ import os
 import re
 import shutil
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import ClassVar
 
+from hal import kernel_clock
 from hal.ports import UtcReading
 
 OPEN_LIMIT = 8
 
 # What nobody has set may be off by anything: 1970 is more than half a century away.
 UNKNOWN_ERROR_NS = 1 << 62
+# What the kernel takes a clock to drift at most, MAXFREQ in linux/timex.h.
+DRIFT_PPM = 500
 
 
 class HostClock:
-    """The kernel's clocks. Whether the wall clock is synchronised is asked of the kernel."""
+    """The kernel's clocks. How far the wall clock may be off is what the kernel says; where it says
+    nothing any more, because the network is away, the error goes on growing as it did."""
+
+    def __init__(self, max_error_ns: Callable[[], int | None] = kernel_clock.max_error_ns) -> None:
+        self._max_error_ns = max_error_ns
+        self._last: tuple[int, int] | None = None  # when it was said, and what
 
     def monotonic_ns(self) -> int:
         return time.monotonic_ns()
 
     def utc(self) -> UtcReading:
-        synchronised = Path("/run/systemd/timesync/synchronized").exists()
-        error_ns = 1_000_000_000 if synchronised else UNKNOWN_ERROR_NS
-        return UtcReading(time.time_ns(), error_ns, "ntp" if synchronised else "none")
+        now_ns, error_ns = time.monotonic_ns(), self._max_error_ns()
+        if error_ns is not None:
+            self._last = (now_ns, error_ns)
+        if self._last is None:
+            return UtcReading(time.time_ns(), UNKNOWN_ERROR_NS, "none")
+        said_ns, error_ns = self._last
+        error_ns += (now_ns - said_ns) * DRIFT_PPM // 1_000_000
+        return UtcReading(time.time_ns(), error_ns, "ntp")
 
 
 class HostEntropy:

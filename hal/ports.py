@@ -80,6 +80,23 @@ class Impairment(NamedTuple):
     present: bool
 
 
+class Opened(NamedTuple):
+    """What a capture backend has opened, and with which settings: `facts`; `missing` are settings
+    that were asked for and are not offered. Told at every start."""
+
+    track: Track
+    facts: tuple[str, ...]
+    missing: tuple[str, ...]
+
+
+class Stuck(NamedTuple):
+    """A device that is there has been started again and again, in vain: only a restart of the
+    machine may help. Told once."""
+
+    track: Track
+    reason: str
+
+
 class UnitSink(Protocol):
     """Where capture backends deliver, in batches, from any thread."""
 
@@ -88,6 +105,10 @@ class UnitSink(Protocol):
     def lost(self, loss: CaptureLoss) -> None: ...
 
     def impaired(self, impairment: Impairment) -> None: ...
+
+    def opened(self, opened: Opened) -> None: ...
+
+    def stuck(self, stuck: Stuck) -> None: ...
 
 
 class Camera(Protocol):

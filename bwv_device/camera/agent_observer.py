@@ -24,6 +24,11 @@ class AgentObserver(Protocol):
         """The agency assigned these settings; they take effect with the next start."""
         ...
 
+    def machine_stuck(self, reason: str) -> bool:
+        """Only a restart of the machine may help. Whether it will be restarted, once the camera has
+        ended in order; else the camera goes on trying."""
+        ...
+
     def stopped(self) -> None:
         """The last ledger line is durable: the camera has ended in order."""
         ...
@@ -40,6 +45,9 @@ class Unobserved(AgentObserver):
 
     def settings_assigned(self, settings: dict[str, Any]) -> None:
         return
+
+    def machine_stuck(self, reason: str) -> bool:
+        return False
 
     def stopped(self) -> None:
         return

@@ -6,6 +6,7 @@ import dataclasses
 import hashlib
 import json
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -13,7 +14,12 @@ from bwv_device import config
 from bwv_device.config import parse_table, read_file
 from bwv_device.custody import settings as custody
 from bwv_device.custody.settings import CustodySettings
+from bwv_device.errors import ConfigError
 from bwv_device.settings import Settings
+from hal.ports import HardwareError
+from hal.rpi.panel import i2s
+
+RPI = "rpi"
 
 
 @click.group(name="config")
@@ -36,11 +42,24 @@ def check(file: Path, as_json: bool) -> None:
         settings = dataclasses.asdict(custody.check(table, str(file)))
         whose = "as custody's configuration"
     else:
-        settings, whose = config.check(table, str(file)).as_dict(), "as a camera's configuration"
+        checked, whose = config.check(table, str(file)), "as a camera's configuration"
+        settings = checked.as_dict()
+        if checked.device.board == RPI:
+            _of_this_board(str(file), settings)
     if as_json:
         click.echo(json.dumps({"sha256": digest, "settings": settings}, indent=2))
     else:
         click.echo(f"{file} is valid {whose} (SHA-256 {digest}).")
+
+
+def _of_this_board(name: str, settings: dict[str, Any]) -> None:
+    """What only the board can say, where this is one."""
+    try:
+        i2s.refuse(settings["pins"])
+    except HardwareError as error:
+        raise ConfigError(
+            f"The configuration {name} can't work here:", [("pins", str(error))]
+        ) from None
 
 
 def _is_custody(table: dict[str, object]) -> bool:

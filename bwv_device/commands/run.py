@@ -25,9 +25,17 @@ from bwv_device.camera.state_table import Event, State
 from bwv_device.camera.systemd_watchdog import Watchdog, notifier, watchdog_ns
 from bwv_device.camera.vault.recovery import Found, survey
 from bwv_device.commands.cli.parameters import PositiveSeconds
-from bwv_device.commands.run_display import RunDisplay
+from bwv_device.commands.running.machine_restarts import MachineRestarts
+from bwv_device.commands.running.run_display import RunDisplay
+from bwv_device.commands.running.without_vault import show_that_it_cannot_record
 from bwv_device.config import Loaded, load
-from bwv_device.errors import ConfigError, KeyFileError, MissingPartError, VaultError
+from bwv_device.errors import (
+    ConfigError,
+    KeyFileError,
+    MissingPartError,
+    VaultError,
+    VaultInUseError,
+)
 from bwv_device.files import reason
 from bwv_device.formats.statement import StatementError, camera_of, chain_of
 from bwv_device.live_panel.open_page import listen, open_page
@@ -47,8 +55,8 @@ from hal.ports import Anchor, Board, HardwareError
 
 BOARDS = "bwv.boards"
 SIMULATED = "sim"
-# The exit code that asks the supervisor for a new start.
-RESTART = 15
+# The exit codes that ask the supervisor for a new start, and for one of the machine.
+RESTART, RESTART_MACHINE = 15, 24
 
 
 @click.command()
@@ -84,7 +92,15 @@ def command(
     loaded = load(config_file, checked) if config_file else Loaded(Settings(), "", {}, checked)
     chosen = board or loaded.settings.device.board
     _own_memory()
-    vault = open_vault(loaded.settings, trial=trial or chosen == SIMULATED)
+    try:
+        vault = open_vault(loaded.settings, trial=trial or chosen == SIMULATED)
+    except VaultInUseError:
+        raise
+    except VaultError as error:
+        if chosen != SIMULATED:
+            _warn(str(error))
+            show_that_it_cannot_record(loaded.settings)
+        raise
     found = _survey(loaded.settings, vault)
     settings = _as_assigned(loaded, found)
     _first_run(settings)
@@ -125,8 +141,8 @@ def command(
             click.echo(f"The camera's page: {listening.address}", err=True)
         _run(agent, loop, panel_loop, seconds)
     click.echo(display.summary(Path(settings.device.vault), Path(settings.dock.root)), err=True)
-    if watch.restart:
-        sys.exit(RESTART)
+    if watch.exit_code:
+        sys.exit(watch.exit_code)
 
 
 def _own_memory() -> None:
@@ -188,7 +204,7 @@ def open_vault(settings: Settings, *, trial: bool) -> HostDisk:
         lock_folder(folder)
     except InUseError as error:
         process = f"process {error.pid}" if error.pid else "another process"
-        raise VaultError(
+        raise VaultInUseError(
             f"The vault {folder} is in use by {process}.", "Stop that one, or set device.vault."
         ) from None
     except OSError as error:
@@ -222,7 +238,9 @@ class _Watch(Unobserved):
         self._loop, self._display, self._loaded, self._settings = loop, display, loaded, settings
         self._notify = notifier()
         self.stop_agent: Callable[[], None] = loop.stop
-        self.restart = False
+        self.exit_code = 0
+        self._machine = MachineRestarts(Path(settings.device.vault))
+        self._pictures = False
 
     def transition(self, before: State, event: Event, after: State) -> None:
         self._display.transition(before, event, after)
@@ -231,6 +249,16 @@ class _Watch(Unobserved):
 
     def noted(self, kind: str, fields: Mapping[str, Any], at: Anchor) -> None:
         self._display.noted(kind, fields, at)
+        if kind == "open" and not self._pictures:
+            self._pictures = True
+            self._machine.over()
+
+    def machine_stuck(self, reason: str) -> bool:
+        if not self._machine.one_more():
+            _warn("Restarting the machine has not helped: the camera goes on trying.")
+            return False
+        self.exit_code = RESTART_MACHINE
+        return True
 
     def settings_assigned(self, settings: dict[str, Any]) -> None:
         self._loop.post(lambda: self._consider(settings))
@@ -247,7 +275,7 @@ class _Watch(Unobserved):
             return
         if settings != self._settings:
             click.echo("The agency has assigned other settings: the camera starts anew.", err=True)
-            self.restart = True
+            self.exit_code = RESTART
             self.stop_agent()
 
 

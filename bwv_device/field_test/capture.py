@@ -13,7 +13,18 @@ from bwv_device.camera.indicators import patterns
 from bwv_device.formats.media.h264 import parameter_sets
 from bwv_device.formats.media.mp4_writer import FragmentWriter, init_segment
 from bwv_device.settings import Light
-from hal.ports import SECOND_NS, AccessUnit, Board, CaptureLoss, Clock, Impairment, Pattern, Track
+from hal.ports import (
+    SECOND_NS,
+    AccessUnit,
+    Board,
+    CaptureLoss,
+    Clock,
+    Impairment,
+    Opened,
+    Pattern,
+    Stuck,
+    Track,
+)
 
 # When the beeper sounds, and with what.
 BEEPS = ((0.25, patterns.STARTED), (0.5, patterns.REMINDER), (0.75, patterns.STOPPED))
@@ -36,6 +47,7 @@ class Observation:
         self.first_ns: dict[Track, int] = {}
         self.losses: list[CaptureLoss] = []
         self.impairments: list[Impairment] = []
+        self.opened_of: dict[Track, Opened] = {}
         self.played: list[PlayedPattern] = []
         self._arrived = threading.Condition()
 
@@ -51,6 +63,12 @@ class Observation:
 
     def impaired(self, impairment: Impairment) -> None:
         self.impairments.append(impairment)
+
+    def opened(self, opened: Opened) -> None:
+        self.opened_of[opened.track] = opened
+
+    def stuck(self, stuck: Stuck) -> None:
+        self.losses.append(CaptureLoss(stuck.track, 0, stuck.reason))
 
     def wait_for_both(self, patience_s: float) -> None:
         with self._arrived:

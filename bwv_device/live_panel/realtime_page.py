@@ -20,7 +20,7 @@ from bwv_device.live_panel.camera_view import CameraView
 from bwv_device.live_panel.page_process import PageProcess
 from bwv_device.settings import Settings
 from hal.panel.face import Face, PressableFace
-from hal.ports import (
+from hal.ports import (  # fmt: skip
     AccessUnit,
     Board,
     Camera,
@@ -28,10 +28,12 @@ from hal.ports import (
     Disk,
     Impairment,
     Level,
+    Opened,
+    Stuck,
     Track,
     UnitSink,
     VideoFormat,
-)  # fmt: skip
+)
 
 MS = 1_000_000
 EVERY_NS = 200 * MS
@@ -192,6 +194,12 @@ class _SeenUnits:
 
     def impaired(self, impairment: Impairment) -> None:
         self._inner.impaired(impairment)
+
+    def opened(self, opened: Opened) -> None:
+        self._inner.opened(opened)
+
+    def stuck(self, stuck: Stuck) -> None:
+        self._inner.stuck(stuck)
 
 
 class _SeenDisk:

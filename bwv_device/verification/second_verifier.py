@@ -141,6 +141,7 @@ KINDS = {  # section 3.5; a question mark: it may be absent
     "refused": "event:word conditions:texts",
     "gap": "track:track from_ns:signed to_ns:signed units:count reason:text recording?recording0",
     "fault": "part?word reason?text segment?path count?count",
+    "capture": "part:word opened:texts missing:texts",
     "power": "percent:percent band:word undervoltage:yes",
     "storage": "room:word minutes_left:count",
     "time": "time:time stepped_ns:signed",

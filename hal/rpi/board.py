@@ -7,19 +7,25 @@ from pathlib import Path
 from typing import Any
 
 from hal.host import HostVitals
-from hal.ports import Board, Clock, Disk, DockContact, Entropy, HardwareError, Identity
+from hal.ports import SECOND_NS, Board, Clock, Disk, DockContact, Entropy, HardwareError, Identity
 from hal.rpi import power
 from hal.rpi.capture import camera, encoder_probe, microphone
 from hal.rpi.capture.capture_process import Patience
 from hal.rpi.dock import ContactDock, NoDock, UsbDock
 from hal.rpi.location import GpsdLocation, NoLocation
+from hal.rpi.panel import i2s
 from hal.rpi.panel.panel_process import RemotePanel
+from hal.rpi.panel.pin_factory import MOCK
 from hal.rpi.speaker import AplaySpeaker
 from hal.stills import PyavStills
 from hal.unconnected import NoMqtt, NoOutbox, NoUplink
 
 # Pictures wait for the sound that belongs to them: it comes more often.
 SOUND_BATCH_MS = 100
+# An encoder that does not answer is asked less and less often: what wedges the board's firmware for
+# good is being opened again and again (raspberrypi/linux#7163).
+CAMERA_PAUSE_NS = 120 * SECOND_NS
+CAMERA_STUCK_AFTER = 5
 
 Settings = Mapping[str, Mapping[str, Any]]
 
@@ -75,7 +81,11 @@ def open_camera(settings: Settings, clock: Clock, device: str) -> camera.RpiCame
         device=device,
         **{name: of_camera[name] for name in camera.FROM_SETTINGS},
     )
-    patience = Patience(start_ns=of_camera["start_s"] * 1_000_000_000)
+    patience = Patience(
+        start_ns=of_camera["start_s"] * SECOND_NS,
+        longest_pause_ns=CAMERA_PAUSE_NS,
+        stuck_after=CAMERA_STUCK_AFTER,
+    )
     return camera.RpiCamera(asked, clock, of_camera["interpreter"], patience)
 
 
@@ -104,6 +114,8 @@ def open_microphone(settings: Settings, clock: Clock) -> microphone.RpiMicrophon
 
 def open_panel(settings: Settings) -> RemotePanel:
     light, panel = settings["light"], settings["panel"]
+    if panel["factory"] != MOCK:
+        i2s.refuse(settings["pins"])
     names = ("day_percent", "night_percent", "night_from_h", "night_until_h")
     return RemotePanel(
         {
@@ -128,7 +140,7 @@ def open_dock(settings: Settings, panel: RemotePanel) -> DockContact:
     how = settings["panel"]["dock"]
     if how == "contact":
         return ContactDock(panel.dock, panel.docked)
-    return UsbDock(power.on_usb_power) if how == "usb" else NoDock()
+    return UsbDock(power.in_usb_dock) if how == "usb" else NoDock()
 
 
 def open_location(settings: Settings, clock: Clock) -> GpsdLocation | NoLocation:

@@ -93,10 +93,18 @@ def temperature_c(sys: Path = SYS) -> int | None:
     return None if millidegrees is None else round(millidegrees / 1000)
 
 
-def on_usb_power(sys: Path = SYS) -> bool:
-    """Whether a charger or a USB host feeds the board."""
+def in_usb_dock(sys: Path = SYS) -> bool:
+    """Whether a charger feeds the board, or a USB host is at its device port. No Raspberry Pi
+    reports its supply itself: the first needs a charger's driver, or the current into a battery
+    behind an INA219; the second a port in device mode (dtoverlay=dwc2 on a Zero 2 W)."""
     supplies = [*_supplies(sys, "USB"), *_supplies(sys, "Mains")]
-    return any(_optional(supply / "online") == 1 for supply in supplies)
+    if any(_optional(supply / "online") == 1 for supply in supplies):
+        return True
+    ports = [_word(state) for state in sys.glob("class/udc/*/state")]
+    if any(state not in ("", "not attached") for state in ports):
+        return True
+    currents_ma = [_optional(sensor / "curr1_input") or 0 for sensor in _sensors(sys, "ina219")]
+    return any(current_ma > CHARGING_MA for current_ma in currents_ma)
 
 
 def _supplies(sys: Path, kind: str) -> Iterator[Path]:

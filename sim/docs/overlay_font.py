@@ -1,6 +1,6 @@
 """Draws the overlay's font anew: DejaVu Sans Mono (its licence allows it) in cells of 8 by 16.
 
-python -m sim.docs.overlay_font hal/rpi/capture/overlay_font.py
+python -m sim.docs.overlay_font hal/rpi/capture/view/overlay_font.py
 """
 
 from __future__ import annotations

@@ -24,6 +24,8 @@ from hal.ports import (
     Entropy,
     Impairment,
     Microphone,
+    Opened,
+    Stuck,
     Timer,
     UnitSink,
     UtcReading,
@@ -192,6 +194,13 @@ class _TappedSink:
     def impaired(self, impairment: Impairment) -> None:
         source = f"{self._source} impairment"
         self._loop.outside(source, impairment, lambda: self._inner.impaired(impairment))
+
+    def opened(self, opened: Opened) -> None:
+        source = f"{self._source} opened"
+        self._loop.outside(source, opened, lambda: self._inner.opened(opened))
+
+    def stuck(self, stuck: Stuck) -> None:
+        self._loop.outside(f"{self._source} stuck", stuck, lambda: self._inner.stuck(stuck))
 
 
 class _Listened(Protocol):

@@ -8,7 +8,7 @@ from itertools import pairwise
 import pytest
 
 from bwv_device.formats.media.h264 import split_keyframe
-from hal.ports import SECOND_NS, AccessUnit, CaptureLoss, Impairment, Track
+from hal.ports import SECOND_NS, AccessUnit, CaptureLoss, Impairment, Opened, Stuck, Track
 from hal.simulated.capture import SimulatedCamera, SimulatedMicrophone, StubAudio, StubVideo
 from sim.world.virtual_loop import VirtualLoop
 
@@ -30,6 +30,12 @@ class Sink:
 
     def impaired(self, impairment: Impairment) -> None:
         self.impairments.append(impairment)
+
+    def opened(self, opened: Opened) -> None:
+        raise AssertionError(opened)
+
+    def stuck(self, stuck: Stuck) -> None:
+        raise AssertionError(stuck)
 
     @property
     def all(self) -> list[AccessUnit]:

@@ -8,13 +8,14 @@ import os
 import queue
 import signal
 import sys
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
 from hal.host import HostClock
-from hal.ports import SECOND_NS, AccessUnit, CaptureLoss, Impairment, Track
+from hal.ports import SECOND_NS, AccessUnit, CaptureLoss, Impairment, Opened, Stuck, Track
 from hal.rpi.capture.capture_process import Allowance, CaptureChild, Patience, python_command
 
 ROOT = Path(__file__).parents[2]
@@ -59,6 +60,12 @@ class Ear:
     def impaired(self, impairment: Impairment) -> None:
         self.heard.put(impairment)
 
+    def opened(self, opened: Opened) -> None:
+        self.heard.put(opened)
+
+    def stuck(self, stuck: Stuck) -> None:
+        self.heard.put(stuck)
+
     def wait_for(self, wanted: Callable[[object], bool]) -> tuple[object, list[object]]:
         """The first that fits, and what came before it."""
         before = []
@@ -75,6 +82,10 @@ def is_loss(item: object) -> bool:
     return isinstance(item, CaptureLoss)
 
 
+def is_stuck(item: object) -> bool:
+    return isinstance(item, Stuck)
+
+
 Made = Callable[..., tuple[CaptureChild, Ear]]
 
 
@@ -82,11 +93,15 @@ Made = Callable[..., tuple[CaptureChild, Ear]]
 def made(tmp_path: Path) -> Iterator[Made]:
     children: list[CaptureChild] = []
 
-    def make(script: str, allowance: Allowance = PLENTY) -> tuple[CaptureChild, Ear]:
+    def make(
+        script: str, allowance: Allowance = PLENTY, stuck_after: int = 0
+    ) -> tuple[CaptureChild, Ear]:
         text = PREAMBLE.format(root=str(ROOT), mark=str(tmp_path / "begun")) + script
         (tmp_path / "child.py").write_text(text)
         command = [sys.executable, str(tmp_path / "child.py")]
-        patience = Patience(10 * SECOND_NS, SECOND_NS // 2, SECOND_NS // 50, SECOND_NS // 10)
+        patience = Patience(
+            10 * SECOND_NS, SECOND_NS // 2, SECOND_NS // 50, SECOND_NS // 10, stuck_after
+        )
         opened: list[dict[str, object]] = []
         child = CaptureChild(
             Track.VIDEO, command, {"fps": 30}, allowance, HostClock(), patience, opened.append
@@ -276,3 +291,51 @@ def test_another_interpreter_finds_our_modules_behind_its_own() -> None:
     command = python_command("hal.rpi.capture.camera_child", "/usr/bin/python3")
     assert command[0] == "/usr/bin/python3"
     assert "sys.path.append" in command[2]
+
+
+def test_what_was_opened_is_told(made: Made) -> None:
+    facts = "facts=['camera imx708', 'focus 0.4 dioptres'], missing=['HDR']"
+    child, ear = made(f"outlet.say(Kind.READY, {facts})\nstream()")
+    child.start(ear)
+    opened, _ = ear.wait_for(lambda item: isinstance(item, Opened))
+    assert opened == Opened(Track.VIDEO, ("camera imx708", "focus 0.4 dioptres"), ("HDR",))
+
+
+@pytest.mark.parametrize("facts", ["'words'", "[1]", "['x' * 201]", "['x'] * 33", "['']"])
+def test_facts_that_are_none_end_a_child(made: Made, facts: str) -> None:
+    child, ear = made(f"outlet.say(Kind.READY, facts={facts})\nstream()")
+    child.start(ear)
+    loss, _ = ear.wait_for(is_loss)
+    assert isinstance(loss, CaptureLoss)
+    assert "facts" in loss.reason
+
+
+def test_a_device_that_answers_no_start_is_stuck_and_told_once(made: Made) -> None:
+    child, ear = made("os._exit(3)", stuck_after=3)
+    child.start(ear)
+    stuck, before = ear.wait_for(is_stuck)
+    assert stuck == Stuck(Track.VIDEO, "capture ended")
+    assert child.starts == 3
+    assert not any(map(is_stuck, before))
+    while child.starts < 6:
+        threading.Event().wait(0.05)
+    assert not any(map(is_stuck, list(ear.heard.queue)))
+
+
+def test_a_device_that_is_not_there_is_not_stuck(made: Made) -> None:
+    """No restart of a machine brings a camera that nobody plugged in."""
+    failed = "outlet.say(Kind.FAILED, reason='there is no camera', absent=True)"
+    child, ear = made(f"{failed}\noutlet.close()\nos._exit(0)", stuck_after=2)
+    child.start(ear)
+    while child.starts < 5:
+        threading.Event().wait(0.05)
+    assert not any(map(is_stuck, list(ear.heard.queue)))
+
+
+def test_a_unit_between_ends_the_count(made: Made) -> None:
+    script = "unit()\noutlet.close()\nos._exit(3)"
+    child, ear = made(script, stuck_after=2)
+    child.start(ear)
+    while child.starts < 5:
+        threading.Event().wait(0.05)
+    assert not any(map(is_stuck, list(ear.heard.queue)))

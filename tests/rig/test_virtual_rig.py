@@ -20,7 +20,7 @@ from film import Shown, clicks, pictures
 from material import LOOP_S, View
 from virtual_rig import Rig, make_root
 
-from hal.rpi.capture import overlay
+from hal.rpi.capture.view import overlay
 
 pytestmark = pytest.mark.virtual_rig
 

@@ -264,7 +264,6 @@ def test_both_verifiers_report_one_that_forgets_an_open_file(
 
 def test_a_shift_with_many_recordings_is_whole(agency: BenchAgency, tmp_path: Path) -> None:
     it: Camera = make_camera(agency, recording={"segment_s": 10, "pre_event_s": 0})
-    it.boot()
     it.run(seconds=2)
     for _ in range(3):
         it.press_record_twice()

@@ -9,7 +9,7 @@ import pytest
 from hal.ports import VideoFormat
 from hal.rpi.capture.impairment import Impairments
 from hal.rpi.capture.sound_watch import SoundWatch
-from hal.rpi.capture.view_watch import ViewWatch
+from hal.rpi.capture.view.view_watch import ViewWatch
 from sim.media.scene import draw
 
 VIDEO = VideoFormat(640, 480, 10, 0, "")

@@ -15,7 +15,7 @@ from hal.rpi.capture.keyframe_request import request_keyframe
 from hal.rpi.dock import ContactDock
 from hal.rpi.location import parse_fix
 from hal.rpi.panel.panel_process import RemoteButton
-from hal.rpi.power import KernelPower, NoGauge, cell_percent, on_usb_power
+from hal.rpi.power import KernelPower, NoGauge, cell_percent, in_usb_dock
 
 
 def tree(folder: Path, **files: str) -> Path:
@@ -76,9 +76,23 @@ def test_a_rig_on_a_power_supply_is_full(tmp_path: Path) -> None:
 
 def test_power_over_usb_is_a_dock(tmp_path: Path) -> None:
     files = {"class__power_supply__usb__type": "USB", "class__power_supply__usb__online": "1"}
-    assert on_usb_power(tree(tmp_path, **files))
+    assert in_usb_dock(tree(tmp_path, **files))
     (tmp_path / "class/power_supply/usb/online").write_text("0")
-    assert not on_usb_power(tmp_path)
+    assert not in_usb_dock(tmp_path)
+
+
+def test_a_bare_board_notices_its_dock_by_a_host_or_by_the_charge(tmp_path: Path) -> None:
+    """No Raspberry Pi reports its own supply."""
+    assert not in_usb_dock(tmp_path)
+    tree(tmp_path, class__udc__3f980000usb__state="not attached")
+    assert not in_usb_dock(tmp_path)
+    tree(tmp_path, class__udc__3f980000usb__state="configured")
+    assert in_usb_dock(tmp_path)
+    tree(tmp_path, class__udc__3f980000usb__state="not attached")
+    tree(tmp_path, **{SENSOR + "name": "ina219", SENSOR + "curr1_input": "-300"})
+    assert not in_usb_dock(tmp_path)
+    tree(tmp_path, **{SENSOR + "curr1_input": "900"})
+    assert in_usb_dock(tmp_path)
 
 
 def test_cells_empty_in_one_direction_only() -> None:

@@ -39,10 +39,22 @@ from bwv_device.formats.grammar.statements import Assignment
 from bwv_device.formats.mqtt_messages import Light
 from bwv_device.formats.statement import Statement
 from bwv_device.settings import Settings, seconds
-from hal.ports import SECOND_NS, AccessUnit, Anchor, Board, Impairment, Timer, Track, UtcReading
+from hal.ports import (
+    SECOND_NS,
+    AccessUnit,
+    Anchor,
+    Board,
+    Impairment,
+    Opened,
+    Stuck,
+    Timer,
+    Track,
+    UtcReading,
+)
 
 # How long an orderly stop waits for the broker to hear of it.
 LAST_WORDS_NS = SECOND_NS
+PARTS = {Track.VIDEO: "camera", Track.AUDIO: "microphone"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +91,7 @@ class CameraControl(RecorderObserver, VaultObserver, CaptureObserver, DockObserv
         self.state = State.STARTING
         self._fault = False
         self._said_last = False
+        self._opened: dict[str, Opened] = {}
         self._timers: dict[str, Timer] = {}
 
     # --- the state table ----------------------------------------------------------------------
@@ -228,11 +241,26 @@ class CameraControl(RecorderObserver, VaultObserver, CaptureObserver, DockObserv
 
     def impaired(self, impairment: Impairment) -> None:
         """Writes it down and vibrates. Recording goes on with what there is."""
-        part = "camera" if impairment.track is Track.VIDEO else "microphone"
+        part = PARTS[impairment.track]
         reason = impairment.what if impairment.present else f"{impairment.what} no longer"
         self.parts.vault_lane.note("fault", part=part, reason=reason)
         if impairment.present:
             self.parts.lights_and_sounds.felt(patterns.IMPAIRED)
+
+    def capture_opened(self, opened: Opened) -> None:
+        """Written down where it is news: a device may be opened again and again."""
+        part = PARTS[opened.track]
+        if self._opened.get(part) != opened:
+            self._opened[part] = opened
+            facts, missing = list(opened.facts), list(opened.missing)
+            self.parts.vault_lane.note("capture", part=part, opened=facts, missing=missing)
+
+    def capture_stuck(self, stuck: Stuck) -> None:
+        """A camera without pictures is worth a restart of the machine; one without sound is not."""
+        part = PARTS[stuck.track]
+        self.parts.vault_lane.note("fault", part=part, reason=f"answers no start: {stuck.reason}")
+        if stuck.track is Track.VIDEO and self._observer.machine_stuck(stuck.reason):
+            self.handle(Event.SHUTDOWN, "the camera answers no start: the machine is restarted")
 
     def pictures_stalled(self, stalled: bool) -> None:
         word = "no pictures" if stalled else "pictures again"

@@ -10,7 +10,7 @@ from typing import Protocol
 
 from bwv_device.camera.loop import Loop
 from bwv_device.camera.recording.recorder import Recorder
-from hal.ports import SECOND_NS, AccessUnit, Board, CaptureLoss, Impairment, Timer
+from hal.ports import SECOND_NS, AccessUnit, Board, CaptureLoss, Impairment, Opened, Stuck, Timer
 
 # Pictures must come at least this often, or the camera counts as stalled.
 STALL_NS = SECOND_NS
@@ -21,6 +21,14 @@ class CaptureObserver(Protocol):
 
     def impaired(self, impairment: Impairment) -> None:
         """Pictures or sound are useless, or useful again."""
+        ...
+
+    def capture_opened(self, opened: Opened) -> None:
+        """A device was opened."""
+        ...
+
+    def capture_stuck(self, stuck: Stuck) -> None:
+        """A device answers no start any more."""
         ...
 
     def pictures_stalled(self, stalled: bool) -> None:
@@ -71,6 +79,12 @@ class Capture:
 
     def impaired(self, impairment: Impairment) -> None:
         self._loop.post(lambda: self._observer.impaired(impairment))
+
+    def opened(self, opened: Opened) -> None:
+        self._loop.post(lambda: self._observer.capture_opened(opened))
+
+    def stuck(self, stuck: Stuck) -> None:
+        self._loop.post(lambda: self._observer.capture_stuck(stuck))
 
     # --- on the loop --------------------------------------------------------------------------
 

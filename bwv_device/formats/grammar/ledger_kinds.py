@@ -414,6 +414,15 @@ class Stop:
 
 
 @dataclass(frozen=True, slots=True)
+class CaptureLine:
+    """what was opened, with which settings, and what was asked for and is not offered"""
+
+    part: Word
+    opened: Annotated[tuple[FreeText, ...], AtMost(CONDITIONS_LIMIT)]
+    missing: Annotated[tuple[FreeText, ...], AtMost(CONDITIONS_LIMIT)]
+
+
+@dataclass(frozen=True, slots=True)
 class Checkpoint:
     """nothing is open: every file of this boot up to this `recording`, and up to the still with the
     number `stills`, is finished; what else the next boot has to know. `offset`: where this line
@@ -453,6 +462,7 @@ TOLD: dict[str, type] = {
     "refused": Refused,
     "gap": Gap,
     "fault": Fault,
+    "capture": CaptureLine,
     "power": PowerLine,
     "storage": StorageLine,
     "time": TimeLine,

@@ -29,6 +29,13 @@ class CameraRequest(NamedTuple):
     watch_view: bool = True
     max_exposure_ms: int = 0  # 0: the tuning's own
     max_gain: int = 0
+    tuning: str = ""  # a file of libcamera's, as for a camera without an infrared filter
+    sensor_mode: str = ""  # "2304x1296": which part of the sensor is read; "" lets libcamera choose
+    rotation: int = 0  # or 180
+    focus: str = "manual"  # or "continuous"
+    focus_dioptres: float = 0.4
+    hdr: bool = False
+    flicker_hz: int = 0  # of the mains, 50 or 60; 0 does nothing about it
 
 
 # Named alike in the section [camera] of config.toml.
@@ -39,6 +46,13 @@ FROM_SETTINGS = (
     "watch_view",
     "max_exposure_ms",
     "max_gain",
+    "tuning",
+    "sensor_mode",
+    "rotation",
+    "focus",
+    "focus_dioptres",
+    "hdr",
+    "flicker_hz",
 )
 
 

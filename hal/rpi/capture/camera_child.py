@@ -11,6 +11,7 @@ import os
 import queue
 import threading
 import time
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import numpy as np
@@ -21,12 +22,13 @@ from picamera2.outputs import Output
 from hal.annex_b import from_annex_b
 from hal.host import HostClock
 from hal.ports import SECOND_NS, AccessUnit, Track
-from hal.rpi.capture import encoder_probe, exposure_limits, overlay
+from hal.rpi.capture import camera_settings, encoder_probe, exposure_limits
 from hal.rpi.capture.camera import CameraRequest
 from hal.rpi.capture.child_output import Outlet, listen, own_pipe
 from hal.rpi.capture.keyframe_request import request_keyframe
 from hal.rpi.capture.pipe_messages import Kind, Message
-from hal.rpi.capture.view_watch import ViewWatch
+from hal.rpi.capture.view import overlay
+from hal.rpi.capture.view.view_watch import ViewWatch
 
 # The view is looked at so often, on every eighth pixel.
 LOOK_NS, LOOK_STEP = SECOND_NS // 2, 8
@@ -118,23 +120,45 @@ class View:
             watch.feed(*self._small.get())
 
 
-def open_camera(asked: CameraRequest) -> Picamera2:
+class NoCameraError(Exception):
+    """There is none: no restart helps."""
+
+
+def open_camera(asked: CameraRequest) -> tuple[Picamera2, camera_settings.Chosen]:
     """Configured once; libcamera's memory does not like to be configured again."""
-    tuning = None
-    if asked.max_exposure_ms or asked.max_gain:
-        sensor = Picamera2.global_camera_info()[0]["Model"]
-        loaded = Picamera2.load_tuning_file(f"{sensor}.json")
-        tuning = exposure_limits.limited(loaded, asked.max_exposure_ms, asked.max_gain)
-    camera = Picamera2(tuning=tuning)
+    found = Picamera2.global_camera_info()
+    if not found:
+        raise NoCameraError("there is no camera: look at its ribbon cable")
+    camera = Picamera2(tuning=_tuning(asked, found[0]["Model"]))
+    chosen = camera_settings.choose(asked, camera.camera_controls)
     size = {"size": (asked.width, asked.height), "format": asked.pixel_format}
+    more: dict[str, Any] = {}
+    if asked.sensor_mode:
+        mode = camera_settings.sensor_mode(asked.sensor_mode, camera.sensor_modes)
+        (chosen.facts if mode else chosen.missing).append(f"sensor mode {asked.sensor_mode}")
+        more |= {"sensor": mode} if mode else {}
+    if asked.rotation:
+        import libcamera  # noqa: PLC0415 - picamera2 has loaded it
+
+        more["transform"] = libcamera.Transform(hflip=1, vflip=1)
+        chosen.facts.append("rotated by 180 degrees")
     frame_us = 1_000_000 // asked.fps
     limits = {"FrameDurationLimits": (frame_us, frame_us)}
     controls = {k: v for k, v in limits.items() if k in camera.camera_controls}
     configuration = camera.create_video_configuration(
-        main=size, raw=None, buffer_count=asked.buffers, controls=controls
+        main=size, raw=None, buffer_count=asked.buffers, controls=controls | chosen.controls, **more
     )
     camera.configure(configuration)
-    return camera
+    return camera, chosen
+
+
+def _tuning(asked: CameraRequest, sensor: str) -> dict[str, Any] | None:
+    if not (asked.tuning or asked.max_exposure_ms or asked.max_gain):
+        return None
+    loaded: dict[str, Any] = Picamera2.load_tuning_file(asked.tuning or f"{sensor}.json")
+    if not (asked.max_exposure_ms or asked.max_gain):
+        return loaded
+    return exposure_limits.limited(loaded, asked.max_exposure_ms, asked.max_gain)
 
 
 def open_encoder(asked: CameraRequest) -> Any:
@@ -159,22 +183,34 @@ def open_encoder(asked: CameraRequest) -> Any:
 
 def capture(asked: CameraRequest, outlet: Outlet, view: View, keyframe: threading.Event) -> None:
     """Until the process ends."""
-    camera, encoder = open_camera(asked), open_encoder(asked)
+    (camera, chosen), encoder = open_camera(asked), open_encoder(asked)
     if asked.overlay or asked.watch_view:
         camera.pre_callback = view.before_encoding
     main = camera.camera_configuration()["main"]
+    model = str(camera.camera_properties.get("Model", ""))[:100]
     outlet.say(
         Kind.READY,
-        camera=str(camera.camera_properties.get("Model", "")),
+        camera=model,
         encoder=asked.encoder,
         size=list(main["size"]),
         pixel_format=str(main["format"]),
+        facts=[f"camera {model}", f"encoder {asked.encoder}", *_versions(), *chosen.facts],
+        missing=chosen.missing,
     )
     camera.start_recording(encoder, Units(outlet, asked.fps, encoder))
     while True:
         keyframe.wait()
         keyframe.clear()
         request_keyframe(encoder)
+
+
+def _versions() -> list[str]:
+    """Distributions differ in these more than in anything else."""
+    found = []
+    for name in ("picamera2", "libcamera"):
+        with contextlib.suppress(PackageNotFoundError):
+            found.append(f"{name} {version(name)}")
+    return found
 
 
 def main() -> None:
@@ -193,6 +229,9 @@ def main() -> None:
     try:
         views.append(View(asked, outlet))
         capture(asked, outlet, views[0], keyframe)
+    except NoCameraError as error:
+        outlet.say(Kind.FAILED, reason=str(error), absent=True)
+        outlet.close()
     except Exception as error:  # whatever it is, it is said, and the process ends
         outlet.say(Kind.FAILED, reason=f"the camera can't be used: {error}"[:200])
         outlet.close()

@@ -17,23 +17,27 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from hal.ports import SECOND_NS, CaptureLoss, Clock, Impairment, Track, UnitSink
+from hal.ports import SECOND_NS, CaptureLoss, Clock, Impairment, Opened, Stuck, Track, UnitSink
 from hal.rpi.capture import pipe_messages
 from hal.rpi.capture.pipe_messages import Kind, Message, WireError
 
 READ_BYTES = 1 << 18
 # A child that was told to end and does not.
 REAP_S = 3.0
+# Facts that a child may tell of what it has opened.
+TEXTS = 32
 
 
 class Patience(NamedTuple):
-    """How long a child may be silent: until its first unit, and between units; and how long the
-    first and the longest pause between two starts are."""
+    """How long a child may be silent: until its first unit, and between units; how long the first
+    and the longest pause between two starts are; and after how many starts in vain a device that is
+    there counts as stuck (0: never)."""
 
     start_ns: int = 20 * SECOND_NS
     stall_ns: int = 3 * SECOND_NS // 2
     pause_ns: int = SECOND_NS // 10
     longest_pause_ns: int = 5 * SECOND_NS
+    stuck_after: int = 0
 
 
 class Allowance(NamedTuple):
@@ -46,7 +50,13 @@ class Allowance(NamedTuple):
 
 
 class _Ended(Exception):
-    """Why a child is not followed any longer."""
+    """Why a child is not followed any longer. `absent`: there is nothing that it could open."""
+
+    absent = False
+
+
+class _Absent(_Ended):
+    absent = True
 
 
 class CaptureChild:
@@ -72,6 +82,8 @@ class CaptureChild:
         self._process: subprocess.Popen[bytes] | None = None
         self._told = ""
         self._impaired: set[str] = set()
+        self._vain = 0
+        self._answers = True
         self.starts = 0
 
     # --- what the agent asks ------------------------------------------------------------------
@@ -118,9 +130,19 @@ class CaptureChild:
             assert sink is not None
             came = self._once(sink, generation)
             pause_ns = self._patience.pause_ns if came else pause_ns * 2
+            self._count(sink, generation, came=came)
             pause_ns = min(pause_ns, self._patience.longest_pause_ns)
             if self._changes_within(generation, pause_ns):
                 pause_ns = self._patience.pause_ns
+
+    def _count(self, sink: UnitSink, generation: int, *, came: bool) -> None:
+        """Starts in vain, one after another, of a device that is there."""
+        if came:
+            self._vain = 0
+        elif self._answers and self._current(generation):
+            self._vain += 1
+            if self._vain == self._patience.stuck_after:
+                sink.stuck(Stuck(self._track, self._told or "no unit came"))
 
     def _changes_within(self, generation: int, wait_ns: int) -> bool:
         with self._turn:
@@ -129,6 +151,7 @@ class CaptureChild:
     def _once(self, sink: UnitSink, generation: int) -> bool:
         """One child from start to end; whether any unit came."""
         follower = _Follower(self, sink, generation)
+        self._answers = True
         try:
             process = self._spawn(generation)
         except OSError as error:
@@ -137,6 +160,7 @@ class CaptureChild:
         try:
             follower.follow(process)
         except (_Ended, WireError) as ended:
+            self._answers = not getattr(ended, "absent", False)
             self._tell(sink, generation, str(ended))
         except Exception as error:  # this thread is what brings capture back: it must not end
             self._tell(sink, generation, f"capture: {type(error).__name__}")
@@ -202,6 +226,8 @@ class CaptureChild:
         fields = message.fields
         if message.kind is Kind.READY:
             self._opened(fields)
+            facts, missing = _texts(fields, "facts"), _texts(fields, "missing")
+            sink.opened(Opened(self._track, facts, missing))
         elif message.kind is Kind.LOST:
             if fields.get("track") != self._track:
                 raise WireError("a loss is of another track")
@@ -212,7 +238,8 @@ class CaptureChild:
             (self._impaired.add if present else self._impaired.discard)(what)
             sink.impaired(Impairment(self._track, what, present))
         elif message.kind is Kind.FAILED:
-            raise _Ended(_text(fields, "reason"))
+            absent = fields.get("absent") is True
+            raise (_Absent if absent else _Ended)(_text(fields, "reason"))
         else:
             raise WireError(f"a child does not say {message.kind.name}")
         return 0
@@ -300,7 +327,8 @@ def _close(process: subprocess.Popen[bytes]) -> None:
 
 def _reap(process: subprocess.Popen[bytes], *, kill: bool) -> None:
     """The next child needs the device: this one must be gone. A process that the kernel does not
-    let go (D state) is left; the watchdog's reboot is for that."""
+    let go (D state) is left: the next start is in vain then, and at last the device counts as
+    stuck."""
     try:
         if kill:
             raise subprocess.TimeoutExpired(process.args, 0)
@@ -319,6 +347,14 @@ def _whole(fields: Mapping[str, Any], name: str) -> int:
     if type(value) is not int or not 0 <= value < 1 << 31:
         raise WireError(f"{name} is not a count")
     return value
+
+
+def _texts(fields: Mapping[str, Any], name: str) -> tuple[str, ...]:
+    """A few short texts; none where there are none."""
+    values = fields.get(name, [])
+    if not isinstance(values, list) or len(values) > TEXTS:
+        raise WireError(f"{name} are not some texts")
+    return tuple(_text({name: value}, name) for value in values)
 
 
 def _text(fields: Mapping[str, Any], name: str) -> str:

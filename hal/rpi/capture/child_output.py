@@ -112,7 +112,7 @@ def run(module: str) -> None:
     except ImportError as error:
         reason = f"{error.name} is not installed for {sys.executable} (docs/pi.md)"
         print(f"{module}: {reason}", file=sys.stderr)
-        os.write(1, pipe_messages.message(Kind.FAILED, {"reason": reason[:200]}))
+        os.write(1, pipe_messages.message(Kind.FAILED, {"reason": reason[:200], "absent": True}))
         sys.exit(1)
 
 

@@ -140,7 +140,8 @@ def capture(asked: dict[str, Any], outlet: Outlet) -> None:
     clock = SampleClock(RATE_HZ, asked["latency_ms"] * 1_000_000)
     encoder = Encoder(asked["bitrate_bps"], clock)
     watch = SoundWatch(lambda what, present: outlet.say(Kind.IMPAIRED, what=what, present=present))
-    outlet.say(Kind.READY, device=str(listener.device["name"]), rate_hz=RATE_HZ)
+    name = str(listener.device["name"])[:100]
+    outlet.say(Kind.READY, device=name, rate_hz=RATE_HZ, facts=[f"microphone {name}"])
     for block in listener.blocks():
         count = len(block.data) // BYTES_PER_SAMPLE
         try:

@@ -10,7 +10,7 @@ import datetime
 import numpy as np
 import numpy.typing as npt
 
-from hal.rpi.capture.overlay_font import FIRST, GLYPHS, HEIGHT, WIDTH
+from hal.rpi.capture.view.overlay_font import FIRST, GLYPHS, HEIGHT, WIDTH
 
 Luma = npt.NDArray[np.uint8]
 

@@ -1,0 +1,1 @@
+"""Beside `bwv run`: what it shows, what it counts, what it does without storage."""

@@ -1,0 +1,1 @@
+"""What is done with pictures before they are encoded: letters drawn, the view watched."""
