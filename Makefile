@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
 
-.PHONY: installers readme demo live screens demo-s3 test coverage lint types check campaign bench ci fleet rig-virtual rig rig-hardware arm64 pi lock diagram golden clean
+.PHONY: installers readme demo live screens demo-s3 test coverage lint types check campaign bench ci fleet rig-virtual rig arm64 pi lock diagram golden clean
 
 demo: $(STAMP)
 	$(BIN)/bwv demo $(DEMO)
@@ -85,12 +85,9 @@ rig: $(STAMP)
 arm64: $(STAMP)
 	sh scripts/check-arm64
 
-# On a Raspberry Pi: packages, user, service (docs/pi.md). And the suite that needs one.
+# On a Raspberry Pi: packages, user, service (docs/pi.md).
 pi:
 	sh scripts/install-pi
-
-rig-hardware: $(STAMP)
-	$(BIN)/pytest -q -s -m rig tests/rig
 
 # Everything, for hours; goes on where it was interrupted. make campaign SCALE=0.1 for a part.
 SCALE ?= 1

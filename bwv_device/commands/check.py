@@ -26,6 +26,7 @@ from bwv_device.errors import BwvError, MissingPartError
 from bwv_device.files import writable_folder
 from bwv_device.settings import Settings
 from hal.host import HostClock, HostDisk
+from hal.memory import swaps_to_storage
 from hal.ports import Board, Edge
 
 # The exit code where something is bad; `poor` is no reason to stay at home.
@@ -43,6 +44,8 @@ PRESS_WAIT_S = 20.0
               help="How many writes to measure the storage with.")  # fmt: skip
 @click.option("--mirror", is_flag=True, help="A mirror shows the camera its own red light.")
 @click.option("--buttons", is_flag=True, help="Asks for presses.")
+@click.option("--soak", type=click.FloatRange(0.05, 24 * 60), metavar="MINUTES",
+              help="Records so long: processor, memory, heat, losses.")  # fmt: skip
 @click.option("--tone", type=click.IntRange(200, 12_000), help="Of the beeper, hertz.")
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path),
               help="A folder for an HTML report with pictures.")  # fmt: skip
@@ -54,11 +57,12 @@ def command(
     writes: int,
     mirror: bool,
     buttons: bool,
+    soak: float | None,
     tone: int | None,
     out: Path | None,
     as_json: bool,
 ) -> None:
-    """Proves a rig: what it sees, hears, says and stores. Nothing is recorded.
+    """Proves a rig: what it sees, hears, says and stores. Nothing is kept.
 
     The beeper sounds, the red light flashes. Exit code 16 where something is bad.
     """
@@ -93,6 +97,18 @@ def command(
             findings += _buttons(hardware, console)
         findings.append(broker.look(settings, hardware.identity.device))
         loop.stop()
+    findings += _memory()
+    if soak is not None:
+        from bwv_device.field_test.soak import soak as soaked
+
+        with Progress(console=console, transient=True) as bar:
+            task = bar.add_task("recording", total=1.0)
+            findings += soaked(
+                settings,
+                board or settings.device.board,
+                soak,
+                lambda share: bar.update(task, completed=share),
+            )
     verdict = report.verdict(findings)
     name = board or settings.device.board
     about = report.About(
@@ -134,6 +150,19 @@ def _keys(settings: Settings) -> list[Any]:
         loads("the camera's certificate", device.certificate, keys.load_certificates),
         loads("who may open its footage", sealing.recipients, keys.load_recipients),
     ]
+
+
+def _memory() -> list[Any]:
+    from bwv_device.field_test.findings import judged
+
+    areas = swaps_to_storage()
+    return [
+        judged(
+            "memory", "swap", ", ".join(areas) or "none on a card", good=not areas,
+            remedy="Footage and keys can be written there in plain: switch it off "
+            "('swapoff -a', and its line in /etc/fstab, dphys-swapfile or rpi-swap).",
+        )
+    ]  # fmt: skip
 
 
 def _store(settings: Settings) -> list[Any]:

@@ -37,7 +37,7 @@ def rig(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_a_good_rig_is_proved(rig: Path) -> None:
-    done = bwv("check", "--seconds", 5, "--out", "report", "--json", folder=rig)
+    done = bwv("check", "--seconds", 5, "--soak", 0.1, "--out", "report", "--json", folder=rig)
     assert done.returncode == 0, done.stderr
     rows = {(row["part"], row["what"]): row for row in json.loads(done.stdout)}
     # In real time, beside other tests: a machine that is busy may swallow one.
@@ -49,8 +49,13 @@ def test_a_good_rig_is_proved(rig: Path) -> None:
     names = {path.name for path in (rig / "report").iterdir()}
     assert names == {"check.mp4", "index.html", "picture.jpg", "sound.png", "storage.png"}
     assert heard["measured"] in (rig / "report" / "index.html").read_text()
-    # Nothing is recorded, and nothing is left in the vault.
+    # Nothing is kept: neither in the vault, nor of the one that was recorded into.
     assert list((rig / "vault").rglob("*")) == []
+    assert not list(rig.glob("soak-*"))
+    soaked = {what: row for (part, what), row in rows.items() if part == "soak"}
+    assert len(soaked) == 6
+    assert soaked["pictures lost"]["measured"].split()[-1] != "0"
+    assert float(soaked["memory, all processes"]["measured"].split()[0]) > 20
 
 
 def test_a_beeper_that_nobody_hears_is_bad(rig: Path) -> None:

@@ -207,7 +207,7 @@ def test_unreadable_pictures_are_an_error_of_the_camera(rig: Rig) -> None:
 
 def test_the_field_test_sees_the_lamp_and_misses_the_beeper(rig: Rig) -> None:
     """`bwv check` on the rig: a red lamp flashes in the scene; on mock pins nothing can beep."""
-    done = rig.check("--mirror", "--seconds", "6", "--writes", "20")
+    done = rig.check("--mirror", "--seconds", "6", "--writes", "20", "--soak", "0.2")
     rows = {(row["part"], row["what"]): row for row in json.loads(done.stdout)}
     lamp = rows["front light", "seen in the mirror"]
     assert lamp["status"] == "good", lamp
@@ -216,6 +216,8 @@ def test_the_field_test_sees_the_lamp_and_misses_the_beeper(rig: Rig) -> None:
     assert abs(float(rows["camera", "frame rate"]["measured"].split()[0]) - rig.view.fps) < 0.5
     assert abs(float(rows["microphone", "sample clock"]["measured"].split()[0])) < 1000
     assert rows["beeper", "heard by the microphone"]["status"] == "bad"
+    for what in ("ready after the start", "memory, all processes", "pictures lost"):
+        assert rows["soak", what]["status"] in ("good", "poor"), rows["soak", what]
     assert done.returncode == 16
 
 

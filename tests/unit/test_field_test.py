@@ -15,6 +15,7 @@ from bwv_device.field_test.capture import Observation, PlayedPattern
 from bwv_device.field_test.findings import Finding, Grade
 from bwv_device.field_test.hearing import Beep
 from bwv_device.field_test.seeing import Flashing
+from bwv_device.field_test.soak import Soaked, judge, soak
 from bwv_device.settings import Settings
 from hal.ports import (
     SECOND_NS,
@@ -196,3 +197,41 @@ def test_storage_is_measured_with_what_the_recorder_writes(tmp_path: Path) -> No
 def test_a_folder_that_can_not_be_written_is_an_error() -> None:
     with pytest.raises(OSError, match="check"):
         storage.measure(Path("/proc"), Settings(), 10)
+
+
+SOAKED = Soaked(8.0, 11.0, 90.0, 180.0, 9000, 2, 61)
+
+
+def test_a_soak_that_keeps_its_budgets() -> None:
+    assert {found.status for found in judge(SOAKED)} == {Grade.GOOD}
+    silent = judge(SOAKED._replace(celsius=None))
+    assert "does not say" in silent[-1].measured
+
+
+@pytest.mark.parametrize(
+    ("what", "worse", "grade"),
+    [
+        ("ready after the start", {"ready_s": 15.1}, Grade.POOR),
+        ("first picture after the start", {"first_picture_s": 21.0}, Grade.POOR),
+        ("processor, all processes", {"processor_percent": 121.0}, Grade.POOR),
+        ("memory, all processes", {"memory_mib": 191.0}, Grade.POOR),
+        ("pictures lost", {"lost": 20}, Grade.POOR),
+        ("pictures lost", {"lost": 200}, Grade.BAD),
+        ("temperature", {"celsius": 81}, Grade.POOR),
+    ],
+)
+def test_each_budget_that_is_missed_is_said(
+    what: str, worse: dict[str, float], grade: Grade
+) -> None:
+    missed = [f for f in judge(SOAKED._replace(**worse)) if f.status is not Grade.GOOD]
+    assert [(found.what, found.status) for found in missed] == [(what, grade)]
+    assert missed[0].remedy
+
+
+def test_a_soak_that_can_not_begin_is_one_bad_line(tmp_path: Path) -> None:
+    settings = Settings()
+    device = replace(settings.device, vault=str(tmp_path / "vault"), key=str(tmp_path / "none"))
+    (found,) = soak(replace(settings, device=device), "sim", 1, lambda share: None)
+    assert found.status is Grade.BAD
+    assert "can't be used" in found.measured or "no keys" in found.measured
+    assert not list(tmp_path.glob("soak-*"))
