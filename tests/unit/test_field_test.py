@@ -11,11 +11,12 @@ import pytest
 
 from bwv_device.camera.indicators import patterns
 from bwv_device.field_test import judgement, storage
+from bwv_device.field_test import soak as soaking
 from bwv_device.field_test.capture import Observation, PlayedPattern
 from bwv_device.field_test.findings import Finding, Grade
 from bwv_device.field_test.hearing import Beep
 from bwv_device.field_test.seeing import Flashing
-from bwv_device.field_test.soak import Soaked, judge, soak
+from bwv_device.field_test.soak import Soaked, soak
 from bwv_device.settings import Settings
 from hal.ports import (
     SECOND_NS,
@@ -203,8 +204,8 @@ SOAKED = Soaked(8.0, 11.0, 90.0, 180.0, 9000, 2, 61)
 
 
 def test_a_soak_that_keeps_its_budgets() -> None:
-    assert {found.status for found in judge(SOAKED)} == {Grade.GOOD}
-    silent = judge(SOAKED._replace(celsius=None))
+    assert {found.status for found in soaking.judge(SOAKED)} == {Grade.GOOD}
+    silent = soaking.judge(SOAKED._replace(celsius=None))
     assert "does not say" in silent[-1].measured
 
 
@@ -223,7 +224,7 @@ def test_a_soak_that_keeps_its_budgets() -> None:
 def test_each_budget_that_is_missed_is_said(
     what: str, worse: dict[str, float], grade: Grade
 ) -> None:
-    missed = [f for f in judge(SOAKED._replace(**worse)) if f.status is not Grade.GOOD]
+    missed = [f for f in soaking.judge(SOAKED._replace(**worse)) if f.status is not Grade.GOOD]
     assert [(found.what, found.status) for found in missed] == [(what, grade)]
     assert missed[0].remedy
 
