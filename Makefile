@@ -105,7 +105,7 @@ COMPILE := uv pip compile --universal --generate-hashes --no-header --no-annotat
 lock:
 	$(COMPILE) --python-version 3.11 --extra sim --extra token --group dev --output-file requirements.lock pyproject.toml
 	$(COMPILE) --python-version 3.11 --extra rpi --extra s3 --extra check --extra panel --group build \
-	  --no-emit-package pyaudio --no-emit-package lgpio --output-file requirements-rig.lock pyproject.toml
+	  --no-emit-package pyaudio --output-file requirements-rig.lock pyproject.toml
 	$(COMPILE) --python-version 3.13 --no-deps --output-file tests/rig/virtual/requirements.lock \
 	  tests/rig/virtual/requirements.in
 	$(COMPILE) --python-version 3.11 --no-emit-package yattag \

@@ -211,7 +211,7 @@ class Microphone(Section):
 
 @dataclass(frozen=True, slots=True)
 class Panel(Section):
-    factory: Literal["lgpio", "mock"] = "lgpio"
+    factory: Literal["kernel", "mock"] = "kernel"
     chip: Annotated[int, Interval(ge=-1, le=31)] = -1
     beeper_hz: Annotated[int, Interval(ge=0, le=10_000)] = 0
     dock: Literal["none", "contact", "usb"] = "none"

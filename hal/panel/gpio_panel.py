@@ -51,7 +51,9 @@ class PanelButton:
         return bool(self.device.is_active)
 
     def _edge(self, pressed: bool) -> None:
-        self._listener(Edge(pressed, self._scheduler.now_ns()))
+        """At the kernel's own time, where pins tell it."""
+        seen_ns = getattr(self.device.pin, "event_ns", None)
+        self._listener(Edge(pressed, seen_ns or self._scheduler.now_ns()))
 
 
 class NoButton:

@@ -100,7 +100,7 @@ def test_the_process_ends_with_its_agent(panel: RemotePanel) -> None:
 
 def test_pins_that_are_not_there_are_an_error_with_a_remedy() -> None:
     with pytest.raises(HardwareError) as caught:
-        RemotePanel({**ASKED, "factory": "lgpio"})
+        RemotePanel({**ASKED, "factory": "kernel"})
     assert "pins can't be opened" in str(caught.value)
     assert "gpio" in caught.value.remedy
 

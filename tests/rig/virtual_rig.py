@@ -81,11 +81,14 @@ class Rig:
     def prepare(self) -> None:
         write_scene(self.folder / "scene.nv12", self.view)
         write_sound(self.folder / "microphone.raw")
-        asked = {"pre_event_s": self.pre_event_s, "bitrate_kbps": self.bitrate_kbps}
-        (self.folder / "config.toml").write_text(CONFIG.format(**self.view._asdict(), **asked))
+        (self.folder / "config.toml").write_text(self.config())
         self._bwv("keygen", str(self.folder / "agency"))
         self._bwv("provision", "rig-1", "--agency", str(self.folder / "agency"),
                   "--out", str(self.folder / "keys"))  # fmt: skip
+
+    def config(self) -> str:
+        asked = {"pre_event_s": self.pre_event_s, "bitrate_kbps": self.bitrate_kbps}
+        return CONFIG.format(**self.view._asdict(), **asked)
 
     @staticmethod
     def _bwv(*words: str) -> None:

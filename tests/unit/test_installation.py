@@ -39,7 +39,6 @@ def test_the_unit_speaks_the_agents_protocol_and_makes_pins_safe() -> None:
     assert "pins-safe" in service["ExecStopPost"]
     assert service["Restart"] == "always"
     assert service["KillMode"] == "mixed"  # else its children would not live to give their last
-    assert "LG_WD=/run/bwv-device" in service["Environment"]
     assert {"video", "audio", "gpio"} <= set(service["SupplementaryGroups"].split())
 
 

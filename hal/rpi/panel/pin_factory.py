@@ -4,13 +4,12 @@ another one silently.
 
 from __future__ import annotations
 
-import os
-import tempfile
+from pathlib import Path
 from typing import Any
 
 from hal.ports import HardwareError
 
-LGPIO, MOCK = "lgpio", "mock"
+KERNEL, MOCK = "kernel", "mock"
 
 
 def open_factory(name: str, chip: int = -1) -> Any:
@@ -20,14 +19,13 @@ def open_factory(name: str, chip: int = -1) -> Any:
         from gpiozero.pins.mock import MockFactory, MockPWMPin  # noqa: PLC0415 - one of two
 
         return MockFactory(pin_class=MockPWMPin)
-    # lgpio makes a pipe in its working folder at import; a service's is read-only.
-    os.environ.setdefault("LG_WD", tempfile.gettempdir())
-    try:
-        from gpiozero.pins.lgpio import LGPIOFactory  # noqa: PLC0415 - hardware
+    from hal.rpi.panel.gpio_chip import find_chip  # noqa: PLC0415
+    from hal.rpi.panel.line_pins import LineFactory  # noqa: PLC0415
 
-        return LGPIOFactory(chip=None if chip < 0 else chip)
-    except Exception as error:  # gpiozero, lgpio and the kernel each have errors of their own
+    try:
+        return LineFactory(find_chip() if chip < 0 else Path(f"/dev/gpiochip{chip}"))
+    except OSError as error:
         raise HardwareError(
-            f"The pins can't be opened: {type(error).__name__}: {error}.",
-            "Install lgpio, put the user into the group gpio, and see panel.chip in config.toml.",
+            f"The pins can't be opened: {error.strerror or error} ({error.filename}).",
+            "Put the user into the group gpio, and see panel.chip in config.toml.",
         ) from None

@@ -2,9 +2,10 @@
 
     python tests/rig/uml/campaign.py --cycles 20 --report docs/rig.md
 
-User Mode Linux: a real kernel as a process. Real libcamera, picamera2, PortAudio, PyAudio, gpiozero
-and lgpio; gpio-sim, ext4 on a disk image, dm-flakey and the watchdog are the kernel's. What is
-virtual is the hardware, and the time that a loaded host takes from it.
+User Mode Linux: a real kernel as a process. Real libcamera, picamera2, PortAudio, PyAudio and
+gpiozero; the character device, gpio-sim, ext4 on a disk image, dm-flakey and the watchdog are the
+kernel's.
+What is virtual is the hardware, and the time that a loaded host takes from it.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ HERE = Path(__file__).parent
 TREE = HERE.parents[2]
 sys.path[:0] = [str(HERE.parent), str(TREE)]
 
-from virtual_rig import CONFIG, ROOT, Rig  # noqa: E402
+from virtual_rig import ROOT, Rig  # noqa: E402
 
 KERNEL = TREE / ".cache" / "rig-kernel" / "linux"
 DATA = TREE / ".cache" / "rig-machine"
@@ -82,9 +83,8 @@ def prepare() -> None:
     rig = Rig(DATA)
     if not (DATA / "keys").exists():
         rig.prepare()
-    text = CONFIG.format(**rig.view._asdict())
-    text = text.replace('vault = "/data/vault"', 'vault = "/vault/v"')
-    text = text.replace('factory = "mock"', 'factory = "lgpio"\nchip = 0')
+    text = rig.config().replace('vault = "/data/vault"', 'vault = "/vault/v"')
+    text = text.replace('factory = "mock"', 'factory = "kernel"\nchip = 0')
     (DATA / "uml.toml").write_text(text)
 
 
@@ -169,7 +169,7 @@ def main() -> None:
     for number in range(0 if options.acts_only else options.cycles):
         rows.append(judge(cycle(chance)))
         print(f"cycle {number + 1}: {rows[-1]}", flush=True)
-    for act in ("safe", "errors", "hang"):
+    for act in ("contract", "safe", "errors", "hang"):
         new_disk()
         acts[act] = whole(act)
         print(f"{act}: {acts[act]}", flush=True)
@@ -211,6 +211,7 @@ def page(results: dict[str, Any]) -> str:
         agent=safe["agent", 9]["dark_after_ms"], panel=safe["panel", 9]["dark_after_ms"],
         hung=safe["agent", 19]["recording_said_until_ms"],
         errors=failing["not_stored_after_ms"], ended=results["ended"],
+        **next(item for item in acts["contract"] if item["what"] == "contract"),
         hangs=sum(item["what"] == "hangs" for item in acts["hang"]),
     )  # fmt: skip
 

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 DISK, VAULT = "/dev/ubda", Path("/vault")
-LIGHT, BEEPER, RECORD, MARKER = 17, 18, 5, 6
+LIGHT, BEEPER, RECORD, MARKER = 17, 24, 5, 6
 BWV = "/opt/v/bin/bwv"
 CONFIG = "/data/uml.toml"
 
@@ -50,10 +50,6 @@ class Pins:
         self._folder = Path("/sys/devices/platform") / device / chip
         for button in (RECORD, MARKER):
             self.pull(button, up=True)
-        # gpiozero asks which Pi this is.
-        cpu = Path("/proc/cpuinfo").read_text() + "\nHardware\t: BCM2835\nRevision\t: a02082\n"
-        Path("/run/cpuinfo").write_text(cpu)
-        run("mount", "--bind", "/run/cpuinfo", "/proc/cpuinfo")
 
     def value(self, line: int) -> int:
         return int((self._folder / f"sim_gpio{line}" / "value").read_text())
@@ -299,7 +295,50 @@ def hang(pins: Pins) -> None:
             os.write(dog, b"\n")
 
 
-ACTS = {"cut": cut, "after": after, "safe": pins_are_safe, "errors": errors, "hang": hang}
+def contract(pins: Pins) -> None:
+    """Our pins under gpiozero's devices, on the kernel's driver; and how often its thread wakes."""
+    sys.path.append("/src/tests")
+    sys.path.append("/src")
+    from support import pins_contract
+
+    from hal.rpi.panel.gpio_chip import find_chip
+    from hal.rpi.panel.line_pins import LineFactory
+
+    class Outside:
+        def level(self, pin: int) -> bool:
+            return bool(pins.value(pin))
+
+        def drive(self, pin: int, high: bool) -> None:
+            pins.pull(pin, up=high)
+
+    factory = LineFactory(find_chip())
+    for clause in pins_contract.CLAUSES:
+        clause(factory, Outside(), RECORD)
+        say("clause", name=clause.__name__)
+    before = wake_ups()
+    time.sleep(10)
+    say("contract", clauses=len(pins_contract.CLAUSES), wake_ups=wake_ups() - before)
+
+
+def wake_ups() -> int:
+    """Voluntary switches of this process's thread of edges."""
+    for task in Path("/proc/self/task").iterdir():
+        if (task / "comm").read_text().strip() == "edges":
+            text = (task / "status").read_text()
+            return int(text.partition("\nvoluntary_ctxt_switches:")[2].split()[0])
+    # Before Python 3.14 a thread's name is not the kernel's: all of them, this one too.
+    text = Path("/proc/self/status").read_text()
+    return int(text.partition("\nvoluntary_ctxt_switches:")[2].split()[0])
+
+
+ACTS = {
+    "contract": contract,
+    "cut": cut,
+    "after": after,
+    "safe": pins_are_safe,
+    "errors": errors,
+    "hang": hang,
+}
 
 
 def main() -> None:
