@@ -30,6 +30,7 @@ COMMANDS = {
         "bwv_device.commands.pins_safe:command", "Switch all outputs of a panel off."
     ),
     "provision": Lazy("bwv_device.commands.provision:command", "Make a camera's key."),
+    "request": Lazy("bwv_device.commands.request:command", "Ask for a camera's certificate."),
     "run": Lazy("bwv_device.commands.run:command", "Run the camera."),
     "witness": Lazy("bwv_device.commands.witness:command", "Witness the log of a store."),
     "verify": Lazy("bwv_device.commands.verify:command", "Check a vault with public keys only."),

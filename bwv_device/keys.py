@@ -153,6 +153,20 @@ def device_files(
     ask: Ask = nobody,
 ) -> dict[str, bytes]:
     """A camera's key files by name, from its agency's."""
+    key = signature.private_key(entropy.token(48))
+    certificate = certify_device(agency, device, key.public_key(), entropy, now, ask)
+    return {DEVICE_KEY: private_pem(key), DEVICE: certificate}
+
+
+def certify_device(
+    agency: Mapping[str, bytes],
+    device: str,
+    public: ec.EllipticCurvePublicKey,
+    entropy: Entropy,
+    now: datetime.datetime,
+    ask: Ask = nobody,
+) -> bytes:
+    """A camera's certificate with its issuer, PEM. `agency` holds the device CA and its key."""
     if not re.fullmatch(r"[A-Za-z0-9._-]{1,64}", device):
         raise KeyFileError(
             f"Invalid camera name {device!r}.", "Use 1-64 letters, digits, dots and dashes."
@@ -160,12 +174,8 @@ def device_files(
     issuer = Issuer(
         parse_private_key(agency[CA_KEY], CA_KEY, ask), parse_certificates(agency[CA], CA)[0]
     )
-    key = signature.private_key(entropy.token(48))
-    certificate = _certificate(device, key, issuer, now, 5 * YEAR, None, entropy)
-    return {
-        DEVICE_KEY: private_pem(key),
-        DEVICE: certificate.public_bytes(Encoding.PEM) + agency[CA],
-    }
+    certificate = _certificate(device, public, issuer, now, 5 * YEAR, None, entropy)
+    return certificate.public_bytes(Encoding.PEM) + agency[CA]
 
 
 def make_role(

@@ -15,7 +15,8 @@ from typing import Any
 
 import click
 
-from bwv_device import config_process, keys
+from bwv_device import keys
+from bwv_device.backends import config_process
 from bwv_device.backends.evidence_store import open_store
 from bwv_device.backends.realtime_loop import RealLoop
 from bwv_device.camera.agent import Agent

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from bwv_device import config, config_process
+from bwv_device import config
+from bwv_device.backends import config_process
 from bwv_device.errors import ConfigError, MissingPartError
 
 MANUAL = Path(__file__).parents[2] / "config.toml"

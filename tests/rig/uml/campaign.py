@@ -150,7 +150,7 @@ def main() -> None:
     parser.add_argument("--report", type=Path)
     parser.add_argument("--page", action="store_true", help="Only writes the page anew.")
     parser.add_argument("--acts-only", action="store_true", help="Keeps the cycles of last time.")
-    parser.add_argument("--act", choices=["safe", "errors", "hang"])
+    parser.add_argument("--act", choices=["contract", "safe", "errors", "hang"])
     options = parser.parse_args()
     if options.page:
         options.report.write_text(page(json.loads((DATA / "results.json").read_text())))
