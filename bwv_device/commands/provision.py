@@ -13,6 +13,7 @@ from bwv_device.commands.key_files import key_request
 from bwv_device.commands.key_files.passphrase import ask
 from bwv_device.commands.request import CONFIG
 from bwv_device.config import load
+from bwv_device.errors import KeyFileError
 from bwv_device.files import output_error, read_small, reason, writable_folder, write_durably
 from hal.host import HostEntropy
 
