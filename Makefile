@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
 
-.PHONY: installers readme demo live screens demo-s3 test coverage lint types check campaign bench ci fleet rig-virtual rig arm64 pi lock diagram golden clean
+.PHONY: installers readme demo live screens demo-s3 test coverage lint types check campaign bench ci fleet rig-virtual rig image image-twice image-lock image-test arm64 pi lock diagram golden clean
 
 demo: $(STAMP)
 	$(BIN)/bwv demo $(DEMO)
@@ -46,6 +46,7 @@ lint: $(STAMP)
 
 types: $(STAMP)
 	$(BIN)/mypy
+	cd image && ../$(BIN)/mypy --strict build.py lock.py
 
 # What a change is held to beyond `make test`: sampled campaigns, a few minutes.
 ci: $(STAMP) installers readme rig-virtual
@@ -84,6 +85,26 @@ rig: $(STAMP)
 # Wheels for a Pi's processor, and the package at work on an emulated one.
 arm64: $(STAMP)
 	sh scripts/check-arm64
+
+# A card that is a camera (docs/image.md): two minutes. MIRROR names where Debian's packages come from.
+IMAGE := .cache/image/camera.img
+image: $(STAMP)
+	sh scripts/apt-install dosfstools e2fsprogs fdisk kmod mtools squashfs-tools xz-utils
+	$(BIN)/python image/build.py --out $(IMAGE) $(if $(MIRROR),--mirror $(MIRROR))
+
+image-twice: image
+	mv $(IMAGE) $(IMAGE).first
+	$(BIN)/python image/build.py --out $(IMAGE) $(if $(MIRROR),--mirror $(MIRROR))
+	cmp $(IMAGE) $(IMAGE).first
+	rm $(IMAGE).first
+
+image-lock:
+	python3 image/lock.py
+
+# Boots it on emulated machines.
+image-test: image
+	sh scripts/apt-install qemu-system-arm
+	$(BIN)/pytest -q -s -m image tests/image
 
 # On a Raspberry Pi: packages, user, service (docs/pi.md).
 pi:

@@ -1,0 +1,230 @@
+"""The image on an emulated machine: QEMU without acceleration. Its pins are driven and read from
+outside, through QEMU's own test protocol; its console is read; its power can go at any moment.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TextIO
+
+MIB = 1 << 20
+# Emulation is slow, and machines that do it differ.
+PATIENCE_S = 180.0
+COLOURS = re.compile(rb"\x1b\[[0-9;?]*[A-Za-z]")
+LINES = 8  # of a pl061
+
+
+class MachineError(Exception):
+    """The machine did not do what was waited for; with the end of what it said."""
+
+
+class Machine:
+    """One life of a machine, from power on to `cut` or its own end.
+
+    `kind` "virt" has a PL061, whose eight lines are `pins`; "raspi3b" is a Raspberry Pi 3.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        card: Path,
+        *,
+        kind: str = "virt",
+        more_disks: tuple[Path, ...] = (),
+        words: str = "",
+        slot: int = 1,
+    ) -> None:
+        self._folder = folder
+        self.log = folder / "console.log"
+        for name in ("qmp", "qtest"):
+            (folder / name).unlink(missing_ok=True)
+        self.log.write_bytes(b"")
+        kernel, initrd, tree = (folder / name for name in ("vmlinuz", "initrd.img", "pi.dtb"))
+        disk, console = ("vda", "ttyAMA0") if kind == "virt" else ("mmcblk0p", "ttyS1")
+        slot_name = f"/dev/{disk}{slot}" if kind == "virt" else f"/dev/mmcblk0p{slot}"
+        append = (
+            f"bwv.slot={slot_name} console={console} loglevel=4 panic=-1 "
+            f"systemd.journald.forward_to_console=1 {words}"
+        )
+        command = [
+            "qemu-system-aarch64", "-display", "none", "-no-reboot", "-monitor", "none",
+            "-kernel", kernel, "-initrd", initrd, "-append", append,
+            "-qmp", f"unix:{folder / 'qmp'},server=on,wait=off",
+            "-qtest", f"unix:{folder / 'qtest'},server=on,wait=off", "-qtest-log", "none",
+        ]  # fmt: skip
+        if kind == "virt":
+            command += ["-M", "virt", "-cpu", "cortex-a53", "-smp", "2", "-m", "512",
+                        "-nic", "none", "-serial", f"file:{self.log}"]  # fmt: skip
+            # The kernel finds the last one first.
+            for number, file in enumerate((*more_disks, card)):
+                command += [
+                    "-drive",
+                    f"file={file},format=raw,if=none,id=d{number},cache=writeback",
+                ]
+            command += [word for number in range(len(more_disks) + 1)
+                        for word in ("-device", f"virtio-blk-device,drive=d{number}")]  # fmt: skip
+        else:
+            command += ["-M", "raspi3b", "-dtb", tree, "-sd", card, "-serial", "null",
+                        "-serial", f"file:{self.log}"]  # fmt: skip
+        self.process = subprocess.Popen([str(word) for word in command])
+        self.began_s = time.monotonic()
+        self._qmp = self._connect("qmp")
+        self._qmp.readline()
+        self.ask("qmp_capabilities")
+
+    def __enter__(self) -> Machine:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.cut()
+
+    def _connect(self, name: str) -> TextIO:
+        deadline = time.monotonic() + 10
+        while True:
+            place = socket.socket(socket.AF_UNIX)
+            try:
+                place.connect(str(self._folder / name))
+                return place.makefile("rw")
+            except OSError:
+                if time.monotonic() > deadline or self.process.poll() is not None:
+                    raise MachineError(f"QEMU does not answer: {self.process.poll()}") from None
+                time.sleep(0.05)
+
+    def ask(self, command: str, **arguments: Any) -> Any:
+        self._qmp.write(json.dumps({"execute": command, "arguments": arguments}) + "\n")
+        self._qmp.flush()
+        while True:
+            said = json.loads(self._qmp.readline())
+            if "return" in said or "error" in said:
+                return said.get("return", said)
+
+    @property
+    def said(self) -> str:
+        """The console until now."""
+        return COLOURS.sub(b"", self.log.read_bytes()).decode(errors="replace")
+
+    def wait_for(self, words: str, patience_s: float = PATIENCE_S) -> str:
+        """The line with these words (a regular expression)."""
+        found: list[str] = []
+
+        def there() -> bool:
+            found[:] = [line for line in self.said.splitlines() if re.search(words, line)][:1]
+            return bool(found)
+
+        self.until(there, words, patience_s)
+        return found[0]
+
+    def until(self, true: Callable[[], bool], what: str, patience_s: float = PATIENCE_S) -> None:
+        deadline = time.monotonic() + patience_s
+        while not true():
+            if time.monotonic() > deadline or self.process.poll() is not None:
+                raise MachineError(f"in vain: {what}\n" + "\n".join(self.said.splitlines()[-40:]))
+            time.sleep(0.1)
+
+    def wait_for_end(self, patience_s: float = PATIENCE_S) -> None:
+        self.process.wait(patience_s)
+
+    def cut(self) -> None:
+        """As the power goes."""
+        self.process.kill()
+        self.process.wait()
+
+
+class Pins:
+    """The PL061 of "virt": inputs are set, outputs are heard as they change."""
+
+    def __init__(self, machine: Machine) -> None:
+        found = machine.ask("qom-list", path="/machine/unattached")
+        name = next(item["name"] for item in found if "pl061" in item["type"])
+        self._path = f"/machine/unattached/{name}"
+        self._talk = machine._connect("qtest")
+        self.changes: list[tuple[float, int, bool]] = []
+        self._say(f"irq_intercept_out {self._path}")
+
+    def drive(self, line: int, high: bool) -> None:
+        self._say(f"set_irq_in {self._path} unnamed-gpio-in {line} {int(high)}")
+
+    def press(self, line: int, held_s: float) -> None:
+        """A contact to ground."""
+        self.drive(line, False)
+        time.sleep(held_s)
+        self.drive(line, True)
+
+    def look(self) -> None:
+        """Takes in what has changed meanwhile."""
+        self._say(f"set_irq_in {self._path} unnamed-gpio-in 3 0")
+
+    def _say(self, words: str) -> None:
+        self._talk.write(words + "\n")
+        self._talk.flush()
+        while True:
+            line = self._talk.readline().split()
+            if line[:1] == ["IRQ"]:
+                self.changes.append((time.monotonic(), int(line[2]), line[1] == "raise"))
+            elif line:
+                if line[0] != "OK":
+                    raise MachineError(f"QEMU refuses {words!r}: {line}")
+                return
+
+
+def card_of(image: Path, place: Path, size_mib: int = 1536) -> Path:
+    """The image on a larger card, as when it is flashed."""
+    subprocess.run(["cp", "--sparse=always", image, place], check=True)
+    with place.open("r+b") as file:
+        file.truncate(size_mib * MIB)
+    return place
+
+
+def boot_files(image: Path, folder: Path, *, slot_at_mib: int = 4) -> None:
+    """Kernel, first process and device tree out of the image, as a boot loader reads them."""
+    at = f"{image}@@{slot_at_mib}M"
+    for name, to in (("vmlinuz", "vmlinuz"), ("initrd.img", "initrd.img"),
+                     ("bcm2837-rpi-3-b.dtb", "pi.dtb")):  # fmt: skip
+        subprocess.run(["mcopy", "-n", "-o", "-i", at, f"::{name}", folder / to], check=True)
+
+
+def fat_disk(place: Path, label: str, size_mib: int = 48) -> Path:
+    with place.open("wb") as file:
+        file.truncate(size_mib * MIB)
+    subprocess.run(["mkfs.vfat", "-n", label, place], check=True, capture_output=True)
+    return place
+
+
+def ext4_disk(place: Path, label: str, content: Path, size_mib: int = 32) -> Path:
+    with place.open("wb") as file:
+        file.truncate(size_mib * MIB)
+    words = ["mke2fs", "-q", "-t", "ext4", "-L", label, "-d", str(content), str(place)]
+    subprocess.run(words, check=True, capture_output=True)
+    return place
+
+
+def partition(card: Path, number: int, to: Path) -> Path:
+    """A copy of a partition, sparse."""
+    done = subprocess.run(["sfdisk", "--json", card], check=True, capture_output=True, text=True)
+    part = json.loads(done.stdout)["partitiontable"]["partitions"][number - 1]
+    start, size = int(part["start"]) * 512, int(part["size"]) * 512
+    with card.open("rb") as source, to.open("wb") as out:
+        source.seek(start)
+        for at in range(0, size, MIB):
+            block = source.read(min(MIB, size - at))
+            if any(block):
+                out.seek(at)
+                out.write(block)
+        out.truncate(size)
+    return to
+
+
+def files_of(data: Path, folder: Path) -> Path:
+    """What stands in an ext4 file system, without mounting it: its journal is replayed first."""
+    subprocess.run(["e2fsck", "-fp", data], check=False, capture_output=True)
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    subprocess.run(["debugfs", "-R", f"rdump / {folder}", data], check=True, capture_output=True)
+    return folder

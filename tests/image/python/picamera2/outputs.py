@@ -1,0 +1,3 @@
+class Output:
+    def __init__(self):
+        return
