@@ -34,7 +34,7 @@ def write_image(work: Path, slot: Path, out: Path) -> None:
     data = work / "data.img"
     with data.open("wb") as image:
         image.truncate(DATA_MIB * MIB)
-    run("mke2fs", "-q", "-t", "ext4", "-L", "bwv-data", "-U", DATA_UUID, "-m", "0",
+    run("mke2fs", "-q", "-t", "ext4", "-L", "bwv-data", "-U", DATA_UUID, "-m", "0", "-b", "4096",
         "-E", f"hash_seed={DATA_UUID},lazy_itable_init=0,lazy_journal_init=0,root_owner=990:990",
         "-O", "metadata_csum_seed", data,
         env={**os.environ, "E2FSPROGS_FAKE_TIME": str(EPOCH)})  # fmt: skip

@@ -14,6 +14,7 @@ STALE_NS = 10 * SECOND_NS
 AGAIN_S = 5.0
 # What a receiver that names no error may be off by (GPS SPS performance standard, 95 %).
 UNKNOWN_ERROR_M = 50
+LARGEST_ERROR_M = 1_000_000
 
 
 class _Known(NamedTuple):
@@ -63,8 +64,9 @@ def parse_fix(report: Mapping[str, Any]) -> Fix | None:
         return None
     errors = [report.get(name) for name in ("eph", "epx", "epy")]
     known = [error for error in errors if isinstance(error, (int, float)) and error >= 0]
-    error_m = math.ceil(max(known)) if known else UNKNOWN_ERROR_M
-    return Fix(round(latitude * 1e7), round(longitude * 1e7), min(error_m, 1_000_000))  # type: ignore[operator]
+    # gpsd says Infinity where it can't tell.
+    error_m = math.ceil(min(max(known), LARGEST_ERROR_M)) if known else UNKNOWN_ERROR_M
+    return Fix(round(latitude * 1e7), round(longitude * 1e7), error_m)  # type: ignore[operator]
 
 
 def _degrees(value: Any, limit: int) -> bool:

@@ -160,6 +160,8 @@ def test_a_contact_that_bounces_is_told_once() -> None:
          Fix(515072178, -1275862, 5)),
         ({"mode": 2, "lat": 0, "lon": 180.0, "epx": 3, "epy": 9.1}, Fix(0, 1800000000, 10)),
         ({"mode": 3, "lat": 1.0, "lon": 1.0}, Fix(10000000, 10000000, 50)),
+        ({"mode": 3, "lat": 1.0, "lon": 1.0, "eph": float("inf")}, Fix(10000000, 10000000, 1_000_000)),
+        ({"mode": 3, "lat": 1.0, "lon": 1.0, "eph": float("nan")}, Fix(10000000, 10000000, 50)),
         ({"mode": 1, "lat": 1.0, "lon": 1.0}, None),
         ({"mode": 3, "lat": float("nan"), "lon": 1.0}, None),
         ({"mode": 3, "lat": 91, "lon": 1.0}, None),
