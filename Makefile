@@ -129,6 +129,8 @@ lock:
 	  --no-emit-package pyaudio --output-file requirements-rig.lock pyproject.toml
 	$(COMPILE) --python-version 3.13 --no-deps --output-file tests/rig/virtual/requirements.lock \
 	  tests/rig/virtual/requirements.in
+	$(COMPILE) --python-version 3.13 --no-deps --output-file \
+	  tests/rig/virtual/requirements-oldest.lock tests/rig/virtual/requirements-oldest.in
 	$(COMPILE) --python-version 3.11 --no-emit-package yattag \
 	  --output-file benchmarks/mutants/requirements.lock \
 	  benchmarks/mutants/requirements.in

@@ -77,6 +77,7 @@ class Rig:
     view: View = field(default_factory=View)
     pre_event_s: int = 3
     bitrate_kbps: int = 1500
+    picamera2: str = ""  # or "oldest"
 
     def prepare(self) -> None:
         write_scene(self.folder / "scene.nv12", self.view)
