@@ -1,5 +1,7 @@
-"""The oldest picamera2 on a supported board: 0.3.31, at which Raspberry Pi OS bookworm stays. It has
-no `force_key_frame`: a snapshot, and a start without a buffered keyframe, must not cost a picture.
+"""The oldest picamera2 on a supported board: 0.3.31, at which Raspberry Pi OS bookworm stays.
+
+It has no `force_key_frame`: a snapshot, and a start without a buffered keyframe, must not cost a
+picture.
 """
 
 from __future__ import annotations
