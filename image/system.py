@@ -73,7 +73,7 @@ def system(root: Path) -> None:
     link(root / "usr/bin/sh", "dash")
     link(root / "var/run", "/run")
     link(root / "var/lock", "/run/lock")
-    for name in ("boot", "proc", "sys", "dev", "run", "tmp", "root", "var/lib/bwv-device",
+    for name in ("boot", "mnt", "proc", "sys", "dev", "run", "tmp", "root", "var/lib/bwv-device",
                  "var/tmp", "var/log", "var/lib/systemd"):  # fmt: skip
         (root / name).mkdir(parents=True, exist_ok=True)
 

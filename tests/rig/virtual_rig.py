@@ -112,9 +112,8 @@ class Rig:
             str(ROOT),
             "env",
             "ALSA_CONFIG_PATH=/rig/asound.conf",
-            "MALLOC_ARENA_MAX=1",
-            "OPENBLAS_NUM_THREADS=1",
             rate,
+            f"RIG_PICAMERA2={self.picamera2}",
         ]
 
     def _environment(self) -> dict[str, str]:
