@@ -51,7 +51,7 @@ class Machine:
         slot_name = f"/dev/{disk}{slot}" if kind == "virt" else f"/dev/mmcblk0p{slot}"
         append = (
             f"bwv.slot={slot_name} console={console} loglevel=4 panic=-1 "
-            f"systemd.journald.forward_to_console=1 {words}"
+            f"systemd.journald.forward_to_console=1 systemd.default_device_timeout_sec=240 {words}"
         )
         command = [
             "qemu-system-aarch64", "-display", "none", "-no-reboot", "-monitor", "none",

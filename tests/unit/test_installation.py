@@ -75,6 +75,18 @@ def test_retention_is_a_unit_of_its_own_with_its_own_key() -> None:
     assert "retention-key.pem expire --watch" in retention["ExecStart"]
 
 
+def test_a_unit_whose_storage_is_missing_still_starts() -> None:
+    """Found on an emulated Pi: StateDirectory= requires the mount, the unit failed, and its failure
+    restarted the machine."""
+    parser = unit()
+    assert "StateDirectory" not in parser["Service"]
+    assert "RequiresMountsFor" not in parser["Unit"]
+    assert parser["Unit"]["OnFailure"] == "bwv-device-reboot.service"
+    assert parser["Service"]["RestartPreventExitStatus"] == "24"
+    condition = unit("bwv-device-reboot")["Service"]["ExecCondition"]
+    assert '"$MONITOR_EXIT_STATUS" = 24' in condition
+
+
 def test_the_diagram_is_that_of_the_settings() -> None:
     assert (ROOT / "docs" / "wiring.svg").read_text() == wiring_diagram.svg(Pins())
 
