@@ -47,8 +47,12 @@ class Machine:
             (folder / name).unlink(missing_ok=True)
         self.log.write_bytes(b"")
         kernel, initrd, tree = (folder / name for name in ("vmlinuz", "initrd.img", "pi.dtb"))
-        disk, console = ("vda", "ttyAMA0") if kind == "virt" else ("mmcblk0p", "ttyS1")
-        slot_name = f"/dev/{disk}{slot}" if kind == "virt" else f"/dev/mmcblk0p{slot}"
+        slot_name, console = f"/dev/vda{slot}", "ttyAMA0"
+        if kind != "virt":
+            slot_name, console = f"/dev/mmcblk0p{slot}", "ttyS1"
+            # QEMU: its model of the board's watchdog resets the machine as soon as it is started.
+            # Of the VideoCore it has the mailbox only.
+            words += " systemd.watchdog_sec=off module_blacklist=vchiq"
         append = (
             f"bwv.slot={slot_name} console={console} loglevel=4 panic=-1 "
             f"systemd.journald.forward_to_console=1 systemd.default_device_timeout_sec=240 {words}"
