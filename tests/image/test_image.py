@@ -216,9 +216,17 @@ def test_a_raspberry_pi_3_reaches_the_same_point(place: Path, tmp_path: Path) ->
     card_of(IMAGE, tmp_path / "card.img", 2048)
     for name in ("vmlinuz", "initrd.img", "pi.dtb"):
         (tmp_path / name).symlink_to(place / name)
-    with Machine(tmp_path, tmp_path / "card.img", kind="raspi3b") as it:
-        it.wait_for("The camera's key is", 300)
-        it.wait_for("Startup finished", 120)
-        assert "FAILED" not in it.said
+    for last in (False, True):
+        with Machine(tmp_path, tmp_path / "card.img", kind="raspi3b") as it:
+            try:
+                it.wait_for("systemd", 60)
+            except machine.MachineError:  # QEMU's Pi at times stands still before the first word
+                if last:
+                    raise
+                continue
+            it.wait_for("The camera's key is", 300)
+            it.wait_for("Startup finished", 120)
+            assert "FAILED" not in it.said
+            break
     kept = files_of(partition(tmp_path / "card.img", 3, tmp_path / "data.img"), tmp_path / "data")
     assert (kept / "keys" / "device-key.pem").exists()
