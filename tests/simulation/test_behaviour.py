@@ -580,9 +580,9 @@ def test_a_covered_lens_is_felt_and_written_down(camera: Make) -> None:
 
 
 def test_a_holster_that_opens_starts_a_recording_and_never_ends_one(camera: Make) -> None:
-    it = camera(pins={"trigger": 24})
+    it = camera(pins={"trigger": 25})
     it.run(seconds=3)
-    holster = it.panel.factory.pin(24)
+    holster = it.panel.factory.pin(25)
     for drive in (holster.drive_low, holster.drive_high, holster.drive_low):
         drive()
         it.run(seconds=2)
@@ -594,7 +594,7 @@ def test_a_holster_that_opens_starts_a_recording_and_never_ends_one(camera: Make
 def test_without_a_holster_its_pin_is_nobodys(camera: Make) -> None:
     it = camera()
     it.run(seconds=3)
-    it.panel.factory.pin(24).drive_low()
+    it.panel.factory.pin(25).drive_low()
     it.run(seconds=2)
     assert it.state() == "ready"
 
