@@ -1,4 +1,4 @@
-"""What of this process's memory the kernel may write to a card, and how much of it malloc keeps.
+"""What of this process's memory the kernel may write to a card.
 
 The pre-event buffer is plaintext, and the keys are here: idle pages are what a kernel swaps first.
 """
@@ -9,9 +9,8 @@ import ctypes
 import resource
 from pathlib import Path
 
-# linux/mman.h, malloc.h
+# linux/mman.h
 MCL_CURRENT, MCL_FUTURE, MCL_ONFAULT = 1, 2, 4
-M_ARENA_MAX = -8
 
 
 def lock() -> bool:
@@ -21,14 +20,6 @@ def lock() -> bool:
         return False
     flags = MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT
     return bool(ctypes.CDLL(None, use_errno=True).mlockall(flags) == 0)
-
-
-def one_arena() -> None:
-    """Each thread would be given an arena of its own, which keeps what was once in use. Where the C
-    library knows of no arenas, nothing is to be done."""
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-    if mallopt is not None:
-        mallopt(M_ARENA_MAX, 1)
 
 
 def swaps_to_storage(proc: Path = Path("/proc")) -> list[str]:

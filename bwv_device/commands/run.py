@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import sys
 import threading
@@ -147,13 +146,8 @@ def command(
 
 
 def _own_memory() -> None:
-    """Footage and keys are not swapped to a card: it is locked only where they could be, because
-    locked memory is given back less. And no more is kept than is in use, by this process and those
-    of camera and microphone."""
-    memory.one_arena()
-    os.environ.setdefault("MALLOC_ARENA_MAX", "1")
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    os.environ.setdefault("MALLOC_TRIM_THRESHOLD_", "65536")
+    """Footage and keys are not swapped to a card. Memory is locked only where they could be, because
+    locked memory is given back less."""
     if (areas := memory.swaps_to_storage()) and not memory.lock():
         _warn(f"Footage in memory may be swapped to {', '.join(areas)}: 'swapoff -a' (docs/pi.md).")
 

@@ -55,6 +55,13 @@ gauge = "none"
 """
 
 
+def units_environment() -> list[str]:
+    """With which the unit starts the agent."""
+    text = (Path(__file__).parents[2] / "systemd" / "bwv-device.service").read_text()
+    lines = [line for line in text.splitlines() if line.startswith("Environment=")]
+    return [word for line in lines for word in line.removeprefix("Environment=").split()]
+
+
 class RigError(Exception):
     """The rig, not the camera, does not do what it should."""
 
@@ -114,6 +121,7 @@ class Rig:
             "ALSA_CONFIG_PATH=/rig/asound.conf",
             rate,
             f"RIG_PICAMERA2={self.picamera2}",
+            *units_environment(),
         ]
 
     def _environment(self) -> dict[str, str]:
