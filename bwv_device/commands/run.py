@@ -146,8 +146,8 @@ def command(
 
 
 def _own_memory() -> None:
-    """Footage and keys are not swapped to a card. Memory is locked only where they could be, because
-    locked memory is given back less."""
+    """Footage and keys are not swapped to a card. Memory is locked only where they could be: locked
+    memory is given back less."""
     if (areas := memory.swaps_to_storage()) and not memory.lock():
         _warn(f"Footage in memory may be swapped to {', '.join(areas)}: 'swapoff -a' (docs/pi.md).")
 

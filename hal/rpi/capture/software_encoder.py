@@ -19,9 +19,6 @@ from av.video.frame import PictureType
 from picamera2 import MappedArray
 from picamera2.encoders import LibavH264Encoder
 
-# What is given to libav under its own name, and to the parent as one that every version knows.
-FORMATS = {"NV12": "YUV420"}
-
 
 class SoftwareEncoder(LibavH264Encoder):  # type: ignore[misc]  # picamera2 carries no types
     """`_start` and `_encode` are those of the parent, but for what is said above."""
@@ -36,11 +33,7 @@ class SoftwareEncoder(LibavH264Encoder):  # type: ignore[misc]  # picamera2 carr
         self._wanted = True
 
     def _start(self) -> None:
-        # picamera2 0.3.31 knows NV12 from its hardware encoder only.
-        kept, self._format = self._format, FORMATS.get(self._format, self._format)
         super()._start()
-        if kept in FORMATS:
-            self._format, self._av_input_format = kept, kept.lower()
         self._stream.codec_context.thread_type = ThreadType.SLICE
         self._stream.codec_context.options["forced-idr"] = "1"
 

@@ -1,7 +1,10 @@
 """What libcamera's `virtual` camera lacks and picamera2 takes for granted. Nothing else is touched:
 (1) it has no raw stream, (2) its NV12 has two planes in one buffer and picamera2 passes one plane,
-(3) before libcamera 0.7 it never fills FrameMetadata, whose status picamera2 looks at.
+(3) before libcamera 0.7 it never fills FrameMetadata, whose status picamera2 looks at, (4) it has
+NV12 alone, which picamera2 0.3.31 knows from its hardware encoder only.
 """
+
+from importlib.metadata import version
 
 import libcamera
 import picamera2.allocators.dmaallocator as allocator
@@ -49,3 +52,26 @@ class FrameMetadata:
 allocator.libcamera = Replacing(libcamera, FrameBuffer=FrameBuffer)
 core.libcamera = Replacing(libcamera, FrameMetadata=FrameMetadata)
 core.Picamera2._get_raw_modes = lambda self: [RAW_MODE]
+
+
+def know_nv12():
+    """For picamera2 0.3.31: NV12 lies in memory as its YUV420 does, for all that is done here."""
+    from picamera2 import request
+    from picamera2.encoders import LibavH264Encoder
+
+    of_array, start = request.Helpers._make_array_shared, LibavH264Encoder._start
+
+    def as_yuv420(self, array, config):
+        return of_array(self, array, {**config, "format": "YUV420"})
+
+    def started(self):
+        kept, self._format = self._format, "YUV420"
+        start(self)
+        self._format, self._av_input_format = kept, "nv12"
+
+    request.Helpers._make_array_shared = as_yuv420
+    LibavH264Encoder._start = started
+
+
+if version("picamera2") == "0.3.31":
+    know_nv12()
