@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from bwv_device import keys
+from bwv_device import config, keys
 from bwv_device.commands.key_files import key_request
 from bwv_device.files import output_error, read_small, write_durably
 from hal.host import HostEntropy
@@ -45,9 +45,10 @@ def command(folder: Path, stick: Path | None) -> None:
             for name in (*key_request.ANSWER, CONFIG)
             if (answered / name).is_file()
         }
-        name = key_request.take(files, folder, key)
-        if CONFIG in files:
+        if CONFIG in files:  # before the certificate, with which the camera starts
+            config.parse(files[CONFIG], str(answered / CONFIG))
             write_durably(folder.resolve().parent / CONFIG, files[CONFIG])
+        name = key_request.take(files, folder, key)
         click.echo(f"This is the camera {name} now: its certificate was taken from {answered}.")
         return
     if (folder / keys.DEVICE).exists():

@@ -25,7 +25,8 @@ SOUND_BATCH_MS = 100
 # An encoder that does not answer is asked less and less often: what wedges the board's firmware for
 # good is being opened again and again (raspberrypi/linux#7163).
 CAMERA_PAUSE_NS = 120 * SECOND_NS
-CAMERA_STUCK_AFTER = 5
+# Their pauses alone are 51 s: a device that somebody else holds for a moment is not stuck.
+CAMERA_STUCK_AFTER = 8
 
 Settings = Mapping[str, Mapping[str, Any]]
 

@@ -96,7 +96,7 @@ def test_an_answer_for_another_camera_or_of_another_agency_is_not_taken(place: P
     other = key_request.own_key(place / "other", HostEntropy())
     with pytest.raises(KeyFileError, match="another camera's key"):
         key_request.take(files, place / "other", other)
-    with pytest.raises(KeyFileError, match=r"lacks device\.pem"):
+    with pytest.raises(KeyFileError, match="lacks agency-root"):
         key_request.take({}, place / "camera/keys", key)
     assert key_request.take(files, place / "camera/keys", key) == "cam-7"
     assert bwv("keygen", "agency2", folder=place).returncode == 0
@@ -110,3 +110,36 @@ def test_an_answer_for_another_camera_or_of_another_agency_is_not_taken(place: P
     done = bwv("request", "--keys", "camera/keys", "--stick", "stick", folder=place)
     assert done.returncode == 5
     assert "another agency than this camera belongs to" in done.stderr
+
+
+def test_the_certificate_is_taken_last(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first boot looks no further once it is there: cut off before, it is taken again."""
+    key = key_request.own_key(place / "camera/keys", HostEntropy())
+    answered(place, asked(place))
+    (folder,) = (place / "stick").glob("bwv-answer-*")
+    files = {path.name: path.read_bytes() for path in folder.iterdir()}
+    write, left = key_request.write_durably, [2]
+
+    def cut(path: Path, data: bytes) -> None:
+        if not left[0]:
+            raise KeyboardInterrupt
+        left[0] -= 1
+        write(path, data)
+
+    monkeypatch.setattr(key_request, "write_durably", cut)
+    with pytest.raises(KeyboardInterrupt):
+        key_request.take(files, place / "camera/keys", key)
+    assert not (place / "camera/keys/device.pem").exists()
+    monkeypatch.undo()
+    assert key_request.take(files, place / "camera/keys", key) == "cam-7"
+
+
+def test_a_configuration_that_can_not_be_used_is_not_taken(place: Path) -> None:
+    request = asked(place)
+    (place / "cam.toml").write_text("[video]\nfps = 10\n")
+    answered(place, request, "--config", "cam.toml")
+    (folder,) = (place / "stick").glob("bwv-answer-*")
+    (folder / "config.toml").write_text("[video]\nfps = 1000\n")
+    done = bwv("request", "--keys", "camera/keys", "--stick", "stick", folder=place)
+    assert done.returncode == 3
+    assert not (place / "camera/keys/device.pem").exists()

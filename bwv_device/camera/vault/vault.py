@@ -104,8 +104,8 @@ class Vault:
             self._broken = True
             raise LedgerError(error.errno, f"ledger: {error.strerror}") from error
         self.acknowledged = self._ledger.head
-        self._standing.follow(kind, fields)
         self._length += len(line)
+        self._standing.follow(kind, fields)
         return self._ledger.anchor
 
     def open(self, name: str, head: bytes, t_ns: int, fields: Mapping[str, Any]) -> Anchor:

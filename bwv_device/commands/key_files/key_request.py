@@ -24,8 +24,9 @@ from bwv_device.formats.certificates import chain_leads_to
 from bwv_device.formats.statement import StatementError, camera_of, chain_of
 from hal.ports import Entropy
 
-# What an answer holds: certificate with its issuer, the agency's root, who may open footage.
-ANSWER = (keys.DEVICE, keys.ROOT, keys.RECIPIENTS)
+# What an answer holds: the agency's root, who may open footage, certificate with its issuer. Taken
+# in this order: a camera that has its certificate is taken for one that has the rest.
+ANSWER = (keys.ROOT, keys.RECIPIENTS, keys.DEVICE)
 REQUEST_LIMIT = 16 << 10
 
 

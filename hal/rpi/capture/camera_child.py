@@ -121,7 +121,7 @@ class View:
 
 
 class NoCameraError(Exception):
-    """There is none: no restart helps."""
+    """There is none, or none as it is configured: no restart helps."""
 
 
 def open_camera(asked: CameraRequest) -> tuple[Picamera2, camera_settings.Chosen]:
@@ -155,7 +155,11 @@ def open_camera(asked: CameraRequest) -> tuple[Picamera2, camera_settings.Chosen
 def _tuning(asked: CameraRequest, sensor: str) -> dict[str, Any] | None:
     if not (asked.tuning or asked.max_exposure_ms or asked.max_gain):
         return None
-    loaded: dict[str, Any] = Picamera2.load_tuning_file(asked.tuning or f"{sensor}.json")
+    name = asked.tuning or f"{sensor}.json"
+    try:
+        loaded: dict[str, Any] = Picamera2.load_tuning_file(name)
+    except (OSError, RuntimeError, ValueError) as error:
+        raise NoCameraError(f"the tuning file {name} can't be used: {error}"[:200]) from None
     if not (asked.max_exposure_ms or asked.max_gain):
         return loaded
     return exposure_limits.limited(loaded, asked.max_exposure_ms, asked.max_gain)
