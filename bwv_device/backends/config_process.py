@@ -23,7 +23,7 @@ def check(table: dict[str, Any], name: str) -> Settings:
     asked = json.dumps({"table": table, "name": name}, default=str)
     try:
         done = subprocess.run(
-            [sys.executable, "-m", "bwv_device.backends.config_process"],
+            [sys.executable, "-P", "-m", "bwv_device.backends.config_process"],
             input=asked,
             capture_output=True,
             text=True,

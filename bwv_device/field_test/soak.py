@@ -97,7 +97,8 @@ def _record(
 ) -> Soaked:
     file = folder / "config.toml"
     file.write_text(_toml(_alone(settings, folder).as_dict()))
-    command = [sys.executable, "-m", "bwv_device", "run", "--board", board, "--config", str(file)]
+    words = ["run", "--board", board, "--config", str(file)]
+    command = [sys.executable, "-P", "-m", "bwv_device", *words]
     began = time.monotonic()
     process = subprocess.Popen(  # noqa: S603 - our own command
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True

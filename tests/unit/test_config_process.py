@@ -55,3 +55,12 @@ def test_the_agent_loads_no_validator_no_codec_and_no_terminal() -> None:
     code = f"import sys, {parts}\nprint(*{{name.partition('.')[0] for name in sys.modules}})"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert not WHAT_A_CAMERA_DOES_WITHOUT & set(done.stdout.split())
+
+
+def test_nothing_of_the_folder_it_is_called_in_is_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "bwv_device").mkdir()
+    (tmp_path / "bwv_device" / "__init__.py").write_text("raise SystemExit('a stranger')")
+    monkeypatch.chdir(tmp_path)
+    assert config_process.check({}, "camera.toml") == config.check({}, "camera.toml")
