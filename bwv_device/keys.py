@@ -42,6 +42,7 @@ from bwv_device.formats.certificates import (
     DEVICES_UNIT,
     ROLES,
     ROLES_UNIT,
+    SOFTWARE,
     UNREADABLE_CERTIFICATE,
 )
 from hal.ports import Entropy
@@ -382,6 +383,9 @@ def _certificate(
             x509.AuthorityKeyIdentifier.from_issuer_public_key(signer.public_key()), critical=False
         )
     )
+    if unit == SOFTWARE:
+        code = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CODE_SIGNING])
+        builder = builder.add_extension(code, critical=False)
     if hosts:
         server = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH])
         builder = builder.add_extension(x509.SubjectAlternativeName(hosts), critical=False)

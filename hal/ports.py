@@ -561,6 +561,42 @@ class Outbox(Protocol):
     def fill(self) -> OutboxFill: ...
 
 
+class Running(NamedTuple):
+    """The release that runs, "" on a machine without slots. `on_trial`: it was started once, to
+    show what it can; the next start takes the other slot."""
+
+    release: str
+    on_trial: bool = False
+
+
+class Slots(Protocol):
+    """The machine's two systems: one that runs, and one that an update fills. Every verb may be
+    slow, and raises `OSError` with the reason."""
+
+    def running(self) -> Running: ...
+
+    def install(self, bundle: str) -> None:
+        """Writes the slot that does not run from a bundle on the disk, if the agency signed it.
+        Which slot starts does not change."""
+        ...
+
+    def cancel(self) -> None:
+        """What is being installed is given up, soon: never blocks, never raises."""
+        ...
+
+    def start_other(self) -> None:
+        """Restarts the machine, once with the other slot: that one is on trial."""
+        ...
+
+    def keep(self) -> None:
+        """The slot that runs is the one that starts, from now on; durable when this returns."""
+        ...
+
+    def end_trial(self) -> None:
+        """Restarts the machine with the slot that starts."""
+        ...
+
+
 class Vitals(Protocol):
     """How the computer is."""
 
@@ -595,3 +631,4 @@ class Board:
     mqtt: MqttLink
     outbox: Outbox
     vitals: Vitals
+    slots: Slots

@@ -1,4 +1,4 @@
-"""Backends of a camera without network: no uplink, no broker, no outbox."""
+"""Backends of a camera that is alone: no uplink, no broker, no outbox, no second slot."""
 
 from __future__ import annotations
 
@@ -10,10 +10,13 @@ from hal.ports import (
     MqttMessage,
     OutboxFill,
     Outgoing,
+    Running,
     StoreError,
     StoreTrouble,
     Waiting,
 )
+
+NO_SLOTS = "this machine has no second slot (docs/image.md)"
 
 
 class NoUplink:
@@ -53,3 +56,25 @@ class NoOutbox:
 
     def fill(self) -> OutboxFill:
         return OutboxFill(0, 0, 0)
+
+
+class NoSlots:
+    """`hal.ports.Slots`: a machine whose software somebody installs by hand."""
+
+    def running(self) -> Running:
+        return Running("")
+
+    def install(self, bundle: str) -> None:
+        raise OSError(NO_SLOTS)
+
+    def cancel(self) -> None:
+        return
+
+    def start_other(self) -> None:
+        raise OSError(NO_SLOTS)
+
+    def keep(self) -> None:
+        raise OSError(NO_SLOTS)
+
+    def end_trial(self) -> None:
+        raise OSError(NO_SLOTS)

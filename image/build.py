@@ -19,7 +19,7 @@ import urllib.request
 from pathlib import Path
 from typing import NamedTuple
 
-from card import squash, write_image
+from card import squash, write_image, write_slot
 from initrd import write_initrd
 from shell import EPOCH, run, say
 from system import system
@@ -48,6 +48,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--cache", type=Path, default=TREE / ".cache" / "image")
     parser.add_argument("--lock", type=Path, default=HERE / "packages.lock")
+    parser.add_argument("--release", type=release, default=project_version())
     parser.add_argument("--mirror", help="default: where this machine gets Debian's packages from")
     options = parser.parse_args()
     cache, work = options.cache.resolve(), options.cache.resolve() / "work"
@@ -62,22 +63,25 @@ def main() -> None:
     for package in packages:
         into = root if package.arch == "arm64" else compiler
         run("dpkg-deb", "--extract", cache / "packages" / package.sha256, into)
-    slot = work / "slot"
-    slot.mkdir()
+    slot, choice = work / "slot", work / "choice"
+    for folder in (slot, choice):
+        folder.mkdir()
     version = kernel_version(root)
     run("depmod", "--basedir", root, version)
-    boot_files(root, slot, version)
+    boot_files(root, slot, choice, version)
     say("the agent")
     agent(root, cache / "wheels")
-    system(root)
+    system(root, options.release)
     byte_code(root, compiler, packages)
     say("packing")
     write_initrd(root, version, slot / "initrd.img")
     squash(root, slot / "root.squashfs")
-    (slot / "version").write_text(f"{source_version()}\n")
-    write_image(work, slot, options.out)
-    digest = hashlib.sha256(options.out.read_bytes()).hexdigest()
-    print(f"{digest}  {options.out.name}")
+    (slot / "release").write_text(f"{options.release}\n")
+    update = options.out.with_suffix(".slot.img")
+    write_slot(slot, update)
+    write_image(work, choice, update, options.out)
+    for file in (options.out, update):
+        print(f"{digest_of(file)}  {file.name}")
 
 
 def read_lock(file: Path) -> list[Package]:
@@ -116,7 +120,8 @@ def fetch(packages: list[Package], source: str, folder: Path) -> None:
 
 
 def digest_of(file: Path) -> str:
-    return hashlib.sha256(file.read_bytes()).hexdigest()
+    with file.open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()
 
 
 def kernel_version(root: Path) -> str:
@@ -124,12 +129,17 @@ def kernel_version(root: Path) -> str:
     return folder.name
 
 
-def source_version() -> str:
-    text = (TREE / "bwv_device" / "__init__.py").read_text()
-    found = re.search(r'__version__ = "([^"]+)"', text)
-    project = re.search(r'(?m)^version = "([^"]+)"', (TREE / "pyproject.toml").read_text())
-    assert found or project
-    return (found or project)[1]  # type: ignore[index]
+def project_version() -> str:
+    found = re.search(r'(?m)^version = "([^"]+)"', (TREE / "pyproject.toml").read_text())
+    assert found
+    return found[1]
+
+
+def release(text: str) -> str:
+    """A newer release has the larger numbers."""
+    if not re.fullmatch(r"(0|[1-9]\d{0,8})(\.(0|[1-9]\d{0,8})){2}", text):
+        raise argparse.ArgumentTypeError(f"{text!r} is not three numbers with dots between")
+    return text
 
 
 def agent(root: Path, wheels: Path) -> None:
@@ -197,8 +207,8 @@ def byte_code(root: Path, compiler: Path, packages: list[Package]) -> None:
                 env=environment)  # fmt: skip
 
 
-def boot_files(root: Path, slot: Path, version: str) -> None:
-    """What a boot loader reads: out of the root, into the slot."""
+def boot_files(root: Path, slot: Path, choice: Path, version: str) -> None:
+    """What a boot loader reads: out of the root, into the slot; and what chooses the slot."""
     shutil.move(root / f"boot/vmlinuz-{version}", slot / "vmlinuz")
     trees = root / f"usr/lib/linux-image-{version}"
     for file in sorted(trees.glob("broadcom/*.dtb")):
@@ -210,6 +220,9 @@ def boot_files(root: Path, slot: Path, version: str) -> None:
     shutil.rmtree(root / "boot")
     for name in ("config.txt", "cmdline.txt"):
         shutil.copy(HERE / name, slot / name)
+    shutil.copy(HERE / "autoboot.txt", choice / "autoboot.txt")
+    if (slot / "bootcode.bin").exists():  # boards before the Pi 4 load it from the first partition
+        shutil.copy(slot / "bootcode.bin", choice / "bootcode.bin")
 
 
 if __name__ == "__main__":

@@ -11,8 +11,8 @@ from typing import BinaryIO
 from shell import EPOCH, run
 
 MIB = 1 << 20
-SLOT_MIB, DATA_MIB, ALIGN_MIB = 384, 64, 4
-DISK_ID, FAT_IDS = 0x62777631, ("62777641", "62777642")
+CHOICE_MIB, SLOT_MIB, DATA_MIB, ALIGN_MIB = 36, 384, 64, 4
+DISK_ID, CHOICE_ID, SLOT_ID = 0x62777631, "62777640", "62777641"
 DATA_UUID = "62777600-0000-4000-8000-000000000001"
 
 
@@ -21,16 +21,19 @@ def squash(root: Path, out: Path) -> None:
         "-b", "128K")  # fmt: skip
 
 
-def write_image(work: Path, slot: Path, out: Path) -> None:
-    """Two slots that the boot loader reads, the second empty, and the partition of footage."""
-    slots = [work / f"slot-{name}.img" for name in "ab"]
-    for file, serial, name in zip(slots, FAT_IDS, "AB", strict=True):
-        with file.open("wb") as image:
-            image.truncate(SLOT_MIB * MIB)
-        run("mkfs.vfat", "-F", "32", "--invariant", "-i", serial, "-n", f"BWV-{name}", file)
-    for path in sorted(slot.iterdir()):
-        os.utime(path, (EPOCH, EPOCH))
-        run("mcopy", "-m", "-i", slots[0], path, f"::{path.name}")
+def write_slot(slot: Path, out: Path) -> None:
+    """A slot as a partition holds it, and as a bundle brings it: the same for A and B."""
+    fat(out, SLOT_MIB, SLOT_ID, "BWV-SLOT")
+    copy_files(slot, out)
+
+
+def write_image(work: Path, choice: Path, slot: Path, out: Path) -> None:
+    """Who chooses between two slots, the second empty, and the partition of footage."""
+    first, second = work / "choice.img", work / "slot-b.img"
+    fat(first, CHOICE_MIB, CHOICE_ID, "BWV-CHOICE")
+    copy_files(choice, first)
+    with second.open("wb") as image:
+        image.truncate(SLOT_MIB * MIB)
     data = work / "data.img"
     with data.open("wb") as image:
         image.truncate(DATA_MIB * MIB)
@@ -38,12 +41,12 @@ def write_image(work: Path, slot: Path, out: Path) -> None:
         "-E", f"hash_seed={DATA_UUID},lazy_itable_init=0,lazy_journal_init=0,root_owner=990:990",
         "-O", "metadata_csum_seed", data,
         env={**os.environ, "E2FSPROGS_FAKE_TIME": str(EPOCH)})  # fmt: skip
-    parts = [(slots[0], "0c"), (slots[1], "0c"), (data, "83")]
+    parts = [(first, "0c"), (slot, "0c"), (second, "0c"), (data, "83")]
     at, rows = ALIGN_MIB, []
     out.parent.mkdir(parents=True, exist_ok=True)
     part = out.with_name(f"{out.name}.part")
     with part.open("wb") as image:
-        image.truncate((ALIGN_MIB + 2 * SLOT_MIB + DATA_MIB) * MIB)
+        image.truncate((ALIGN_MIB + CHOICE_MIB + 2 * SLOT_MIB + DATA_MIB) * MIB)
         for file, kind in parts:
             size = file.stat().st_size // MIB
             rows.append(f"start={at * MIB // 512}, size={size * MIB // 512}, type={kind}")
@@ -52,6 +55,19 @@ def write_image(work: Path, slot: Path, out: Path) -> None:
     table = f"label: dos\nlabel-id: {DISK_ID:#x}\n" + "\n".join(rows) + "\n"
     run("sfdisk", "--quiet", "--no-reread", "--no-tell-kernel", part, text=table)
     part.replace(out)
+
+
+def fat(file: Path, size_mib: int, serial: str, name: str) -> None:
+    with file.open("wb") as image:
+        image.truncate(size_mib * MIB)
+    run("mkfs.vfat", "-F", "32", "-s", "1" if size_mib < 64 else "8", "--invariant", "-i", serial,
+        "-n", name, file)  # fmt: skip
+
+
+def copy_files(folder: Path, to: Path) -> None:
+    for path in sorted(folder.iterdir()):
+        os.utime(path, (EPOCH, EPOCH))
+        run("mcopy", "-m", "-i", to, path, f"::{path.name}")
 
 
 def copy_sparsely(file: Path, image: BinaryIO, at: int) -> None:

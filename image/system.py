@@ -16,7 +16,7 @@ GROUPS = {"gpio": 980, "i2c": 981, "render": 982, "sgx": 983, "systemd-journal":
           "kvm": 986, "dmaheap": 987}  # fmt: skip
 WANTED = {
     "multi-user.target.wants": (
-        "bwv-device.service", "bwv-first-boot.service",
+        "bwv-device.service", "bwv-first-boot.service", "bwv-slots.path", "bwv-trial.timer",
     ),
     "var-lib-bwv\\x2ddevice.mount.wants": ("bwv-grow.service",),
 }  # fmt: skip
@@ -37,7 +37,7 @@ LEFT_OUT = ("usr/share/doc", "usr/share/man", "usr/share/locale", "usr/share/inf
             "var/cache", "var/lib/apt", "var/lib/dpkg", "usr/lib/udev/hwdb.d")  # fmt: skip
 
 
-def system(root: Path) -> None:
+def system(root: Path, release: str) -> None:
     """What the packages' own scripts, and somebody who installs, would do."""
     for name in LEFT_OUT:
         shutil.rmtree(root / name, ignore_errors=True)
@@ -64,6 +64,9 @@ def system(root: Path) -> None:
     users(root)
     certificates(root)
     alternatives(root)
+    (root / "usr/lib/bwv/release").write_text(f"{release}\n")
+    rauc = root / "etc/rauc/system.conf"
+    rauc.write_text(rauc.read_text().replace("@RELEASE@", release))
     (root / "etc/machine-id").write_text("")
     (root / "etc/hostname").write_text("bwv\n")
     (root / "etc/hosts").write_text("127.0.0.1 localhost bwv\n::1 localhost\n")

@@ -28,6 +28,7 @@ from bwv_device.camera.recording.capture import Capture
 from bwv_device.camera.recording.recorder import Recorder
 from bwv_device.camera.state_table import Event, State
 from bwv_device.camera.telemetry.telemetry import Telemetry
+from bwv_device.camera.update.updates import Updates
 from bwv_device.camera.vault.recovery import Found
 from bwv_device.camera.vault.vault_lane import VaultLane
 from bwv_device.formats import age
@@ -55,7 +56,8 @@ class Agent:
         board = replace(board, clock=clock)
         observer = observer or Unobserved()
         control = CameraControl(board, clock, loop, settings, observer)
-        about = {"software": __version__, "config_sha256": config_sha256}
+        release = board.slots.running().release or __version__
+        about = {"software": release, "config_sha256": config_sha256}
         vault_lane = VaultLane(board, loop, about, control, found)
         recorder = Recorder(board, loop, vault_lane, settings, recipients, control)
         capture = Capture(board, loop, recorder, control)
@@ -71,9 +73,13 @@ class Agent:
         assignments = Assignments(
             board.identity.device, vault_lane.note, roots, observer.settings_assigned
         )
-        actions = CommandActions(
-            board, loop, settings.policy, vault_lane, recorder, cues, markers, assignments, control
+        updates = Updates(
+            board, loop, vault_lane, capture, roots, settings.sealing.recipient_type, control
         )
+        actions = CommandActions(
+            board, loop, settings.policy, vault_lane, recorder, cues, markers, assignments, updates,
+            control,
+        )  # fmt: skip
         telemetry = None
         if settings.mqtt.broker:
             telemetry = Telemetry(
@@ -81,7 +87,7 @@ class Agent:
             )
         control.parts = Parts(
             vault_lane, recorder, capture, cues, markers, mute_and_covert, health, delivery,
-            assignments, telemetry,
+            assignments, updates, telemetry,
         )  # fmt: skip
         self.buttons = OnButton(
             loop, settings.buttons, control, vault_lane, recorder, markers, mute_and_covert

@@ -29,6 +29,11 @@ class AgentObserver(Protocol):
         ended in order; else the camera goes on trying."""
         ...
 
+    def slot_wanted(self, *, other: bool) -> None:
+        """The machine is to be restarted, with the `other` slot on trial or without the one that
+        was, once the camera has ended in order."""
+        ...
+
     def stopped(self) -> None:
         """The last ledger line is durable: the camera has ended in order."""
         ...
@@ -48,6 +53,9 @@ class Unobserved(AgentObserver):
 
     def machine_stuck(self, reason: str) -> bool:
         return False
+
+    def slot_wanted(self, *, other: bool) -> None:
+        return
 
     def stopped(self) -> None:
         return

@@ -51,7 +51,7 @@ from hal.host import (
     lock_folder,
 )
 from hal.keystore import SoftwareIdentity
-from hal.ports import Anchor, Board, HardwareError
+from hal.ports import Anchor, Board, HardwareError, Slots
 
 BOARDS = "bwv.boards"
 SIMULATED = "sim"
@@ -123,7 +123,7 @@ def command(
     page = open_page(listening, hardware, settings, panel_identity, simulated=simulated, warn=_warn)
     with vault, page, _at_the_broker(hardware, settings) as hardware:
         loop = RealLoop(HostClock())
-        watch = _Watch(loop, display, loaded, settings)
+        watch = _Watch(loop, display, loaded, settings, hardware.slots)
         agent = Agent(
             page.board(display.board(hardware)),
             loop,
@@ -141,6 +141,7 @@ def command(
             click.echo(f"The camera's page: {listening.address}", err=True)
         _run(agent, loop, panel_loop, seconds)
     click.echo(display.summary(Path(settings.device.vault), Path(settings.dock.root)), err=True)
+    _restart(watch.restart)
     if watch.exit_code:
         sys.exit(watch.exit_code)
 
@@ -174,6 +175,14 @@ def _run(agent: Agent, loop: RealLoop, panel_loop: RealLoop, seconds: float | No
     loop.run()
     notify("STOPPING=1")
     panel_loop.stop()
+
+
+def _restart(restart: Callable[[], None]) -> None:
+    """What an update asked for. Where it can't be, the supervisor starts the camera again."""
+    try:
+        restart()
+    except OSError as error:
+        _warn(f"The machine can't be restarted: {error}")
 
 
 def _first_run(settings: Settings) -> None:
@@ -228,10 +237,17 @@ class _Watch(Unobserved):
     with a new process: the supervisor starts it again."""
 
     def __init__(
-        self, loop: RealLoop, display: RunDisplay, loaded: Loaded, settings: Settings
+        self,
+        loop: RealLoop,
+        display: RunDisplay,
+        loaded: Loaded,
+        settings: Settings,
+        slots: Slots,
     ) -> None:
         self._loop, self._display, self._loaded, self._settings = loop, display, loaded, settings
         self._notify = notifier()
+        self._slots = slots
+        self.restart: Callable[[], None] = lambda: None
         self.stop_agent: Callable[[], None] = loop.stop
         self.exit_code = 0
         self._machine = MachineRestarts(Path(settings.device.vault))
@@ -254,6 +270,9 @@ class _Watch(Unobserved):
             return False
         self.exit_code = RESTART_MACHINE
         return True
+
+    def slot_wanted(self, *, other: bool) -> None:
+        self.restart = self._slots.start_other if other else self._slots.end_trial
 
     def settings_assigned(self, settings: dict[str, Any]) -> None:
         self._loop.post(lambda: self._consider(settings))

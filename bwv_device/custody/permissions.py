@@ -40,6 +40,7 @@ MAY_WRITE: dict[str, tuple[str, ...]] = {
     "reminder": (RETENTION,),
     "rules-proposed": (CUSTODIAN,),
     "rules-approved": (CUSTODIAN,),
+    "software": (CUSTODIAN,),
     "trust": (CUSTODIAN,),
     "trust-proposed": (CUSTODIAN,),
     "trust-approved": (CUSTODIAN,),

@@ -13,12 +13,12 @@ from bwv_device.custody.ledger import rules
 from bwv_device.custody.ledger.index import Index
 from bwv_device.custody.ledger.ledger import RACES, CustodyLedger, CustodyLine, Decided, Place
 from bwv_device.custody.ledger.signers import why_not_valid
-from bwv_device.custody.ledger.trust_lists import Trust
 from bwv_device.custody.permissions import MAY_WRITE
 from bwv_device.custody.retention_dates import NANOSECOND, Due, Retention
 from bwv_device.errors import CustodyError
 from bwv_device.formats import statement
 from bwv_device.formats.statement import Signer, StatementError
+from bwv_device.verification.trust_list import Trust
 from hal.ports import (
     SECOND_NS,
     Clock,

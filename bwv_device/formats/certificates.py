@@ -12,6 +12,9 @@ from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 DEVICES_UNIT, ROLES_UNIT = "device CA", "roles CA"
 
 
+# Who signs software: its certificate alone may sign code (format.md, 9).
+SOFTWARE = "software"
+
 ROLES = (
     "intake",
     "configuration",
@@ -21,6 +24,7 @@ ROLES = (
     "disclosure",
     "auditor",
     "retention",
+    SOFTWARE,
 )
 
 

@@ -90,6 +90,16 @@ class Undelivered:
 
 
 @dataclass(frozen=True, slots=True)
+class Software:
+    """The release that runs, and how far an update is; `last` is what became of the last one."""
+
+    release: str
+    on_trial: bool
+    update: str
+    last: str
+
+
+@dataclass(frozen=True, slots=True)
 class State:
     """The current state. Retained; replaced by the next."""
 
@@ -112,6 +122,7 @@ class State:
     delivery: str
     command_counter: Count
     head: Head | None
+    software: Software | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +134,9 @@ class Event:
     utc_ms: Moment
     error_ms: Count
     clock: Clock
-    kind: Literal["started", "stopped", "marker", "fault", "refused", "warning", "dock", "receipt"]
+    kind: Literal[
+        "started", "stopped", "marker", "fault", "refused", "warning", "dock", "receipt", "update"
+    ]
     line: Count
     fields: dict[str, Any] = field(default_factory=dict)
 
@@ -212,7 +225,15 @@ class Diagnostics:
     """Versions, vitals, counters, the last faults."""
 
 
-Arguments = Locate | Mark | Start | Hold | Assign | AskHead | Diagnostics
+@dataclass(frozen=True, slots=True)
+class Update:
+    """The release to come to, and the digest of its bundle; "" takes the wish back."""
+
+    release: Annotated[str, Len(0, 32)]
+    sha256: Annotated[str, Len(0, 64)]
+
+
+Arguments = Locate | Mark | Start | Hold | Assign | AskHead | Diagnostics | Update
 COMMANDS: dict[str, type[Arguments]] = {
     "locate": Locate,
     "mark": Mark,
@@ -221,6 +242,7 @@ COMMANDS: dict[str, type[Arguments]] = {
     "assign": Assign,
     "head": AskHead,
     "diagnostics": Diagnostics,
+    "update": Update,
 }
 
 

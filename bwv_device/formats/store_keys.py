@@ -15,6 +15,7 @@ DOCKINGS = "dockings/"
 FOOTAGE = "footage/"
 OUTBOX = "outbox/"
 CLAIMS = "custody/claims/"
+SOFTWARE = "software/"
 
 
 class DockingKey(NamedTuple):
@@ -117,6 +118,18 @@ def move(root: str) -> str:
 
 def claim(device: str, nonce: str, generation: int) -> str:
     return f"{CLAIMS}{device}/{nonce}/{generation:04d}"
+
+
+def software(sha256: str) -> str:
+    return f"{SOFTWARE}{sha256}/"
+
+
+def offer(sha256: str) -> str:
+    return f"{software(sha256)}offer"
+
+
+def software_piece(sha256: str, number: int) -> str:
+    return f"{software(sha256)}{number:06d}"
 
 
 def letter(sha256: str) -> str:

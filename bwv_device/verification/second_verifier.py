@@ -142,6 +142,7 @@ KINDS = {  # section 3.5; a question mark: it may be absent
     "gap": "track:track from_ns:signed to_ns:signed units:count reason:text recording?recording0",
     "fault": "part?word reason?text segment?path count?count",
     "capture": "part:word opened:texts missing:texts",
+    "update": "release:word step:word reason:text",
     "power": "percent:percent band:word undervoltage:yes",
     "storage": "room:word minutes_left:count",
     "time": "time:time stepped_ns:signed",
@@ -156,7 +157,7 @@ KINDS = {  # section 3.5; a question mark: it may be absent
 }
 ROLES = [
     "intake", "configuration", "command", "custodian", "reviewer", "disclosure", "auditor",
-    "retention",
+    "retention", "software",
 ]  # fmt: skip
 RECEIPT = (  # section 6.3: these and no others
     "device:device boot:boot segment:segment length:count sha256:digest nonce:nonce anchor:anchor "

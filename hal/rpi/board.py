@@ -16,6 +16,7 @@ from hal.rpi.location import GpsdLocation, NoLocation
 from hal.rpi.panel import i2s
 from hal.rpi.panel.panel_process import RemotePanel
 from hal.rpi.panel.pin_factory import MOCK
+from hal.rpi.slots.requests import open_slots
 from hal.rpi.speaker import AplaySpeaker
 from hal.stills import PyavStills
 from hal.unconnected import NoMqtt, NoOutbox, NoUplink
@@ -66,6 +67,7 @@ def open_board(
         mqtt=NoMqtt(),
         outbox=NoOutbox(),
         vitals=HostVitals(),
+        slots=open_slots(),
     )
 
 

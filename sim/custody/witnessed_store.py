@@ -10,11 +10,11 @@ from bwv_device.custody.history.witnesses import WitnessLine
 from bwv_device.custody.ledger.index import Index
 from bwv_device.custody.ledger.ledger import CustodyLedger
 from bwv_device.custody.ledger.store_identity import read_identity
-from bwv_device.custody.ledger.trust_lists import Trust, make_trust_list, origin
 from bwv_device.custody.retention_dates import Retention
 from bwv_device.custody.session import CustodySession
 from bwv_device.formats.grammar.statements import TrustedWitness, TrustList
 from bwv_device.keys import ROOT, ROOT_KEY
+from bwv_device.verification.trust_list import Trust, make_trust_list, origin
 from hal.keystore import SoftwareIdentity
 from hal.ports import Clock, EvidenceStore
 from hal.simulated.power_dock_and_place import SeededEntropy

@@ -22,7 +22,7 @@ from hal.simulated.power_dock_and_place import (
 )
 from hal.simulated.store import SimulatedUplink
 from hal.stills import PyavStills
-from hal.unconnected import NoMqtt, NoOutbox
+from hal.unconnected import NoMqtt, NoOutbox, NoSlots
 from sim.live.realtime_face import RealtimeFace
 from sim.media.scene import Scene
 from sim.media.sound import Sound, street, with_beeper
@@ -68,5 +68,6 @@ def realtime(
         mqtt=NoMqtt(),
         outbox=NoOutbox(),
         vitals=HostVitals(),
+        slots=NoSlots(),
     )
     return with_face(board, RealtimeFace(scheduler, panel, camera, microphone, power, dock))

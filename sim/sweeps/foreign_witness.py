@@ -6,10 +6,10 @@ from pathlib import Path
 
 from bwv_device.backends.witness_line import HttpWitnessLine
 from bwv_device.custody.ledger.store_identity import read_identity
-from bwv_device.custody.ledger.trust_lists import origin
 from bwv_device.errors import CustodyError
 from bwv_device.formats import store_keys
 from bwv_device.formats.grammar.statements import TrustedWitness
+from bwv_device.verification.trust_list import origin
 from hal.host import HostClock
 from hal.simulated.store import MemoryStore
 from sim.custody.witness import seeded_key

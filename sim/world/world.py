@@ -39,7 +39,9 @@ from hal.simulated.power_dock_and_place import (
     SimulatedVitals,
     StubStills,
 )
+from hal.simulated.slots import SimulatedSlots
 from hal.simulated.store import SimulatedUplink
+from hal.unconnected import NoSlots
 from sim.random_streams import Draws
 from sim.world.virtual_loop import AgentLoop, BootTime, VirtualLoop
 
@@ -84,6 +86,11 @@ class _Watch(Unobserved):
 
     def transition(self, before: State, event: Event, after: State) -> None:
         self._world.changed(before, event, after)
+
+    def slot_wanted(self, *, other: bool) -> None:
+        self._world.restart = (
+            self._world.slots.start_other if other else self._world.slots.end_trial
+        )
 
     def stopped(self) -> None:
         self._world.ended_in_order += 1
@@ -161,6 +168,8 @@ class World:
         self.powered = False
         self.ended_in_order = 0
         self.disk.now_ns = self.loop.now_ns
+        self.slots: SimulatedSlots | NoSlots = NoSlots()
+        self.restart: Callable[[], None] | None = None  # what an update asked for
 
     # --- power --------------------------------------------------------------------------------
 
@@ -171,6 +180,8 @@ class World:
             self.powered = True
             self.time = BootTime(self.loop, self.loop.now_ns() // SECOND_NS * SECOND_NS)
             self.clock.boot(self.time.origin_ns)
+            if isinstance(self.slots, SimulatedSlots):
+                self.slots.boot()
         time, origin_ns = self.time, self.time.origin_ns
         self.origins_ns.append(origin_ns)
         pins = PanelPins(**self.settings.as_dict()["pins"])
@@ -197,6 +208,7 @@ class World:
             mqtt=self.mqtt,
             outbox=self.waiting,
             vitals=SimulatedVitals(),
+            slots=self.slots,
         )
         self.agent = Agent(
             board, self.agent_loop, self.settings, self.recipients, self.config_sha256, self.roots,
@@ -260,6 +272,16 @@ class World:
         """The agent has stopped in order, and the power goes; the disk stays as it is."""
         self.vanish()
         self.powered = False
+
+    def restart_machine(self) -> Agent | None:
+        """What an update has asked for, once the agent has ended in order; None where nothing
+        was."""
+        if self.restart is None or not self.stopped():
+            return None
+        restart, self.restart = self.restart, None
+        self.switched_off()
+        restart()
+        return self.boot()
 
     # --- time ---------------------------------------------------------------------------------
 

@@ -17,6 +17,9 @@ from typing import Any, TextIO
 MIB = 1 << 20
 # Emulation is slow, and machines that do it differ.
 PATIENCE_S = 180.0
+# Where partitions begin, in MiB.
+CHOICE_AT, SLOTS_AT = 4, {2: 40, 3: 424}
+VIRT = ("-display", "none", "-nic", "none", "-cpu", "cortex-a53", "-smp", "2", "-m", "512")
 COLOURS = re.compile(rb"\x1b\[[0-9;?]*[A-Za-z]")
 LINES = 8  # of a pl061
 
@@ -28,7 +31,9 @@ class MachineError(Exception):
 class Machine:
     """One life of a machine, from power on to `cut` or its own end.
 
-    `kind` "virt" has a PL061, whose eight lines are `pins`; "raspi3b" is a Raspberry Pi 3.
+    `kind` "virt" has a PL061, whose eight lines are `pins`; "raspi3b" is a Raspberry Pi 3. What a
+    board's firmware does is done here: it takes the slot that `autoboot.txt` names, or for once
+    (`tried`) the other, and says so in the device tree.
     """
 
     def __init__(
@@ -39,44 +44,48 @@ class Machine:
         kind: str = "virt",
         more_disks: tuple[Path, ...] = (),
         words: str = "",
-        slot: int = 1,
+        tried: bool = False,
+        log_writes: Path | None = None,
     ) -> None:
         self._folder = folder
         self.log = folder / "console.log"
         for name in ("qmp", "qtest"):
             (folder / name).unlink(missing_ok=True)
         self.log.write_bytes(b"")
-        kernel, initrd, tree = (folder / name for name in ("vmlinuz", "initrd.img", "pi.dtb"))
-        slot_name, console = f"/dev/vda{slot}", "ttyAMA0"
-        if kind != "virt":
-            slot_name, console = f"/dev/mmcblk0p{slot}", "ttyS1"
+        self.partition = boot_choice(card)[int(tried)]
+        kernel, initrd, tree = boot_files(card, folder, self.partition)
+        name, console = "/dev/vda", "ttyAMA0"
+        if kind == "virt":
+            subprocess.run(
+                ["qemu-system-aarch64", *VIRT, "-M", f"virt,dumpdtb={tree}"],
+                check=True, capture_output=True,
+            )  # fmt: skip
+        else:
+            name, console = "/dev/mmcblk0p", "ttyS1"
             # QEMU: its model of the board's watchdog resets the machine as soon as it is started.
             # Of the VideoCore it has the mailbox only.
             words += " systemd.watchdog_sec=off module_blacklist=vchiq"
         append = (
-            f"bwv.slot={slot_name} console={console} loglevel=4 panic=-1 "
+            f"bwv.card={name} console={console} loglevel=4 panic=-1 "
             f"systemd.journald.forward_to_console=1 systemd.default_device_timeout_sec=240 {words}"
         )
         command = [
             "qemu-system-aarch64", "-display", "none", "-no-reboot", "-monitor", "none",
-            "-kernel", kernel, "-initrd", initrd, "-append", append,
+            "-kernel", kernel, "-initrd", initrd, "-append", append, "-dtb", tree,
             "-qmp", f"unix:{folder / 'qmp'},server=on,wait=off",
             "-qtest", f"unix:{folder / 'qtest'},server=on,wait=off", "-qtest-log", "none",
         ]  # fmt: skip
         if kind == "virt":
-            command += ["-M", "virt", "-cpu", "cortex-a53", "-smp", "2", "-m", "512",
-                        "-nic", "none", "-serial", f"file:{self.log}"]  # fmt: skip
+            command += [*VIRT, "-M", "virt", "-serial", f"file:{self.log}"]
             # The kernel finds the last one first.
             for number, file in enumerate((*more_disks, card)):
-                command += [
-                    "-drive",
-                    f"file={file},format=raw,if=none,id=d{number},cache=writeback",
-                ]
+                command += drive(file, number, log_writes if file == card else None)
             command += [word for number in range(len(more_disks) + 1)
                         for word in ("-device", f"virtio-blk-device,drive=d{number}")]  # fmt: skip
         else:
-            command += ["-M", "raspi3b", "-dtb", tree, "-sd", card, "-serial", "null",
+            command += ["-M", "raspi3b", "-sd", card, "-serial", "null",
                         "-serial", f"file:{self.log}"]  # fmt: skip
+        say_what_was_taken(tree, self.partition, tried=tried)
         self.process = subprocess.Popen([str(word) for word in command])
         self.began_s = time.monotonic()
         self._qmp = self._connect("qmp")
@@ -186,12 +195,51 @@ def card_of(image: Path, place: Path, size_mib: int = 1536) -> Path:
     return place
 
 
-def boot_files(image: Path, folder: Path, *, slot_at_mib: int = 4) -> None:
-    """Kernel, first process and device tree out of the image, as a boot loader reads them."""
-    at = f"{image}@@{slot_at_mib}M"
-    for name, to in (("vmlinuz", "vmlinuz"), ("initrd.img", "initrd.img"),
-                     ("bcm2837-rpi-3-b.dtb", "pi.dtb")):  # fmt: skip
-        subprocess.run(["mcopy", "-n", "-o", "-i", at, f"::{name}", folder / to], check=True)
+def boot_choice(card: Path) -> tuple[int, int]:
+    """The partition that starts, and the one that is tried, as a firmware reads them."""
+    text = subprocess.run(
+        ["mtype", "-i", f"{card}@@{CHOICE_AT}M", "::autoboot.txt"],
+        check=True, capture_output=True, text=True,
+    ).stdout  # fmt: skip
+    said: dict[str, int] = {}
+    part = ""
+    for line in text.splitlines():
+        if line.startswith("["):
+            part = line
+        elif line.startswith("boot_partition="):
+            said[part] = int(line.partition("=")[2])
+    return said["[all]"], said["[tryboot]"]
+
+
+def boot_files(card: Path, folder: Path, partition: int) -> tuple[Path, Path, Path]:
+    """Kernel, first process and device tree out of a slot, as a firmware reads them."""
+    at = f"{card}@@{SLOTS_AT[partition]}M"
+    names = ("vmlinuz", "initrd.img", "bcm2837-rpi-3-b.dtb")
+    for name in names:
+        subprocess.run(["mcopy", "-n", "-o", "-i", at, f"::{name}", folder / name], check=True)
+    kernel, initrd, tree = (folder / name for name in names)
+    return kernel, initrd, tree
+
+
+def say_what_was_taken(tree: Path, partition: int, *, tried: bool) -> None:
+    subprocess.run(["fdtput", "-c", tree, "-p", "/chosen/bootloader"], check=True)
+    for name, number in (("partition", partition), ("tryboot", int(tried))):
+        words = ["fdtput", "-t", "i", tree, "/chosen/bootloader", name, number]
+        subprocess.run([str(word) for word in words], check=True)
+
+
+def drive(file: Path, number: int, log: Path | None) -> list[str]:
+    """A disk; with every write in a log, in order, where one is asked for."""
+    if log is None:
+        return ["-drive", f"file={file},format=raw,if=none,id=d{number},cache=writeback"]
+    log.write_bytes(b"")
+    return [
+        "-blockdev", f"driver=file,filename={file},node-name=f{number}",
+        "-blockdev", f"driver=file,filename={log},node-name=l{number}",
+        "-blockdev", f"driver=raw,file=f{number},node-name=r{number}",
+        "-blockdev",
+        f"driver=blklogwrites,file=r{number},log=l{number},node-name=d{number},log-append=on",
+    ]  # fmt: skip
 
 
 def fat_disk(place: Path, label: str, size_mib: int = 48) -> Path:

@@ -35,7 +35,7 @@ from hal.rpi.power import NoGauge  # noqa: E402
 from hal.simulated.capture import SimulatedCamera, SimulatedMicrophone, StubAudio  # noqa: E402
 from hal.simulated.power_dock_and_place import SimulatedSpeaker  # noqa: E402
 from hal.stills import PyavStills  # noqa: E402
-from hal.unconnected import NoMqtt, NoOutbox, NoUplink  # noqa: E402
+from hal.unconnected import NoMqtt, NoOutbox, NoSlots, NoUplink  # noqa: E402
 
 WIDTH, HEIGHT, FPS = 320, 240, 5
 TEN_S = 10 * SECOND_NS
@@ -93,7 +93,7 @@ def main() -> None:
         haptic=panel.haptic, record_button=panel.record_button, marker_button=panel.marker_button,
         trigger=panel.trigger, speaker=SimulatedSpeaker(), power=NoGauge(), dock=NoDock(),
         location=NoLocation(), identity=identity, uplink=NoUplink(), mqtt=NoMqtt(),
-        outbox=NoOutbox(), vitals=HostVitals(),
+        outbox=NoOutbox(), vitals=HostVitals(), slots=NoSlots(),
     )  # fmt: skip
     agent = Agent(
         board, loop, Settings(recording=Recording(pre_event_s=2)),

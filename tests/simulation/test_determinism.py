@@ -40,7 +40,7 @@ from hal.simulated.power_dock_and_place import (
     StubStills,
 )
 from hal.simulated.store import SimulatedUplink
-from hal.unconnected import NoMqtt, NoOutbox
+from hal.unconnected import NoMqtt, NoOutbox, NoSlots
 from sim.live.replay import RecordingLoop, ReplayLoop, Trace, recording_board, replay_board
 from sim.world.test_keys import BenchAgency
 from sim.world.virtual_loop import VirtualLoop
@@ -134,6 +134,7 @@ def board(scheduler: RealLoop | VirtualLoop, disk: SimulatedDisk, agency: BenchA
         mqtt=NoMqtt(),
         outbox=NoOutbox(),
         vitals=SimulatedVitals(),
+        slots=NoSlots(),
     )
 
 

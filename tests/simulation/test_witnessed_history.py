@@ -17,7 +17,6 @@ from bwv_device.custody.history.verdict import judge
 from bwv_device.custody.ledger.index import Index
 from bwv_device.custody.ledger.ledger import CustodyLedger
 from bwv_device.custody.ledger.store_identity import make_identity, read_identity
-from bwv_device.custody.ledger.trust_lists import read_trust_list
 from bwv_device.custody.requests import search_certificate
 from bwv_device.custody.retention.deletion import Expiry
 from bwv_device.custody.role_keys import ending
@@ -27,6 +26,7 @@ from bwv_device.formats.statement import StatementError
 from bwv_device.formats.upload_body import BytesBody
 from bwv_device.verification.tlog import merkle_tree
 from bwv_device.verification.tlog.checkpoint import read_signed
+from bwv_device.verification.trust_list import read_trust_list
 from bwv_device.witness.witness import Reply
 from hal.ports import SECOND_NS, Stored
 from hal.simulated.power_dock_and_place import SeededEntropy

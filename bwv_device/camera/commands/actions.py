@@ -13,6 +13,7 @@ from bwv_device.camera.indicators.lights_and_sounds import LightsAndSounds
 from bwv_device.camera.loop import Loop, Outcome
 from bwv_device.camera.recording.recorder import Recorder
 from bwv_device.camera.state_table import Event
+from bwv_device.camera.update.updates import Updates
 from bwv_device.camera.vault.vault_lane import VaultLane
 from bwv_device.formats.grammar.statements import Command
 from bwv_device.formats.statement import Statement
@@ -42,11 +43,13 @@ class CommandActions:
         cues: LightsAndSounds,
         markers: Markers,
         assignments: Assignments,
+        updates: Updates,
         control: CommandedControl,
     ) -> None:
         self._board, self._loop, self._policy = board, loop, policy
         self._vault_lane, self._recorder, self._cues = vault_lane, recorder, cues
         self._markers, self._assignments, self._control = markers, assignments, control
+        self._updates = updates
 
     def locate(self, duration_s: int) -> list[str]:
         """Refused in covert mode, where the camera must not be noticed."""
@@ -83,6 +86,10 @@ class CommandActions:
                 done([])
 
         submit(lambda: disk.names(FOOTAGE), looked)
+
+    def update(self, release: str, sha256: str) -> list[str]:
+        """What is offered is judged in the dock, by the agency's ledger."""
+        return self._updates.asked(release, sha256)
 
     def assign(self, said: Statement[Command], officer: str) -> list[str]:
         if self._recorder.recording is not None:

@@ -18,7 +18,7 @@ from bwv_device.camera.error_boundary import ErrorBoundary
 from bwv_device.camera.loop import Done, Job, Loop, Outcome
 from bwv_device.camera.vault.vault_lane import VaultLane
 from bwv_device.formats.grammar.statements import Command
-from bwv_device.formats.mqtt_messages import Assign, Hold, Locate
+from bwv_device.formats.mqtt_messages import Assign, Hold, Locate, Update
 from bwv_device.formats.statement import Statement
 from hal.ports import SECOND_NS, Board
 
@@ -54,6 +54,8 @@ class Hands(Protocol):
     def hold(self, recording: str, submit: Submit, done: Callable[[list[str]], None]) -> None: ...
 
     def assign(self, said: Statement[Command], officer: str) -> list[str]: ...
+
+    def update(self, release: str, sha256: str) -> list[str]: ...
 
 
 class Remote:
@@ -171,6 +173,8 @@ class Remote:
             hands.hold(arguments.recording, self._boundary.submit, done)
         elif isinstance(arguments, Assign):
             done(hands.assign(command.said, arguments.officer))
+        elif isinstance(arguments, Update):
+            done(hands.update(arguments.release, arguments.sha256))
         elif command.name == "start":
             done(hands.start())
         else:

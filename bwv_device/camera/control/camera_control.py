@@ -33,6 +33,7 @@ from bwv_device.camera.recording.recording import RecordingRequest
 from bwv_device.camera.state_table import Action, Event, Ignored, Refusal, State, decide
 from bwv_device.camera.telemetry.camera_status import CameraStatus
 from bwv_device.camera.telemetry.telemetry import Telemetry
+from bwv_device.camera.update.updates import UpdateObserver, Updates
 from bwv_device.camera.vault.recovery import Recovered
 from bwv_device.camera.vault.vault_lane import VaultLane, VaultObserver
 from bwv_device.formats.grammar.statements import Assignment
@@ -70,10 +71,11 @@ class Parts:
     health: HealthCheck
     delivery: Delivery
     assignments: Assignments
+    updates: Updates
     telemetry: Telemetry | None
 
 
-class CameraControl(RecorderObserver, VaultObserver, CaptureObserver, DockObserver):
+class CameraControl(RecorderObserver, VaultObserver, CaptureObserver, DockObserver, UpdateObserver):
     """`parts` are set once, by the agent that has built them around this control."""
 
     parts: Parts
@@ -227,6 +229,7 @@ class CameraControl(RecorderObserver, VaultObserver, CaptureObserver, DockObserv
             self._tick()
             if self._board.clock.utc().source == "none":
                 parts.lights_and_sounds.alarm(patterns.CLOCK)
+        parts.updates.opened()
         self.show()
 
     def vault_failed(self, error: Exception) -> None:
@@ -288,6 +291,8 @@ class CameraControl(RecorderObserver, VaultObserver, CaptureObserver, DockObserv
 
     def docked(self, docked: bool) -> None:
         """The camera was put into the dock, or taken out of it."""
+        if not docked:
+            self.parts.updates.undocked()
         self.handle(Event.DOCK if docked else Event.UNDOCK)
 
     def _settle_in_dock(self) -> None:
@@ -309,6 +314,24 @@ class CameraControl(RecorderObserver, VaultObserver, CaptureObserver, DockObserv
         self.caption()
 
     def delivery_changed(self) -> None:
+        self.show()
+        self.parts.updates.look()
+
+    # --- another release ----------------------------------------------------------------------
+
+    def may_update(self) -> bool:
+        delivered = self.parts.delivery.outcome == "complete"
+        return self.state is State.DOCKED and self.at_rest() and delivered and self.may_send()
+
+    def at_rest(self) -> bool:
+        resting = (State.READY, State.DOCKED)
+        return self.state in resting and self.parts.recorder.recording is None
+
+    def slot_wanted(self, *, other: bool, reason: str) -> None:
+        self._observer.slot_wanted(other=other)
+        self.handle(Event.SHUTDOWN, reason)
+
+    def update_changed(self) -> None:
         self.show()
 
     # --- the end ------------------------------------------------------------------------------
@@ -367,6 +390,7 @@ class CameraControl(RecorderObserver, VaultObserver, CaptureObserver, DockObserv
             left_s=health.left_s,
             room=health.room,
             delivery=parts.delivery.outcome,
+            software=parts.updates.status(),
         )
 
     @property

@@ -5,7 +5,7 @@ Capture backends deliver from any thread; here their batches enter the loop.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from bwv_device.camera.loop import Loop
@@ -47,6 +47,7 @@ class Capture:
         self._on = False
         self._began_ns = 0
         self._look: Timer | None = None
+        self._borrower: Callable[[Sequence[AccessUnit]], None] | None = None
         self.stalled = False
 
     def switch(self, on: bool) -> None:
@@ -55,14 +56,27 @@ class Capture:
         self._on, self.stalled = on, False
         if on:
             self._began_ns = self._loop.now_ns()
-            self._board.camera.start(self)
+            if self._borrower is None:
+                self._board.camera.start(self)
             self._board.microphone.start(self)
             self._look_in(2 * STALL_NS)
         else:
             if self._look:
                 self._look.cancel()
-            self._board.camera.stop()
+            if self._borrower is None:
+                self._board.camera.stop()
             self._board.microphone.stop()
+
+    def borrow(self, borrower: Callable[[Sequence[AccessUnit]], None]) -> None:
+        """Pictures for a test: beside what the recorder gets, or while it gets none."""
+        if self._borrower is None and not self._on:
+            self._board.camera.start(self)
+        self._borrower = borrower
+
+    def give_back(self) -> None:
+        if self._borrower is not None and not self._on:
+            self._board.camera.stop()
+        self._borrower = None
 
     def pictures_overdue_ns(self) -> int:
         """How long pictures have been overdue."""
@@ -90,6 +104,8 @@ class Capture:
 
     def _take(self, batch: Sequence[AccessUnit]) -> None:
         """Ignores pictures after the stop, in the dock for example."""
+        if self._borrower is not None:
+            self._borrower(batch)
         if self._on:
             self._recorder.take(batch)
 

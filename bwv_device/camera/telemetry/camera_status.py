@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from bwv_device.camera.health.battery_bands import Band
 from bwv_device.camera.health.free_space import Room
-from bwv_device.formats.mqtt_messages import Battery, Light, Storage
+from bwv_device.formats.mqtt_messages import Battery, Light, Software, Storage
 from hal.ports import PowerReading
 
 
@@ -25,6 +25,7 @@ class CameraStatus(NamedTuple):
     left_s: int | None
     room: Room
     delivery: str
+    software: Software | None
 
     def battery(self) -> Battery | None:
         """None if the gauge can't be read."""

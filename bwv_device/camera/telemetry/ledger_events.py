@@ -7,7 +7,9 @@ from typing import Any, Literal, NamedTuple
 
 from bwv_device.camera.state_table import State
 
-Kind = Literal["started", "stopped", "marker", "fault", "refused", "warning", "dock", "receipt"]
+Kind = Literal[
+    "started", "stopped", "marker", "fault", "refused", "warning", "dock", "receipt", "update"
+]
 RECORDING = {State.RECORDING.value, State.POST_EVENT.value}
 # A reason may quote what a library said.
 TEXT_LIMIT = 200
@@ -47,6 +49,9 @@ def told(kind: str, line: Mapping[str, Any]) -> LineEvent | None:
     if kind == "delivery":
         counts = ("outcome", "delivered", "kept", "waiting")
         return LineEvent("receipt", {name: line[name] for name in counts})
+    if kind == "update":
+        said = {name: str(line[name])[:TEXT_LIMIT] for name in ("release", "step", "reason")}
+        return LineEvent("update", said)
     return None
 
 

@@ -230,7 +230,7 @@ class Telemetry(BrokerObserver):
         power = status.power
         return (
             *status[:7], status.band, power.charging if power else None, status.room,
-            status.delivery, self.remote.counter,
+            status.delivery, status.software, self.remote.counter,
         )  # fmt: skip
 
     def _tell_change(self) -> None:
@@ -274,6 +274,7 @@ class Telemetry(BrokerObserver):
             delivery=status.delivery,
             command_counter=self.remote.counter,
             head=head,
+            software=status.software,
         )
 
     def _percent_left(self) -> int | None:

@@ -16,13 +16,13 @@ from bwv_device.custody.ledger.store_identity import (
     make_identity,
     read_identity,
 )
-from bwv_device.custody.ledger.trust_lists import make_trust_list, origin, read_trust_list
 from bwv_device.custody.session import CustodySession
 from bwv_device.errors import CustodyError, EvidenceStoreError, KeyFileError
 from bwv_device.files import read_small, writable_folder
 from bwv_device.formats.grammar.statements import TrustList
 from bwv_device.formats.statement import StatementError
 from bwv_device.verification.tlog.signed_note import ED25519, SEED_BYTES, SignerKey
+from bwv_device.verification.trust_list import make_trust_list, origin, read_trust_list
 from hal.host import HostEntropy
 from hal.keystore import SoftwareIdentity
 

@@ -19,12 +19,12 @@ from bwv_device.custody.history.standing import trust_in_force
 from bwv_device.custody.history.witnesses import WitnessLine
 from bwv_device.custody.ledger.index import Index
 from bwv_device.custody.ledger.ledger import CustodyLedger
-from bwv_device.custody.ledger.trust_lists import Trust
 from bwv_device.custody.retention_dates import NANOSECOND, Retention
 from bwv_device.custody.session import CustodySession
 from bwv_device.custody.settings import CustodySettings, check
 from bwv_device.errors import CustodyError, KeyFileError
 from bwv_device.formats.statement import StatementError, chain_of, role_of
+from bwv_device.verification.trust_list import Trust
 from hal.host import HostClock, HostEntropy
 from hal.ports import EvidenceStore, Identity
 

@@ -8,7 +8,6 @@ import click
 
 from bwv_device.commands.custody.options import CustodyContext, print_json
 from bwv_device.commands.key_files.role_key import load_role_key
-from bwv_device.custody.ledger.trust_lists import Trust, make_trust_list, read_trust_list
 from bwv_device.custody.role_keys import ending
 from bwv_device.errors import CustodyError, KeyFileError
 from bwv_device.files import read_small
@@ -17,6 +16,7 @@ from bwv_device.formats.grammar.statements import Revoked, TrustedWitness, Trust
 from bwv_device.formats.statement import StatementError
 from bwv_device.formats.visible_text import visible
 from bwv_device.verification.tlog.signed_note import NoteError, VerifierKey
+from bwv_device.verification.trust_list import Trust, make_trust_list, read_trust_list
 
 # So long before a role key ends, 'show' says it.
 ENDING_DAYS = 30

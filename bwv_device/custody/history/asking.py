@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from bwv_device.custody.history import published, standing
 from bwv_device.custody.history.witnesses import WitnessLine, ask
 from bwv_device.custody.ledger.index import Index
-from bwv_device.custody.ledger.trust_lists import Trust, Witness
 from bwv_device.verification.tlog.checkpoint import SignedCheckpoint, read_signed
 from bwv_device.verification.tlog.signed_note import NoteError
+from bwv_device.verification.trust_list import Trust, Witness
 from hal.ports import EvidenceStore
 
 

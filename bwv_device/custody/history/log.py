@@ -14,7 +14,6 @@ from bwv_device.custody.history.asking import cosign_by_all
 from bwv_device.custody.history.witnesses import WitnessLine
 from bwv_device.custody.ledger.index import Index
 from bwv_device.custody.ledger.ledger import LINE_LIMIT
-from bwv_device.custody.ledger.trust_lists import Trust
 from bwv_device.errors import CustodyError
 from bwv_device.formats import store_keys
 from bwv_device.formats.upload_body import BytesBody
@@ -22,6 +21,7 @@ from bwv_device.verification.tlog import tiles
 from bwv_device.verification.tlog.checkpoint import Checkpoint, SignedCheckpoint, sign
 from bwv_device.verification.tlog.signed_note import SignerKey
 from bwv_device.verification.tlog.tiles import TILE_WIDTH, Tile
+from bwv_device.verification.trust_list import Trust
 from hal.ports import SECOND_NS, Clock, EvidenceStore, StoreError, StoreTrouble
 
 # A witness is asked again, with nothing new to say, so often within the outage that is allowed.

@@ -6,10 +6,10 @@ from collections.abc import Iterable
 
 from bwv_device.custody.history import standing
 from bwv_device.custody.ledger.index import Index
-from bwv_device.custody.ledger.trust_lists import Trust
 from bwv_device.formats import store_keys
 from bwv_device.verification.tlog.checkpoint import SignedCheckpoint, cosigned, read_signed
 from bwv_device.verification.tlog.signed_note import NOTE_LIMIT, NoteError
+from bwv_device.verification.trust_list import Trust
 from hal.ports import EvidenceStore, StoreError, StoreTrouble
 
 SOURCE = "the store's own log"

@@ -14,10 +14,10 @@ from typing import NamedTuple
 from cryptography import x509
 
 from bwv_device.custody.ledger.index import Index
-from bwv_device.custody.ledger.trust_lists import Trust, origin, read_trust_list
 from bwv_device.errors import CustodyError
 from bwv_device.formats.statement import StatementError
 from bwv_device.verification.tlog.checkpoint import Checkpoint
+from bwv_device.verification.trust_list import Trust, origin, read_trust_list
 from hal.ports import SECOND_NS
 
 # So much may custody's clock and a witness's differ.

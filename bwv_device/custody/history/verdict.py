@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from bwv_device.custody.history import asking, published, standing
 from bwv_device.custody.history.witnesses import WitnessLine
 from bwv_device.custody.ledger.index import Index
-from bwv_device.custody.ledger.trust_lists import Trust
+from bwv_device.verification.trust_list import Trust
 from hal.ports import EvidenceStore
 
 

@@ -6,9 +6,9 @@ import base64
 from collections.abc import Callable, Sequence
 from typing import NamedTuple, Protocol
 
-from bwv_device.custody.ledger.trust_lists import Witness
 from bwv_device.verification.tlog.checkpoint import SignedCheckpoint, cosigned
 from bwv_device.verification.tlog.signed_note import NoteError, NoteSignature, parse_signatures
+from bwv_device.verification.trust_list import Witness
 
 ADD_CHECKPOINT = "/add-checkpoint"
 OK, CONFLICT, UNPROCESSABLE = 200, 409, 422

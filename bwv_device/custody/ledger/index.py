@@ -26,14 +26,14 @@ from bwv_device.custody.ledger.ledger import (
 )
 from bwv_device.custody.ledger.log_tree import LogTree
 from bwv_device.custody.ledger.signers import Signers, why_not_valid
-from bwv_device.custody.ledger.trust_lists import Trust, read_trust_list
 from bwv_device.custody.permissions import MAY_WRITE
 from bwv_device.custody.retention_dates import Retention
 from bwv_device.errors import CustodyError, EvidenceStoreError
 from bwv_device.formats.ledger_lines import Head
+from bwv_device.verification.trust_list import Trust, read_trust_list
 from hal.ports import SECOND_NS
 
-VERSION = 7
+VERSION = 8
 # Marks the file as ours (SQLite's application_id): "bwvi".
 APPLICATION = 0x62777669
 # Of pages in memory.
@@ -118,6 +118,7 @@ CREATE TABLE quarantine (n INTEGER PRIMARY KEY, device TEXT, segment TEXT, reaso
     review_ns INTEGER, owner TEXT DEFAULT '', again INTEGER, proposed INTEGER, proposer TEXT,
     approved INTEGER, discarded INTEGER);
 CREATE INDEX quarantine_key ON quarantine (key);
+CREATE TABLE software (release TEXT PRIMARY KEY, sha256 TEXT, length INTEGER, n INTEGER);
 CREATE TABLE problems (n INTEGER, problem TEXT);
 """
 

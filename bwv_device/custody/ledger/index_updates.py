@@ -10,14 +10,21 @@ from typing import Any
 
 from cryptography import x509
 
-from bwv_device.custody.ledger import bodies, quarantine_updates, rules, trust_updates, words
+from bwv_device.custody.ledger import (
+    bodies,
+    quarantine_updates,
+    rules,
+    software_updates,
+    trust_updates,
+    words,
+)
 from bwv_device.custody.ledger.ledger import CustodyLine, EffectError
 from bwv_device.custody.ledger.request_matching import SURE_NS, asking
 from bwv_device.custody.ledger.signers import signer_person
-from bwv_device.custody.ledger.trust_lists import read_trust_list
 from bwv_device.custody.retention_dates import Retention
 from bwv_device.formats import store_keys
 from bwv_device.formats.grammar.forms import Hex
+from bwv_device.verification.trust_list import read_trust_list
 
 
 def apply(db: sqlite3.Connection, line: CustodyLine, roots: Sequence[x509.Certificate]) -> None:
@@ -517,6 +524,7 @@ EFFECTS: dict[str, Effect] = {
     "reminder": _told,
     "rules-proposed": rules.proposed,
     "rules-approved": rules.approved,
+    "software": software_updates.named,
     "trust": trust_updates.first,
     "trust-proposed": trust_updates.proposed,
     "trust-approved": trust_updates.approved,

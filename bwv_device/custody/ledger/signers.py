@@ -10,9 +10,9 @@ from typing import NamedTuple
 from cryptography import x509
 
 from bwv_device.custody.ledger.ledger import CustodyLine
-from bwv_device.custody.ledger.trust_lists import Trust
 from bwv_device.formats import statement
 from bwv_device.formats.statement import StatementError
+from bwv_device.verification.trust_list import Trust
 from hal.ports import SECOND_NS
 
 # A role's certificate begins no later than its holder's clock says, give or take.

@@ -7,7 +7,7 @@ from typing import Any
 
 from bwv_device.custody.ledger.ledger import CustodyLine, EffectError
 from bwv_device.custody.ledger.signers import signer_person
-from bwv_device.custody.ledger.trust_lists import Trust
+from bwv_device.verification.trust_list import Trust
 
 
 def first(db: sqlite3.Connection, line: CustodyLine, fields: dict[str, Any]) -> None:

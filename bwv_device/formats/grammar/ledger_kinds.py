@@ -423,6 +423,17 @@ class CaptureLine:
 
 
 @dataclass(frozen=True, slots=True)
+class Update:
+    """what became of an update (9): `fetched`, `installed` into the slot that does not run,
+    `started` on trial, `kept`; `refused`, `failed` with the reason; `returned`: the older one runs
+    again"""
+
+    release: Word
+    step: Word
+    reason: FreeText
+
+
+@dataclass(frozen=True, slots=True)
 class Checkpoint:
     """nothing is open: every file of this boot up to this `recording`, and up to the still with the
     number `stills`, is finished; what else the next boot has to know. `offset`: where this line
@@ -463,6 +474,7 @@ TOLD: dict[str, type] = {
     "gap": Gap,
     "fault": Fault,
     "capture": CaptureLine,
+    "update": Update,
     "power": PowerLine,
     "storage": StorageLine,
     "time": TimeLine,
