@@ -30,11 +30,12 @@ Policy = dict[str, Any]
 
 
 def camera(bucket: str, device: str) -> Policy:
-    """Creates below its own name, with a checksum; reads its own outbox. Nothing else."""
+    """Creates below its own name, with a checksum; reads its own outbox and software. Nothing
+    else."""
     own = [f"{kind}/{device}/*" for kind in ("dockings", "ledgers", "footage")]
     return _policy(
         _allow(["s3:PutObject"], _objects(bucket, own)),
-        _allow(["s3:GetObject"], _objects(bucket, [f"outbox/{device}/*"])),
+        _allow(["s3:GetObject"], _objects(bucket, [f"outbox/{device}/*", "software/*"])),
         _deny(MULTIPART, bucket),
         _deny(["s3:PutObject"], bucket, Null={"s3:x-amz-checksum-sha256": "true"}),
         *[
@@ -58,7 +59,10 @@ def role(bucket: str, name: str) -> Policy:
             _objects(bucket, ["*"]),
         ),
         _allow(["s3:ListBucket", "s3:ListBucketVersions"], [f"arn:aws:s3:::{bucket}"]),
-        _allow(["s3:PutObject"], _objects(bucket, ["custody/*", "outbox/*", "quarantine/*"])),
+        _allow(
+            ["s3:PutObject"],
+            _objects(bucket, ["custody/*", "outbox/*", "quarantine/*", "software/*"]),
+        ),
     ]
     beyond = {
         "intake": [

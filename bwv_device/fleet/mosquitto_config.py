@@ -1,4 +1,4 @@
-"""A mosquitto configuration in which no camera can speak for another (docs/mqtt.md, section 6).
+"""A mosquitto configuration in which no camera can speak for another (docs/mqtt.md, section 7).
 
 Two listeners: at the cameras' the user name and the client id are the common name of the device
 certificate; at the operators' the user name is the whole subject, so that no camera is anybody

@@ -105,6 +105,7 @@ SENTENCES: dict[str, Callable[[Fields], str]] = {
     "public-informed": lambda line: "The camera told those present that it records.",
     "refused": _refused,
     "gap": _gap,
+    "update": lambda line: f"Release {line['release']}: {line['step']}. {line['reason']}",
     "capture": lambda line: f"The {line['part']} is open: {', '.join(line['opened'])}.",
     "fault": lambda line: f"Fault of the {line['part']}: {line.get('reason', '')}.",
     "storage": lambda line: f"Room for {line['minutes_left']} minutes is left ({line['room']}).",

@@ -46,6 +46,7 @@ class Machine:
         words: str = "",
         tried: bool = False,
         log_writes: Path | None = None,
+        share: Path | None = None,
     ) -> None:
         self._folder = folder
         self.log = folder / "console.log"
@@ -82,6 +83,9 @@ class Machine:
                 command += drive(file, number, log_writes if file == card else None)
             command += [word for number in range(len(more_disks) + 1)
                         for word in ("-device", f"virtio-blk-device,drive=d{number}")]  # fmt: skip
+            if share is not None:
+                command += ["-fsdev", f"local,id=share,path={share},security_model=none",
+                            "-device", "virtio-9p-device,fsdev=share,mount_tag=share"]  # fmt: skip
         else:
             command += ["-M", "raspi3b", "-sd", card, "-serial", "null",
                         "-serial", f"file:{self.log}"]  # fmt: skip
@@ -259,9 +263,7 @@ def ext4_disk(place: Path, label: str, content: Path, size_mib: int = 32) -> Pat
 
 def partition(card: Path, number: int, to: Path) -> Path:
     """A copy of a partition, sparse."""
-    done = subprocess.run(["sfdisk", "--json", card], check=True, capture_output=True, text=True)
-    part = json.loads(done.stdout)["partitiontable"]["partitions"][number - 1]
-    start, size = int(part["start"]) * 512, int(part["size"]) * 512
+    start, size = partitions(card)[number - 1]
     with card.open("rb") as source, to.open("wb") as out:
         source.seek(start)
         for at in range(0, size, MIB):
@@ -280,3 +282,27 @@ def files_of(data: Path, folder: Path) -> Path:
     folder.mkdir()
     subprocess.run(["debugfs", "-R", f"rdump / {folder}", data], check=True, capture_output=True)
     return folder
+
+
+def partitions(card: Path) -> list[tuple[int, int]]:
+    """Where each begins, and how long it is, in bytes."""
+    done = subprocess.run(["sfdisk", "--json", card], check=True, capture_output=True, text=True)
+    found = json.loads(done.stdout)["partitiontable"]["partitions"]
+    return [(int(part["start"]) * 512, int(part["size"]) * 512) for part in found]
+
+
+def fill_data(card: Path, content: Path, owner: int = 990) -> None:
+    """Files onto the footage partition of a card that never started, as its owner's."""
+    start, size = partitions(card)[3]
+    place = card.with_suffix(".data")
+    ext4_disk(place, "bwv-data", content, size // MIB)
+    orders = ["sif / uid 990", "sif / gid 990"]
+    for path in sorted(content.rglob("*")):
+        name = f"/{path.relative_to(content)}"
+        orders += [f"sif {name} uid {owner}", f"sif {name} gid {owner}"]
+    subprocess.run(["debugfs", "-w", "-f", "-", place], input="\n".join(orders), text=True,
+                   check=True, capture_output=True)  # fmt: skip
+    with card.open("r+b") as file:
+        file.seek(start)
+        file.write(place.read_bytes())
+    place.unlink()

@@ -92,7 +92,7 @@ class Updating:
         self.it.broker.send(TOPIC, signed(person(self.agency), said))
         self.it.run(seconds=2)
         answers = [line for line in self.it.ledger("answer") if line["counter"] == self._counter]
-        return [answer["reasons"] for answer in answers][0]
+        return list(next(answer["reasons"] for answer in answers))
 
     def until_restart(self, seconds: int = 120) -> bool:
         """Whether the machine was restarted."""

@@ -32,6 +32,7 @@ COMMANDS = {
     "rules": ("rules", "Show or change how long footage stays."),
     "serve": ("serve", "Run intake and deletion as a service."),
     "show": ("find", "Show everything about one recording."),
+    "software": ("software", "Sign, name and offer software for cameras."),
     "trust": ("trust", "Show or change whose word counts."),
 }
 LAZY = {

@@ -30,7 +30,8 @@ WORDS = {
     "public-informed": "those present were told",
 }
 DETAILS = (
-    "segment", "recording", "kind", "event", "reason", "conditions", "part", "count", "command",
+    "step", "release", "segment", "recording", "kind", "event", "reason", "conditions", "part",
+    "count", "command",
 )  # fmt: skip
 
 

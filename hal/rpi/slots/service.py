@@ -126,12 +126,18 @@ def mounted(device: Path = CHOICE, place: Path = MOUNTED) -> Iterator[Path]:
 def take_request(file: Path = REQUEST) -> dict[str, Any]:
     """Read once, and removed: whoever laid it there may be anybody. Raises `OSError`,
     `ValueError`."""
-    number = os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-    with open(number, "rb") as opened:
+    try:
+        number = os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    finally:
         os.unlink(file)
+    with open(number, "rb") as opened:
         if not stat.S_ISREG(os.fstat(number).st_mode):
             raise OSError(f"{file} is no file")
-        said = json.loads(opened.read(REQUEST_LIMIT))
+        data = opened.read(REQUEST_LIMIT)
+    try:
+        said = json.loads(data)
+    except RecursionError:
+        raise ValueError("a request is not that deep") from None
     if not isinstance(said, dict):
         raise ValueError("a request is an object")
     return said
