@@ -95,7 +95,9 @@ class ServedMachine(Machine):
             asked: dict[str, Any] = {}
             try:
                 asked = service.take_request(request)
-                served.do(asked)
+                then = served.do(asked)
+                self.once = "--reboot-argument=0 tryboot" in then
+                self.ran += [list(then)] if then else []
             except (OSError, ValueError) as failed:
                 error = str(failed)
             service.answer(asked.get("id"), error, answer)
@@ -112,8 +114,6 @@ class ServedMachine(Machine):
             if release < self.releases[self.runs]:
                 raise OSError("older than min-bundle-version")
             self.releases[5 - self.runs] = release
-        elif "--reboot-argument=0 tryboot" in said:
-            self.once = True
 
     def bundle(self, data: bytes) -> str:
         (self.vault / "update" / "bundle").write_bytes(data)

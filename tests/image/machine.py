@@ -242,7 +242,7 @@ def drive(file: Path, number: int, log: Path | None) -> list[str]:
         "-blockdev", f"driver=file,filename={log},node-name=l{number}",
         "-blockdev", f"driver=raw,file=f{number},node-name=r{number}",
         "-blockdev",
-        f"driver=blklogwrites,file=r{number},log=l{number},node-name=d{number},log-append=on",
+        f"driver=blklogwrites,file=r{number},log=l{number},node-name=d{number}",
     ]  # fmt: skip
 
 

@@ -45,15 +45,15 @@ SETTINGS = (
     )
     + f"""
 [dock]
-store = "/mnt/store"
+store = "{DATA}/store"
 root = "{DATA}/keys/agency-root.pem"
 poll_ms = 1000
 """
 )
 # QEMU's own button for powering off has the line that is the dock's here.
 WORDS = (
-    f"{WITH_CAMERA} systemd.mount-extra=share:/mnt/store:9p:trans=virtio,version=9p2000.L "
-    "module_blacklist=gpio_keys"
+    f"{WITH_CAMERA} module_blacklist=gpio_keys "
+    f"systemd.mount-extra=share:{DATA}/store:9p:trans=virtio,version=9p2000.L"
 )
 WITHOUT_CAMERA = WORDS.replace("/mnt/python", "/mnt/blind")
 
@@ -75,7 +75,7 @@ class Bench:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.agency = BenchAgency()
+        self.agency = BenchAgency(recipient_type="mlkem768x25519")
         files = folder / "agency"
         files.mkdir()
         for name, data in self.agency.files.items():
@@ -129,13 +129,12 @@ class Bench:
         stub = content / "blind" / "picamera2" / "__init__.py"
         stub.write_text(stub.read_text().replace("        while True:\n", "        while False:\n"))
         ready_made(content / "units")
-        (content / "store").mkdir()
         ext4_disk(self.folder / "test.img", "bwv-test", content)
 
     def _card(self) -> None:
         card_of(IMAGE, self.card, 2048)
         data = self.folder / "data-content"
-        for name in ("keys", "vault/update", "notices"):
+        for name in ("keys", "vault/update", "notices", "store"):
             (data / name).mkdir(parents=True)
         (data / "config.toml").write_text(SETTINGS)
         for name in (keys.DEVICE_KEY, keys.DEVICE, keys.ROOT, keys.RECIPIENTS):

@@ -27,6 +27,7 @@ CHOICE = Path("/dev/disk/by-partuuid/62777631-01")
 MOUNTED = Path("/run/bwv-slots/choice")
 REQUEST_LIMIT = 4096
 LOOK_S = 0.2
+REBOOT = ("systemctl", "--no-block", "reboot")
 Run = Callable[..., None]
 
 
@@ -64,22 +65,24 @@ class SlotsService:
         self._taken, self._choice, self._run, self._vault = taken, choice, run, vault
         self._cancelled = cancelled
 
-    def do(self, asked: dict[str, Any]) -> None:
-        """Raises `OSError`, `ValueError` with the reason."""
+    def do(self, asked: dict[str, Any]) -> tuple[str, ...]:
+        """What is to be run once it was answered: a restart ends this service too. Raises
+        `OSError`, `ValueError` with the reason."""
         what = asked.get("do")
         if what == "install":
             self._install(str(asked.get("bundle")))
         elif what == "start-other":
             self._settled("a slot on trial starts no other")
-            self._run("systemctl", "--no-block", "reboot", "--reboot-argument=0 tryboot")
+            return (*REBOOT, "--reboot-argument=0 tryboot")
         elif what == "keep":
             self._keep()
         elif what == "end-trial":
             if not self._on_trial():
                 raise OSError("nothing is on trial")
-            self._run("systemctl", "--no-block", "reboot")
+            return REBOOT
         else:
             raise ValueError("it is not asked for anything that there is")
+        return ()
 
     def _install(self, bundle: str) -> None:
         self._settled("what runs is on trial itself: the other slot is the way back")
@@ -154,17 +157,20 @@ def main(words: list[str]) -> int:
     service = SlotsService(boot_choice.taken(), mounted)
     if words == ["end-trial"]:
         with contextlib.suppress(OSError):
-            service.do({"do": "end-trial"})
+            run(*service.do({"do": "end-trial"}))
         return 0
     asked: dict[str, Any] = {}
     error = ""
+    then: tuple[str, ...] = ()
     try:
         asked = take_request()
-        service.do(asked)
+        then = service.do(asked)
     except (OSError, ValueError) as failed:
         error = str(failed) or type(failed).__name__
         print(f"{asked.get('do')}: {error}", file=sys.stderr)
     answer(asked.get("id"), error)
+    if then:
+        run(*then)
     return 0
 
 
