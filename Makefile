@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
 
-.PHONY: installers readme demo live screens demo-s3 test coverage lint types check campaign bench ci fleet rig-virtual rig image image-twice image-lock image-test arm64 pi lock diagram golden clean
+.PHONY: installers readme demo live screens demo-s3 test coverage lint types check campaign bench ci fleet rig-virtual rig image image-next image-twice image-lock image-test image-campaign arm64 pi lock diagram golden clean
 
 demo: $(STAMP)
 	$(BIN)/bwv demo $(DEMO)
@@ -92,6 +92,10 @@ image: $(STAMP)
 	sh scripts/apt-install dosfstools e2fsprogs fdisk kmod mtools squashfs-tools xz-utils
 	$(BIN)/python image/build.py --out $(IMAGE) $(if $(MIRROR),--mirror $(MIRROR))
 
+# The release behind it, as an update brings it.
+image-next: image
+	$(BIN)/python image/build.py --out .cache/image/next.img --release 0.2.0 $(if $(MIRROR),--mirror $(MIRROR))
+
 image-twice: image
 	mv $(IMAGE) $(IMAGE).first
 	$(BIN)/python image/build.py --out $(IMAGE) $(if $(MIRROR),--mirror $(MIRROR))
@@ -101,10 +105,16 @@ image-twice: image
 image-lock:
 	python3 image/lock.py
 
-# Boots it on emulated machines.
-image-test: image
-	sh scripts/apt-install qemu-system-arm
-	$(BIN)/pytest -q -s -m image tests/image
+# Boots it on emulated machines, and takes it to the next release. Root, because a store is shared with
+# the machine.
+image-test: image-next
+	sh scripts/apt-install device-tree-compiler qemu-system-arm rauc
+	$(BIN)/pytest -q -s -m image -k "not takes_no_pictures" tests/image
+
+# The same with 50 starts of cards that a power cut left, and a release that takes no pictures.
+image-campaign: image-next
+	sh scripts/apt-install device-tree-compiler qemu-system-arm rauc
+	BWV_BOOTS=50 $(BIN)/pytest -q -s -m image tests/image/test_update.py
 
 # On a Raspberry Pi: packages, user, service (docs/pi.md).
 pi:
