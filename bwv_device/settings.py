@@ -80,6 +80,7 @@ class Buttons(Section):
     flag_hold_ms: Annotated[int, Interval(ge=1000, le=10000)] = 2000
     flag_after_s: Annotated[int, Interval(ge=0, le=600)] = 60
     covert_hold_ms: Annotated[int, Interval(ge=2000, le=20000)] = 5000
+    mute_hold_ms: Annotated[int, Interval(ge=500, le=5000)] = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +97,7 @@ class Light(Section):
 @dataclass(frozen=True, slots=True)
 class Sounds(Section):
     reminder_s: Annotated[int, Interval(ge=5, le=600)] = 30
+    covert_reminder_min: Annotated[int, Interval(ge=1, le=120)] = 15
 
 
 @dataclass(frozen=True, slots=True)

@@ -66,8 +66,9 @@ class Agent:
             board, loop, settings, vault_lane, recorder, cues, recipients, control.refuse_gesture
         )
         mute_and_covert = MuteAndCovert(
-            loop, settings.policy, vault_lane, recorder, cues, control.refuse_gesture, control.show
-        )
+            loop, settings.policy, vault_lane, recorder, cues, control.refuse_gesture, control.show,
+            settings.sounds.covert_reminder_min,
+        )  # fmt: skip
         health = HealthCheck(board, settings, vault_lane.note, cues.alarm, control.spent)
         delivery = Delivery(board, loop, vault_lane, settings.dock, roots, control)
         assignments = Assignments(

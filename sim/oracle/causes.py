@@ -154,6 +154,8 @@ def _mute(record: Record, course: Course, said: Said) -> str:
     at_ns = said.when_ns()
     if course.gesture(at_ns, gestures.MARKER_THRICE):
         return ""
+    if not said.fields["on"] and course.gesture(at_ns, gestures.MARKER_LET_GO):
+        return ""
     ended = not said.fields["on"] and course.mode(at_ns + MS) != RECORDING
     return "" if ended else "nobody pressed three times, and no recording ended"
 
@@ -180,9 +182,19 @@ def _alarm(record: Record, course: Course, said: Said) -> str:
     sound, at_ns, alarms = said.fields.get("sound"), said.when_ns(), record.world.settings.alarms
     if sound == "battery low" and not _battery_was(record, at_ns, alarms.battery_low_percent):
         return "the battery alarm sounds, and the battery is good"
+    if sound == "ended without battery" and not _went_out(record, course):
+        return "it did not end without battery"
     if sound == "storage low" and not record.in_trouble(ROOM, at_ns):
         return "the storage alarm sounds, and there is room"
     return ""
+
+
+def _went_out(record: Record, course: Course) -> bool:
+    """Whether the battery was nearly empty when the life before this one ended."""
+    earlier = [x for x in record.witness.lives if x.ended_ns <= course.life.started_ns]
+    ends = [max(x.ended_ns for x in earlier)] if earlier else []
+    critical = record.world.settings.alarms.battery_critical_percent
+    return any(_battery_was(record, at_ns, critical) for at_ns in ends)
 
 
 _LINES: dict[str, Callable[[Record, Course, Said], str]] = {

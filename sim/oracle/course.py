@@ -99,6 +99,7 @@ def courses(record: Record) -> Iterator[Course]:
         buttons.stop_hold_ms * MS,
         buttons.flag_hold_ms * MS,
         buttons.covert_hold_ms * MS,
+        buttons.mute_hold_ms * MS,
     )
     touches = record.world.touches_so_far()
     for life in record.witness.lives:

@@ -15,6 +15,7 @@ MS = 1_000_000
 TWICE, TWICE_HELD, HELD = "record twice", "record twice, and held", "record held"
 PRESS = "a press"
 MARKER_TWICE, MARKER_THRICE, MARKER_HELD = "marker twice", "marker three times", "marker held"
+MARKER_LET_GO = "marker let go"
 BOTH, STUCK = "both held", "stuck"
 
 
@@ -34,6 +35,7 @@ class Habits(NamedTuple):
     record_hold_ns: int
     marker_hold_ns: int
     both_ns: int
+    mute_hold_ns: int
 
 
 @dataclass(slots=True)
@@ -48,6 +50,7 @@ class _Button:
     count: int = 0
     over: bool = False
     down_ns: int | None = None
+    lasts_ns: int | None = None  # since when what was taken at once has been held
     due: list[tuple[int, str]] = field(default_factory=list)
 
 
@@ -72,7 +75,7 @@ def meanings(touches: Sequence[Touch], habits: Habits, until_ns: int) -> list[Me
     for at_ns, name, down in [*changes, (until_ns, "", False)]:
         both_ns = _both_held(both_ns, at_ns, habits, found)
         for each in buttons.values():
-            _come_due(each, at_ns, found)
+            _come_due(each, at_ns, habits, found)
         if not name:
             break
         button = buttons[name]
@@ -81,11 +84,13 @@ def meanings(touches: Sequence[Touch], habits: Habits, until_ns: int) -> list[Me
         if down:
             _press(button, at_ns, habits, found)
         else:
+            _let_go(button, at_ns, habits, found)
             _release(button, at_ns, habits)
         both_ns = None
         if all(each.down for each in buttons.values()):
             both_ns = at_ns
             for each in buttons.values():
+                _let_go(each, at_ns, habits, found)
                 each.due.clear()
                 each.count, each.over = 0, True
     return sorted(found)
@@ -118,7 +123,7 @@ def _press(button: _Button, at_ns: int, habits: Habits, found: list[Meaning]) ->
     button.count += 1
     button.due = [(at_ns + button.hold_ns, "hold"), (at_ns + STUCK_NS, STUCK)]
     if button.count in button.at_once:
-        button.over = True
+        button.over, button.lasts_ns = True, at_ns
         found.append(Meaning(at_ns, button.at_once[button.count], at_ns))
 
 
@@ -128,12 +133,21 @@ def _release(button: _Button, at_ns: int, habits: Habits) -> None:
         button.due = [(max(at_ns, button.down_ns + habits.series_ns), "end")]
 
 
-def _come_due(button: _Button, now_ns: int, found: list[Meaning]) -> None:
+def _let_go(button: _Button, at_ns: int, habits: Habits, found: list[Meaning]) -> None:
+    """The end of a press that was taken at once: of the third of the marker button it counts."""
+    since_ns, button.lasts_ns = button.lasts_ns, None
+    muting = MARKER_THRICE in button.at_once.values()
+    if muting and since_ns is not None and at_ns - since_ns >= habits.mute_hold_ns:
+        found.append(Meaning(at_ns, MARKER_LET_GO, since_ns))
+
+
+def _come_due(button: _Button, now_ns: int, habits: Habits, found: list[Meaning]) -> None:
     """What time alone has made of it until now."""
     for at_ns, what in [due for due in button.due if due[0] <= now_ns]:
         button.due.remove((at_ns, what))
         assert button.down_ns is not None
         if what == STUCK:
+            _let_go(button, at_ns, habits, found)
             found.append(Meaning(at_ns, STUCK, button.down_ns))
         elif what == "hold" and button.count in button.held:
             found.append(Meaning(at_ns, button.held[button.count], button.down_ns))

@@ -108,6 +108,8 @@ def _effect(record: Record, course: Course, gesture: Meaning, mode: str) -> Iter
     elif name == gestures.MARKER_THRICE:
         allowed = record.world.settings.policy.mute and mode in RECORDS
         yield from _switches(course, gesture, "mute", allowed=allowed)
+    elif name == gestures.MARKER_LET_GO:
+        yield from _unmutes(course, gesture)
     elif name == gestures.BOTH:
         allowed = record.world.settings.policy.covert
         yield from _switches(course, gesture, "covert", allowed=allowed)
@@ -225,6 +227,17 @@ def _switches(course: Course, gesture: Meaning, kind: str, *, allowed: bool) -> 
         yield Finding(kind, at_ns, f"{kind} was switched, which is not allowed")
     if not allowed and not _refused(course, at_ns, kind):
         yield Finding(kind, at_ns, f"{gesture.name} is not allowed, and was not refused")
+
+
+def _unmutes(course: Course, gesture: Meaning) -> Iterator[Finding]:
+    """What the third press has muted is heard again when it ends."""
+    began = [s for s in course.said("mute", gesture.down_ns) if s.fields["reason"] == "button"]
+    if not any(said.fields["on"] for said in began) or not course.keeps_lines(gesture.at_ns):
+        return
+    until_ns = gesture.at_ns - gesture.down_ns + AT_ONCE_NS
+    ended = course.said("mute", gesture.down_ns, until_ns)
+    if not any(not said.fields["on"] for said in ended):
+        yield Finding("mute", gesture.at_ns, "it goes on after the button was let go")
 
 
 def _refused(course: Course, at_ns: int, what: str) -> bool:

@@ -18,6 +18,7 @@ class Officer:
         """`quiet` times as long between one thing and the next."""
         self._world, self._draws, self._quiet = world, draws, quiet
         self._fingers = draws.stream("fingers")
+        self._thirds = draws.stream("third presses")
         self._resting = False
         self._bouncing = False
         self._off_until_ns = -1
@@ -86,7 +87,7 @@ class Officer:
         elif kind < 65:
             yield self._hold("marker", self._world.settings.buttons.flag_hold_ms + 100)
         elif kind < 72:
-            yield self._press("marker", 3)
+            yield self._mute()
         elif kind < 77:
             yield self._hold("record", self._fingers.between(300, 2800))  # not long enough
         elif kind < 82:
@@ -135,6 +136,16 @@ class Officer:
             at_ns += held_ns + self._fingers.between(60, 300) * MS
         self._world.happened(f"{button} pressed {times} times")
         return at_ns
+
+    def _mute(self) -> int:
+        """Three presses; at times the third goes on, while somebody must not be heard."""
+        if not self._thirds.chance(400):
+            return self._press("marker", 3)
+        at_ns = self._press("marker", 2)
+        held_ns = self._thirds.between(700, 20_000) * MS
+        self._touch("marker", at_ns, held_ns)
+        self._world.happened(f"and held for {held_ns // MS} ms")
+        return at_ns + held_ns + 100 * MS
 
     def _hold(self, button: str, held_ms: int) -> int:
         self._touch(button, 0, held_ms * MS)

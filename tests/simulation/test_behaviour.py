@@ -11,6 +11,7 @@ import pytest
 from support.camera_bench import Camera
 
 from hal.ports import SECOND_NS, Fix
+from hal.simulated.disk import TEARS
 
 Make = Callable[..., Camera]
 
@@ -281,6 +282,93 @@ def test_mute_is_a_signed_interval_with_its_own_light(camera: Make) -> None:
     seconds = (sealed["end_pts_ns"] - sealed["first_pts_ns"]) / SECOND_NS
     heard = sealed["audio_units"] * 1024 / 48_000
     assert seconds - heard - 3 == pytest.approx((off["t"] - on["t"]) / SECOND_NS, abs=1.5)
+
+
+def test_a_third_press_that_is_held_mutes_as_long_as_it_is(camera: Make) -> None:
+    it = camera(policy={"mute": True})
+    it.run(seconds=3)
+    it.press_record_twice()
+    it.run(seconds=5)
+    it.press("marker", times=2)
+    it.run(seconds=0.2)
+    it.panel.press("marker")
+    it.run(seconds=12)
+    assert it.light() == "recording without sound"
+    it.panel.release("marker")
+    it.run(seconds=0.3)
+    assert it.light() == "recording"
+    on, off = it.ledger("mute")
+    assert (on["reason"], off["reason"]) == ("button", "button let go")
+    assert (off["t"] - on["t"]) / SECOND_NS == pytest.approx(12, abs=0.1)
+
+
+def test_letting_go_does_not_switch_what_the_press_has_ended(camera: Make) -> None:
+    """Muted before: three presses end it, however long the third lasts."""
+    it = camera(policy={"mute": True})
+    it.run(seconds=3)
+    it.press_record_twice()
+    it.run(seconds=5)
+    it.press_marker(times=3)
+    it.run(seconds=5)
+    it.press("marker", times=2)
+    it.run(seconds=0.2)
+    it.press("marker", held_ms=4000)
+    it.run(seconds=2)
+    assert [line["on"] for line in it.ledger("mute")] == [True, False]
+
+
+def test_it_says_once_that_it_ended_without_battery(camera: Make) -> None:
+    it = camera()
+    it.run(seconds=3)
+    it.power.set(1)
+    it.run(seconds=30)
+    assert it.state() == "stopped"
+    it.switched_off()
+    it.power.set(90)
+    it.dock.put(True)
+    it.boot()
+    it.run(seconds=10)
+    assert "ended without battery" not in it.sounds(), "not in the dock: nobody hears it there"
+    it.put_in_dock(False)
+    it.run(seconds=5)
+    assert it.sounds().count("ended without battery") == 1
+    it.put_in_dock(True)
+    it.run(seconds=5)
+    it.put_in_dock(False)
+    it.run(seconds=5)
+    assert it.sounds().count("ended without battery") == 1
+    it.shut_down()
+    it.boot()
+    it.run(seconds=5)
+    assert "ended without battery" not in it.sounds()
+
+
+def test_a_battery_that_goes_out_without_a_word_is_told_too(camera: Make) -> None:
+    it = camera()
+    it.run(seconds=3)
+    it.power.set(4)
+    it.run(seconds=30)
+    it.power_cut(TEARS[-1])
+    it.power.set(90)
+    it.boot()
+    it.run(seconds=5)
+    assert "ended without battery" in it.sounds()
+    it.power_cut(TEARS[-1])
+    it.boot()
+    it.run(seconds=5)
+    assert "ended without battery" not in it.sounds(), "a cut of the power is another thing"
+
+
+def test_covert_is_felt_every_quarter_of_an_hour(camera: Make) -> None:
+    it = camera(policy={"covert": True, "covert_limit_min": 60})
+    it.run(seconds=3)
+    hold_both(it)
+    it.run(seconds=50 * 60)
+    told = [line for line in it.ledger("cue") if line.get("vibration") == "covert goes on"]
+    assert len(told) == 3
+    hold_both(it)
+    it.run(seconds=30 * 60)
+    assert len([x for x in it.ledger("cue") if x.get("vibration")]) == 3
 
 
 def test_covert_is_dark_and_ends_at_the_dock(camera: Make) -> None:

@@ -43,6 +43,17 @@ def gestures(script: str) -> list[Gesture]:
         ("M@0 m@100", [Gesture.MARKER_SINGLE]),
         ("M@0 m@100 M@300 m@400", [Gesture.MARKER_DOUBLE]),
         ("M@0 m@100 M@300 m@400 M@600 m@700", [Gesture.MARKER_TRIPLE]),
+        ("M@0 m@100 M@300 m@400 M@600 m@1590", [Gesture.MARKER_TRIPLE]),
+        (
+            "M@0 m@100 M@300 m@400 M@600 m@1700",
+            [Gesture.MARKER_TRIPLE, Gesture.MARKER_TRIPLE_LET_GO],
+        ),
+        # The other button ends it; and the fourth press is none.
+        (
+            "M@0 m@100 M@300 m@400 M@600 R@2000 r@2100 m@3000",
+            [Gesture.MARKER_TRIPLE, Gesture.MARKER_TRIPLE_LET_GO],
+        ),
+        ("M@0 m@100 M@300 m@400 M@600 m@700 M@800 m@3000", [Gesture.MARKER_TRIPLE]),
         ("M@0 m@2100", [Gesture.MARKER_HOLD]),
         ("R@0 M@50 r@5200 m@5300", [Gesture.BOTH_HOLD]),
         ("R@0 M@50 r@3500 m@3600", []),
@@ -60,6 +71,14 @@ def test_hands(script: str, expected: list[Gesture]) -> None:
 def test_a_stuck_button_is_noticed_once() -> None:
     assert gestures("R@0") == [Gesture.RECORD_HOLD, Gesture.RECORD_STUCK]
     assert gestures("M@0") == [Gesture.MARKER_HOLD, Gesture.MARKER_STUCK]
+
+
+def test_a_button_that_sticks_does_not_mute_for_ever() -> None:
+    assert gestures("M@0 m@100 M@300 m@400 M@600") == [
+        Gesture.MARKER_TRIPLE,
+        Gesture.MARKER_TRIPLE_LET_GO,
+        Gesture.MARKER_STUCK,
+    ]
 
 
 def test_starting_and_stopping_are_never_the_same_movement() -> None:
@@ -82,11 +101,12 @@ NAMES = {
     Gesture.MARKER_DOUBLE: judged.MARKER_TWICE,
     Gesture.MARKER_TRIPLE: judged.MARKER_THRICE,
     Gesture.MARKER_HOLD: judged.MARKER_HELD,
+    Gesture.MARKER_TRIPLE_LET_GO: judged.MARKER_LET_GO,
     Gesture.BOTH_HOLD: judged.BOTH,
     Gesture.RECORD_STUCK: judged.STUCK,
     Gesture.MARKER_STUCK: judged.STUCK,
 }
-HABITS = judged.Habits(20 * MS, 600 * MS, 3000 * MS, 2000 * MS, 5000 * MS)
+HABITS = judged.Habits(20 * MS, 600 * MS, 3000 * MS, 2000 * MS, 5000 * MS, 1000 * MS)
 
 
 def drawn_touches(seed: int) -> list[Touch]:

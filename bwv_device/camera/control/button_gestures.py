@@ -27,6 +27,7 @@ class Gesture(enum.Enum):
     MARKER_SINGLE = "marker button pressed once"
     MARKER_DOUBLE = "marker button pressed twice"
     MARKER_TRIPLE = "marker button pressed three times"
+    MARKER_TRIPLE_LET_GO = "marker button let go, which was held at its third press"
     MARKER_HOLD = "marker button held"
     BOTH_HOLD = "both buttons held"
     RECORD_STUCK = "record button stuck"
@@ -47,13 +48,17 @@ class _Contact:
         emit: Callable[[Gesture], None],
         changed: Callable[[], None],
         held_on: Gesture | None = None,
+        let_go: tuple[int, Gesture] | None = None,
     ) -> None:
+        """`let_go`: how long, in milliseconds, the press that was taken at once must have been held
+        for its end to be a gesture."""
         self._loop, self._emit, self._changed = loop, emit, changed
         self._debounce_ns = milliseconds(settings.debounce_ms)
         self._window_ns = milliseconds(settings.double_press_ms)
         self._hold_ns = milliseconds(hold_ms)
         self._counted, self._at_once, self._held = counted, at_once, held
-        self._held_on = held_on
+        self._held_on, self._let_go = held_on, let_go
+        self._taken_ns: int | None = None
         self.pressed = False
         self._raw = False
         self._changed_ns: int | None = None
@@ -75,6 +80,7 @@ class _Contact:
 
     def cancel(self) -> None:
         """Forgets an unfinished gesture: it became another one."""
+        self._end_of_what_was_taken(self._loop.now_ns())
         self._clear_timers()
         self._count, self._done = 0, True
 
@@ -91,6 +97,7 @@ class _Contact:
         if self.pressed:
             self._press(at_ns)
         else:
+            self._end_of_what_was_taken(at_ns)
             self._release()
 
     def _press(self, at_ns: int) -> None:
@@ -102,9 +109,9 @@ class _Contact:
             return  # an impatient finger goes on after the gesture was taken
         self._count += 1
         self._after(self._hold_ns, self._hold)
-        self._after(STUCK_NS, lambda: self._emit(self._held[1]))
+        self._after(STUCK_NS, self._stuck)
         if self._count == self._at_once:
-            self._done = True
+            self._done, self._taken_ns = True, at_ns
             self._emit(self._counted[self._count])
 
     def _release(self) -> None:
@@ -113,6 +120,18 @@ class _Contact:
         assert self._pressed_ns is not None
         wait_ns = max(0, self._pressed_ns + self._window_ns - self._loop.now_ns())
         self._after(wait_ns, self._counted_out)
+
+    def _stuck(self) -> None:
+        self._end_of_what_was_taken(self._loop.now_ns())
+        self._emit(self._held[1])
+
+    def _end_of_what_was_taken(self, at_ns: int) -> None:
+        taken_ns, self._taken_ns = self._taken_ns, None
+        if self._let_go is None or taken_ns is None:
+            return
+        held_ms, gesture = self._let_go
+        if at_ns - taken_ns >= milliseconds(held_ms):
+            self._emit(gesture)
 
     def _hold(self) -> None:
         if self._count == 1:
@@ -163,6 +182,7 @@ class Gestures:
             (Gesture.MARKER_HOLD, Gesture.MARKER_STUCK),
             emit,
             self._chord,
+            let_go=(settings.mute_hold_ms, Gesture.MARKER_TRIPLE_LET_GO),
         )
 
     def _chord(self) -> None:

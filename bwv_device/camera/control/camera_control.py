@@ -93,6 +93,7 @@ class CameraControl(RecorderObserver, VaultObserver, CaptureObserver, DockObserv
         self.state = State.STARTING
         self._fault = False
         self._said_last = False
+        self._ended_empty = False  # last time, and nobody was told yet
         self._opened: dict[str, Opened] = {}
         self._timers: dict[str, Timer] = {}
 
@@ -225,7 +226,9 @@ class CameraControl(RecorderObserver, VaultObserver, CaptureObserver, DockObserv
         elif self.state is State.DOCKED:
             parts.delivery.begin()  # a new boot of the ledger: a new docking
         elif self.state is State.STARTING:
+            self._ended_empty = recovered.found.without_battery
             self.handle(Event.STARTED)
+            self._tell_of_the_last_time()
             self._tick()
             if self._board.clock.utc().source == "none":
                 parts.lights_and_sounds.alarm(patterns.CLOCK)
@@ -294,6 +297,13 @@ class CameraControl(RecorderObserver, VaultObserver, CaptureObserver, DockObserv
         if not docked:
             self.parts.updates.undocked()
         self.handle(Event.DOCK if docked else Event.UNDOCK)
+        self._tell_of_the_last_time()
+
+    def _tell_of_the_last_time(self) -> None:
+        """In use, not in the dock: who takes the camera should know that it went out last time."""
+        if self._ended_empty and self.state is State.READY:
+            self._ended_empty = False
+            self.parts.lights_and_sounds.alarm(patterns.ENDED_EMPTY)
 
     def _settle_in_dock(self) -> None:
         self.parts.capture.switch(False)

@@ -78,6 +78,8 @@ class OnButton:
             self._markers.flag()
         elif gesture is Gesture.MARKER_TRIPLE:
             self._mute_and_covert.switch_mute()
+        elif gesture is Gesture.MARKER_TRIPLE_LET_GO:
+            self._mute_and_covert.let_go()
         elif gesture is Gesture.BOTH_HOLD:
             self._mute_and_covert.switch_covert()
         else:

@@ -152,6 +152,10 @@ class LightsAndSounds:
     def felt(self, pattern: Pattern = patterns.FELT) -> None:
         self._board.haptic.play(pattern)
 
+    def remind_of_covert(self) -> None:
+        self._board.haptic.play(patterns.COVERT)
+        self._note("cue", vibration=patterns.COVERT.name)
+
     def dark(self) -> None:
         """Switches everything off when the agent ends."""
         for device in self._devices().values():

@@ -51,6 +51,8 @@ REMINDER = _beeps("recording goes on", 2, 100)
 BATTERY = _beeps("battery low", 4, 100)
 STORAGE = _beeps("storage low", 3, 100)
 CLOCK = _beeps("clock not set", 5, 100)
+# Four short as for a battery that is low, and one long: that was the end.
+ENDED_EMPTY = Pattern("ended without battery", BATTERY.steps + _beeps("", 1, 800).steps, once=True)
 REFUSED = _beeps("refused", 2, 400)
 ALARM = _blink("not stored", Level.ON, 200, 100)
 
@@ -68,4 +70,5 @@ def locate(duration_s: int) -> tuple[Pattern, Pattern]:
 # Vibration.
 FELT = _beeps("felt", 1, 150)
 INFORM = _beeps("tell those present", 3, 200)
+COVERT = _beeps("covert goes on", 1, 600)
 IMPAIRED = _beeps("pictures or sound show nothing", 2, 600, 300)

@@ -61,6 +61,7 @@ class Found(NamedTuple):
     assignment: dict[str, str] | None
     officer: dict[str, str] | None = None
     commands: int = 0
+    without_battery: bool = False  # how the last boot ended
     branches: Sequence[End] = ()  # where the ledger has forked: what this boot names and ends
 
 
@@ -179,7 +180,7 @@ def survey(disk: Disk, certificate_pem: bytes, acknowledged: Head | None = None)
     found = Found(
         boot, read.head, read.torn, waiting, recording,
         not boots or (story.stopped and not read.torn),
-        story.wiped, kept.assignment, kept.officer, kept.commands,
+        story.wiped, kept.assignment, kept.officer, kept.commands, story.ended_without_battery,
     )  # fmt: skip
     if fork:
         return found._replace(
@@ -202,6 +203,12 @@ class _Story:
         self.stopped = False
         self.standing = Standing()
         self._receipted: set[str] = set()
+        self._battery_low = self._battery_empty = False
+
+    @property
+    def ended_without_battery(self) -> bool:
+        """It stopped because the battery was empty; or without a word, when it was nearly so."""
+        return self._battery_empty or (self._battery_low and not self.stopped)
 
     def follow(self, line: Line) -> None:
         """A line of the grammar."""
@@ -211,6 +218,7 @@ class _Story:
         self.standing.follow(kind, fields)
         if kind == "boot":
             self._receipted = set()
+            self._battery_low = self._battery_empty = False
             if named_branches(line):
                 self.healed = max(self.healed, int(fields["boot"]))
         elif kind == "open":
@@ -227,6 +235,10 @@ class _Story:
                 self.wiped.append(name)
         elif kind == "close" and fields["recording"] == self.recording:
             self.recording = None
+        elif kind == "power":
+            self._battery_low = fields["band"] in ("critical", "empty")
+        elif kind == "state":
+            self._battery_empty = fields.get("reason") == "battery empty"
 
 
 def _plausible(signed: SignedLines, boots: list[int]) -> list[int]:
