@@ -30,10 +30,12 @@ def issue(
     settings: Mapping[str, Any] | None = None,
     *,
     new: bool = False,
+    profile: str = "",
 ) -> int:
     """Returns the version of the assignment that the camera picks up at its next docking. Raises
     `CustodyError` with every reason why not. A camera that custody has never heard of is issued
-    only as `new`. The same issue again publishes what is missing."""
+    only as `new`. The same issue again publishes what is missing. `profile` names where the
+    settings come from."""
     _may_configure(session, configuration)
     version: list[int] = []
 
@@ -50,7 +52,8 @@ def issue(
         if problems := refusals(camera, officer):
             raise CustodyError(f"{device} is not issued: {'; '.join(problems)}.", "")
         version[:] = [(camera["version"] if camera else 0) + 1]
-        return "issue", {"device": device, "officer": officer, "version": version[0]}
+        named = {"profile": profile} if profile else {}
+        return "issue", {"device": device, "officer": officer, "version": version[0], **named}
 
     session.append(decide)
     _publish(session, configuration, device, version[0], officer, settings or {})

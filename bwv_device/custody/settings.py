@@ -9,9 +9,11 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from annotated_types import Interval, Len
 
-from bwv_device.config import validate
+from bwv_device.config import Loaded, validate
+from bwv_device.config import check as check_camera
 from bwv_device.errors import ConfigError
 from bwv_device.settings import Section
+from bwv_device.settings import Settings as CameraSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +87,7 @@ class CustodySettings(Section):
     service: Service = field(default_factory=Service)
     requests: Requests = field(default_factory=Requests)
     log: Log = field(default_factory=Log)
+    profiles: dict[str, dict[str, dict[str, Any]]] = field(default_factory=dict)
 
 
 def check(table: dict[str, Any], name: str) -> CustodySettings:
@@ -100,6 +103,11 @@ def check(table: dict[str, Any], name: str) -> CustodySettings:
             datetime.date.fromisoformat(day)
         except ValueError:
             problems.append(("requests.proclaimed", f"{day!r} is no day; write it as 2026-06-15"))
+    for profile, sections in settings.profiles.items():
+        try:
+            Loaded(CameraSettings(), "", {}, check_camera).with_assigned(sections)
+        except ConfigError as error:
+            problems += [(f"profiles.{profile}.{place}", text) for place, text in error.problems]
     if settings.retention.hidden_days > settings.retention.days:
         problems.append(("retention.hidden_days", "must not exceed retention.days"))
     if problems:

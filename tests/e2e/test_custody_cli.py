@@ -219,14 +219,18 @@ def test_a_camera_begins_anew_with_what_the_agency_assigned(tmp_path: Path) -> N
     (tmp_path / "config.toml").write_text(
         '[dock]\nstore = "evidence"\npoll_ms = 200\n[video]\nwidth = 320\nheight = 240\n'
     )
-    (tmp_path / "assigned.toml").write_text("[recording]\npre_event_s = 5\n")
+    (tmp_path / "custody.toml").write_text("[profiles.patrol.recording]\npre_event_s = 5\n")
     (tmp_path / "foreign.toml").write_text('[device]\nboard = "x"\n')
     key = ["--configuration-as", "roles/the-configuration.configuration-key.pem"]
-    issue = ["camera", "issue", "cam-7", "PC 42", *key, "--new", "--settings"]
-    refused = desk.custody("custodian", *issue, "foreign.toml")
+    issue = ["camera", "issue", "cam-7", "PC 42", *key, "--new"]
+    refused = desk.custody("custodian", *issue, "--settings", "foreign.toml")
     assert refused.returncode == 3
     assert "can't be assigned" in refused.stderr
-    desk.does("custodian", *issue, "assigned.toml")
+    unknown = desk.custody("custodian", *issue, "--profile", "traffic")
+    assert unknown.returncode == 13
+    assert "There is no profile 'traffic' (known: patrol)" in unknown.stderr
+    assert "PC 42 as patrol" in desk.does("custodian", *issue, "--profile", "patrol")
+    assert '"profile": "patrol"' in desk.does("custodian", "camera", "list", "--json")
     service = subprocess.Popen(
         [str(BWV), "custody", "--as", "roles/the-intake.intake-key.pem", "intake", "--watch"],
         cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,

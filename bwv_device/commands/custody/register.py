@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 from rich.table import Table
@@ -38,6 +39,7 @@ def camera_command() -> None:
     type=click.Path(path_type=Path),
     help="A TOML file as config.toml, with what differs for this camera.",
 )
+@click.option("--profile", default="", help="A role's settings, by their name in custody.toml.")
 @click.option("--new", is_flag=True, help="It never docked here and was never issued.")
 @click.pass_obj
 def issue(
@@ -46,16 +48,32 @@ def issue(
     officer: str,
     configuration: Path,
     settings: Path | None,
+    profile: str,
     new: bool,
 ) -> None:
     """Issues DEVICE to OFFICER; it learns so in the dock. Refused with footage not yet delivered,
     an unset clock, a low battery, or while somebody else has it."""
-    assigned = load(settings).table if settings else {}
+    assigned = _profile(context, profile)
+    for name, section in (load(settings).table if settings else {}).items():
+        assigned[name] = {**assigned.get(name, {}), **section}
     Loaded(Settings(), "", {}, check).with_assigned(assigned)
     version = camera_register.issue(
-        context.session, load_role_key(configuration), device, officer, assigned, new=new
-    )
-    click.echo(f"{device} is issued to {officer} (assignment {version}).")
+        context.session, load_role_key(configuration), device, officer, assigned, new=new,
+        profile=profile,
+    )  # fmt: skip
+    as_what = f" as {profile}" if profile else ""
+    click.echo(f"{device} is issued to {officer}{as_what} (assignment {version}).")
+
+
+def _profile(context: CustodyContext, name: str) -> dict[str, Any]:
+    """A role's settings. Raises `CustodyError` where there are none of that name."""
+    profiles = context.settings.profiles
+    if name and name not in profiles:
+        known = ", ".join(sorted(profiles)) or "none"
+        raise CustodyError(
+            f"There is no profile {name!r} (known: {known}).", "Write it: [profiles.NAME.policy]."
+        )
+    return {section: dict(values) for section, values in profiles.get(name, {}).items()}
 
 
 @camera_command.command(name="return")
@@ -101,14 +119,26 @@ def list_(context: CustodyContext, as_json: bool) -> None:
         print_json(rows)
         return
     table = Table(box=None, pad_edge=False)
-    for column in ("camera", "issued to", "last docked", "battery", "clock", "ledger", "state"):
+    for column in (
+        "camera",
+        "issued to",
+        "as",
+        "last docked",
+        "battery",
+        "clock",
+        "ledger",
+        "state",
+    ):
         table.add_column(column)
     for row in rows:
         battery = "-" if row["battery"] is None else f"{row['battery']} %"
         state = "revoked" if row["revoked"] else f"{row['waiting']} files to come"
         if row["whole_since"]:
             state += f"; ledger forked, whole since boot {row['whole_since']}"
-        device, officer, clock = (plain(row[n] or "-") for n in ("device", "officer", "clock"))
+        names = ("device", "officer", "profile", "clock")
+        device, officer, profile, clock = (plain(row[n] or "-") for n in names)
         docked = context.said(row["docked_ns"])
-        table.add_row(device, officer, docked, battery, clock, f"line {row['number']}", state)
+        table.add_row(
+            device, officer, profile, docked, battery, clock, f"line {row['number']}", state
+        )
     print_table(table)

@@ -77,7 +77,7 @@ CREATE TABLE cameras (device TEXT PRIMARY KEY, boot INTEGER DEFAULT 0, number IN
     length INTEGER DEFAULT 0, docked_ns INTEGER, revoked TEXT DEFAULT '', officer TEXT DEFAULT '',
     version INTEGER DEFAULT 0, battery INTEGER, clock TEXT DEFAULT '', waiting INTEGER DEFAULT 0,
     forked_from INTEGER DEFAULT 0, whole_since INTEGER DEFAULT 0,
-    settled_proof TEXT DEFAULT '', settled_heads INTEGER DEFAULT 0);
+    settled_proof TEXT DEFAULT '', settled_heads INTEGER DEFAULT 0, profile TEXT DEFAULT '');
 CREATE TABLE dockings (device TEXT, nonce TEXT, n INTEGER, refused TEXT,
     PRIMARY KEY (device, nonce));
 CREATE TABLE pieces (device TEXT, boot INTEGER, offset INTEGER, length INTEGER, key TEXT,

@@ -275,14 +275,15 @@ def _issue(db: sqlite3.Connection, line: CustodyLine, fields: dict[str, Any]) ->
     if fields["version"] <= camera["version"]:
         raise EffectError("an assignment's version grows")
     db.execute(
-        "UPDATE cameras SET officer = ?, version = ? WHERE device = ?",
-        (fields["officer"], fields["version"], fields["device"]),
+        "UPDATE cameras SET officer = ?, version = ?, profile = ? WHERE device = ?",
+        (fields["officer"], fields["version"], str(fields.get("profile", "")), fields["device"]),
     )
 
 
 def _return(db: sqlite3.Connection, line: CustodyLine, fields: dict[str, Any]) -> None:
     changed = db.execute(
-        "UPDATE cameras SET officer = '', version = ? WHERE device = ? AND officer != ''",
+        "UPDATE cameras SET officer = '', profile = '', version = ? WHERE device = ? AND "
+        "officer != ''",
         (fields["version"], fields["device"]),
     )
     if changed.rowcount != 1:
