@@ -124,6 +124,7 @@ class Policy(Section):
     covert: bool = False
     covert_limit_min: Annotated[int, Interval(ge=1, le=240)] = 30
     remote_start: bool = False
+    undocked_delivery: bool = False
 
 
 @dataclass(frozen=True, slots=True)

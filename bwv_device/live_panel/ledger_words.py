@@ -80,7 +80,7 @@ def _time(line: Fields) -> str:
 
 
 def _dock(line: Fields) -> str:
-    return "The camera is in its dock." if line["docked"] else "The camera is out of its dock."
+    return "The camera is in its dock." if line["docked"] else "The camera sends what was flagged."
 
 
 def _switch(what: str) -> Callable[[Fields], str]:

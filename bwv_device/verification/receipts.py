@@ -30,7 +30,7 @@ class Deliveries:
     def follow(self, device: str, said: Any, claims: dict[str, Claim], ends: ChainEnds) -> None:
         """`said` is a line's typed value; `ends` knows all lines so far. Raises `ClaimError`."""
         if isinstance(said, Dock):
-            self._nonce = (said.nonce or "") if said.docked else ""
+            self._nonce = said.nonce or ""
         elif isinstance(said, Custodian):
             self._custodian(said)
         elif isinstance(said, ledger_kinds.Receipt):

@@ -371,7 +371,7 @@ class Judge:
     def follow_dock(self, fields: Fields) -> None:
         kind, name = fields["kind"], fields.get("segment")
         if kind == "dock":
-            self.docked = fields.get("nonce", "") if fields["docked"] else ""
+            self.docked = fields.get("nonce", "")
         elif kind == "custodian":
             chain = certificates(fields["certificate"])
             if role_name(chain, self.roots) is None:

@@ -95,6 +95,7 @@ class Card:
             file.seek(starts[0])
             self.choice = bytearray(file.read(starts[1] - starts[0]))
         self.slots = [Slot(starts[1], old, image), Slot(starts[2], new, image)]
+        self.end = starts[2] + self.slots[1].length
         assert not self.slots[0].wrong.any(), "the card begins with the old system"
 
     def held(self, write: Write, data: bytes) -> Held | None:
@@ -185,12 +186,22 @@ def fat_file(fat: bytes, wanted: bytes) -> bytes:
     raise ValueError("there is no autoboot.txt")
 
 
+def undecided(entries: list[Write], end: int) -> int:
+    """Behind how many writes something in front of `end` is not flushed yet."""
+    waits = found = 0
+    for write in entries:
+        waits = 0 if write.flags & FLUSH else waits
+        waits += bool(write.length and not write.flags & DISCARD and write.offset < end)
+        found += bool(waits)
+    return found
+
+
 def replay(card: Card, log: Path, draws: random.Random, images: int) -> Iterator[tuple[int, str]]:
     """Number of the write and verdict, of `images` cards that a power cut could leave. At every
     write boundary one card holds all up to there; the others lack some of what was not flushed,
     or hold a part of one write. Afterwards the card holds everything."""
     entries = list(writes(log))
-    extra = max(1, images // max(1, len(entries)))
+    extra = -(-images // max(1, undecided(entries, card.end)))
     pending: list[Held] = []
     with log.open("rb") as file:
         durable = card.save()

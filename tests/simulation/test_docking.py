@@ -731,3 +731,89 @@ def _wipe_first(self: Vault, receipt: Any, t_ns: int) -> Any:
     said = {"segment": receipt.segment, "statement": receipt.statement}
     self.note("receipt", t_ns, said)
     return self.note("wipe", t_ns, {"segment": receipt.segment})
+
+
+# --- in use, where policy allows it ---------------------------------------------------------------
+
+
+def flagged(agency: BenchAgency, **policy: Any) -> Camera:
+    """Two recordings, the second of them flagged; not docked."""
+    it = recorded(agency, policy=policy)
+    it.press_record_twice()
+    it.run(seconds=4)
+    it.press("marker", held_ms=2100)
+    it.hold_record()
+    it.run(seconds=2)
+    return it
+
+
+def sent(it: Camera) -> set[str]:
+    keys = (r.key for r in it.uplink.requests)
+    return {key.split("/")[2][:13] for key in keys if key.startswith("footage/")}
+
+
+def test_what_was_flagged_goes_from_the_street_where_policy_allows(
+    agency: BenchAgency, tmp_path: Path
+) -> None:
+    it = flagged(agency, undocked_delivery=True)
+    custody = BenchCustody(it, agency)
+    custody.start()
+    it.run(seconds=60)
+    assert sent(it) == {"00000001-0002"}
+    assert {name[:13] for name in footage(it)} == {"00000001-0001"}
+    assert it.state() == "ready"
+    assert it.ledger("dock")[-1]["docked"] is False
+    dockings = len(it.ledger("dock"))
+    assert it.ledger("delivery")[-1]["outcome"] == "flagged"
+    it.run(seconds=900)
+    assert len(it.ledger("dock")) == dockings, "once for each flag"
+    it.put_in_dock(True)
+    it.run(seconds=60)
+    assert footage(it) == []
+    it.shut_down()
+    assert verdicts(it, tmp_path) == {"delivered"}
+
+
+def test_without_policy_nothing_leaves_the_camera_in_use(agency: BenchAgency) -> None:
+    it = flagged(agency)
+    BenchCustody(it, agency).start()
+    it.run(seconds=900)
+    assert it.uplink.requests == []
+    assert it.ledger("dock") == []
+
+
+def test_a_press_comes_before_a_delivery_in_use(agency: BenchAgency) -> None:
+    it = flagged(agency, undocked_delivery=True)
+    it.uplink.latency_ns = lambda request: 30 * SECOND_NS if request.length > 10_000 else 0
+    BenchCustody(it, agency).start()
+    it.run(seconds=15)
+    assert len(footage(it)) == 3
+    it.press_record_twice()
+    it.run(seconds=1)
+    assert it.state() == "recording"
+    assert it.light() == "recording"
+    it.run(seconds=60)
+    it.hold_record()
+    it.uplink.latency_ns = lambda request: 0
+    it.run(seconds=400)
+    assert "00000001-0002" not in {name[:13] for name in footage(it)}, "it is tried again"
+
+
+def test_a_network_that_is_not_there_costs_little(agency: BenchAgency) -> None:
+    """On the street most networks are none: it is asked again after a while, and not all day."""
+    it = flagged(agency, undocked_delivery=True)
+    it.uplink.fate = lambda request: Fate.LOST
+    it.run(seconds=3600)
+    assert it.state() == "ready"
+    assert len(it.uplink.requests) < 400
+    assert len(footage(it)) == 3
+
+
+def test_with_a_low_battery_it_waits(agency: BenchAgency) -> None:
+    it = flagged(agency, undocked_delivery=True)
+    it.power.set(8)
+    it.run(seconds=20)
+    before = len(it.uplink.requests)
+    BenchCustody(it, agency).start()
+    it.run(seconds=600)
+    assert len(it.uplink.requests) == before

@@ -21,6 +21,7 @@ from bwv_device.camera.control import start_conditions
 from bwv_device.camera.control.markers import Markers
 from bwv_device.camera.control.mute_and_covert import MuteAndCovert
 from bwv_device.camera.docking.docking import Delivery, DockObserver
+from bwv_device.camera.docking.undocked import UndockedDelivery
 from bwv_device.camera.health.battery_bands import Band
 from bwv_device.camera.health.health_check import HealthCheck
 from bwv_device.camera.health.wall_clock import WallClock
@@ -93,6 +94,7 @@ class CameraControl(RecorderObserver, VaultObserver, CaptureObserver, DockObserv
         self.state = State.STARTING
         self._fault = False
         self._said_last = False
+        self._undocked = UndockedDelivery(loop, settings)
         self._ended_empty = False  # last time, and nobody was told yet
         self._opened: dict[str, Opened] = {}
         self._timers: dict[str, Timer] = {}
@@ -119,6 +121,7 @@ class CameraControl(RecorderObserver, VaultObserver, CaptureObserver, DockObserv
     def _act(self, action: Action, reason: str) -> None:
         parts = self.parts
         if action is Action.RECORD:
+            parts.delivery.end()
             self._start_recording(reason)
         elif action is Action.BUFFER:
             parts.delivery.end()
@@ -239,6 +242,7 @@ class CameraControl(RecorderObserver, VaultObserver, CaptureObserver, DockObserv
         self.storage_fault("ledger", error)
 
     def noted(self, kind: str, fields: Mapping[str, Any], at: Anchor) -> None:
+        self._undocked.noted(kind, fields)
         self._observer.noted(kind, fields, at)
         if self.parts.telemetry:
             self.parts.telemetry.noted(kind, fields, at)
@@ -289,6 +293,7 @@ class CameraControl(RecorderObserver, VaultObserver, CaptureObserver, DockObserv
         self.show()
         if self.state is not State.STOPPED:
             self._after("tick", seconds(self._settings.storage.check_s), self._tick)
+        self._send_what_was_flagged()
 
     # --- dock ---------------------------------------------------------------------------------
 
@@ -304,6 +309,16 @@ class CameraControl(RecorderObserver, VaultObserver, CaptureObserver, DockObserv
         if self._ended_empty and self.state is State.READY:
             self._ended_empty = False
             self.parts.lights_and_sounds.alarm(patterns.ENDED_EMPTY)
+
+    def _send_what_was_flagged(self) -> None:
+        """Without a dock, where policy allows."""
+        delivery, band = self.parts.delivery, self.parts.health.band
+        if self.state is not State.READY or not self.at_rest():
+            return
+        if delivery.outcome and band is not Band.NORMAL:
+            delivery.end()
+        elif self._undocked.due(band, delivery.outcome):
+            delivery.begin(docked=False)
 
     def _settle_in_dock(self) -> None:
         self.parts.capture.switch(False)

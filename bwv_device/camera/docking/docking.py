@@ -97,26 +97,29 @@ class Delivery:
             renew_ns=seconds(60 * settings.renew_min),
         )
         self._number = 0
+        self._docked = True
         self._docking: Docking | None = None
         self._conversation: Conversation | None = None
         self.assignment = 0
         self.outcome = ""  # "": not docked; "delivering"; or what the conversation came to
 
-    def begin(self) -> None:
-        """The camera is in the dock, and its ledger can be written."""
+    def begin(self, *, docked: bool = True) -> None:
+        """The camera is in the dock, and its ledger can be written. Not `docked` it is in use, and
+        sends what was flagged, once."""
         self._leave()
+        self._docked = docked
         nonce = self._board.entropy.token(16).hex()
         number = self._number
 
-        def docked(outcome: Outcome) -> None:
+        def noted(outcome: Outcome) -> None:
             if outcome.error is None:
                 self._observer.noted("dock", fields, outcome.value)
                 if number == self._number:
                     self._take_stock(nonce, outcome.value)
 
         t_ns = self._loop.now_ns()
-        fields = {"docked": True, "nonce": nonce}
-        self._vault_lane.submit(lambda vault: vault.note("dock", t_ns, fields), docked)
+        fields = {"docked": docked, "nonce": nonce}
+        self._vault_lane.submit(lambda vault: vault.note("dock", t_ns, fields), noted)
 
     def end(self) -> None:
         """Undocked or switched off. Requests under way are not waited for."""
@@ -184,8 +187,9 @@ class Delivery:
         }
         said = statement.make(identity, DOCKING, fields)
         plan = Plan(
-            identity.device, anchor.boot, nonce, anchor, stock, said, asked_ns, self.assignment
-        )
+            identity.device, anchor.boot, nonce, anchor, stock, said, asked_ns, self.assignment,
+            not self._docked,
+        )  # fmt: skip
         self._docking = Docking(plan, self._limits, self._roots, self._loop.now_ns, self._chance)
         self._conversation = self._docking.run()
         self._go_on(self._number, None)
@@ -210,6 +214,8 @@ class Delivery:
             except StopIteration as end:
                 if end.value:
                     self.begin()
+                elif not self._docked:
+                    self._leave()
                 return
             except Exception as error:
                 self._begin_anew(error)
@@ -237,7 +243,7 @@ class Delivery:
         number = self._number
 
         def again() -> None:
-            if number == self._number:
+            if number == self._number and self._docked:
                 self.begin()
 
         self._loop.call_at(self._loop.now_ns() + RESTART_NS, again)

@@ -94,7 +94,7 @@ class Assign(NamedTuple):
 
 class Settled(NamedTuple):
     """What this docking came to: `complete`, `kept` (something could not be delivered), `denied`
-    or `refused`. Answer: None."""
+    or `refused`; `flagged` where only that was to go, and went. Answer: None."""
 
     outcome: str
 
@@ -122,6 +122,7 @@ class Plan(NamedTuple):
     statement: bytes
     asked_ns: int  # when it was written
     assignment: int  # version of the one in force
+    urgent_only: bool = False  # not in the dock: what was flagged goes, the rest is announced
 
 
 class Limits(NamedTuple):
@@ -175,6 +176,8 @@ class Docking:
             except _RefusedError:
                 outcome = "refused"
             yield Settled(outcome)
+            if self._plan.urgent_only:
+                return False
             yield from self._rest()
         except _DeniedError as error:
             yield Tell("fault", {"part": "dock", "reason": str(error)})
@@ -195,6 +198,8 @@ class Docking:
         yield from self._say(store_keys.docking(plan.device, plan.nonce), plan.statement)
         yield from self._greet(self._limits.greeting_wait_ns)
         for file in plan.inventory.files:
+            if plan.urgent_only and not file.urgent:
+                break  # urgent ones come first
             if (yield from self._deliver(file)):
                 self.waiting[file.segment] = file
             else:
@@ -212,6 +217,8 @@ class Docking:
             if self.waiting:
                 yield Wait(self._limits.poll_ns + self._chance(self._limits.poll_ns // 2))
                 yield from self._send_again()
+        if plan.urgent_only:
+            return "kept" if self.kept else "flagged"
         return "kept" if self.kept or plan.inventory.unsettled else "complete"
 
     # --- greeting: time, assignment, ledger ----------------------------------------------------

@@ -44,7 +44,7 @@ def told(kind: str, line: Mapping[str, Any]) -> LineEvent | None:
         return LineEvent("warning", {"what": what, "band": line["band"]})
     if kind == "storage":
         return LineEvent("warning", {"what": "storage", "band": line["room"]})
-    if kind == "dock":
+    if kind == "dock" and line["docked"]:
         return LineEvent("dock", {"docked": True})
     if kind == "delivery":
         counts = ("outcome", "delivered", "kept", "waiting")

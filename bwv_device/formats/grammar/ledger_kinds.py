@@ -206,7 +206,8 @@ class Recovered:
 
 @dataclass(frozen=True, slots=True)
 class Dock:
-    """in the dock, with a `nonce` that is fresh for each docking; or out of it"""
+    """a conversation with a store begins, with a `nonce` of its own: in the dock or, where policy
+    allows it, in use"""
 
     docked: Yes
     nonce: Annotated[str, Hex(32, or_none=True)] | None = None
