@@ -20,6 +20,8 @@ import numpy.typing as npt
 SECTOR, BLOCK = 512, 4096
 MAGIC = 0x6A736677736872
 FLUSH, FUA, DISCARD = 1, 2, 4
+# Tables, root folder and the only file of the partition that says what starts.
+CHOICE_BYTES = 1 << 20
 Flags = npt.NDArray[np.bool_]
 
 
@@ -90,10 +92,10 @@ class Card:
 
     def __init__(self, image: Path, starts: list[int], old: Path, new: Path) -> None:
         """`starts`: of the partitions choice, A, B."""
-        self._choice_at, self._choice_end = starts[0], starts[1]
+        self._choice_at, self._choice_end = starts[0], starts[0] + CHOICE_BYTES
         with image.open("rb") as file:
             file.seek(starts[0])
-            self.choice = bytearray(file.read(starts[1] - starts[0]))
+            self.choice = bytearray(file.read(CHOICE_BYTES))
         self.slots = [Slot(starts[1], old, image), Slot(starts[2], new, image)]
         self.end = starts[2] + self.slots[1].length
         assert not self.slots[0].wrong.any(), "the card begins with the old system"
