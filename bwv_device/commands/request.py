@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 import click
 
 from bwv_device import config, keys
 from bwv_device.commands.key_files import key_request
+from bwv_device.errors import MissingPartError
 from bwv_device.files import output_error, read_small, write_durably
 from hal.host import HostEntropy
 
@@ -29,10 +31,12 @@ CONFIG = "config.toml"
     type=click.Path(path_type=Path, file_okay=False, exists=True),
     help="Where the request goes, and where an answer is looked for.",
 )
-def command(folder: Path, stick: Path | None) -> None:
+@click.option("--qr", "code", is_flag=True, help="Also as a QR code where it is no terminal.")
+def command(folder: Path, stick: Path | None, code: bool) -> None:
     """Makes the camera's own key, where it has none, and asks for its certificate.
 
-    Only the request leaves the camera: as a file on the stick, or printed. The answer that 'bwv
+    Only the request leaves the camera: as a file on the stick, or printed, on a screen also as a QR
+    code. The answer that 'bwv
     provision --request' makes of it is taken from the same stick. Done once; afterwards it says
     which camera this is.
     """
@@ -57,6 +61,8 @@ def command(folder: Path, stick: Path | None) -> None:
     pem = key_request.request(key)
     if stick is None:
         click.echo(pem.decode(), nl=False)
+        if code or sys.stdout.isatty():
+            click.echo(_qr_code(pem.decode()), err=True)
     else:
         file = stick / f"bwv-request-{mark}.pem"
         try:
@@ -66,3 +72,22 @@ def command(folder: Path, stick: Path | None) -> None:
             raise output_error(file, error) from None
         click.echo(f"{file}: have it answered with 'bwv provision NAME --request'.")
     click.echo(f"The camera's key is {mark}: compare it with what 'bwv provision' shows.", err=True)
+
+
+def _qr_code(text: str) -> str:
+    """In half blocks, dark on light, with its margin: what is scanned is the request's text. Raises
+    `MissingPartError`."""
+    try:
+        import segno
+    except ImportError:
+        raise MissingPartError(
+            "What draws QR codes is not installed.", "pip install 'bwv-device[rpi]'"
+        ) from None
+    rows = [list(row) for row in segno.make_qr(text, error="l").matrix_iter(border=4)]
+    rows += [[0] * len(rows[0])] * (len(rows) % 2)
+    light = {(0, 0): "█", (0, 1): "▀", (1, 0): "▄", (1, 1): " "}
+    pairs = zip(rows[::2], rows[1::2], strict=True)
+    return "\n".join(
+        "".join(light[int(a), int(b)] for a, b in zip(above, below, strict=True))
+        for above, below in pairs
+    )

@@ -143,3 +143,21 @@ def test_a_configuration_that_can_not_be_used_is_not_taken(place: Path) -> None:
     done = bwv("request", "--keys", "camera/keys", "--stick", "stick", folder=place)
     assert done.returncode == 3
     assert not (place / "camera/keys/device.pem").exists()
+
+
+def test_the_request_can_be_scanned_from_a_screen(tmp_path: Path) -> None:
+    """Another library reads the code as it is printed."""
+    import cv2
+    import numpy as np
+
+    done = bwv("request", "--keys", "camera/keys", "--qr", folder=tmp_path)
+    code = [line for line in done.stderr.splitlines() if set(line) <= set("█▀▄ ") and line]
+    light = {"█": (1, 1), "▀": (1, 0), "▄": (0, 1), " ": (0, 0)}
+    width = max(map(len, code))
+    rows = [[light[mark][half] for mark in line.ljust(width)] for line in code for half in (0, 1)]
+    picture = np.kron(np.array(rows, np.uint8) * 255, np.ones((8, 8), np.uint8))
+    scanned, *_ = cv2.QRCodeDetector().detectAndDecode(picture)
+    assert scanned == done.stdout
+    assert "BEGIN CERTIFICATE REQUEST" in scanned
+    plain = bwv("request", "--keys", "camera/keys", folder=tmp_path)
+    assert "█" not in plain.stderr

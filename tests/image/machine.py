@@ -31,9 +31,10 @@ class MachineError(Exception):
 class Machine:
     """One life of a machine, from power on to `cut` or its own end.
 
-    `kind` "virt" has a PL061, whose eight lines are `pins`; "raspi3b" is a Raspberry Pi 3. What a
-    board's firmware does is done here: it takes the slot that `autoboot.txt` names, or for once
-    (`tried`) the other, and says so in the device tree.
+    `kind` "virt" has a PL061, whose eight lines are `pins`; "raspi3b" is a Raspberry Pi 3.
+    `counted`: instructions are; slower, with one processor. What a board's firmware does is done
+    here: it takes the slot that `autoboot.txt` names, or for once (`tried`) the other, and says so
+    in the device tree.
     """
 
     def __init__(
@@ -47,6 +48,7 @@ class Machine:
         tried: bool = False,
         log_writes: Path | None = None,
         share: Path | None = None,
+        counted: bool = False,
     ) -> None:
         self._folder = folder
         self.log = folder / "console.log"
@@ -56,9 +58,10 @@ class Machine:
         self.partition = boot_choice(card)[int(tried)]
         kernel, initrd, tree = boot_files(card, folder, self.partition)
         name, console = "/dev/vda", "ttyAMA0"
+        base = [("1" if counted and word == "2" else word) for word in VIRT]
         if kind == "virt":
             subprocess.run(
-                ["qemu-system-aarch64", *VIRT, "-M", f"virt,dumpdtb={tree}"],
+                ["qemu-system-aarch64", *base, "-M", f"virt,dumpdtb={tree}"],
                 check=True, capture_output=True,
             )  # fmt: skip
         else:
@@ -77,7 +80,7 @@ class Machine:
             "-qtest", f"unix:{folder / 'qtest'},server=on,wait=off", "-qtest-log", "none",
         ]  # fmt: skip
         if kind == "virt":
-            command += [*VIRT, "-M", "virt", "-serial", f"file:{self.log}"]
+            command += [*base, "-M", "virt", "-serial", f"file:{self.log}"]
             # The kernel finds the last one first.
             for number, file in enumerate((*more_disks, card)):
                 command += drive(file, number, log_writes if file == card else None)
@@ -89,6 +92,8 @@ class Machine:
         else:
             command += ["-M", "raspi3b", "-sd", card, "-serial", "null",
                         "-serial", f"file:{self.log}"]  # fmt: skip
+        if counted:
+            command += ["-icount", f"shift=0,rr=record,rrfile={folder / 'replay'}"]
         say_what_was_taken(tree, self.partition, tried=tried)
         self.process = subprocess.Popen([str(word) for word in command])
         self.began_s = time.monotonic()
@@ -121,6 +126,17 @@ class Machine:
             said = json.loads(self._qmp.readline())
             if "return" in said or "error" in said:
                 return said.get("return", said)
+
+    @property
+    def instructions(self) -> int:
+        """Executed so far, where they are counted."""
+        return int(self.ask("query-replay")["icount"])
+
+    @property
+    def bytes_read(self) -> int:
+        """From the card, which is the last disk."""
+        found = [item["stats"]["rd_bytes"] for item in self.ask("query-blockstats") if item["qdev"]]
+        return int(found[-1])
 
     @property
     def said(self) -> str:

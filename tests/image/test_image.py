@@ -6,9 +6,11 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
+import tomllib
 from fractions import Fraction
 from pathlib import Path
 
@@ -208,6 +210,39 @@ def press_until_recording(it: Machine, pins: Pins) -> int:
 def flashes(pins: Pins, since: int) -> int:
     pins.look()
     return sum(line == LIGHT and high for _, line, high in pins.changes[since:])
+
+
+def test_boot_to_ready_is_within_its_budget(place: Path) -> None:
+    """Counted in instructions and bytes, which no other load of this machine changes. Virtual time
+    is the count, so that the console's stamps say who took them."""
+    with (TREE / "tests" / "image" / "boot_budget.toml").open("rb") as file:
+        budget = tomllib.load(file)
+    subprocess.run(["cp", "--sparse=always", place / "card.img", place / "counted.img"], check=True)
+    with Machine(
+        place, place / "counted.img", more_disks=(place / "test.img",), words=WITH_CAMERA,
+        counted=True,
+    ) as it:  # fmt: skip
+        pins = Pins(it)
+        for line in (RECORD, MARKER):
+            pins.drive(line, True)
+        it.wait_for("→ ready", 300)
+        taken = {"instructions": it.instructions, "bytes_read": it.bytes_read}
+        said = it.said
+    print(taken, stages(said))
+    for name, allowed in budget.items():
+        assert taken[name] <= 1.1 * allowed, f"{name}: {taken[name]}, and {allowed} were measured"
+        assert taken[name] >= 0.7 * allowed, f"{name} is better: write {taken[name]}"
+
+
+def stages(said: str) -> dict[str, float]:
+    """Seconds of virtual time, each a thousand million instructions, at which a stage began."""
+    marks = {"agent": "Starting bwv-device.service", "ready": "→ ready"}
+    found = {}
+    for name, words in marks.items():
+        line = next((line for line in said.splitlines() if words in line), "")
+        stamp = re.search(r"\[ *(\d+\.\d+)\]", line)
+        found[name] = float(stamp[1]) if stamp else 0.0
+    return found
 
 
 def test_a_raspberry_pi_3_reaches_the_same_point(place: Path, tmp_path: Path) -> None:
