@@ -24,7 +24,14 @@ from sim.custody import months
 from sim.fleet import load_test
 from sim.fleet.camera_process import Orders
 from sim.shifts.drawn_shift import Shift, play
-from sim.sweeps import bit_flips, custody_forgeries, foreign_witness, power_cuts, s3_kills
+from sim.sweeps import (
+    bit_flips,
+    custody_forgeries,
+    drawn_updates,
+    foreign_witness,
+    power_cuts,
+    s3_kills,
+)
 from sim.sweeps import docking_cuts as dockings
 from sim.sweeps.broker_outages import outage
 from sim.sweeps.signed_mutations import SignedMutations
@@ -51,7 +58,9 @@ each file; nothing that no camera signed may be whole. **Dockings**: a camera wi
 docked; the power is cut at a disk operation, within one, at a request, or before its answer, or a
 worker of custody is killed; under slice 0 over an honest line, else over one that loses, delays,
 corrupts, lies, refuses. In the end all is delivered, nothing was removed that the store did not
-hold with a receipt, and both verifiers find the vault whole. **Killed**: dockings over a real
+hold with a receipt, and both verifiers find the vault whole. **Updates**: releases that are good,
+blind, unsigned or unseen, over lines that lose, with power cuts anywhere; a whole system that the
+agency released starts, no bad one is kept, and the vault verifies. **Killed**: dockings over a real
 SeaweedFS that is killed at drawn requests, and workers with it; nothing is lost, and nothing
 recorded twice. **System calls**: the kernel's answer to one call, or four in a row, is an error.
 **Shifts**: drawn by `bwv-sim` with the swarm of faults, half an hour each, and judged by the
@@ -158,6 +167,7 @@ def sampled() -> list[Stage]:
         _power_cuts("power cuts, all alike", 8, 200),
         _drawn_cuts(8, 25),
         _dockings(8, 35),
+        _updates(50, 10),
         Stage("killed", [Slice(f"killed {n}", killed, (n, 2)) for n in range(2)]),
         Stage("ext4", [Slice(f"ext4 {n}", ext4_cuts, (n, 32)) for n in range(2)]),
         Stage("system calls", [Slice(f"calls {n}", system_calls, (n, 2, 14)) for n in range(2)]),
@@ -192,6 +202,7 @@ def full(scale: float) -> list[Stage]:
         _power_cuts("power cuts, all alike", 16, alike),
         _drawn_cuts(some(900, 20), 100),
         _dockings(some(10, 1), 0 if scale >= 0.1 else 300),
+        _updates(some(2000, 100), 50),
         Stage("killed", [Slice(f"killed {n}", killed, (n, some(25, 3))) for n in range(2)]),
         Stage("ext4", [Slice(f"ext4 {n}", ext4_cuts, (n, 60)) for n in range(some(50, 4))]),
         Stage("system calls", [Slice(f"calls {n}", system_calls, (n, 14, 140)) for n in range(14)]),
@@ -268,6 +279,17 @@ def docking_cuts(faults: int, each: int) -> Took:
     outcome = sweep.run(chosen)
     counts = {**outcome.by_kind, "files removed": outcome.removals}
     return Took("dockings", outcome.points, outcome.failures, counts)
+
+
+def _updates(count: int, each: int) -> Stage:
+    firsts = range(0, count, each)
+    return Stage("updates", [Slice(f"updates {n}", drawn, (n, each)) for n in firsts])
+
+
+@timed
+def drawn(first: int, count: int) -> Took:
+    outcome = drawn_updates.run(range(first, first + count))
+    return Took("updates", outcome.seeds, outcome.failures, dict(outcome.counts))
 
 
 def _shifts(count: int, each: int) -> Stage:

@@ -6,6 +6,8 @@ import re
 from typing import NamedTuple
 
 FOOTAGE = "footage"
+# A release on its way: no evidence.
+UPDATE, UPDATE_FILES = "update", ("wanted", "wanted.part", "bundle")
 
 
 PART = ".part"

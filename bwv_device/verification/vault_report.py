@@ -16,7 +16,7 @@ from cryptography import x509
 
 from bwv_device.errors import VaultError
 from bwv_device.formats.ledger_lines import DIRECTORY
-from bwv_device.formats.vault_layout import FOOTAGE, PART, SegmentName
+from bwv_device.formats.vault_layout import FOOTAGE, PART, UPDATE, UPDATE_FILES, SegmentName
 from bwv_device.verification.footage_claims import Claim
 from bwv_device.verification.footage_reading import FileDigests, FootageReading
 from bwv_device.verification.ledger_chain import UNROOTED, LedgerWalk, Walked, is_plain_file
@@ -184,10 +184,14 @@ def judge(report: Report, found: FoundFile, read: FileDigests | None) -> Verdict
 
 def _found_files(vault: Path, report: Report) -> list[FoundFile]:
     folder = vault / FOOTAGE
-    strangers = [p.name for p in vault.iterdir() if p.name not in (DIRECTORY, FOOTAGE)]
+    update = vault / UPDATE
+    strangers = [p.name for p in vault.iterdir() if p.name not in (DIRECTORY, FOOTAGE, UPDATE)]
+    if update.is_dir() and not update.is_symlink():
+        odd = (p for p in update.iterdir() if p.name not in UPDATE_FILES or not is_plain_file(p))
+        strangers += [f"{UPDATE}/{path.name}" for path in odd]
     report.problems += [f"{name!r} does not belong into a vault" for name in sorted(strangers)]
     present: dict[str, Path] = {}
-    for place in (folder, vault / DIRECTORY):
+    for place in (folder, vault / DIRECTORY, update):
         if place.is_symlink() or (place.exists() and not place.is_dir()):
             report.problems.append(f"{place.name} is no folder of its own")
     if folder.is_dir() and not folder.is_symlink():

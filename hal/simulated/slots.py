@@ -28,6 +28,7 @@ class SimulatedSlots:
         self.slots = [release, TORN]
         self.starts = self.runs = 0
         self._other_once = False
+        self.torn: Callable[[], None] = lambda: None  # half of a slot is written
         self.restarts = 0
         self.installs = 0
 
@@ -47,6 +48,7 @@ class SimulatedSlots:
         if numbers(release) < numbers(self.slots[self.runs]):
             raise OSError(f"{release} is older than what runs")
         self.slots[1 - self.runs] = TORN
+        self.torn()
         self.installs += 1
         self.slots[1 - self.runs] = release
 

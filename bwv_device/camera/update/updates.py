@@ -164,9 +164,10 @@ class Updates:
             self._work.run(self._fetch_offer)
 
     def undocked(self) -> None:
-        """What is under way waits for the next docking; what is written into a slot is left."""
-        self._cancel()
-        if self.state is _S.FETCHING:
+        """What is under way waits for the next docking; what is written into a slot is left. A
+        trial goes on."""
+        if self.state in (_S.WANTED, _S.FETCHING):
+            self._cancel()
             self._to(_S.WANTED)
         elif self.state is _S.INSTALLING:
             self._board.slots.cancel()

@@ -10,10 +10,11 @@ from typing import NamedTuple
 from bwv_device.formats import canonical_json
 from bwv_device.formats.grammar.forms import Hex
 from bwv_device.formats.software_offer import OfferError, release_numbers
+from bwv_device.formats.vault_layout import UPDATE, UPDATE_FILES
 from hal.ports import Disk
 
-FOLDER = "update"
-WANTED, PART, BUNDLE = f"{FOLDER}/wanted", f"{FOLDER}/wanted.part", f"{FOLDER}/bundle"
+FOLDER = UPDATE
+WANTED, PART, BUNDLE = (f"{FOLDER}/{name}" for name in UPDATE_FILES)
 SIZE_LIMIT = 1024
 
 
