@@ -11,6 +11,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ import pytest
 from bwv_device import keys
 from hal.host import HostEntropy
 from hal.mqtt.paho_link import MqttThread
+from hal.simulated.slots import SimulatedSlots
 from sim.fleet.camera import AGENCY, FleetCamera, fleet_media, fleet_settings
 from sim.fleet.realtime_pacing import PacedLoop
 from sim.servers.mosquitto import HOST, Mosquitto
@@ -51,6 +53,7 @@ class Site:
             "cam-1", self.agency, fleet_settings(2), fleet_media(), self.paced, self.thread,
             self.broker, folder / "cameras", keep=False,
         )  # fmt: skip
+        self.camera.world.slots = SimulatedSlots(self.camera.world.disk, "1.0.0")
         self.camera.start(0)
         self._ends = threading.Event()
         self._runner = threading.Thread(
@@ -96,6 +99,27 @@ def test_a_command_is_carried_out_and_answered(site: Site) -> None:
     assert answer(head)["result"]["head"]["device"] == "cam-1"
     diagnostics = site.fleet("send", "cam-1", "diagnostics")
     assert answer(diagnostics)["result"]["config_sha256"] == ""
+
+
+def test_a_wave_asks_a_camera_and_takes_its_wish_back(site: Site) -> None:
+    """Not docked it waits; what it comes to there is told in tests/simulation/test_updates.py."""
+    wish = ["1.1.0", "ab" * 32]
+    done = site.fleet("update", *wish, "--percent", "100", "--hours", "0.002")
+    assert done.returncode == 0, done.stderr
+    assert answer(done)["outcome"] == {"cam-1": "asked"}
+    assert "1 chosen of 1: 1 asked" in done.stderr
+    again = site.fleet("update", "1.0.0", "cd" * 32, "--percent", "100", "--hours", "0.002")
+    assert answer(again)["outcome"] == {"cam-1": "kept"}, "it runs that already"
+    back = site.fleet("update", *wish, "--withdraw")
+    assert back.returncode == 0, back.stderr
+    updates = site.camera.world.agent.parts.updates  # type: ignore[union-attr]
+    until = time.monotonic() + 20
+    while updates.last != "withdrawn" and time.monotonic() < until:
+        time.sleep(0.1)
+    assert updates.last == "withdrawn"
+    typo = site.fleet("update", "1.1", "ab" * 32)
+    assert typo.returncode == 2
+    assert "three numbers with dots between" in typo.stderr
 
 
 def test_a_refused_command_says_why(site: Site) -> None:
