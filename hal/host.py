@@ -8,6 +8,7 @@ import fcntl
 import os
 import re
 import shutil
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -143,6 +144,7 @@ class HostDisk:
     def __init__(self, root: Path) -> None:
         self._root = root
         self._files: dict[str, int] = {}
+        self._turn = threading.RLock()  # of the table: several lanes write
         root.mkdir(parents=True, exist_ok=True)
 
     def create(self, path: str) -> None:
@@ -152,13 +154,20 @@ class HostDisk:
         self._keep(path, os.open(target, flags, 0o640))
 
     def append(self, path: str, data: bytes) -> None:
-        file, view = self._file(path), memoryview(data)
-        while view:
-            view = view[os.write(file, view) :]
+        view = memoryview(data)
+        with self._turn:
+            file = self._file(path)
+            while view:
+                view = view[os.write(file, view) :]
 
     def sync(self, path: str) -> None:
         if path in self._files or (self._root / path).is_file():
-            os.fdatasync(self._file(path))
+            with self._turn:
+                file = os.dup(self._file(path))
+            try:
+                os.fdatasync(file)
+            finally:
+                os.close(file)
             return
         directory = os.open(self._root / path, os.O_RDONLY | os.O_CLOEXEC)
         try:

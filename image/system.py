@@ -16,8 +16,9 @@ GROUPS = {"gpio": 980, "i2c": 981, "render": 982, "sgx": 983, "systemd-journal":
           "kvm": 986, "dmaheap": 987}  # fmt: skip
 WANTED = {
     "multi-user.target.wants": (
-        "bwv-device.service", "bwv-first-boot.service", "bwv-slots.path", "bwv-trial.timer",
+        "bwv-device.service", "bwv-first-boot.service", "bwv-slots.path",
     ),
+    "sysinit.target.wants": ("bwv-trial.timer",),
     "var-lib-bwv\\x2ddevice.mount.wants": ("bwv-grow.service",),
 }  # fmt: skip
 SYSTEM_WANTED = {

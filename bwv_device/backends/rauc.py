@@ -122,5 +122,7 @@ def _run(name: str, *words: object) -> str:
     )
     if done.returncode:
         said = done.stderr.strip().splitlines()
-        raise CustodyError(f"{name}: {said[-1] if said else done.returncode}.", "Look at the bundle and the key.")
+        raise CustodyError(
+            f"{name}: {said[-1] if said else done.returncode}.", "Look at the bundle and the key."
+        )
     return done.stdout

@@ -141,7 +141,9 @@ def command(
             click.echo(f"The camera's page: {listening.address}", err=True)
         _run(agent, loop, panel_loop, seconds)
     click.echo(display.summary(Path(settings.device.vault), Path(settings.dock.root)), err=True)
-    _restart(watch.restart)
+    if not _restart(watch.restart):
+        # What is on trial and can't be left in order: a restart of the machine takes the other.
+        watch.exit_code = watch.exit_code or RESTART_MACHINE
     if watch.exit_code:
         sys.exit(watch.exit_code)
 
@@ -177,12 +179,14 @@ def _run(agent: Agent, loop: RealLoop, panel_loop: RealLoop, seconds: float | No
     panel_loop.stop()
 
 
-def _restart(restart: Callable[[], None]) -> None:
-    """What an update asked for. Where it can't be, the supervisor starts the camera again."""
+def _restart(restart: Callable[[], None]) -> bool:
+    """What an update asked for; whether that could be asked."""
     try:
         restart()
     except OSError as error:
-        _warn(f"The machine can't be restarted: {error}")
+        _warn(f"The machine is not restarted as the update wants it: {error}")
+        return False
+    return True
 
 
 def _first_run(settings: Settings) -> None:

@@ -47,7 +47,7 @@ class Wave:
     known: dict[str, str] = field(default_factory=dict)  # a camera's release
     outcome: dict[str, str] = field(default_factory=dict)
     reason: dict[str, str] = field(default_factory=dict)
-    _asked: set[str] = field(default_factory=set)
+    _asked: dict[str, float] = field(default_factory=dict)
     _started_s: dict[str, float] = field(default_factory=dict)
 
     # --- what is heard ------------------------------------------------------------------------
@@ -110,12 +110,17 @@ class Wave:
                 self.outcome[device] = SILENT
         if self.stopped:
             return []
-        room = self.at_once - sum(self.outcome.get(name) in UNDER_WAY for name in self.outcome)
+        room = self.at_once - sum(self._is_busy(name, now_s) for name in self.outcome)
         wanted = [name for name in self.chosen() if name not in self.outcome]
         found = wanted[: max(0, room)]
         self.outcome.update(dict.fromkeys(found, ASKED))
-        self._asked.update(found)
+        self._asked.update(dict.fromkeys(found, now_s))
         return found
+
+    def _is_busy(self, name: str, now_s: float) -> bool:
+        """One that was asked long ago is not docked: others need not wait for it."""
+        what = self.outcome[name]
+        return what == STARTED or (what == ASKED and now_s - self._asked[name] <= self.silence_s)
 
     def chosen(self) -> list[str]:
         """Of those with slots, in the order of the draw."""

@@ -128,6 +128,8 @@ class SimulatedDisk:
             before, inode.synced = inode.synced, inode.length
             self._begun("sync", lambda: setattr(inode, "synced", before))
             return
+        if path not in self._folders:
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
         self._sync_names(path)
 
     def rename(self, path: str, to: str) -> None:

@@ -27,7 +27,7 @@ class SimulatedSlots:
         self._disk, self._read_bundle = disk, read_bundle
         self.slots = [release, TORN]
         self.starts = self.runs = 0
-        self._other_once = False
+        self._other_once = self._installed = False
         self.torn: Callable[[], None] = lambda: None  # half of a slot is written
         self.restarts = 0
         self.installs = 0
@@ -36,6 +36,7 @@ class SimulatedSlots:
         """The firmware: the slot that was asked for once, or the one that starts. What is torn in
         it would not come up: the watchdog's restart takes the other."""
         tried, self._other_once = self._other_once, False
+        self._installed = False
         self.runs = 1 - self.starts if tried and self.slots[1 - self.starts] else self.starts
 
     def running(self) -> Running:
@@ -47,10 +48,12 @@ class SimulatedSlots:
         release = self._read_bundle(self._disk.read(bundle))
         if numbers(release) < numbers(self.slots[self.runs]):
             raise OSError(f"{release} is older than what runs")
+        self._installed = False
         self.slots[1 - self.runs] = TORN
         self.torn()
         self.installs += 1
         self.slots[1 - self.runs] = release
+        self._installed = True
 
     def cancel(self) -> None:
         return
@@ -58,6 +61,8 @@ class SimulatedSlots:
     def start_other(self) -> None:
         if self.runs != self.starts:
             raise OSError("a slot on trial starts no other")
+        if not self._installed:
+            raise OSError("nothing was installed since the machine started")
         self._other_once = True
         self.restarts += 1
 

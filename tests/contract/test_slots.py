@@ -7,6 +7,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -85,10 +86,16 @@ class ServedMachine(Machine):
         request, answer = self.folder / "request", self.folder / "answer"
 
         @contextlib.contextmanager
-        def mounted() -> Iterator[Path]:
+        def mounted(writing: bool) -> Iterator[Path]:
             yield self.folder / "choice"
 
-        served = SlotsService(taken, mounted, self._run, self.vault)
+        run = self.folder / "run"
+        shutil.rmtree(run, ignore_errors=True)
+        run.mkdir()
+        served = SlotsService(
+            taken, mounted, self._run, self.vault,
+            kept=run / "kept", installed=run / "installed",
+        )  # fmt: skip
 
         def carried_out(_: float) -> None:
             error = ""
@@ -103,7 +110,13 @@ class ServedMachine(Machine):
             service.answer(asked.get("id"), error, answer)
 
         return AskedSlots(
-            self.releases[number], taken, request, answer, self.folder / "cancel", carried_out
+            self.releases[number],
+            taken,
+            request,
+            answer,
+            self.folder / "cancel",
+            run / "kept",
+            carried_out,
         )
 
     def _run(self, *words: object, until: Callable[[], bool] = lambda: False) -> None:
@@ -187,8 +200,37 @@ def test_a_bundle_that_is_refused_leaves_both_as_they_are(machine: Machine, data
     slots = machine.boot()
     with pytest.raises(OSError, match=r"signature|older"):
         slots.install(machine.bundle(data))
-    slots.start_other()
+    with contextlib.suppress(OSError):
+        slots.start_other()
     assert machine.boot().running().release == "1.0.0"
+
+
+def test_what_was_kept_is_on_trial_for_no_later_process(tmp_path: Path) -> None:
+    """The firmware goes on saying that it was tried, until the machine starts again."""
+    machine = ServedMachine(tmp_path)
+    slots = machine.boot()
+    slots.install(machine.bundle(b"agency 1.1.0"))
+    slots.start_other()
+    slots = machine.boot()
+    slots.keep()
+    later = AskedSlots(
+        "1.1.0", Taken(3, tried=True), tmp_path / "request", tmp_path / "answer",
+        tmp_path / "cancel", tmp_path / "run" / "kept",
+    )  # fmt: skip
+    assert later.running() == ("1.1.0", False)
+
+
+def test_the_older_release_in_the_other_slot_is_not_started(machine: Machine) -> None:
+    """Who owns the agent's user can't go back by it."""
+    slots = machine.boot()
+    slots.install(machine.bundle(b"agency 1.1.0"))
+    slots.start_other()
+    slots = machine.boot()
+    slots.keep()
+    slots = machine.boot()
+    with pytest.raises(OSError, match="nothing was installed"):
+        slots.start_other()
+    assert machine.boot().running() == ("1.1.0", False)
 
 
 # --- the service alone ----------------------------------------------------------------------------
@@ -199,10 +241,11 @@ def served(tmp_path: Path, partition: int = 2) -> tuple[ServedMachine, SlotsServ
     machine.runs = partition
 
     @contextlib.contextmanager
-    def mounted() -> Iterator[Path]:
+    def mounted(writing: bool) -> Iterator[Path]:
         yield tmp_path / "choice"
 
-    return machine, SlotsService(taken, mounted, machine._run, machine.vault)
+    marks = {name: tmp_path / name for name in ("kept", "installed")}
+    return machine, SlotsService(taken, mounted, machine._run, machine.vault, **marks)
 
 
 @pytest.mark.parametrize("bundle", ["../bundle", "/etc/passwd", "", "update/../../x"])
@@ -309,7 +352,7 @@ def test_a_machine_without_such_a_firmware_has_no_slots(tmp_path: Path) -> None:
 def test_nobody_answers_is_an_error_after_a_while(tmp_path: Path) -> None:
     slots = AskedSlots(
         "1.0.0", Taken(2, tried=False), tmp_path / "request", tmp_path / "answer",
-        tmp_path / "cancel", lambda _: None,
+        tmp_path / "cancel", tmp_path / "kept", lambda _: None,
     )  # fmt: skip
     with pytest.raises(OSError, match="nobody carries out 'keep'"):
         slots.keep()

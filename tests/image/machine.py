@@ -90,7 +90,7 @@ class Machine:
                 command += ["-fsdev", f"local,id=share,path={share},security_model=none",
                             "-device", "virtio-9p-device,fsdev=share,mount_tag=share"]  # fmt: skip
         else:
-            command += ["-M", "raspi3b", "-sd", card, "-serial", "null",
+            command += ["-M", "raspi3b", "-drive", f"file={card},format=raw,if=sd", "-serial", "null",
                         "-serial", f"file:{self.log}"]  # fmt: skip
         if counted:
             command += ["-icount", f"shift=0,rr=record,rrfile={folder / 'replay'}"]
@@ -135,7 +135,9 @@ class Machine:
     @property
     def bytes_read(self) -> int:
         """From the card, which is the last disk."""
-        found = [item["stats"]["rd_bytes"] for item in self.ask("query-blockstats") if item["qdev"]]
+        found = [
+            item["stats"]["rd_bytes"] for item in self.ask("query-blockstats") if item.get("qdev")
+        ]
         return int(found[-1])
 
     @property

@@ -97,6 +97,15 @@ def test_one_of_many_does_not_stop_it() -> None:
     assert not wave.stopped
 
 
+def test_cameras_that_do_not_dock_hold_nobody_up() -> None:
+    wave = Wave(WISH, 100, at_once=3)
+    Fleet(wave, 10)
+    assert len(wave.due(0)) == 3
+    assert wave.due(1800) == []
+    assert len(wave.due(1801)) == 3
+    assert not wave.stopped
+
+
 def test_who_falls_silent_on_trial_has_failed() -> None:
     wave = Wave(WISH, 100, at_once=1)
     fleet = Fleet(wave, 10)

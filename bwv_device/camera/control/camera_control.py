@@ -354,7 +354,12 @@ class CameraControl(RecorderObserver, VaultObserver, CaptureObserver, DockObserv
 
     def slot_wanted(self, *, other: bool, reason: str) -> None:
         self._observer.slot_wanted(other=other)
-        self.handle(Event.SHUTDOWN, reason)
+        # Through the loop: the end of the camera is no part of an update, nor are its errors.
+
+        def end() -> None:
+            self.handle(Event.SHUTDOWN, reason)
+
+        self._loop.post(end)
 
     def update_changed(self) -> None:
         self.show()

@@ -12,6 +12,8 @@ from bwv_device.verification.software_offer import Release
 from hal.ports import Disk, StoreError, StoreTrouble
 
 BLOCK = 1 << 20
+# What footage may need meanwhile.
+RESERVE = 256 << 20
 
 
 class BundleError(ValueError):
@@ -26,7 +28,7 @@ class BundleDownload:
 
     def fits(self) -> bool:
         """Whether there is room for what is missing."""
-        return self._release.length - self._have() < self._disk.free_bytes()
+        return self._release.length - self._have() + RESERVE < self._disk.free_bytes()
 
     def next_piece(self) -> bool:
         """Brings one more piece. True when the bundle is whole and durable. Raises `OSError`,

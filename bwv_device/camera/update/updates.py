@@ -23,6 +23,7 @@ from bwv_device.camera.update.self_test import PictureGroup, SelfTestError, pass
 from bwv_device.camera.update.wanted import BUNDLE, Wanted
 from bwv_device.camera.vault.vault_lane import VaultLane
 from bwv_device.formats import age, store_keys
+from bwv_device.formats.grammar.forms import Hex
 from bwv_device.formats.mqtt_messages import Software
 from bwv_device.formats.software_offer import OFFER_LIMIT, OfferError, release_numbers
 from bwv_device.verification import software_offer
@@ -91,6 +92,7 @@ class Updates:
         self._timer: Timer | None = None
         self._begun = False
         self._misfetches = 0
+        self._cancelled = False
         self.running = board.slots.running()
         self.state = _S.NONE
         self.last = ""  # what became of the last one
@@ -106,12 +108,19 @@ class Updates:
             self._work.submit(lambda: wanted_file.read(self._board.disk), self._read)
 
     def _read(self, outcome: Outcome) -> None:
+        if self.state is not _S.NONE:
+            return  # asked meanwhile
         self._wanted = outcome.value if outcome.error is None else None
-        if self.running.on_trial:
+        returned = (
+            self._wanted is not None
+            and self._wanted.started
+            and self._wanted.release != self.running.release
+        )
+        if self.running.on_trial and not returned:
             self._work.run(self._begin_trial)
         elif self._wanted is None:
             return
-        elif self._wanted.started and self._wanted.release != self.running.release:
+        elif returned:
             self._end("returned", f"{self.running.release} runs again")
         elif not self._is_newer(self._wanted.release):
             self._forget()  # it was kept, and the power went before that was written
@@ -136,12 +145,20 @@ class Updates:
                 return [f"it runs {self.running.release}"]
         except OfferError as error:
             return [str(error)]
+        if not Hex(64).fits(sha256):
+            return ["it names no bundle"]
         wanted, self._misfetches = Wanted(release, sha256), 0
+        if wanted == self._wanted:
+            return []
         self._wanted, self._release, self.last = wanted, None, ""
 
         def written(outcome: Outcome) -> None:
             if outcome.error is None:
                 self.look()
+            elif self._wanted == wanted:
+                self._wanted = None
+                self._to(_S.NONE)
+                self._vault_lane.note("fault", part="update", reason=str(outcome.error)[:200])
 
         def write() -> None:
             wanted_file.forget(self._board.disk)
@@ -169,8 +186,9 @@ class Updates:
         if self.state in (_S.WANTED, _S.FETCHING):
             self._cancel()
             self._to(_S.WANTED)
-        elif self.state is _S.INSTALLING:
-            self._board.slots.cancel()
+        if self.state not in (_S.NONE, _S.ON_TRIAL, _S.LEAVING):
+            self._cancelled = True
+            self._board.slots.cancel()  # also of what an earlier process began
 
     # --- fetching -----------------------------------------------------------------------------
 
@@ -240,35 +258,40 @@ class Updates:
 
     def _install(self) -> None:
         self._to(_S.INSTALLING)
-        disk, slots, wanted = self._board.disk, self._board.slots, self._wanted
-        assert wanted is not None
-
-        def job() -> None:
-            slots.install(BUNDLE)
-            wanted_file.write(disk, wanted._replace(started=True))
+        self._cancelled = False
+        slots = self._board.slots
 
         def done(outcome: Outcome) -> None:
             if outcome.error is None:
-                self._wanted = wanted._replace(started=True)
                 self._note("installed")
                 self._to(_S.INSTALLED)
                 self._start_other()
-            elif not self._observer.may_update():  # it was cancelled
+            elif self._cancelled or not self._observer.may_update():
                 self._to(_S.WANTED)
+                self._later(LOOK_NS, self.look)
             else:
                 self._end("failed", str(outcome.error))
 
-        self._work.submit(job, done)
+        self._work.submit(lambda: slots.install(BUNDLE), done)
 
     def _start_other(self) -> None:
         if not self._observer.may_update():
             self._later(LOOK_NS, self._start_other)
             return
-        wanted = self._wanted
-        assert wanted is not None
-        self._note("started")
+        assert self._wanted is not None
+        disk, wanted = self._board.disk, self._wanted._replace(started=True)
         self._to(_S.LEAVING)
-        self._observer.slot_wanted(other=True, reason=f"release {wanted.release} is tried")
+
+        def written(outcome: Outcome) -> None:
+            if outcome.error is not None:
+                self._end("failed", str(outcome.error))
+                return
+            self._wanted = wanted
+            self._note("started")
+            self._observer.slot_wanted(other=True, reason=f"release {wanted.release} is tried")
+
+        # Written before it happens, and not before it does: else what was never tried "returned".
+        self._work.submit(lambda: wanted_file.write(disk, wanted), written)
 
     # --- on trial -----------------------------------------------------------------------------
 
@@ -337,7 +360,8 @@ class Updates:
 
     def _note(self, step: str, reason: str = "") -> None:
         """`release`: of the update; on trial that which runs."""
-        release = self._wanted.release if self._wanted else self.running.release
+        on_trial = self.state in (_S.ON_TRIAL, _S.LEAVING) and self.running.on_trial
+        release = self._wanted.release if self._wanted and not on_trial else self.running.release
         self.last = f"{step}: {reason}" if reason else step
         self._vault_lane.note("update", release=release, step=step, reason=reason[:1000])
 

@@ -53,6 +53,8 @@ def write(disk: Disk, wanted: Wanted) -> None:
 
 def forget(disk: Disk) -> None:
     """Nothing is wanted any more, and no bundle is kept."""
-    for name in disk.names(FOLDER):
+    names = disk.names(FOLDER)
+    for name in names:
         disk.remove(f"{FOLDER}/{name}")
-    disk.sync(FOLDER)
+    if names:
+        disk.sync(FOLDER)

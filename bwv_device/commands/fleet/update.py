@@ -19,7 +19,6 @@ from bwv_device.commands.key_files.role_key import load_role_key
 
 STOPPED_EXIT = 25
 LOOK_S = 1.0
-# A command that no camera took for so long is sent again.
 EXPIRES_S = 86_400
 LEAVES = ("state", "event", "reply")
 

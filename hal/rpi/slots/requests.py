@@ -23,6 +23,8 @@ RELEASE = Path("/usr/lib/bwv/release")
 REQUEST = Path("/run/bwv-device/slots-request")
 CANCEL = Path("/run/bwv-device/slots-cancel")
 ANSWER = Path("/run/bwv-slots/answer")
+# What runs was kept since the machine started: the firmware goes on saying that it was tried.
+KEPT = Path("/run/bwv-slots/kept")
 # Writing a slot takes minutes on a slow card.
 PATIENCE_S = 1800.0
 LOOK_S = 0.2
@@ -39,15 +41,15 @@ class AskedSlots:
         request: Path = REQUEST,
         answer: Path = ANSWER,
         cancel: Path = CANCEL,
+        kept: Path = KEPT,
         wait: Callable[[float], None] = time.sleep,
     ) -> None:
         self._release, self._taken = release, taken
         self._request, self._answer, self._cancel = request, answer, cancel
-        self._wait = wait
-        self._kept = False
+        self._kept, self._wait = kept, wait
 
     def running(self) -> Running:
-        return Running(self._release, self._taken.tried and not self._kept)
+        return Running(self._release, self._taken.tried and not self._kept.exists())
 
     def install(self, bundle: str) -> None:
         self._cancel.unlink(missing_ok=True)
@@ -62,7 +64,6 @@ class AskedSlots:
 
     def keep(self) -> None:
         self._ask("keep")
-        self._kept = True
 
     def end_trial(self) -> None:
         self._ask("end-trial")

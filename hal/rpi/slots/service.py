@@ -20,10 +20,12 @@ from typing import Any
 
 from hal.rpi.slots import boot_choice
 from hal.rpi.slots.boot_choice import BootChoice, Taken
-from hal.rpi.slots.requests import ANSWER, CANCEL, REQUEST
+from hal.rpi.slots.requests import ANSWER, CANCEL, KEPT, REQUEST
 
 VAULT = Path("/var/lib/bwv-device/vault")
 CHOICE = Path("/dev/disk/by-partuuid/62777631-01")
+# A bundle was installed since the machine started: what else is in the other slot is older.
+INSTALLED = Path("/run/bwv-slots/installed")
 MOUNTED = Path("/run/bwv-slots/choice")
 REQUEST_LIMIT = 4096
 LOOK_S = 0.2
@@ -52,18 +54,21 @@ def run(*words: object, until: Callable[[], bool] = lambda: False) -> None:
 
 
 class SlotsService:
-    """`choice` gives the folder in which `autoboot.txt` stands, while it is used."""
+    """`choice` gives the folder in which `autoboot.txt` stands, to be written or only read, while it
+    is used."""
 
     def __init__(
         self,
         taken: Taken,
-        choice: Callable[[], contextlib.AbstractContextManager[Path]],
+        choice: Callable[[bool], contextlib.AbstractContextManager[Path]],
         run: Run = run,
         vault: Path = VAULT,
         cancelled: Callable[[], bool] = CANCEL.exists,
+        kept: Path = KEPT,
+        installed: Path = INSTALLED,
     ) -> None:
         self._taken, self._choice, self._run, self._vault = taken, choice, run, vault
-        self._cancelled = cancelled
+        self._cancelled, self._kept, self._installed = cancelled, kept, installed
 
     def do(self, asked: dict[str, Any]) -> tuple[str, ...]:
         """What is to be run once it was answered: a restart ends this service too. Raises
@@ -73,11 +78,13 @@ class SlotsService:
             self._install(str(asked.get("bundle")))
         elif what == "start-other":
             self._settled("a slot on trial starts no other")
+            if not self._installed.exists():
+                raise OSError("nothing was installed since the machine started")
             return (*REBOOT, "--reboot-argument=0 tryboot")
         elif what == "keep":
             self._keep()
         elif what == "end-trial":
-            if not self._on_trial():
+            if not self._taken.tried or not self._on_trial():
                 raise OSError("nothing is on trial")
             return REBOOT
         else:
@@ -89,23 +96,26 @@ class SlotsService:
         file = (self._vault / bundle).absolute()
         if self._vault not in file.parents or ".." in file.parts or has_link(file, self._vault):
             raise OSError(f"{bundle} is no bundle in the vault")
+        self._installed.unlink(missing_ok=True)
         self._run("rauc", "install", file, until=self._cancelled)
+        self._installed.touch()
 
     def _keep(self) -> None:
-        with self._choice() as folder:
+        with self._choice(True) as folder:
             now = boot_choice.read(folder / "autoboot.txt")
             if now.starts == self._taken.partition:
                 return
             if not self._taken.tried or now.tried != self._taken.partition:
                 raise OSError("what runs was not started on trial")
             boot_choice.write(folder / "autoboot.txt", BootChoice(now.tried, now.starts))
+        self._kept.touch()
 
     def _settled(self, otherwise: str) -> None:
         if self._on_trial():
             raise OSError(otherwise)
 
     def _on_trial(self) -> bool:
-        with self._choice() as folder:
+        with self._choice(False) as folder:
             return boot_choice.read(folder / "autoboot.txt").starts != self._taken.partition
 
 
@@ -116,10 +126,12 @@ def has_link(file: Path, folder: Path) -> bool:
 
 
 @contextlib.contextmanager
-def mounted(device: Path = CHOICE, place: Path = MOUNTED) -> Iterator[Path]:
-    """The partition that the firmware reads first: mounted only while it is used."""
+def mounted(writing: bool, device: Path = CHOICE, place: Path = MOUNTED) -> Iterator[Path]:
+    """The partition that the firmware reads first: mounted only while it is used, and so that it
+    can be written only where it is to be."""
     place.mkdir(parents=True, exist_ok=True)
-    run("mount", "-t", "vfat", "-o", "sync,nosuid,nodev,noexec,umask=077", device, place)
+    how = "rw,sync" if writing else "ro"
+    run("mount", "-t", "vfat", "-o", f"{how},nosuid,nodev,noexec,umask=077", device, place)
     try:
         yield place
     finally:
@@ -154,11 +166,10 @@ def answer(to: Any, error: str, file: Path = ANSWER) -> None:
 
 
 def main(words: list[str]) -> int:
-    service = SlotsService(boot_choice.taken(), mounted)
+    taken = boot_choice.taken()
+    service = SlotsService(taken, mounted)
     if words == ["end-trial"]:
-        with contextlib.suppress(OSError):
-            run(*service.do({"do": "end-trial"}))
-        return 0
+        return end_trial(service, taken)
     asked: dict[str, Any] = {}
     error = ""
     then: tuple[str, ...] = ()
@@ -171,6 +182,20 @@ def main(words: list[str]) -> int:
     answer(asked.get("id"), error)
     if then:
         run(*then)
+    return 0
+
+
+def end_trial(service: SlotsService, taken: Taken, run: Run = run) -> int:
+    """Ten minutes after the start, and nobody has said anything. Most starts are no trial."""
+    if not taken.tried:
+        return 0
+    try:
+        then = service.do({"do": "end-trial"})
+    except ValueError:  # a choice that can't be read: the firmware falls back by itself
+        then = REBOOT
+    except OSError:
+        return 0
+    run(*then)
     return 0
 
 
