@@ -122,7 +122,6 @@ def _run(name: str, *words: object) -> str:
     )
     if done.returncode:
         said = done.stderr.strip().splitlines()
-        raise CustodyError(
-            f"{name}: {said[-1] if said else done.returncode}.", "Look at the bundle and the key."
-        )
+        last = said[-1] if said else done.returncode
+        raise CustodyError(f"{name}: {last}.", "Look at the bundle and the key.")
     return done.stdout

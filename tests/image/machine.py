@@ -90,8 +90,8 @@ class Machine:
                 command += ["-fsdev", f"local,id=share,path={share},security_model=none",
                             "-device", "virtio-9p-device,fsdev=share,mount_tag=share"]  # fmt: skip
         else:
-            command += ["-M", "raspi3b", "-drive", f"file={card},format=raw,if=sd", "-serial", "null",
-                        "-serial", f"file:{self.log}"]  # fmt: skip
+            command += ["-M", "raspi3b", "-drive", f"file={card},format=raw,if=sd",
+                        "-serial", "null", "-serial", f"file:{self.log}"]  # fmt: skip
         if counted:
             command += ["-icount", f"shift=0,rr=record,rrfile={folder / 'replay'}"]
         say_what_was_taken(tree, self.partition, tried=tried)

@@ -54,8 +54,8 @@ def run(*words: object, until: Callable[[], bool] = lambda: False) -> None:
 
 
 class SlotsService:
-    """`choice` gives the folder in which `autoboot.txt` stands, to be written or only read, while it
-    is used."""
+    """`choice` gives the folder in which `autoboot.txt` stands while it is used; to be written, or
+    only read."""
 
     def __init__(
         self,
