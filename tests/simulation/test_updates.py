@@ -13,11 +13,14 @@ import pytest
 from support.camera_bench import Camera, make_camera
 from support.signed_commands import TOPIC, fields, person, signed
 
+from bwv_device.camera.update import wanted as wanted_file
+from bwv_device.camera.update.wanted import Wanted
 from bwv_device.custody import software
 from bwv_device.errors import CustodyError
 from bwv_device.formats import store_keys
 from bwv_device.formats.software_offer import PIECE, Offer
 from bwv_device.formats.upload_body import BytesBody
+from hal.host import HostDisk
 from hal.ports import AccessUnit, StoreError, StoreTrouble
 from hal.simulated.disk import Bytes, Names, Tear
 from hal.simulated.slots import SimulatedSlots
@@ -420,3 +423,45 @@ def test_the_wish_on_the_card_is_trusted_with_nothing(up: Updating) -> None:
     assert not up.until_restart(90)
     assert up.slots.installs == 0
     assert dataclasses.is_dataclass(up.it)
+
+
+def test_what_was_installed_and_never_tried_did_not_return(up: Updating) -> None:
+    """Taken out of the dock while the slot is written, and switched off in the street."""
+    digest = up.publish("1.1.0")
+    up.ask("1.1.0", digest)
+    up.slots.torn = lambda: up.it.put_in_dock(False)
+    up.dock()
+    assert not up.until_restart(30)
+    assert up.steps() == ["fetched", "installed"]
+    up.it.shut_down()
+    up.slots.torn = lambda: None
+    up.it.boot()
+    up.it.run(seconds=5)
+    assert up.steps() == ["fetched", "installed"]
+    up.dock()
+    assert up.until_restart()
+    up.it.run(seconds=20)
+    assert up.steps()[-1] == "kept"
+
+
+def test_a_wish_is_kept_on_a_real_disk(tmp_path: Path) -> None:
+    """The first of all: there is no folder for it yet."""
+    disk = HostDisk(tmp_path / "vault")
+    wish = Wanted("1.1.0", "ab" * 32)
+    wanted_file.forget(disk)
+    assert wanted_file.read(disk) is None
+    wanted_file.write(disk, wish)
+    assert wanted_file.read(HostDisk(tmp_path / "vault")) == wish
+    wanted_file.write(disk, wish._replace(started=True))
+    assert wanted_file.read(disk) == wish._replace(started=True)
+    wanted_file.forget(disk)
+    assert disk.names("update") == []
+
+
+@pytest.mark.parametrize(
+    "data", [b"", b"{}", b"[]", b"\xff", b'{"release":"1","sha256":"","started":0}']
+)
+def test_junk_for_a_wish_is_none(tmp_path: Path, data: bytes) -> None:
+    (tmp_path / "update").mkdir()
+    (tmp_path / "update" / "wanted").write_bytes(data)
+    assert wanted_file.read(HostDisk(tmp_path)) is None
