@@ -46,10 +46,17 @@ class KernelPower:
 
     def _gauge(self, battery: Path) -> PowerReading:
         percent = max(0, min(100, _number(battery / "capacity")))
-        charging = _word(battery / "status") in ("Charging", "Full")
+        charging = self._charging(battery)
         seconds = _optional(battery / "time_to_empty_now")
         left = None if charging or seconds is None else seconds // 60
         return PowerReading(percent, charging, left)
+
+    def _charging(self, battery: Path) -> bool:
+        """Of a gauge that only counts (MAX17040: its driver has no `status`) a charger tells."""
+        if (battery / "status").exists():
+            return _word(battery / "status") in ("Charging", "Full")
+        chargers = (*_supplies(self._sys, "Mains"), *_supplies(self._sys, "USB"))
+        return any(_optional(charger / "online") for charger in chargers)
 
     def _ina219(self, sensor: Path) -> PowerReading:
         """in1: bus voltage in mV; curr1: mA (kernel documentation, hwmon/ina2xx)."""

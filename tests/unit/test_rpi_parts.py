@@ -70,6 +70,19 @@ def test_a_gauge_that_says_nonsense_is_an_error(tmp_path: Path) -> None:
         KernelPower(sys=sys).read()
 
 
+def test_a_gauge_that_only_counts_learns_of_charging_from_the_charger(tmp_path: Path) -> None:
+    """MAX17040 and 17048: their driver tells per cent, and no status."""
+    online = "class__power_supply__usb__online"
+    files = {
+        f"{BATTERY}type": "Battery", f"{BATTERY}capacity": "41",
+        "class__power_supply__usb__type": "USB", online: "1",
+    }  # fmt: skip
+    gauge = KernelPower(sys=tree(tmp_path, **files))
+    assert gauge.read()[:2] == (41, True)
+    (tmp_path / online.replace("__", "/")).write_text("0")
+    assert gauge.read()[:2] == (41, False)
+
+
 def test_a_rig_on_a_power_supply_is_full(tmp_path: Path) -> None:
     assert NoGauge(tmp_path).read() == (100, True, None, False, None)
 

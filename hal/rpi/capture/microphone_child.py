@@ -48,6 +48,8 @@ class Listener:
 
     def __init__(self, name: str) -> None:
         self._blocks: queue.Queue[Block] = queue.Queue(WAITING)
+        # Cards without 48 kHz: ALSA converts (PortAudio, pa_linux_alsa.c, "PA_ALSA_PLUGHW").
+        os.environ["PA_ALSA_PLUGHW"] = "1"
         with _quiet():
             self._audio = pyaudio.PyAudio()
         self.device = self._find(name)
