@@ -163,7 +163,7 @@ RECEIPT = (  # section 6.3: these and no others
     "device:device boot:boot segment:segment length:count sha256:digest nonce:nonce anchor:anchor "
     "utc_ns:moment replicas:words hold:yes purpose:short by:digest"
 )
-FOLDERS, UPDATE = ("ledger", "footage", "update"), ("wanted", "wanted.part", "bundle")
+FOLDERS, WISH = ("ledger", "footage", "update"), ("wanted", "wanted.part", "bundle")
 FILE_KINDS = ("open", "sync", "seal", "still", "recovered")
 LEDGER_NAME = re.compile(r"([0-9]{8})\.ledger", re.ASCII)
 MALFORMED = (KeyError, ValueError, IndexError, TypeError, AttributeError)
@@ -200,7 +200,7 @@ class Judge:
             if path.name not in FOLDERS or path.is_symlink() or not path.is_dir():
                 self.complaints.append(f"{path.name} does not belong there")
             elif path.name == "update":
-                odd = (p.name for p in path.iterdir() if p.name not in UPDATE or not plain(p))
+                odd = [p.name for p in path.iterdir() if p.name not in WISH or not plain(p)]
                 self.complaints += [f"update/{name} does not belong there" for name in odd]
         ledgers: list[pathlib.Path] = []
         folder = self.vault / "ledger"

@@ -514,7 +514,7 @@ def _copy(it: Camera) -> SimulatedDisk:
         disk.create(path)
         disk.append(path, data)
         disk.sync(path)
-    for folder in ("footage", "ledger", ""):
+    for folder in {path.partition("/")[0] for path, _ in it.disk.files()} | {""}:
         disk.sync(folder)
     return disk
 

@@ -216,7 +216,7 @@ def card(files: dict[str, bytes]) -> SimulatedDisk:
         disk.create(path)
         disk.append(path, content)
         disk.sync(path)
-    for folder in ("ledger", "footage", ""):
+    for folder in {path.partition("/")[0] for path in files} | {""}:
         disk.sync(folder)
     return disk
 

@@ -29,6 +29,7 @@ def fields(counter: int = 1, name: str = "mark", **changed: Any) -> dict[str, An
         "locate": {"seconds": 3},
         "hold": {"recording": ""},
         "assign": {"officer": "4711"},
+        "update": {"release": "1.1.0", "sha256": "ab" * 32},
     }.get(name, {})
     return {
         "device": DEVICE,

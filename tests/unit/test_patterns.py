@@ -35,6 +35,7 @@ COUNTED = {
     "FELT": (1, 150, 120),
     "INFORM": (3, 200, 120),
     "IMPAIRED": (2, 600, 300),
+    "COVERT": (1, 600, 120),
 }
 
 
@@ -75,14 +76,21 @@ def test_a_camera_that_is_looked_for_is_not_taken_for_one_that_records() -> None
     assert sum(ms for _, ms in steps_ms(light)) == sum(ms for _, ms in steps_ms(beep)) == 3000
 
 
+def test_an_end_without_battery_is_a_low_battery_and_a_long_beep() -> None:
+    counted = [(ON, 100), (OFF, 120)] * 4 + [(ON, 800), (OFF, 120)]
+    assert steps_ms(patterns.ENDED_EMPTY) == counted
+    assert patterns.ENDED_EMPTY.once
+
+
 def test_each_pattern_is_here_and_is_told_from_the_others_of_its_output() -> None:
     """Two that look alike are two words for one thing."""
     known = {name for name, value in vars(patterns).items() if isinstance(value, Pattern)}
-    assert known == (set(REPEATED) | set(STEADY) | set(COUNTED)) - {"RECORDING"}
+    assert known == (set(REPEATED) | set(STEADY) | set(COUNTED) | {"ENDED_EMPTY"}) - {"RECORDING"}
     front = ["RECORDING", "NOT_STORED", "MUTED", "DARK"]
     status = ["READY", "UNABLE", "FAULT", "DOCKED", "DELIVERING", "UNDELIVERED", "DARK"]
-    beeper = ["STARTED", "STOPPED", "BATTERY", "STORAGE", "CLOCK", "REFUSED", "ALARM", "QUIET"]
-    vibration = ["FELT", "INFORM", "IMPAIRED"]
+    beeper = ["STARTED", "STOPPED", "BATTERY", "STORAGE", "CLOCK", "REFUSED", "ALARM", "QUIET",
+              "ENDED_EMPTY"]  # fmt: skip
+    vibration = ["FELT", "INFORM", "IMPAIRED", "COVERT"]
     for output in (front, status, beeper, vibration):
         for one, other in itertools.combinations(output, 2):
             assert steps_ms(pattern(one)) != steps_ms(pattern(other)), (one, other)
