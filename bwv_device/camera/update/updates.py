@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from cryptography import x509
 
@@ -18,17 +18,17 @@ from bwv_device.camera.error_boundary import ErrorBoundary
 from bwv_device.camera.loop import Loop, Outcome
 from bwv_device.camera.recording.capture import Capture
 from bwv_device.camera.update import wanted as wanted_file
-from bwv_device.camera.update.bundle_download import BundleDownload, BundleError
-from bwv_device.camera.update.self_test import PictureGroup, SelfTestError, pass_through
 from bwv_device.camera.update.wanted import BUNDLE, Wanted
 from bwv_device.camera.vault.vault_lane import VaultLane
 from bwv_device.formats import age, store_keys
 from bwv_device.formats.grammar.forms import Hex
 from bwv_device.formats.mqtt_messages import Software
 from bwv_device.formats.software_offer import OFFER_LIMIT, OfferError, release_numbers
-from bwv_device.verification import software_offer
-from bwv_device.verification.software_offer import Release
 from hal.ports import SECOND_NS, AccessUnit, Board, StoreError, StoreTrouble, Timer
+
+if TYPE_CHECKING:
+    from bwv_device.camera.update.bundle_download import BundleDownload
+    from bwv_device.verification.software_offer import Release
 
 # How long pictures are waited for, and how often a trial looks whether it may end.
 PICTURES_NS, LOOK_NS = 150 * SECOND_NS, 5 * SECOND_NS
@@ -196,6 +196,9 @@ class Updates:
         wanted, roots = self._wanted, self._roots
         assert wanted is not None
         key, read = store_keys.offer(wanted.sha256), self._board.uplink.read
+        # Only an update needs what judges it: the recording process is short of memory.
+        from bwv_device.camera.update.bundle_download import BundleDownload  # noqa: PLC0415
+        from bwv_device.verification import software_offer  # noqa: PLC0415
 
         def judged() -> Release:
             return software_offer.judge(read(key, OFFER_LIMIT), wanted.sha256, roots)
@@ -217,6 +220,8 @@ class Updates:
         self._line.submit(judged, done)
 
     def _fetch_bundle(self, download: BundleDownload) -> None:
+        from bwv_device.camera.update.bundle_download import BundleError  # noqa: PLC0415
+
         wanted = self._wanted
 
         def done(outcome: Outcome) -> None:
@@ -238,7 +243,7 @@ class Updates:
 
         self._line.submit(lambda: download.next_piece() if download.fits() else None, done)
 
-    def _misfetched(self, download: BundleDownload, error: BundleError) -> None:
+    def _misfetched(self, download: BundleDownload, error: Exception) -> None:
         """Fetched once more from its beginning: a power cut may have spoilt what lay there."""
         self._misfetches += 1
         if self._misfetches > 1:
@@ -297,8 +302,10 @@ class Updates:
 
     def _begin_trial(self) -> None:
         """Ready was reached: the vault is open. Now pictures."""
+        from bwv_device.camera.update import self_test  # noqa: PLC0415 - as above
+
         self._to(_S.ON_TRIAL)
-        group = PictureGroup()
+        group = self_test.PictureGroup()
 
         def take(batch: Sequence[AccessUnit]) -> None:
             self._work.run(lambda: taken(batch))
@@ -311,9 +318,9 @@ class Updates:
                 if group.whole:
                     self._give_back()
                     identity = age.generate_identity(self._recipient_type, self._board.entropy)
-                    pass_through(group.units, self._board, identity)
+                    self_test.pass_through(group.units, self._board, identity)
                     self._keep()
-            except (SelfTestError, ValueError) as error:
+            except ValueError as error:
                 self._leave(str(error))
 
         self._later(PICTURES_NS, lambda: self._leave("no pictures come"))
