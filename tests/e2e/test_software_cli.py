@@ -5,6 +5,7 @@ it, and it is offered once a witness has seen the line.
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -25,13 +26,14 @@ from sim.custody.witnessed_store import WitnessedStore
 from sim.world.test_keys import FOUNDED, BenchAgency
 
 BWV = Path(sys.executable).with_name("bwv")
+MKFS = shutil.which("mkfs.vfat", path=f"{os.environ['PATH']}:/usr/sbin:/sbin")
 
 
 class Site:
     """An agency with a witnessed store, a software desk and a custodian."""
 
     def __init__(self, folder: Path) -> None:
-        if not all(map(shutil.which, ("rauc", "mtype", "mkfs.vfat"))):
+        if not all(map(shutil.which, ("rauc", "mtype"))) or MKFS is None:
             pytest.fail("rauc, mtools, dosfstools: run 'sh scripts/install-tools' first")
         self.folder, self.agency = folder, BenchAgency("site")
         (folder / "root.pem").write_bytes(self.agency.files[keys.ROOT])
@@ -53,7 +55,7 @@ class Site:
         file.unlink(missing_ok=True)
         with file.open("wb") as image:
             image.truncate(8 << 20)
-        subprocess.run(["mkfs.vfat", file], check=True, capture_output=True)
+        subprocess.run([str(MKFS), file], check=True, capture_output=True)
         (self.folder / "release").write_text(f"{release}\n")
         (self.folder / "system").write_bytes(SeededEntropy(release).token(100_000))
         for name in ("release", "system"):
