@@ -276,6 +276,18 @@ def test_only_what_was_tried_is_kept(tmp_path: Path) -> None:
     assert boot_choice.read(machine.choice) == (2, 3)
 
 
+def test_keeping_that_was_cut_off_behind_the_choice_is_finished(tmp_path: Path) -> None:
+    """Else the firmware's word, that it was tried, would hold for each later process."""
+    machine, _ = served(tmp_path)
+    machine.releases[3] = "1.1.0"
+    machine.once = True
+    slots = machine.boot()
+    boot_choice.write(machine.choice, BootChoice(3, 2))
+    assert slots.running() == ("1.1.0", True)
+    slots.keep()
+    assert slots.running() == ("1.1.0", False)
+
+
 @pytest.mark.parametrize("what", ["", "reboot", None, 7])
 def test_it_does_nothing_else(tmp_path: Path, what: object) -> None:
     machine, it = served(tmp_path)

@@ -331,8 +331,9 @@ class Updates:
             if outcome.error is not None:
                 self._leave(f"it can't be kept: {outcome.error}")
                 return
+            self._note("kept")  # of what was on trial, while it still is
             self.running = self._board.slots.running()
-            self._end("kept", "")
+            self._forget()
 
         self._work.submit(self._board.slots.keep, kept)
 

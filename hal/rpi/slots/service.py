@@ -103,12 +103,11 @@ class SlotsService:
     def _keep(self) -> None:
         with self._choice(True) as folder:
             now = boot_choice.read(folder / "autoboot.txt")
-            if now.starts == self._taken.partition:
-                return
-            if not self._taken.tried or now.tried != self._taken.partition:
-                raise OSError("what runs was not started on trial")
-            boot_choice.write(folder / "autoboot.txt", BootChoice(now.tried, now.starts))
-        self._kept.touch()
+            if now.starts != self._taken.partition:
+                if not self._taken.tried or now.tried != self._taken.partition:
+                    raise OSError("what runs was not started on trial")
+                boot_choice.write(folder / "autoboot.txt", BootChoice(now.tried, now.starts))
+        self._kept.touch()  # also where it was kept, and this was cut off
 
     def _settled(self, otherwise: str) -> None:
         if self._on_trial():
