@@ -10,6 +10,7 @@ import tempfile
 from pathlib import Path
 
 from bwv_device.errors import CustodyError, KeyFileError, MissingPartError
+from bwv_device.files import writable_folder
 from bwv_device.formats.certificates import SOFTWARE
 from bwv_device.formats.software_offer import OfferError, release_numbers
 from bwv_device.formats.statement import chain_of, role_of
@@ -44,6 +45,7 @@ def make_bundle(slot: Path, key: Path, root: Path, out: Path) -> str:
     if out.exists():
         raise CustodyError(f"{out} is there already.", "Name another file, or move it away.")
     release = _release_in(slot)
+    writable_folder(out.parent)
     with tempfile.TemporaryDirectory(dir=out.parent, prefix=".bundle-") as name:
         folder = Path(name)
         content = folder / "content"
@@ -105,11 +107,12 @@ def _link(file: Path, to: Path) -> None:
 
 def _release_in(slot: Path) -> str:
     """What the slot says that it is."""
-    said = _run("mtype", "-i", slot, "::release").strip()
     try:
+        said = _run("mtype", "-i", slot, "::release").strip()
         release_numbers(said)
-    except OfferError as error:
-        raise CustodyError(f"{slot}: {error}.", "Give what 'make image' made.") from None
+    except (CustodyError, OfferError) as error:
+        why = getattr(error, "message", error)
+        raise CustodyError(f"{slot} is no slot: {why}", "Give what 'make image' made.") from None
     return said
 
 

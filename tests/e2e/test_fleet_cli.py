@@ -113,6 +113,8 @@ def test_a_wave_asks_a_camera_and_takes_its_wish_back(site: Site) -> None:
     assert back.returncode == 0, back.stderr
     assert site.fleet("send", "cam-1", "head").returncode == 0, "commands come in order"
     assert site.camera.world.agent.parts.updates.last == "withdrawn"  # type: ignore[union-attr]
+    for digits in ("ab" * 31, "xy" * 32):
+        assert "has 64 digits" in site.fleet("update", "1.1.0", digits).stderr
     typo = site.fleet("update", "1.1", "ab" * 32)
     assert typo.returncode == 2
     assert "three numbers with dots between" in typo.stderr

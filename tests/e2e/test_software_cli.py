@@ -132,6 +132,16 @@ def test_a_slot_without_a_release_is_none(site: Site, release: str) -> None:
     assert "no release" in done.stderr
 
 
+def test_a_bad_output_place_is_named_and_nothing_is_left(site: Site) -> None:
+    slot = site.slot("1.1.0")
+    done = site.software("software", "bundle", slot, "--out", "release/new.bundle")
+    assert done.returncode == 20
+    assert done.stderr.startswith("bwv: release can't be written")
+    taken = site.software("software", "bundle", slot, "--out", "release")
+    assert "release is there already" in taken.stderr
+    assert not list(site.folder.glob(".bundle-*"))
+
+
 def test_an_older_release_is_not_named_behind_a_newer(site: Site) -> None:
     for release, code in (("1.1.0", 0), ("1.0.9", 13), ("1.1.0", 13), ("1.2.0", 0)):
         name = f"{release}-{code}.bundle"

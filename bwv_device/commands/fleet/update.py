@@ -51,9 +51,9 @@ def command(
     begun is taken back, and the exit code is 25.
     """
     from bwv_device import keys
-    from bwv_device.camera.commands.check import conform
     from bwv_device.fleet.mqtt_client import OperatorClient
     from bwv_device.fleet.update_wave import Wave, Wish
+    from bwv_device.formats.grammar.forms import Hex
     from bwv_device.formats.mqtt_messages import VERSION, level
     from bwv_device.formats.software_offer import OfferError, release_numbers
 
@@ -61,7 +61,7 @@ def command(
         release_numbers(release)
     except OfferError as error:
         raise click.UsageError(f"{error}.") from None
-    if len(sha256) != 64 or conform("update", {"release": release, "sha256": sha256}) is None:
+    if not Hex(64).fits(sha256):
         raise click.UsageError("BUNDLE-SHA256 has 64 digits: see 'bwv custody software list'.")
     signer = load_role_key(key)
     keys.load_certificates(root)
