@@ -29,6 +29,7 @@ from sim.sweeps import (
     custody_forgeries,
     drawn_updates,
     foreign_witness,
+    key_desk_cuts,
     power_cuts,
     s3_kills,
 )
@@ -168,6 +169,7 @@ def sampled() -> list[Stage]:
         _drawn_cuts(8, 25),
         _dockings(8, 35),
         _updates(50, 10),
+        _key_desk(104, 52),
         Stage("killed", [Slice(f"killed {n}", killed, (n, 2)) for n in range(2)]),
         Stage("ext4", [Slice(f"ext4 {n}", ext4_cuts, (n, 32)) for n in range(2)]),
         Stage("system calls", [Slice(f"calls {n}", system_calls, (n, 2, 14)) for n in range(2)]),
@@ -203,6 +205,7 @@ def full(scale: float) -> list[Stage]:
         _drawn_cuts(some(900, 20), 100),
         _dockings(some(10, 1), 0 if scale >= 0.1 else 300),
         _updates(some(2000, 100), 50),
+        _key_desk(some(1000, 104), 52),
         Stage("killed", [Slice(f"killed {n}", killed, (n, some(25, 3))) for n in range(2)]),
         Stage("ext4", [Slice(f"ext4 {n}", ext4_cuts, (n, 60)) for n in range(some(50, 4))]),
         Stage("system calls", [Slice(f"calls {n}", system_calls, (n, 14, 140)) for n in range(14)]),
@@ -290,6 +293,18 @@ def _updates(count: int, each: int) -> Stage:
 def drawn(first: int, count: int) -> Took:
     outcome = drawn_updates.run(range(first, first + count))
     return Took("updates", outcome.seeds, outcome.failures, dict(outcome.counts))
+
+
+def _key_desk(count: int, each: int) -> Stage:
+    firsts = range(0, count, each)
+    return Stage("key desk", [Slice(f"key desk {n}", looked, (n, each)) for n in firsts])
+
+
+@timed
+def looked(first: int, count: int) -> Took:
+    """Power cuts between the line and the key."""
+    outcome = key_desk_cuts.KeyDeskSweep().run(range(first, first + count))
+    return Took("key desk cuts", outcome.cuts, outcome.failures, dict(outcome.counts))
 
 
 def _shifts(count: int, each: int) -> Stage:

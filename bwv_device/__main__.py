@@ -24,6 +24,7 @@ COMMANDS = {
     "custody": Lazy("bwv_device.commands.custody:command", "Run and use the evidence store."),
     "export": Lazy("bwv_device.commands.export:command", "Decrypt a vault into MP4 films."),
     "fleet": Lazy("bwv_device.commands.fleet:command", "Watch and command cameras over MQTT."),
+    "keydesk": Lazy("bwv_device.commands.key_desk:command", "Open headers for who may look."),
     "keygen": Lazy("bwv_device.commands.keygen:command", "Make an agency's keys."),
     "ledger": Lazy("bwv_device.commands.ledger:command", "Print a camera's ledger in words."),
     "pins-safe": Lazy(

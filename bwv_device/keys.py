@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, x25519
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
@@ -44,6 +44,7 @@ from bwv_device.formats.certificates import (
     ROLES_UNIT,
     SOFTWARE,
     UNREADABLE_CERTIFICATE,
+    VIEWING_UNIT,
 )
 from hal.ports import Entropy
 
@@ -55,6 +56,8 @@ BROKER_KEY, BROKER = "broker-key.pem", "broker.pem"
 ROLES_CA_KEY, ROLES_CA = "roles-ca-key.pem", "roles-ca.pem"
 AGENCY_SECRETS = (ROOT_KEY, CA_KEY, ROLES_CA_KEY, IDENTITY)
 
+
+VIEWING_REMEDY = "Make one with 'bwv custody enrol --role viewing'."
 
 # X.520, ub-common-name.
 NAME_LIMIT = 64
@@ -72,6 +75,9 @@ def nobody(where: str) -> bytes:
 
 class OtherRecipientError(KeyFileError):
     """An identity's file that no passphrase opens."""
+
+
+PublicKey = ec.EllipticCurvePublicKey | x25519.X25519PublicKey
 
 
 class Issuer(NamedTuple):
@@ -212,6 +218,62 @@ def role_files(
     return {role_file_name(name, role): private_pem(key) + chain}
 
 
+def make_viewing_key(
+    agency: Path,
+    folder: Path,
+    name: str,
+    entropy: Entropy,
+    now: datetime.datetime,
+    ask: Ask = nobody,
+    person: str = "",
+) -> Path:
+    """A person's key to look with, certified by the roles CA. Returns its file."""
+    files = {ROLES_CA_KEY: _read(agency / ROLES_CA_KEY), ROLES_CA: _read(agency / ROLES_CA)}
+    made = viewing_files(files, name, entropy, now, ask, person)
+    _write_all(folder, made)
+    return folder / next(iter(made))
+
+
+def viewing_files(
+    agency: Mapping[str, bytes],
+    name: str,
+    entropy: Entropy,
+    now: datetime.datetime,
+    ask: Ask = nobody,
+    person: str = "",
+) -> dict[str, bytes]:
+    """One file `<name>.viewing-key.txt`: an age identity with its certificate in comments
+    (docs/format.md, 10.1)."""
+    identity = age.X25519Identity(entropy.token(32))
+    public = x25519.X25519PublicKey.from_public_bytes(identity.recipient().public)
+    chain = _below_roles_ca(agency, name, VIEWING_UNIT, public, entropy, now, ask, person)
+    comments = "".join(f"# {line}\n" for line in chain.decode("ascii").splitlines())
+    text = f"# public key: {identity.recipient()}\n{comments}{identity}\n"
+    return {f"{file_stem(_persons_name(name))}.{VIEWING_UNIT}-key.txt": text.encode()}
+
+
+def load_viewing_key(path: Path) -> tuple[age.X25519Identity, bytes]:
+    """The key, and its certificates (PEM). Raises `KeyFileError`."""
+    try:
+        if path.stat().st_mode & 0o077:
+            raise KeyFileError(f"{path} can be read by others than its owner.", f"chmod 600 {path}")
+    except OSError as error:
+        raise KeyFileError(f"{path} can't be read: {error.strerror}.", VIEWING_REMEDY) from None
+    content = _read(path)
+    identities = parse_identities(content, str(path))
+    if len(identities) != 1 or not isinstance(identities[0], age.X25519Identity):
+        raise KeyFileError(f"{path} is not one viewing key.", VIEWING_REMEDY)
+    pem, inside = b"", False
+    for line in content.splitlines():
+        inside = inside or line.startswith(b"# -----BEGIN")
+        if inside and line.startswith(b"# "):
+            pem += line[2:] + b"\n"
+        inside = inside and not line.startswith(b"# -----END")
+    if not pem:
+        raise KeyFileError(f"{path} holds no certificate.", VIEWING_REMEDY)
+    return identities[0], pem
+
+
 def make_token_role(
     agency: Path,
     folder: Path,
@@ -258,13 +320,26 @@ def role_chain(
     given."""
     if role not in ROLES:
         raise KeyFileError(f"Unknown role {role!r}.", f"Choose one of {', '.join(ROLES)}.")
+    return _below_roles_ca(agency, name, role, key, entropy, now, ask, person)
+
+
+def _below_roles_ca(
+    agency: Mapping[str, bytes],
+    name: str,
+    unit: str,
+    key: PublicKey,
+    entropy: Entropy,
+    now: datetime.datetime,
+    ask: Ask,
+    person: str,
+) -> bytes:
     name = _persons_name(name)
     issuer = Issuer(
         parse_private_key(agency[ROLES_CA_KEY], ROLES_CA_KEY, ask),
         parse_certificates(agency[ROLES_CA], ROLES_CA)[0],
     )
     certificate = _certificate(
-        name, key, issuer, now, 2 * YEAR, None, entropy, unit=role,
+        name, key, issuer, now, 2 * YEAR, None, entropy, unit=unit,
         person=same_person(person or name),
     )  # fmt: skip
     return certificate.public_bytes(Encoding.PEM) + agency[ROLES_CA]
@@ -345,7 +420,7 @@ def broker_files(
 
 def _certificate(
     name: str,
-    key: ec.EllipticCurvePrivateKey | ec.EllipticCurvePublicKey,
+    key: ec.EllipticCurvePrivateKey | PublicKey,
     issuer: Issuer | None,
     now: datetime.datetime,
     lifetime: datetime.timedelta,
@@ -376,7 +451,7 @@ def _certificate(
         .not_valid_before(now - datetime.timedelta(hours=1))
         .not_valid_after(now + lifetime)
         .add_extension(x509.BasicConstraints(is_ca, path_length), critical=True)
-        .add_extension(_key_usage(is_ca), critical=True)
+        .add_extension(_key_usage(is_ca, public), critical=True)
         # RFC 5280, 4.2.1.1 and 4.2.1.2; newer Pythons insist on both.
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(public), critical=False)
         .add_extension(
@@ -393,15 +468,16 @@ def _certificate(
     return builder.sign(signer, SHA256(), ecdsa_deterministic=True)
 
 
-def _key_usage(is_ca: bool) -> x509.KeyUsage:
+def _key_usage(is_ca: bool, key: PublicKey) -> x509.KeyUsage:
+    signs = isinstance(key, ec.EllipticCurvePublicKey)
     return x509.KeyUsage(
-        digital_signature=not is_ca,
+        digital_signature=signs and not is_ca,
         key_cert_sign=is_ca,
         crl_sign=is_ca,
         content_commitment=False,
         key_encipherment=False,
         data_encipherment=False,
-        key_agreement=False,
+        key_agreement=not signs,
         encipher_only=False,
         decipher_only=False,
     )
@@ -421,7 +497,7 @@ def _write_all(folder: Path, files: dict[str, bytes]) -> None:
         )
     folder.mkdir(parents=True, exist_ok=True)
     for name, content in files.items():
-        private = name.endswith("key.pem") or name == IDENTITY
+        private = name.endswith(("key.pem", "key.txt")) or name == IDENTITY
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
         with open(os.open(folder / name, flags, 0o600), "wb") as file:
             if not private:  # whatever the umask: certificates are for everybody

@@ -11,6 +11,8 @@ from pathlib import Path
 
 # linux/mman.h
 MCL_CURRENT, MCL_FUTURE, MCL_ONFAULT = 1, 2, 4
+# linux/prctl.h
+PR_SET_DUMPABLE = 4
 
 
 def lock() -> bool:
@@ -29,3 +31,9 @@ def swaps_to_storage(proc: Path = Path("/proc")) -> list[str]:
     except OSError:
         return []
     return [area for line in lines if (area := line.split()[0]) and "/zram" not in area]
+
+
+def keep_private() -> None:
+    """No core dump, and no debugger of the same user (prctl(2), PR_SET_DUMPABLE)."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    ctypes.CDLL(None, use_errno=True).prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)

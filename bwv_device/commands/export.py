@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from bwv_device import keys
+from bwv_device.commands.key_desk.exported_line import exported_line
 from bwv_device.commands.key_files.identities import load_identities
 from bwv_device.formats.visible_text import visible
 from bwv_device.verification.conclusion import Conclusion
@@ -34,6 +35,11 @@ from bwv_device.verification.vault_report import survey
 )
 @click.option("--recording", help="Only this recording, as 'bwv verify' names it.")
 @click.option("--segments", is_flag=True, help="Each segment as the camera wrote it, not a film.")
+@click.option("--custody", type=click.Path(path_type=Path),
+              help="custody.toml, for the line of who opens this; default: where there is one.")  # fmt: skip
+@click.option("--as", "role_key", type=click.Path(path_type=Path), envvar="BWV_CUSTODY_KEY",
+              help="Your role key, which signs that line; or BWV_CUSTODY_KEY.")  # fmt: skip
+@click.option("--reason", default="", help="Why you open it.")
 @click.option("--json", "as_json", is_flag=True)
 def command(
     vault: Path,
@@ -42,9 +48,15 @@ def command(
     roots: tuple[Path, ...],
     recording: str | None,
     segments: bool,
+    custody: Path | None,
+    role_key: Path | None,
+    reason: str,
     as_json: bool,
 ) -> None:
     """Decrypts VAULT into one MP4 per recording, with a sidecar that says what was verified.
+
+    For the day when nothing else works: the usual way to look is 'bwv custody view'. Custody's
+    ledger gets a line that you opened this, where it can be written; else it is said here.
 
     Footage that was cut off by a power loss is given up to the last whole chunk. Each file is read
     once: what is exported is what was verified. Exit code 10 where the vault does not verify: what
@@ -54,6 +66,10 @@ def command(
     identities = load_identities(identity)
     certificates = [c for path in roots for c in keys.load_certificates(path)]
     surveyed = survey(vault, certificates)
+    names = [recording] if recording else surveyed.recordings()
+    full = [f"{surveyed.report.device}/{name}" for name in names]
+    said = exported_line(custody, role_key, surveyed.report.device, full, reason)
+    click.echo(visible(said), err=True)
     report, done, changed = export(surveyed, identities, out, recording, native=segments)
     for item in done:
         for lost in json.loads(item.path.with_suffix(".json").read_text())["not_exported"]:

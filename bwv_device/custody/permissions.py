@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from bwv_device.formats.certificates import KEY_DESK
+
 CUSTODIAN, REVIEWER, DISCLOSURE = "custodian", "reviewer", "disclosure"
 INTAKE, RETENTION, CONFIGURATION, AUDITOR = "intake", "retention", "configuration", "auditor"
 
@@ -35,6 +37,9 @@ MAY_WRITE: dict[str, tuple[str, ...]] = {
     "search": (CUSTODIAN, DISCLOSURE, AUDITOR),
     "completeness": (CUSTODIAN, RETENTION, AUDITOR),
     "disclosed": (DISCLOSURE,),
+    "viewed": (KEY_DESK, CUSTODIAN, REVIEWER, DISCLOSURE, AUDITOR),
+    "exported": (CUSTODIAN, REVIEWER, DISCLOSURE, AUDITOR),
+    "case-member": (CUSTODIAN,),
     "words-erasing": (RETENTION,),
     "words-erased": (RETENTION,),
     "reminder": (RETENTION,),

@@ -14,6 +14,7 @@ from cryptography import x509
 
 from bwv_device.custody.history.verdict import judge
 from bwv_device.custody.history.witnesses import WitnessLine
+from bwv_device.custody.intake.ledger_pieces import boot_ledger
 from bwv_device.custody.retention.holds import existing
 from bwv_device.custody.search import lines_about
 from bwv_device.custody.session import CustodySession
@@ -139,14 +140,10 @@ def _about(fields: Mapping[str, Any], name: str) -> bool:
 def write_camera_ledger(session: CustodySession, device: str, vault: Path) -> None:
     """All that the store has of a camera's ledger, as files of a vault."""
     (vault / "ledger").mkdir(parents=True, exist_ok=True)
-    pieces = "SELECT * FROM pieces WHERE device = ? ORDER BY boot, offset, length"
-    files: dict[int, bytearray] = {}
-    for piece in session.index.rows(pieces, device):
-        data = files.setdefault(piece["boot"], bytearray())
-        if piece["offset"] <= len(data) < piece["offset"] + piece["length"]:
-            data += session.store.read(piece["key"], piece["length"])[len(data) - piece["offset"] :]
-    for boot, data in files.items():
-        (vault / ledger_path(boot)).write_bytes(bytes(data))
+    boots = "SELECT DISTINCT boot FROM pieces WHERE device = ? ORDER BY boot"
+    for row in session.index.rows(boots, device):
+        data = boot_ledger(session.index, session.store, device, row["boot"])
+        (vault / ledger_path(row["boot"])).write_bytes(data)
 
 
 def custody_chain(session: CustodySession) -> bytes:

@@ -11,6 +11,7 @@ from annotated_types import Interval, Len
 
 from bwv_device.config import Loaded, validate
 from bwv_device.config import check as check_camera
+from bwv_device.custody.key_desk.viewing_policy import VIEWERS, ViewingPolicy
 from bwv_device.errors import ConfigError
 from bwv_device.settings import Section
 from bwv_device.settings import Settings as CameraSettings
@@ -76,6 +77,25 @@ class Log(Section):
 
 
 @dataclass(frozen=True, slots=True)
+class Viewing(Section):
+    desk: Annotated[str, Len(0, 512)] = ""
+    ca: str = ""
+    roles: list[str] = field(default_factory=lambda: list(VIEWERS))
+    reason: bool = True
+    own_case: list[str] = field(default_factory=list)
+    two_persons: list[str] = field(default_factory=list)
+    alarm_views: Annotated[int, Interval(ge=0, le=1_000_000)] = 20
+    alarm_hours: Annotated[int, Interval(ge=1, le=8760)] = 24
+
+    @property
+    def policy(self) -> ViewingPolicy:
+        return ViewingPolicy(
+            self.roles, self.reason, self.own_case, self.two_persons, self.alarm_views,
+            self.alarm_hours,
+        )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
 class CustodySettings(Section):
     """The whole of `custody.toml`, a section each."""
 
@@ -87,6 +107,7 @@ class CustodySettings(Section):
     service: Service = field(default_factory=Service)
     requests: Requests = field(default_factory=Requests)
     log: Log = field(default_factory=Log)
+    viewing: Viewing = field(default_factory=Viewing)
     profiles: dict[str, dict[str, dict[str, Any]]] = field(default_factory=dict)
 
 
@@ -103,6 +124,11 @@ def check(table: dict[str, Any], name: str) -> CustodySettings:
             datetime.date.fromisoformat(day)
         except ValueError:
             problems.append(("requests.proclaimed", f"{day!r} is no day; write it as 2026-06-15"))
+    problems += [
+        ("viewing", f"{role!r} may not look; choose of {', '.join(VIEWERS)}")
+        for role in (*settings.viewing.roles, *settings.viewing.own_case)
+        if role not in VIEWERS
+    ]
     for profile, sections in settings.profiles.items():
         try:
             Loaded(CameraSettings(), "", {}, check_camera).with_assigned(sections)

@@ -14,6 +14,10 @@ DEVICES_UNIT, ROLES_UNIT = "device CA", "roles CA"
 
 # Who signs software: its certificate alone may sign code (format.md, 9).
 SOFTWARE = "software"
+# A person's key that footage is sealed to, never one that signs (docs/format.md, 10.1).
+VIEWING_UNIT = "viewing"
+# The service that opens headers and writes down who looks.
+KEY_DESK = "keydesk"
 
 ROLES = (
     "intake",
@@ -25,6 +29,7 @@ ROLES = (
     "auditor",
     "retention",
     SOFTWARE,
+    KEY_DESK,
 )
 
 

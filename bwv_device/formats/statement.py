@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, x25519
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 
@@ -21,6 +21,7 @@ from bwv_device.formats.certificates import (
     ROLES,
     ROLES_UNIT,
     UNREADABLE_CERTIFICATE,
+    VIEWING_UNIT,
     chain_leads_to,
 )
 from bwv_device.formats.grammar import statements
@@ -57,6 +58,13 @@ class Role(NamedTuple):
 
     name: str
     role: str
+
+
+class Viewer(NamedTuple):
+    """The holder of a viewing certificate, and their X25519 key."""
+
+    person: str
+    public: bytes
 
 
 class Statement(NamedTuple, Generic[T]):
@@ -171,6 +179,21 @@ def role_of(chain: Chain, roots: Sequence[x509.Certificate] = ()) -> Role:
     if roots and not any(chain_leads_to(chain, root) for root in roots):
         raise SignerError("is signed by a role of another agency")
     return Role(_name(chain[0], NameOID.COMMON_NAME), role)
+
+
+def viewer_of(chain: Chain, roots: Sequence[x509.Certificate]) -> Viewer:
+    """The holder of a viewing certificate (docs/format.md, 10.1). Raises `SignerError`."""
+    if not _issued_by(chain, ROLES_UNIT) or _unit(chain[0]) != VIEWING_UNIT:
+        raise SignerError("brings a viewing key that the agency's roles CA did not certify")
+    if not any(chain_leads_to(chain, root) for root in roots):
+        raise SignerError("brings a viewing key of another agency")
+    try:
+        key = chain[0].public_key()
+    except (*UNREADABLE_CERTIFICATE,):
+        raise SignerError("brings a viewing key that can't be read") from None
+    if not isinstance(key, x25519.X25519PublicKey):
+        raise SignerError("brings a viewing key that is none: it is not X25519")
+    return Viewer(person_of(chain[0]), key.public_bytes_raw())
 
 
 def person_of(certificate: x509.Certificate) -> str:

@@ -13,7 +13,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from bwv_device.formats import signature
-from bwv_device.formats.certificates import UNREADABLE_CERTIFICATE, chain_leads_to
+from bwv_device.formats.certificates import chain_leads_to
 from bwv_device.formats.grammar.decode import GrammarError
 from bwv_device.formats.grammar.ledger_kinds import Boot, typed
 from bwv_device.formats.ledger_lines import (
@@ -24,10 +24,14 @@ from bwv_device.formats.ledger_lines import (
     Head,
     Line,
     boot_of,
-    boot_statement,
     parse_line,
 )
-from bwv_device.formats.statement import StatementError, camera_of, chain_of
+from bwv_device.verification.boot_key import (
+    OTHER_DEVICE,
+    BootKeyError,
+    read_keys,
+    require_certified,
+)
 from bwv_device.verification.chain_ends import ChainEnds, Link
 from bwv_device.verification.footage_claims import Claim, ClaimError, follow
 from bwv_device.verification.receipts import Deliveries
@@ -294,26 +298,16 @@ class LedgerWalk:
     def _certify(self, boot: int, said: Boot) -> str:
         report = self._report
         try:
-            chain = chain_of(said.certificate.encode())
-            name = camera_of(chain)
-            device_key = chain[0].public_key()
-            boot_key = signature.public_key(bytes.fromhex(said.boot_key))
-        except (StatementError, *UNREADABLE_CERTIFICATE) as error:
-            return f"the boot line's keys do not hold: {error}"
-        if said.boot != boot:
-            return f"the boot counter is {said.boot}"
-        if said.device != name or report.device not in ("", name):
-            return "the device is not the one that the certificate names"
-        report.device = name
-        certified = bytes.fromhex(said.device_signature)
-        statement = boot_statement(name, boot, said.boot_key, self._head)
-        if not isinstance(device_key, ec.EllipticCurvePublicKey) or not signature.verifies(
-            device_key, certified, statement
-        ):
-            return "the device key did not certify this boot key"
-        self._key = boot_key
-        self.device_keys.append(device_key)  # comparing damaged keys can raise
-        if self._roots and not any(chain_leads_to(chain, root) for root in self._roots):
+            named = read_keys(boot, said)
+            if report.device not in ("", named.device):
+                return OTHER_DEVICE
+            report.device = named.device
+            require_certified(named, said, self._head)
+        except BootKeyError as error:
+            return str(error)
+        self._key = named.boot_key
+        self.device_keys.append(named.device_key)  # comparing damaged keys can raise
+        if self._roots and not any(chain_leads_to(named.chain, root) for root in self._roots):
             return UNROOTED
         return ""
 

@@ -119,7 +119,8 @@ KINDS = {  # section 3.5; a question mark: it may be absent
     "seal": "segment:segment length:count sha256:digest plaintext_sha256:digest chunks?count "
     "plaintext_length?count video_units?count audio_units?count first_pts_ns?moment "
     "end_pts_ns?moment",
-    "still": "segment:segment recording:recording length:count sha256:digest pts_ns:moment",
+    "still": "segment:segment recording:recording length:count sha256:digest pts_ns:moment "
+    "header?said nonce?nonce",
     "recovered": "segment:segment recording:recording0 length:count sha256:digest "
     "attested_length:count cause?word",
     "dock": "docked:yes nonce?nonce0",
@@ -157,7 +158,7 @@ KINDS = {  # section 3.5; a question mark: it may be absent
 }
 ROLES = [
     "intake", "configuration", "command", "custodian", "reviewer", "disclosure", "auditor",
-    "retention", "software",
+    "retention", "software", "keydesk",
 ]  # fmt: skip
 RECEIPT = (  # section 6.3: these and no others
     "device:device boot:boot segment:segment length:count sha256:digest nonce:nonce anchor:anchor "

@@ -9,9 +9,11 @@ from typing import Any, NamedTuple
 
 from cryptography import x509
 
-from bwv_device.custody.disclosure.package import Package, disclose, open_recording
+from bwv_device.custody.disclosure.package import Package, disclose
 from bwv_device.custody.disclosure.request import DisclosureRequest
 from bwv_device.custody.intake.intake import Intake
+from bwv_device.custody.key_desk.looking import AgencyKeys
+from bwv_device.custody.key_desk.open_recording import open_recording
 from bwv_device.custody.recording_history import audit
 from bwv_device.custody.requests import law, public_requests, search_certificate
 from bwv_device.custody.retention import deletion_certificate, holds
@@ -107,7 +109,8 @@ class Afterwards:
             self._tell("the store refuses to erase", sentence)
         officer = self._session("Dora Lee", "disclosure", self._stores.custodian)
         wish = DisclosureRequest(evidence, "Crown Prosecution Service", "case 12/26")
-        package = disclose(officer, self._roots, root_pem, identities, wish, folder / "disclosure")
+        keys = AgencyKeys(officer, identities)
+        package = disclose(officer, self._roots, root_pem, keys, wish, folder / "disclosure")
         self._tell(f"{evidence} is disclosed", "to the Crown Prosecution Service")
         life = audit(officer, self._roots, ordinary)
         certificates = [deletion_certificate.find(officer, name) for name in done.erased]
@@ -130,10 +133,10 @@ class Afterwards:
         """Every recording, fetched from the store and opened, before anything is erased."""
         session = self._session("Dora Lee", "disclosure", self._stores.custodian)
         session.index.catch_up()
-        done: list[Exported] = []
+        done, keys = list[Exported](), AgencyKeys(session, identities)
         for row in session.index.rows("SELECT id, recording FROM recordings ORDER BY id"):
             work = folder / row["recording"]
-            _, opened = open_recording(session, self._roots, identities, row["id"], work)
+            _, opened = open_recording(session, self._roots, keys, row["id"], work, "the page")
             done += opened
         return done
 

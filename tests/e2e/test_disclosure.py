@@ -21,6 +21,7 @@ from bwv_device.custody.disclosure.media_process import MediaProcess
 from bwv_device.custody.disclosure.package import disclose
 from bwv_device.custody.disclosure.redaction_plan import Redaction, RedactionBox, read_redaction
 from bwv_device.custody.disclosure.request import DisclosureRequest
+from bwv_device.custody.key_desk.looking import AgencyKeys
 from bwv_device.custody.search import review
 from bwv_device.errors import CustodyError
 from hal.simulated.power_dock_and_place import StubStills
@@ -73,7 +74,8 @@ def package(held: Held, out: Path, **wishes: Any) -> Any:
     desk = held.custody.session("Dora", "disclosure")
     wish = DisclosureRequest(held.name, "The Crown Court", "case 12/26", **wishes)
     root = held.agency.files[keys.ROOT]
-    return disclose(desk, [held.agency.root], root, held.agency.identities, wish, out), desk
+    keys_ = AgencyKeys(desk, held.agency.identities)
+    return disclose(desk, [held.agency.root], root, keys_, wish, out), desk
 
 
 def test_a_package_that_does_not_verify_says_so(held: Held, tmp_path: Path) -> None:

@@ -74,6 +74,30 @@ def test_npm_age_opens_both_profiles(kind: str, tmp_path: Path, tools: Path) -> 
 
 
 @pytest.mark.parametrize("kind", ["X25519", "mlkem768x25519"])
+def test_a_grant_in_front_of_the_old_payload_opens_everywhere(
+    kind: str, tmp_path: Path, tools: Path
+) -> None:
+    """The key desk's new header for one person, and the payload as the camera sealed it."""
+    sealed = Sealed(tmp_path, kind, 200_000)
+    data, viewer = sealed.path.read_bytes(), age.X25519Identity(os.urandom(32))
+    header = age.parse_header(data[: age.HEADER_LIMIT])
+    key = age.open_file_key(header, [age.parse_identity(sealed.line)])
+    granted = age.write_header(key, [viewer.recipient()], HostEntropy())
+    sealed.path.write_bytes(granted + data[len(header.raw) :])
+    sealed.identity.write_text(f"# of a person\n{viewer}\n")
+    for command in ("age", tools / "bin" / "age"):
+        done = subprocess.run(
+            [command, "-d", "-i", sealed.identity, sealed.path], capture_output=True, check=True
+        )
+        assert done.stdout == sealed.plain
+    ours = [pyrage.x25519.Identity.from_str(str(viewer))]
+    assert pyrage.decrypt(sealed.path.read_bytes(), ours) == sealed.plain
+    out = tmp_path / "out"
+    subprocess.run(["node", HERE / "decrypt.mjs", sealed.identity, sealed.path, out], check=True)
+    assert out.read_bytes() == sealed.plain
+
+
+@pytest.mark.parametrize("kind", ["X25519", "mlkem768x25519"])
 def test_we_open_what_go_age_seals(kind: str, tmp_path: Path, tools: Path) -> None:
     identity = age.generate_identity(kind, HostEntropy())
     plain = os.urandom(150_000)

@@ -57,7 +57,8 @@ class Snapshots:
             )
         )
         t_ns = self._loop.now_ns()
-        fields = {"recording": recording.id, "pts_ns": unit.pts_ns}
+        head = {"header": seal.header.decode(), "nonce": seal.nonce.hex()}
+        fields = {"recording": recording.id, "pts_ns": unit.pts_ns, **head}
         self._vault_lane.submit(lambda vault: vault.keep(name, data, t_ns, fields), self._kept)
 
     def _kept(self, outcome: Outcome) -> None:

@@ -22,6 +22,5 @@ def print_table(table: Table, console: Console | None = None) -> None:
     console = console or Console(highlight=False)
     options = console.options.update(max_width=WIDEST)
     natural = Measurement.get(console, options, table).maximum
-    console.print(
-        table, width=max(console.width, natural), crop=False, no_wrap=True, soft_wrap=True
-    )
+    console.width = max(console.width, natural)
+    console.print(table, crop=False, no_wrap=True, soft_wrap=True)

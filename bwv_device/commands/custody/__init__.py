@@ -35,9 +35,19 @@ COMMANDS = {
     "software": ("software", "Sign, name and offer software for cameras."),
     "trust": ("trust", "Show or change whose word counts."),
 }
+# Who looks at what: a room of its own beside `bwv keydesk`.
+LOOKING = {
+    "approve-view": ("approve", "Agree to another person's look."),
+    "case": ("case", "Put people on cases, and take them off."),
+    "view": ("view", "Look at a recording; a line says so first."),
+    "views": ("views", "Show who looked at what."),
+}
 LAZY = {
     name: Lazy(f"bwv_device.commands.custody.{module}:{name}_command", short_help)
     for name, (module, short_help) in COMMANDS.items()
+} | {
+    name: Lazy(f"bwv_device.commands.key_desk.{module}:{module}_command", short_help)
+    for name, (module, short_help) in LOOKING.items()
 }
 
 

@@ -10,25 +10,21 @@ import click
 from rich.progress import Progress
 
 from bwv_device.commands.custody.options import CustodyContext
-from bwv_device.commands.key_files.identities import load_identities
+from bwv_device.commands.key_desk.key_options import footage_keys, key_options
 from bwv_device.custody.disclosure.media_process import MediaProcess
-from bwv_device.custody.disclosure.package import Advance, disclose, open_recording
+from bwv_device.custody.disclosure.package import disclose
 from bwv_device.custody.disclosure.redaction_plan import read_redaction
 from bwv_device.custody.disclosure.request import DisclosureRequest
 from bwv_device.custody.disclosure.work_folder import work_folder
+from bwv_device.custody.key_desk.looking import FootageKeys
+from bwv_device.custody.key_desk.open_recording import Advance, open_recording
 from bwv_device.errors import CustodyError
 from bwv_device.files import writable_folder
-from bwv_device.formats import age
 
 
 @click.command()
 @click.argument("recording")
-@click.option(
-    "--identity",
-    required=True,
-    type=click.Path(path_type=Path),
-    help="The agency's secret: agency-identity.txt, in clear or with a passphrase.",
-)
+@key_options
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="A new folder.")
 @click.option("--to", "recipient", default="", help="To whom it goes.")
 @click.option("--reason", default="", help="Why.")
@@ -47,7 +43,9 @@ from bwv_device.formats import age
 def disclose_command(
     context: CustodyContext,
     recording: str,
-    identity: Path,
+    identity: Path | None,
+    viewing_key: Path | None,
+    desk: str,
     out: Path,
     recipient: str,
     reason: str,
@@ -61,10 +59,10 @@ def disclose_command(
 ) -> None:
     """Decrypts RECORDING into a package: film, signed chain, a report that a lawyer can read, and a
     small verifier. Faces are proposed automatically, and some are missed: a person confirms."""
-    identities = load_identities(identity)
+    keys = footage_keys(context, identity, viewing_key, desk)
     writable_folder(out.parent if not propose else out)
     if propose:
-        _propose(context, recording, identities, out)
+        _propose(context, recording, keys, out)
         return
     if not recipient or not reason:
         raise click.UsageError("Say to whom it goes and why: --to and --reason.")
@@ -76,7 +74,7 @@ def disclose_command(
     root = Path(context.settings.agency.root).read_bytes()
     with _progress() as advance:
         package = disclose(
-            context.session, context.roots, root, identities, wish, out, advance, context.witnesses
+            context.session, context.roots, root, keys, wish, out, advance, context.witnesses
         )
     for note in package.notes:
         click.echo(note)
@@ -89,13 +87,17 @@ def disclose_command(
         )
 
 
-def _propose(
-    context: CustodyContext, recording: str, identities: list[age.Identity], out: Path
-) -> None:
+def _propose(context: CustodyContext, recording: str, keys: FootageKeys, out: Path) -> None:
     out.mkdir(parents=True, exist_ok=True)
     with work_folder(out.parent) as folder, _progress() as advance:
         _, done = open_recording(
-            context.session, context.roots, identities, recording, folder, advance
+            context.session,
+            context.roots,
+            keys,
+            recording,
+            folder,
+            "a proposal of what to cover",
+            advance,
         )
         seconds = max(1.0, done[0].duration_ms / 1000)
         media = MediaProcess(done[0].path, seconds, folder)

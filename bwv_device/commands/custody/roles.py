@@ -11,14 +11,15 @@ import click
 from bwv_device import keys
 from bwv_device.commands.key_files.passphrase import ask
 from bwv_device.custody import s3_policies
-from bwv_device.formats.certificates import ROLES
+from bwv_device.formats.certificates import ROLES, VIEWING_UNIT
 from bwv_device.formats.pkcs11_uri import TokenUri
 from hal.host import HostEntropy
 
 
 @click.command()
 @click.argument("name")
-@click.option("--role", required=True, type=click.Choice(ROLES))
+@click.option("--role", required=True, type=click.Choice((*ROLES, VIEWING_UNIT)),
+              help=f"'{VIEWING_UNIT}': the key that a person looks with.")  # fmt: skip
 @click.option(
     "--agency",
     required=True,
@@ -38,6 +39,12 @@ def enrol_command(
 ) -> None:
     """Makes the role key of the person or service NAME, certified by the agency's roles CA."""
     now = datetime.datetime.now(datetime.UTC)
+    if role == VIEWING_UNIT:
+        if token is not None:
+            raise click.UsageError("A viewing key lies in a file: leave --token out.")
+        path = keys.make_viewing_key(agency, out, name, HostEntropy(), now, ask, person)
+        click.echo(f"{name} looks at footage with {path}: bwv custody view.")
+        return
     if token is not None:
         from bwv_device.commands.key_files import in_token
 

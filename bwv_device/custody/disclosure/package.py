@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,23 +18,19 @@ from bwv_device.custody.disclosure.redaction_plan import Redaction
 from bwv_device.custody.disclosure.request import DisclosureRequest
 from bwv_device.custody.disclosure.work_folder import work_folder
 from bwv_device.custody.history.witnesses import WitnessLine
+from bwv_device.custody.key_desk.looking import FootageKeys
+from bwv_device.custody.key_desk.open_recording import Advance, open_recording
 from bwv_device.custody.recording_history import (
     RecordingHistory,
     audit,
     custody_chain,
-    write_camera_ledger,
 )
 from bwv_device.custody.requests.steps import existing_request
-from bwv_device.custody.retention.holds import existing
 from bwv_device.custody.session import CustodySession
 from bwv_device.errors import CustodyError
-from bwv_device.formats import age
 from bwv_device.verification import second_verifier
-from bwv_device.verification.export import Exported, export
-from bwv_device.verification.vault_report import Report, survey
-from hal.ports import Stored
-
-Advance = Callable[[str, float], None]
+from bwv_device.verification.export import Exported
+from bwv_device.verification.vault_report import Report
 
 
 @dataclass(slots=True)
@@ -52,50 +48,11 @@ class Package:
     confined: bool = True
 
 
-def open_recording(
-    session: CustodySession,
-    roots: Sequence[x509.Certificate],
-    identities: Sequence[age.Identity],
-    recording: str,
-    folder: Path,
-    advance: Advance = lambda what, share: None,
-) -> tuple[Report, list[Exported]]:
-    """Fetches a recording from the store into `folder`/vault, verifies it, and opens it into
-    `folder`/films."""
-    row = existing(session, recording)
-    if row["erased_ns"] is not None:
-        raise CustodyError(f"{recording} was erased.", "See 'bwv custody certificate'.")
-    vault = folder / "vault"
-    (vault / "footage").mkdir(parents=True)
-    write_camera_ledger(session, row["device"], vault)
-    files = session.index.rows(
-        "SELECT * FROM files WHERE recording = ? AND status = 'received' ORDER BY segment",
-        recording,
-    )
-    if not files:
-        raise CustodyError(f"{recording} is still on its camera.", "Wait until it is docked.")
-    for number, file in enumerate(files):
-        advance("fetching", number / len(files))
-        stored = Stored(file["key"], file["length"], file["version"])
-        with (vault / "footage" / file["segment"]).open("xb") as target:
-            for block in session.store.blocks(stored):
-                target.write(block)
-    advance("opening", 0.0)
-    surveyed = survey(vault, roots, recording=row["recording"])
-    report, done, changed = export(surveyed, identities, folder / "films", row["recording"])
-    if changed:
-        raise CustodyError(
-            f"{', '.join(changed)}: not what the camera's ledger names.",
-            "The camera sealed other footage than it said: look at it before anything is given.",
-        )
-    return report, done
-
-
 def disclose(
     session: CustodySession,
     roots: Sequence[x509.Certificate],
     root_pem: bytes,
-    identities: Sequence[age.Identity],
+    keys: FootageKeys,
     wish: DisclosureRequest,
     out: Path,
     advance: Advance = lambda what, share: None,
@@ -115,7 +72,8 @@ def disclose(
         )
     out.mkdir(parents=True, exist_ok=True)
     with work_folder(out.parent) as work:
-        report, done = open_recording(session, roots, identities, wish.recording, work, advance)
+        reason = f"disclosure to {wish.recipient}: {wish.reason}"
+        report, done = open_recording(session, roots, keys, wish.recording, work, reason, advance)
         package = Package(out)
         _films(wish, done, package, work, advance)
         life = audit(session, roots, wish.recording, line)

@@ -84,3 +84,15 @@ class Pieces:
                     if piece in self.new:
                         self.read.append(piece)
             (vault / ledger_path(boot)).write_bytes(bytes(data[:length]))
+
+
+def boot_ledger(index: Index, store: EvidenceStore, device: str, boot: int) -> bytes:
+    """The ledger file of one boot, as far as accepted dockings brought it; b"" for none."""
+    rows = index.rows(
+        "SELECT * FROM pieces WHERE device = ? AND boot = ? ORDER BY offset, length", device, boot
+    )
+    data = bytearray()
+    for piece in rows:
+        if piece["offset"] <= len(data) < piece["offset"] + piece["length"]:
+            data += store.read(piece["key"], piece["length"])[len(data) - piece["offset"] :]
+    return bytes(data)

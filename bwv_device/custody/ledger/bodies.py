@@ -22,6 +22,8 @@ BODIES: dict[str, Mapping[str, Any]] = {
     "request-step": {"reason": ""},
     "request-closed": {"reason": ""},
     "disclosed": {"recipient": "", "reason": "", "confirmed_by": ""},
+    "viewed": {"reason": "", "case": "", "statement": "", "approval": ""},
+    "exported": {"reason": ""},
 }
 
 

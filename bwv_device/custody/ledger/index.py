@@ -33,7 +33,7 @@ from bwv_device.formats.ledger_lines import Head
 from bwv_device.verification.trust_list import Trust, read_trust_list
 from hal.ports import SECOND_NS
 
-VERSION = 8
+VERSION = 9
 # Marks the file as ours (SQLite's application_id): "bwvi".
 APPLICATION = 0x62777669
 # Of pages in memory.
@@ -119,6 +119,11 @@ CREATE TABLE quarantine (n INTEGER PRIMARY KEY, device TEXT, segment TEXT, reaso
     approved INTEGER, discarded INTEGER);
 CREATE INDEX quarantine_key ON quarantine (key);
 CREATE TABLE software (release TEXT PRIMARY KEY, sha256 TEXT, length INTEGER, n INTEGER);
+CREATE TABLE views (n INTEGER PRIMARY KEY, recording TEXT, person TEXT, role TEXT,
+    request TEXT UNIQUE, approver TEXT, outside INTEGER, utc_ns INTEGER);
+CREATE INDEX views_person ON views (person, utc_ns);
+CREATE INDEX views_recording ON views (recording);
+CREATE TABLE case_members (case_ TEXT, person TEXT, PRIMARY KEY (case_, person));
 CREATE TABLE problems (n INTEGER, problem TEXT);
 """
 

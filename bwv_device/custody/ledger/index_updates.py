@@ -16,6 +16,7 @@ from bwv_device.custody.ledger import (
     rules,
     software_updates,
     trust_updates,
+    viewing_updates,
     words,
 )
 from bwv_device.custody.ledger.ledger import CustodyLine, EffectError
@@ -519,6 +520,9 @@ EFFECTS: dict[str, Effect] = {
     "search": _searched,
     "completeness": _completeness,
     "disclosed": _disclosed,
+    "viewed": viewing_updates.viewed,
+    "exported": viewing_updates.exported,
+    "case-member": viewing_updates.case_member,
     "moved": _moved,
     "words-erasing": words.erasing,
     "words-erased": words.erased,

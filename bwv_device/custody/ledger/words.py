@@ -18,7 +18,7 @@ BATCH_LIMIT = 1000
 # hold's release, a recording's erasure, or the line itself.
 CLOSED_BY_REQUEST = ("request", "request-step", "request-closed")
 CLOSED_BY_RELEASE = ("hold", "release-proposed")
-CLOSED_BY_ERASURE = ("review", "disclosed")
+CLOSED_BY_ERASURE = ("review", "disclosed", "viewed")
 
 CANDIDATES = (
     "SELECT bodies.n FROM bodies JOIN lines USING (n) WHERE refused = '' AND bodies.n NOT IN "

@@ -182,13 +182,15 @@ class Seal:
 
 @dataclass(frozen=True, slots=True)
 class Still:
-    """a still, finished"""
+    """a still, finished; `header` and `nonce` as of `open`"""
 
     segment: SegmentFile
     recording: RecordingId
     length: Count
     sha256: Digest
     pts_ns: Moment
+    header: Annotated[str, Ascii(STATEMENT_LIMIT)] | None = None
+    nonce: Nonce | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ from bwv_device.formats.grammar.forms import (
     Nonce,
     Percent,
     Positive,
+    RecordingId,
     Segment,
     SegmentFile,
     Text,
@@ -27,13 +28,15 @@ from bwv_device.formats.grammar.forms import (
     Word,
     Yes,
 )
-from bwv_device.formats.grammar.ledger_kinds import Time
+from bwv_device.formats.grammar.ledger_kinds import Pem, StatementText, Time
 
 T = TypeVar("T")
 
 FILES_LIMIT, LEDGERS_LIMIT, REPLICAS_LIMIT = 20_000, 100_000, 16
 WITNESSES_LIMIT, REVOKED_LIMIT = 16, 10_000
 CHECKPOINT_LIMIT = 16_384
+# Files that one request names.
+VIEWED_LIMIT = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,6 +175,47 @@ class TrustList:
     revoked: Annotated[tuple[Revoked, ...], AtMost(REVOKED_LIMIT)]
 
 
+@dataclass(frozen=True, slots=True)
+class ViewRequest:
+    """A person asks to look at files of one recording (10.2). `key` is their viewing certificate
+    and its issuer; `case` the case that they work on, "" for none."""
+
+    store: Nonce
+    device: DeviceName
+    recording: RecordingId
+    segments: Annotated[tuple[SegmentFile, ...], AtMost(VIEWED_LIMIT)]
+    key: Pem
+    reason: FreeText
+    case: Annotated[str, Name(64, least=0)]
+    nonce: Nonce
+    utc_ns: Moment
+
+
+@dataclass(frozen=True, slots=True)
+class ViewApproval:
+    """A second person agrees to a request, by the SHA-256 of its text (10.2)."""
+
+    request: Digest
+    utc_ns: Moment
+
+
+@dataclass(frozen=True, slots=True)
+class GrantedHeader:
+    """What stands in front of the payload of `segment` for the one who asked."""
+
+    segment: SegmentFile
+    header: StatementText
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """The answer to a request, once the custody line `line` says who looks (10.3)."""
+
+    request: Digest
+    line: Positive
+    headers: Annotated[tuple[GrantedHeader, ...], AtMost(VIEWED_LIMIT)]
+
+
 PURPOSES: dict[type, str] = {
     Docking: purposes.DOCKING,
     Greeting: purposes.GREETING,
@@ -180,6 +224,9 @@ PURPOSES: dict[type, str] = {
     Assignment: purposes.ASSIGNMENT,
     Command: purposes.COMMAND_PURPOSE,
     TrustList: purposes.TRUST_LIST,
+    ViewRequest: purposes.VIEW_REQUEST,
+    ViewApproval: purposes.VIEW_APPROVAL,
+    Grant: purposes.GRANT,
 }
 
 

@@ -1,0 +1,68 @@
+"""Fetches a recording, verifies it, and opens it once a line says who looks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from cryptography import x509
+
+from bwv_device.custody.key_desk.looking import FootageKeys
+from bwv_device.custody.recording_history import write_camera_ledger
+from bwv_device.custody.retention.holds import existing
+from bwv_device.custody.session import CustodySession
+from bwv_device.errors import CustodyError
+from bwv_device.verification.export import Exported, export
+from bwv_device.verification.vault_report import Report, survey
+from hal.ports import Stored
+
+Advance = Callable[[str, float], None]
+
+
+def open_recording(
+    session: CustodySession,
+    roots: Sequence[x509.Certificate],
+    keys: FootageKeys,
+    recording: str,
+    folder: Path,
+    reason: str,
+    advance: Advance = lambda what, share: None,
+) -> tuple[Report, list[Exported]]:
+    """Fetches a recording from the store into `folder`/vault, verifies it, and opens it into
+    `folder`/films, once a line says who looks, and why."""
+    row = existing(session, recording)
+    if row["erased_ns"] is not None:
+        raise CustodyError(f"{recording} was erased.", "See 'bwv custody certificate'.")
+    vault = folder / "vault"
+    (vault / "footage").mkdir(parents=True)
+    write_camera_ledger(session, row["device"], vault)
+    files = received_files(session, recording)
+    for number, file in enumerate(files):
+        advance("fetching", number / len(files))
+        stored = Stored(file["key"], file["length"], file["version"])
+        with (vault / "footage" / file["segment"]).open("xb") as target:
+            for block in session.store.blocks(stored):
+                target.write(block)
+    advance("opening", 0.0)
+    sealed = {file["segment"]: vault / "footage" / file["segment"] for file in files}
+    identities = keys.of(recording, sealed, reason)
+    surveyed = survey(vault, roots, recording=row["recording"])
+    report, done, changed = export(surveyed, identities, folder / "films", row["recording"])
+    if changed:
+        raise CustodyError(
+            f"{', '.join(changed)}: not what the camera's ledger names.",
+            "The camera sealed other footage than it said: look at it before anything is given.",
+        )
+    return report, done
+
+
+def received_files(session: CustodySession, recording: str) -> Sequence[Mapping[str, Any]]:
+    """Rows of a recording's files that are in the store. Raises `CustodyError` for none."""
+    files = session.index.rows(
+        "SELECT * FROM files WHERE recording = ? AND status = 'received' ORDER BY segment",
+        recording,
+    )
+    if not files:
+        raise CustodyError(f"{recording} is still on its camera.", "Wait until it is docked.")
+    return files

@@ -1,0 +1,1 @@
+"""The key desk over HTTP (docs/format.md, 10.4)."""
