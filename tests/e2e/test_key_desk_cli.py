@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import re
@@ -13,16 +14,33 @@ from pathlib import Path
 from urllib.error import HTTPError
 
 import pytest
+from cryptography.hazmat.primitives.serialization import Encoding
 from support.custody_site import CustodySite
 from support.made_vault import MadeVault
 from support.warm_bwv import bwv
 
 from bwv_device import keys
-from hal.host import HostEntropy
+from bwv_device.backends.key_desk_line import HttpDesk
+from bwv_device.custody.key_desk.looking import DeskKeys, ViewingKey
+from bwv_device.custody.key_desk.open_recording import open_recording
+from bwv_device.custody.retention_dates import Retention
+from bwv_device.custody.session import CustodySession
+from bwv_device.formats import age
+from bwv_device.formats.age_payload import Opener
+from bwv_device.formats.media.mp4_writer import METADATA_UUID
+from hal.host import HostClock, HostEntropy
+from hal.keystore import SoftwareIdentity
+from hal.stores.directory import DirectoryStore
+from sim.world.custody_workers import LONDON
 from sim.world.test_keys import BenchAgency
 
-BWV = Path(sys.executable).with_name("bwv")
 ONE, TWO = "cam-7/00000001-0001", "cam-7/00000001-0002"
+# As a user starts it, but that its memory may be read by whoever started it.
+DESK = (
+    sys.executable, "-c",
+    "from hal import memory; memory.keep_private = lambda: None; "
+    "from bwv_device.__main__ import main; main()",
+)  # fmt: skip
 WORDS = "four words nobody guesses"
 ADA, ROB = "the-custodian", "the-reviewer"
 
@@ -59,7 +77,7 @@ class Served:
 
     def command(self, *words: str, role: str = "keydesk", name: str = "key-desk") -> list[str]:
         key = f"roles/{name}.{role}-key.pem"
-        return [str(BWV), "keydesk", "--as", key, "serve", "--listen", "127.0.0.1:0", *words]
+        return [*DESK, "keydesk", "--as", key, "serve", "--listen", "127.0.0.1:0", *words]
 
     @property
     def environment(self) -> dict[str, str]:
@@ -218,3 +236,58 @@ def test_export_says_whether_a_line_was_written(
     assert nowhere.returncode == 0
     told = json.loads(served.says("views", "--json", role="custodian"))
     assert [one["reason"] for one in told if one["kind"] == "exported"] == ["the store is away"]
+
+
+# --- what lies where ------------------------------------------------------------------------------
+
+VIEWS = 100
+
+
+def memory_of(process: int) -> bytes:
+    """All that it can write to."""
+    held = bytearray()
+    with Path(f"/proc/{process}/mem").open("rb", buffering=0) as memory:
+        for line in Path(f"/proc/{process}/maps").read_text().splitlines():
+            span, rights, *_ = line.split()
+            first, last = (int(end, 16) for end in span.split("-"))
+            if rights.startswith("rw"):
+                memory.seek(first)
+                held += memory.read(last - first)
+    return bytes(held)
+
+
+def test_after_a_hundred_views_neither_store_nor_desk_has_seen_footage(
+    served: Served, tmp_path: Path
+) -> None:
+    """The store's disk holds no file key and nothing in clear; the desk's memory no footage."""
+    folder = served.folder
+    role = SoftwareIdentity.load(*[folder / f"roles/{ADA}.custodian-key.pem"] * 2)
+    roots = keys.load_certificates(folder / "agency" / keys.ROOT)
+    session = CustodySession(
+        DirectoryStore(folder / "evidence"), HostClock(), role, roots, Retention(LONDON),
+        HostEntropy(),
+    )  # fmt: skip
+    key = ViewingKey(*keys.load_viewing_key(folder / f"roles/{ADA}.viewing-key.txt"))
+    through = DeskKeys(session, HttpDesk(served.url), key)
+    for number in range(VIEWS):
+        open_recording(session, roots, through, ONE, tmp_path / f"{number}", f"look {number}")
+    sealed = next((tmp_path / "0" / "vault" / "footage").iterdir()).read_bytes()
+    agency = keys.load_identities(folder / "agency" / keys.IDENTITY)
+    file_key = age.open_file_key(age.parse_header(sealed[: age.HEADER_LIMIT]), agency)
+    plain = b"".join(Opener(io.BytesIO(sealed), agency).chunks())
+    # The boxes in front of its metadata and of its fragments.
+    starts = [found.start() for found in re.finditer(METADATA_UUID + b"|moof", plain)]
+    told = [plain[at - 8 : at + 120] for at in starts]
+    assert len(told) > 5
+    on_disk = b"".join(
+        path.read_bytes() for place in ("evidence", "index.sqlite", "log")
+        for path in sorted([folder / place, *(folder / place).rglob("*")]) if path.is_file()
+    )  # fmt: skip
+    assert served.process is not None
+    desk = memory_of(served.process.pid)
+    assert not any(one in on_disk or one in desk for one in told)
+    assert file_key not in on_disk
+    # What is there is found: the same look at what must hold them.
+    assert all(one in plain for one in told)
+    assert sealed[:200] in on_disk
+    assert roots[0].public_bytes(Encoding.DER) in desk
