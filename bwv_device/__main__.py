@@ -33,6 +33,9 @@ COMMANDS = {
     "provision": Lazy("bwv_device.commands.provision:command", "Make a camera's key."),
     "request": Lazy("bwv_device.commands.request:command", "Ask for a camera's certificate."),
     "run": Lazy("bwv_device.commands.run:command", "Run the camera."),
+    "video-verify": Lazy(
+        "bwv_device.commands.video_verify:command", "Check a film by its own signatures."
+    ),
     "witness": Lazy("bwv_device.commands.witness:command", "Witness the log of a store."),
     "verify": Lazy("bwv_device.commands.verify:command", "Check a vault with public keys only."),
 }

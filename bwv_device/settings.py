@@ -48,6 +48,7 @@ class Recording(Section):
     rollover_min: Annotated[int, Interval(ge=1, le=1440)] = 240
     fragment_ms: Annotated[int, Interval(ge=250, le=2000)] = 500
     batch_ms: Annotated[int, Interval(ge=40, le=500)] = 250
+    sign_video: bool = True
     loss_bound_ms: Annotated[int, Interval(ge=1000, le=10000)] = 1200
     queue_limit_mib: Annotated[int, Interval(ge=4, le=256)] = 32
 

@@ -36,7 +36,7 @@ from bwv_device.verification.vault_report import survey
 @click.option("--recording", help="Only this recording, as 'bwv verify' names it.")
 @click.option("--segments", is_flag=True, help="Each segment as the camera wrote it, not a film.")
 @click.option("--custody", type=click.Path(path_type=Path),
-              help="custody.toml, for the line of who opens this; default: where there is one.")  # fmt: skip
+              help="custody.toml, for the line of who opens this.")  # fmt: skip
 @click.option("--as", "role_key", type=click.Path(path_type=Path), envvar="BWV_CUSTODY_KEY",
               help="Your role key, which signs that line; or BWV_CUSTODY_KEY.")  # fmt: skip
 @click.option("--reason", default="", help="Why you open it.")
@@ -75,8 +75,8 @@ def command(
         for lost in json.loads(item.path.with_suffix(".json").read_text())["not_exported"]:
             click.echo(visible(f"Warning: {lost['name']}: {lost['reason']}"), err=True)
     if recording is None:
-        for name, reason in without_film(report, done):
-            click.echo(visible(f"Warning: {name}: {reason}"), err=True)
+        for name, why in without_film(report, done):
+            click.echo(visible(f"Warning: {name}: {why}"), err=True)
     rows = [{**item._asdict(), "path": str(item.path)} for item in done]
     for row in rows if segments else ():
         for counted in ("video_units", "audio_units", "duration_ms"):

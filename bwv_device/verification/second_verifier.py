@@ -114,7 +114,7 @@ KINDS = {  # section 3.5; a question mark: it may be absent
     "time?time",
     "open": "segment:segment recording:recording header:said nonce:nonce first_pts_ns:moment "
     "index?count time?time trigger?word officer?name pressed_ns?moment video?video audio?audio "
-    "pre_event?before follows?recording0",
+    "pre_event?before follows?recording0 parameter_sets?digest",
     "sync": "segment:segment length:count sha256:digest chunks?count video_until_ns?moment",
     "seal": "segment:segment length:count sha256:digest plaintext_sha256:digest chunks?count "
     "plaintext_length?count video_units?count audio_units?count first_pts_ns?moment "

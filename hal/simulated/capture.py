@@ -245,6 +245,18 @@ STUB_PPS = bytes.fromhex("68ce3c80")
 STUB_SPECIFIC_CONFIG = bytes.fromhex("1188")
 
 
+# A slice begins with the number of its first macroblock: one bit, set, for 0.
+FIRST_MACROBLOCK = 1 << 63
+
+
+def _slice_at(sample: bytes) -> int:
+    """Where a sample's picture begins: in front of it there may be other NAL units."""
+    at = 4
+    while sample[at] & 31 not in (1, 5):
+        at += 4 + int.from_bytes(sample[at - 4 : at], "big")
+    return at
+
+
 class StubVideo:
     """Pictures that no decoder shows, of the right sizes; each carries its number and a marker."""
 
@@ -270,12 +282,13 @@ class StubVideo:
     @staticmethod
     def is_keyframe(sample: bytes) -> bool:
         """Whether a sample as stored in MP4 is one."""
-        return sample[4] == 0x65
+        return sample[_slice_at(sample)] == 0x65
 
     @staticmethod
     def number_of(sample: bytes) -> int:
         """The number that a stub picture carries, from its sample as stored in MP4."""
-        return int.from_bytes(sample[5:13], "big")
+        at = _slice_at(sample) + 1
+        return int.from_bytes(sample[at : at + 8], "big") - FIRST_MACROBLOCK
 
     def _weighed(self, filler: bytes, second: int) -> bytes:
         length = len(filler) * self.weight_permille(second) // 1000
@@ -287,7 +300,7 @@ class StubVideo:
 
     @staticmethod
     def _numbered(header: int, number: int, filler: bytes) -> bytes:
-        return bytes([header]) + number.to_bytes(8, "big") + filler
+        return bytes([header]) + (FIRST_MACROBLOCK + number).to_bytes(8, "big") + filler
 
 
 class StubAudio:

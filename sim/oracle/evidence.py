@@ -18,6 +18,7 @@ from hal.ports import SECOND_NS
 from hal.simulated.capture import StubVideo
 from hal.simulated.store import MemoryStore
 from sim.oracle.sealed_media import samples, sealed_end
+from sim.oracle.signed_groups import without_statements
 from sim.world.observations import BootLife, Witness
 from sim.world.test_keys import BenchAgency
 from sim.world.world import World
@@ -75,13 +76,16 @@ class Said(NamedTuple):
 
 
 class TakenPicture(NamedTuple):
-    """A picture of a segment: when it claims to have been taken, its content, and how long the
-    sealed file has to be for it to be readable."""
+    """A picture of a segment: when it claims to have been taken, its content, how long the sealed
+    file has to be for it to be readable, and what the camera signed inside of its sample: in front
+    of the picture, and behind it."""
 
     number: int
     at_ns: int
     data: bytes
     sealed_end: int
+    before: tuple[bytes, ...] = ()
+    behind: tuple[bytes, ...] = ()
 
 
 class SegmentPiece(NamedTuple):
@@ -233,7 +237,8 @@ def _samples(
             if sample.video:
                 number, end = StubVideo.number_of(sample.data), sealed_end(sample.end, head)
                 end = min(end, length)
-                pictures.append(TakenPicture(number, at_ns, sample.data, end))
+                before, data, behind = without_statements(sample.data)
+                pictures.append(TakenPicture(number, at_ns, data, end, before, behind))
             else:
                 sounds.append(at_ns)
     except UNREADABLE:

@@ -23,6 +23,7 @@ from sim.oracle.ledger_times import diary_findings
 from sim.oracle.lights_and_beeps import sign_findings
 from sim.oracle.notices import notice_findings
 from sim.oracle.snapshots import snapshot_findings
+from sim.oracle.video_signatures import signature_findings
 from sim.world.observations import Witness
 from sim.world.test_keys import BenchAgency
 from sim.world.world import World
@@ -53,6 +54,7 @@ def judge(world: World, witness: Witness, agency: BenchAgency) -> list[Finding]:
         findings += snapshot_findings(record)
         findings += diary_findings(record)
         findings += command_findings(record)
+        findings += signature_findings(record)
     return findings
 
 

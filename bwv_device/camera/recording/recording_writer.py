@@ -24,11 +24,13 @@ from bwv_device.camera.recording.recording import OpenRecording, RecordingReques
 from bwv_device.camera.recording.segment import MediaFormat, Pace, SealedSegment, starts_segment
 from bwv_device.camera.recording.segment_writer import SegmentWriter
 from bwv_device.camera.recording.undurable_units import Backlog
+from bwv_device.camera.recording.video_signer import SigningChain, VideoSigner, video_vendor
 from bwv_device.camera.vault.vault import LedgerError
 from bwv_device.camera.vault.vault_lane import VaultLane
 from bwv_device.formats import age
 from bwv_device.formats.age_payload import Seal
 from bwv_device.formats.media.h264 import parameter_sets
+from bwv_device.formats.media.signing_sei import sets_digest
 from bwv_device.formats.vault_layout import LAST_NUMBER, SegmentName
 from bwv_device.settings import MIB, Recording, seconds
 from hal.ports import SECOND_NS, AccessUnit, Board, Timer
@@ -103,6 +105,7 @@ class RecordingWriter:
         self._failed_ns: int | None = None
         self._durable_until_ns = 0
         self._last_chance: Timer | None = None
+        self._signing = SigningChain()
         self.failing = False  # the disk refused the newest segment, and took none since
         self.state = _S.IDLE
         self.recording: OpenRecording | None = None
@@ -125,6 +128,7 @@ class RecordingWriter:
     def begin(self, request: RecordingRequest, pre_event: PreEvent | None) -> None:
         """Begins a recording. Its pre-event units are to be written first."""
         self._durable_until_ns = 0
+        self._signing = SigningChain()
         self._backlog.begin(pre_event.units if pre_event else [])
         self._start(request, pre_event)
         self.state = _S.WRITING
@@ -275,7 +279,9 @@ class RecordingWriter:
         if recording.request.location:
             inside["location"] = recording.request.location
         seal = Seal(self._recipients, self._board.entropy)
-        segment = SealedSegment(self._media, first, seal, inside, self._pace)
+        signer = self._signer(first, began_utc_ns - first.pts_ns)
+        segment = SealedSegment(self._media, first, seal, inside, self._pace, signer)
+        fields["parameter_sets"] = sets_digest(segment.parameter_sets)
         if recording.name.number == recording.first_number:
             audio = self._settings.pre_event_audio
             fields |= recording.first_fields(self._media, pre_event_audio=audio)
@@ -286,12 +292,19 @@ class RecordingWriter:
         self._segments.open(recording.name, segment, fields, opened)
         return recording
 
+    def _signer(self, first: AccessUnit, utc_offset_ns: int) -> VideoSigner | None:
+        if not self._settings.sign_video:
+            return None
+        vendor = video_vendor(self._board.identity.device, parameter_sets(first.data))
+        return VideoSigner(self._signing, self._board.identity, vendor, utc_offset_ns)
+
     # --- what the disk answers ----------------------------------------------------------------
 
     def durable(self, video_until_ns: int) -> None:
         self._durable_until_ns = max(self._durable_until_ns, video_until_ns)
         self.failing = False
         self._backlog.durable(video_until_ns)
+        self._signing.forget_before(video_until_ns)
         self._observer.durable(video_until_ns)
 
     def _no_room(self, unit: AccessUnit) -> None:

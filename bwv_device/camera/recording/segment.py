@@ -10,6 +10,7 @@ import hashlib
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
+from bwv_device.camera.recording.video_signer import VideoSigner
 from bwv_device.formats import canonical_json
 from bwv_device.formats.age_payload import CHUNK, Seal
 from bwv_device.formats.media.h264 import parameter_sets
@@ -50,7 +51,10 @@ class SealedSegment:
         seal: Seal,
         metadata: Mapping[str, Any],
         pace: Pace,
+        signer: VideoSigner | None = None,
     ) -> None:
+        """With a `signer` each picture waits for the next: the segment's last one carries the last
+        statement."""
         sets = parameter_sets(first.data)
         if sets is None:
             raise ValueError("a segment starts with a keyframe that carries its parameter sets")
@@ -60,9 +64,12 @@ class SealedSegment:
         self.plaintext_length = 0
         self.units = [0, 0]
         self.video_until_ns = first.pts_ns  # end of the newest picture inside sealed chunks
-        self._seal, self._pace = seal, pace
+        self._seal, self._pace, self._signer = seal, pace, signer
+        self._held: AccessUnit | None = None
+        self._hold_ns = first.duration_ns if signer else 0
         self._digest = hashlib.sha256()
-        self._fragments = FragmentWriter(media.audio.sample_rate_hz, pace.fragment_ns)
+        rate_hz, start_ns = media.audio.sample_rate_hz, first.pts_ns
+        self._fragments = FragmentWriter(rate_hz, pace.fragment_ns, start_ns)
         # About a kilobyte: it waits in the first chunk.
         self._take(init_segment(media.video, sets, media.audio, canonical_json.encode(metadata)))
         self._oldest_waiting_ns: int | None = None
@@ -81,24 +88,41 @@ class SealedSegment:
         sealed = []
         for unit in units:
             self.units[unit.track] += 1
-            sealed += [self._add(fragment) for fragment in self._fragments.feed(unit)]
+            ready = self._signed(unit) if self._signer and unit.track is Track.VIDEO else unit
+            if ready is not None:
+                sealed += [self._add(fragment) for fragment in self._fragments.feed(ready)]
         return b"".join(sealed)
+
+    def _signed(self, unit: AccessUnit) -> AccessUnit | None:
+        """The picture before this one."""
+        assert self._signer is not None
+        held, self._held = self._held, self._signer.take(unit)
+        return held
 
     def flush(self) -> bytes:
         """Seals everything that waits, when no more units come."""
-        sealed = [self._add(fragment) for fragment in self._fragments.flush()]
+        sealed = [self._add(fragment) for fragment in self._release(self._held)]
+        sealed += [self._add(fragment) for fragment in self._fragments.flush()]
         if self._seal.unsealed:
             sealed.append(self._fill())
         return b"".join(sealed)
 
     def finish(self) -> bytes:
         """Returns the rest, and the final chunk."""
-        sealed = [self._add(fragment, last=True) for fragment in self._fragments.flush()]
+        last = self._held
+        if self._signer is not None and last is not None:
+            last = self._signer.finish(last)
+        sealed = [self._add(fragment) for fragment in self._release(last)]
+        sealed += [self._add(fragment, last=True) for fragment in self._fragments.flush()]
         if not self._seal.unsealed:
             sealed.append(self._take(free_box(FREE_HEADER)))
         sealed.append(self._seal.finish())
         self.video_until_ns = self._newest_video_ns
         return b"".join(sealed)
+
+    def _release(self, held: AccessUnit | None) -> list[Fragment]:
+        self._held = None
+        return self._fragments.feed(held) if held is not None else []
 
     def _add(self, fragment: Fragment, *, last: bool = False) -> bytes:
         sealed = self._take(fragment.data)
@@ -114,6 +138,7 @@ class SealedSegment:
     def _would_wait_too_long(self, fragment: Fragment) -> bool:
         assert self._oldest_waiting_ns is not None
         next_chance_ns = fragment.end_ns + self._pace.fragment_ns + self._pace.batch_ns
+        next_chance_ns += self._hold_ns
         return next_chance_ns - self._oldest_waiting_ns > self._pace.patience_ns
 
     def _note_waiting(self, fragment: Fragment) -> None:

@@ -15,8 +15,9 @@ from typing import Any
 
 import av
 import cv2
+from cryptography import x509
 
-from bwv_device.custody.disclosure import redaction
+from bwv_device.custody.disclosure import film_signatures, redaction
 from bwv_device.custody.disclosure.confinement import Limits, confine
 from bwv_device.custody.disclosure.redaction_plan import parse_redaction
 from bwv_device.errors import BwvError
@@ -58,11 +59,17 @@ def _redact(film: Path, out: Path, arguments: dict[str, Any]) -> object:
     return redaction.redact(film, parse_redaction(arguments), out, _progress())
 
 
+def _signatures(film: Path, out: Path, arguments: dict[str, Any]) -> object:
+    roots = x509.load_pem_x509_certificates(arguments["roots"].encode("ascii"))
+    return film_signatures.judge_film(film, roots, _progress()).as_dict()
+
+
 ACTS: dict[str, Callable[[Path, Path, dict[str, Any]], object]] = {
     "cut": _cut,
     "propose": _propose,
     "sheet": _sheet,
     "redact": _redact,
+    "signatures": _signatures,
 }
 
 

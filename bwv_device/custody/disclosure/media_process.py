@@ -24,6 +24,7 @@ from typing import Any, NamedTuple, TypeVar
 from bwv_device.custody.disclosure.confinement import Limits
 from bwv_device.custody.disclosure.redaction_plan import Redaction, parse_redaction
 from bwv_device.errors import BwvError, ClipError, CustodyError, MissingPartError
+from bwv_device.verification.video_signatures import VideoVerdict
 
 MODULE = "bwv_device.custody.disclosure.media_child"
 # Covering 1080p takes 400 MB and about 2 s of processor time a second of film on a slow machine.
@@ -79,6 +80,9 @@ class MediaProcess:
 
     def redact(self, redaction: Redaction, out: Path, advance: Advance = lambda at_s: None) -> int:
         return self._run("redact", out, redaction.as_dict(), int, advance)
+
+    def signatures(self, roots_pem: str, advance: Advance = lambda at_s: None) -> VideoVerdict:
+        return self._run("signatures", None, {"roots": roots_pem}, VideoVerdict.of, advance)
 
     def _run(
         self,

@@ -135,7 +135,8 @@ class Boot:
 @dataclass(frozen=True, slots=True)
 class Open:
     """a file starts with these bytes: `header` is the age header, `nonce` the 16 bytes behind it;
-    from `trigger` on in the first `open` line of a recording only"""
+    from `trigger` on in the first `open` line of a recording only; `parameter_sets` is the digest
+    of the stream's parameter sets (2.3)"""
 
     segment: SegmentFile
     recording: RecordingId
@@ -151,6 +152,7 @@ class Open:
     audio: Audio | None = None
     pre_event: PreEvent | None = None
     follows: Annotated[str, Recording(or_none=True)] | None = None
+    parameter_sets: Digest | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 SLICE, IDR, SPS, PPS, DELIMITER = 1, 5, 7, 8, 9
+LENGTH = 4  # of the length in front of each NAL unit
 
 
 class ParameterSets(NamedTuple):
@@ -18,6 +19,29 @@ class ParameterSets(NamedTuple):
 def nal_units(data: bytes) -> list[bytes]:
     """The NAL units of an access unit with four-byte lengths. Raises `ValueError` if malformed."""
     return [data[start:end] for _, start, end in _walk(data)]
+
+
+def nal_views(data: bytes) -> Iterator[memoryview]:
+    """The same, without copies."""
+    view = memoryview(data)
+    for _, start, end in _walk(data):
+        yield view[start:end]
+
+
+def insert_before_slices(data: bytes, nals: Sequence[bytes]) -> bytes:
+    """An access unit with further NAL units in front of its first slice."""
+    first = next((start for kind, start, _ in _walk(data) if kind in (SLICE, IDR)), 0)
+    at = first - LENGTH if first else len(data)
+    return data[:at] + _with_lengths(nals) + data[at:]
+
+
+def append_nal(data: bytes, nals: Sequence[bytes]) -> bytes:
+    """An access unit with further NAL units behind its last."""
+    return data + _with_lengths(nals)
+
+
+def _with_lengths(nals: Sequence[bytes]) -> bytes:
+    return b"".join(len(nal).to_bytes(LENGTH, "big") + nal for nal in nals)
 
 
 def first_nal_type(data: bytes) -> int:

@@ -1,0 +1,139 @@
+"""Signs each group of pictures on its way into a segment (docs/format.md, 2.3).
+
+The statement about a group stands in the second picture of the next one, so that a film can be cut
+at keyframes and each part still verifies; at a segment's end, behind the last picture. Counter and
+link run on from segment to segment, also where one is written again after the disk refused it: a
+group is always signed as what it was.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import NamedTuple
+
+from bwv_device import __version__
+from bwv_device.formats.media.h264 import (
+    IDR,
+    SLICE,
+    ParameterSets,
+    append_nal,
+    insert_before_slices,
+    nal_views,
+)
+from bwv_device.formats.media.signing_sei import (
+    NO_HASH,
+    GopStatement,
+    Vendor,
+    gop_hash,
+    linked,
+    sets_digest,
+    signing_sei,
+    slice_hash,
+    time_100ns,
+)
+from hal.ports import AccessUnit, Identity
+
+# What a statement can count.
+MOST_SLICES, COUNTER_LIMIT = 0xFFFF, 1 << 32
+FIRST_IN_PICTURE = 0x80  # of the byte behind a slice's header: its first macroblock is number 0
+
+
+MANUFACTURER = "bwv-device"
+
+
+def video_vendor(device: str, sets: ParameterSets | None) -> Vendor:
+    """Names the camera, and pins the parameter sets, which nothing else in the stream covers."""
+    pinned = sets_digest(sets) if sets else ""
+    return Vendor(f"{__version__} {pinned}", device, MANUFACTURER)
+
+
+class Link(NamedTuple):
+    """What a group continues: its number, and the first hash of the group before."""
+
+    counter: int = 1
+    hash: bytes = NO_HASH
+
+
+class SigningChain:
+    """By keyframe, what its group continues; of groups that may have to be written again."""
+
+    def __init__(self) -> None:
+        self._links: dict[int, Link] = {}
+        self._next = Link()
+
+    def link(self, keyframe_ns: int, anchor: bytes) -> Link:
+        """Of the group whose keyframe this is. `anchor` is its first hash."""
+        link = self._links.setdefault(keyframe_ns, self._next)
+        self._next = Link((link.counter + 1) % COUNTER_LIMIT, anchor)
+        return link
+
+    def forget_before(self, pts_ns: int) -> None:
+        """Groups that end before this need not be written again."""
+        for keyframe_ns, following_ns in list(pairwise(self._links)):
+            if following_ns > pts_ns:
+                return
+            del self._links[keyframe_ns]
+
+
+class _Gop:
+    """A group that is being written."""
+
+    def __init__(self, keyframe_ns: int, anchor: bytes, link: Link) -> None:
+        self.start_ns, self.anchor, self.link = keyframe_ns, anchor, link
+        self.hashes = [anchor]
+
+    def statement(self, end_ns: int, utc_offset_ns: int) -> GopStatement:
+        return GopStatement(
+            time_100ns(self.start_ns + utc_offset_ns), time_100ns(end_ns + utc_offset_ns),
+            self.link.counter, len(self.hashes), gop_hash(self.hashes), self.link.hash,
+        )  # fmt: skip
+
+
+class VideoSigner:
+    """Of one segment. `utc_offset_ns`: from monotonic times to the wall clock."""
+
+    def __init__(
+        self, chain: SigningChain, identity: Identity, vendor: Vendor, utc_offset_ns: int
+    ) -> None:
+        self._chain, self._identity, self._vendor = chain, identity, vendor
+        self._utc_offset_ns = utc_offset_ns
+        self._gop: _Gop | None = None
+        self._waiting: list[bytes] = []  # statements for the next second picture
+
+    def take(self, unit: AccessUnit) -> AccessUnit:
+        """A picture in decoding order; with the statements that are due. Raises `ValueError` where
+        it is malformed."""
+        for nal in nal_views(unit.data):
+            kind = nal[0] & 31
+            if kind == IDR and nal[1] & FIRST_IN_PICTURE:
+                self._begin(unit.pts_ns, slice_hash(nal))
+            elif kind in (SLICE, IDR) and self._gop is not None:
+                self._gop.hashes.append(linked(self._gop.anchor, slice_hash(nal)))
+                if len(self._gop.hashes) > MOST_SLICES:  # half an hour without a keyframe
+                    self._gop = None
+        if unit.keyframe or not self._waiting:
+            return unit
+        data = insert_before_slices(unit.data, self._waiting)
+        self._waiting = []
+        return unit._replace(data=data)
+
+    def finish(self, last: AccessUnit) -> AccessUnit:
+        """The segment's last picture, with all that is not said yet."""
+        self._end(last.end_ns)
+        data, self._waiting = append_nal(last.data, self._waiting), []
+        return last._replace(data=data)
+
+    def _begin(self, keyframe_ns: int, anchor: bytes) -> None:
+        self._end(keyframe_ns)
+        self._gop = _Gop(keyframe_ns, anchor, self._chain.link(keyframe_ns, anchor))
+
+    def _end(self, end_ns: int) -> None:
+        if self._gop is None:
+            return
+        gop, self._gop = self._gop, None
+        self._waiting.append(
+            signing_sei(
+                gop.statement(end_ns, self._utc_offset_ns), gop.hashes, self._vendor,
+                self._identity.certificate_pem, self._identity.sign,
+            )
+        )  # fmt: skip

@@ -1,0 +1,187 @@
+"""Pictures that are signed inside the stream: real encoders' output, cut, joined and changed."""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Callable, Sequence
+
+import pytest
+from support.encoded_video import annex_b, encoded, nals, signed
+
+from bwv_device.camera.recording.video_signer import SigningChain, VideoSigner, video_vendor
+from bwv_device.formats.media.h264 import nal_units, parameter_sets
+from bwv_device.formats.media.signing_sei import (
+    SigningSei,
+    is_signing_sei,
+    parse_signing_sei,
+)
+from bwv_device.verification.video_signatures import Answer, VideoVerdict, judge_video
+from hal.ports import AccessUnit
+from sim.world.test_keys import BenchAgency
+
+GOP = 30
+
+
+def verdict(agency: BenchAgency, units: Sequence[AccessUnit]) -> VideoVerdict:
+    return judge_video(nals(units), [agency.root])
+
+
+@pytest.fixture(scope="module")
+def whole(agency: BenchAgency) -> list[AccessUnit]:
+    """Two segments of three groups each."""
+    units, chain = encoded(6 * GOP), SigningChain()
+    return signed(agency, units[: 3 * GOP], chain) + signed(agency, units[3 * GOP :], chain)
+
+
+@pytest.mark.parametrize("slices", [1, 4])
+@pytest.mark.parametrize("b_frames", [0, 2])
+@pytest.mark.parametrize("delimiters", [False, True])
+@pytest.mark.parametrize("gop", [1, 7, 30])
+def test_what_encoders_make_is_genuine(
+    agency: BenchAgency, slices: int, b_frames: int, delimiters: bool, gop: int
+) -> None:
+    units = encoded(
+        40, gop=gop, slices=slices, b_frames=b_frames if gop > 1 else 0, delimiters=delimiters
+    )
+    told = verdict(agency, signed(agency, units))
+    assert told.answer is Answer.GENUINE, told
+    assert told.groups == sum(unit.keyframe for unit in units)
+    assert told.device == "bench-camera-1"
+
+
+def test_pictures_are_not_touched(agency: BenchAgency, whole: list[AccessUnit]) -> None:
+    plain = [nal for nal in nals(whole) if not is_signing_sei(nal)]
+    assert plain == nals(encoded(6 * GOP))
+
+
+def test_no_start_code_stands_in_a_statement(whole: list[AccessUnit]) -> None:
+    for nal in nals(whole):
+        if is_signing_sei(nal):
+            assert not any(nal.find(b"\x00\x00" + bytes([n])) >= 0 for n in (0, 1, 2))
+
+
+def statements(units: Sequence[AccessUnit]) -> list[tuple[int, SigningSei]]:
+    return [
+        (at, parse_signing_sei(nal))
+        for at, unit in enumerate(units) for nal in nal_units(unit.data) if is_signing_sei(nal)
+    ]  # fmt: skip
+
+
+def test_statements_stand_where_cuts_spare_them(whole: list[AccessUnit]) -> None:
+    places = [at for at, _ in statements(whole)]
+    assert places == [GOP + 1, 2 * GOP + 1, 3 * GOP - 1, 4 * GOP + 1, 5 * GOP + 1, 6 * GOP - 1]
+    assert [sei.gop.counter for _, sei in statements(whole) if sei.gop] == [1, 2, 3, 4, 5, 6]
+
+
+Edit = Callable[[list[AccessUnit], BenchAgency], list[AccessUnit]]
+GENUINE, EXCEPTION, FALSE = Answer.GENUINE, Answer.EXCEPTION, Answer.NOT_GENUINE
+# What is done to the six groups, what comes of it, and why.
+EDITS: dict[str, tuple[Edit, Answer, str]] = {
+    "nothing": (lambda w, a: w, GENUINE, ""),
+    "the first segment alone": (lambda w, a: w[: 3 * GOP], GENUINE, ""),
+    "the second segment alone": (lambda w, a: w[3 * GOP :], GENUINE, ""),
+    "cut at a keyframe": (lambda w, a: w[2 * GOP :], GENUINE, ""),
+    "the end cut": (lambda w, a: w[: 4 * GOP + 9], EXCEPTION, "are not signed: the film was cut"),
+    "a picture left out": (lambda w, a: w[:40] + w[41:], EXCEPTION, "pictures are missing"),
+    "a statement's picture left out": (
+        lambda w, a: w[: GOP + 1] + w[GOP + 2 :], FALSE, "group 1: its pictures are not signed"),
+    "a group left out": (lambda w, a: w[:GOP] + w[2 * GOP :], FALSE, "not what was signed"),
+    "segments in another order": (
+        lambda w, a: w[3 * GOP :] + w[: 3 * GOP], FALSE, "does not continue"),
+    "a segment twice": (lambda w, a: w[: 3 * GOP] * 2, FALSE, "does not continue"),
+    "two pictures swapped": (
+        lambda w, a: [*w[:40], w[41], w[40], *w[42:]], FALSE, "their order is not"),
+    "a picture twice": (lambda w, a: [*w[:41], *w[40:]], FALSE, "their order is not"),
+    "a group that nobody signed": (
+        lambda w, a: w[: 2 * GOP] + list(encoded(GOP)) + w[2 * GOP :], FALSE, "are not signed"),
+    "pictures behind the last": (
+        lambda w, a: w + list(encoded(40)[31:]), FALSE, "stand behind its signature"),
+    "nothing signed": (lambda w, a: list(encoded(6 * GOP)), FALSE, "nothing in it is signed"),
+    "signed by a camera of another agency": (
+        lambda w, a: signed(BenchAgency("another"), encoded(60)), FALSE, "another agency|lead to"),
+    "another camera's part": (
+        lambda w, a: w[: 3 * GOP] + signed(
+            BenchAgency("bench", device="bench-camera-2"), encoded(60)), FALSE, "changes within"),
+    "another recording behind": (
+        lambda w, a: w[: 2 * GOP] + later(signed(a, encoded(60)), 9), FALSE, "."),
+    "another encoder's parameters": (
+        lambda w, a: [w[0]._replace(data=other_parameters(w[0].data)), *w[1:]], FALSE,
+        "parameters are not those"),
+}  # fmt: skip
+
+
+def later(units: list[AccessUnit], seconds: int) -> list[AccessUnit]:
+    return [unit._replace(pts_ns=unit.pts_ns + seconds * 10**9) for unit in units]
+
+
+def other_parameters(data: bytes) -> bytes:
+    """One bit of the SPS flipped: the reference validator does not see it."""
+    at = data.index(b"\x67") + 6
+    return data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :]
+
+
+@pytest.mark.parametrize("what", EDITS)
+def test_edits(what: str, agency: BenchAgency, whole: list[AccessUnit]) -> None:
+    edit, answer, why = EDITS[what]
+    told = verdict(agency, edit(list(whole), agency))
+    assert told.answer is answer, told
+    assert re.search(why, " ".join([*told.problems, *told.exceptions])), told
+
+
+def test_two_recordings_in_a_row_are_told(agency: BenchAgency) -> None:
+    """The second began after the first ended, by the camera's clock."""
+    units = encoded(4 * GOP)
+    both = signed(agency, units[: 2 * GOP]) + signed(agency, units[2 * GOP :])
+    told = verdict(agency, both)
+    assert told.answer is Answer.EXCEPTION
+    assert "another recording begins here" in told.exceptions[0]
+
+
+def test_a_film_of_before_its_certificate_is_told(agency: BenchAgency) -> None:
+    units = encoded(GOP)
+    vendor = video_vendor("bench-camera-1", parameter_sets(units[0].data))
+    signer = VideoSigner(SigningChain(), agency.device, vendor, 0)
+    made = [signer.take(unit) for unit in units]
+    told = verdict(agency, [*made[:-1], signer.finish(made[-1])])
+    assert told.answer is Answer.EXCEPTION
+    assert told.exceptions == ["by the camera's clock its certificate was not valid then"]
+
+
+def test_no_flipped_bit_is_genuine(agency: BenchAgency, whole: list[AccessUnit]) -> None:
+    """Of pictures, statements and parameter sets."""
+    units, draws = nals(whole), random.Random(7)
+    for _ in range(300):
+        at = draws.randrange(len(units))
+        changed = bytearray(units[at])
+        changed[draws.randrange(len(changed))] ^= 1 << draws.randrange(8)
+        told = judge_video([*units[:at], bytes(changed), *units[at + 1 :]], [agency.root])
+        assert told.answer is not Answer.GENUINE, (at, units[at][0] & 31)
+
+
+def test_a_group_that_is_written_again_is_signed_as_what_it_was(agency: BenchAgency) -> None:
+    """The disk refused a segment in its third group: it is written again from memory."""
+    units, chain = encoded(6 * GOP), SigningChain()
+    first = signed(agency, units[: 2 * GOP + 9], chain)
+    again = signed(agency, units[2 * GOP :], chain)
+    # A joined film takes what is there of the first, and the rest of the second.
+    joined = first[: 2 * GOP + 8] + again[8:]
+    assert verdict(agency, joined).answer is Answer.GENUINE
+    chain.forget_before(units[2 * GOP].pts_ns + 1)
+    once_more = signed(agency, units[2 * GOP :], chain)
+    assert [s.gop for _, s in statements(once_more)] == [s.gop for _, s in statements(again)]
+
+
+@pytest.mark.parametrize(
+    "junk", [b"", b"\x06", b"\x06\x05\xff", b"\x06\x05" + b"\xff" * 70_000, b"\x65", b"\x67\x00"]
+)
+def test_junk_is_no_crash(agency: BenchAgency, junk: bytes) -> None:
+    assert judge_video([junk, junk], [agency.root]).answer is Answer.NOT_GENUINE
+
+
+def test_every_prefix_of_a_statement_is_refused(whole: list[AccessUnit]) -> None:
+    nal = next(nal for nal in nals(whole) if is_signing_sei(nal))
+    for length in range(len(nal)):
+        with pytest.raises(ValueError, match=r"."):
+            parse_signing_sei(nal[:length])
+    assert annex_b(whole[:1])
