@@ -36,6 +36,7 @@ from sim.sweeps import (
 from sim.sweeps import docking_cuts as dockings
 from sim.sweeps.broker_outages import outage
 from sim.sweeps.signed_mutations import SignedMutations
+from sim.sweeps.video_mutations import VideoMutations
 from sim.sweeps.wanting_store import wanting_store
 from sim.world.test_keys import BenchAgency
 
@@ -180,6 +181,7 @@ def sampled() -> list[Stage]:
         _some_mutants(10, 5),
         Stage("bit flips", [Slice(f"flips {n}", flips, (n, 8, 12_000)) for n in range(8)]),
         Stage("signed mutations", [Slice(f"mutated {n}", mutated, (n, 1000)) for n in range(2)]),
+        Stage("signed films", [Slice(f"films {n}", films, (n, 1000)) for n in range(2)]),
         Stage("forgeries", [Slice(f"forged {n}", forged, (n, 50)) for n in range(2)]),
         Stage("foreign witness", [Slice("litewitness", foreign_witnessed, ())]),
         Stage("losses", [Slice("losses 0", lost_objects, (0, 100_000))]),
@@ -215,6 +217,10 @@ def full(scale: float) -> list[Stage]:
         _by_test(),
         _some_mutants(DRAWN, 20),
         Stage("bit flips", [Slice(f"flips {n}", flips, (n, 200, 0)) for n in range(some(200, 2))]),
+        Stage(
+            "signed films",
+            [Slice(f"films {n}", films, (n, 1000)) for n in range(some(20, 2))],
+        ),
         Stage(
             "signed mutations",
             [Slice(f"mutated {n}", mutated, (n, 2000)) for n in range(some(50, 2))],
@@ -298,6 +304,13 @@ def drawn(first: int, count: int) -> Took:
 def _key_desk(count: int, each: int) -> Stage:
     firsts = range(0, count, each)
     return Stage("key desk", [Slice(f"key desk {n}", looked, (n, each)) for n in firsts])
+
+
+@timed
+def films(first: int, count: int) -> Took:
+    """Changes of a signed film, before two verifiers."""
+    outcome = VideoMutations().run(range(first * count, (first + 1) * count))
+    return Took("films", outcome.films, outcome.failures, dict(outcome.answers))
 
 
 @timed
