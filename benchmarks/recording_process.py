@@ -1,6 +1,8 @@
 """The measured process: recorder, journal and real disk, fed from memory, flat out or in real time.
 
-    python -m benchmarks.recording_process UNITS VAULT flat|paced|buffer SECONDS [SYNC_MS]
+    python -m benchmarks.recording_process UNITS VAULT MODE SECONDS [SYNC_MS [unsigned]]
+
+`MODE` is flat, paced or buffer.
 
 Prints JSON: CPU seconds after start-up, and how old pictures were when they became durable.
 """
@@ -61,7 +63,10 @@ def main() -> None:
     agency = BenchAgency(recipient_type="mlkem768x25519")
     loop = RealLoop(HostClock())
     board = _Board(Path(vault), agency, video, audio)
-    recording = Recording(fragment_ms=fragment_ms, pre_event_s=120, pre_event_audio=True)
+    recording = Recording(
+        fragment_ms=fragment_ms, pre_event_s=120, pre_event_audio=True,
+        sign_video="unsigned" not in sys.argv[6:],
+    )  # fmt: skip
     settings = Settings(recording=recording)
     run = _Run(loop, units, mode, int(seconds))
     vault_lane = run.vault_lane = VaultLane(board, loop, {}, run)  # type: ignore[arg-type]

@@ -40,6 +40,7 @@ from bwv_device.formats.age_passphrase import (
 from bwv_device.formats.age_payload import Opener, Seal
 from bwv_device.formats.certificates import (
     DEVICES_UNIT,
+    DISCLOSURE,
     ROLES,
     ROLES_UNIT,
     SOFTWARE,
@@ -62,6 +63,16 @@ VIEWING_REMEDY = "Make one with 'bwv custody enrol --role viewing'."
 # X.520, ub-common-name.
 NAME_LIMIT = 64
 YEAR = datetime.timedelta(days=365)
+# What is signed with a camera's key must be judged for as long as a court may ask; other tools
+# judge a certificate by today's date (docs/keys.md).
+ROOT_LIFE, CA_LIFE, DEVICE_LIFE, ROLE_LIFE = 30 * YEAR, 25 * YEAR, 20 * YEAR, 2 * YEAR
+# Extended key usages. One profile for what signs in films and in manifests (C2PA 2, 14.5; a TLS
+# client as well); one for who signs software.
+SIGNS_MEDIA = (ExtendedKeyUsageOID.EMAIL_PROTECTION, ExtendedKeyUsageOID.CLIENT_AUTH)
+ROLE_USAGES = {
+    SOFTWARE: (ExtendedKeyUsageOID.CODE_SIGNING,),
+    DISCLOSURE: SIGNS_MEDIA,
+}
 
 
 # Asks for the passphrase of the file that is named.
@@ -128,17 +139,17 @@ def agency_files(
 ) -> dict[str, bytes]:
     """An agency's key files by name."""
     root_key = signature.private_key(entropy.token(48))
-    root = _certificate(f"{agency} root", root_key, None, now, 20 * YEAR, 1, entropy)
+    root = _certificate(f"{agency} root", root_key, None, now, ROOT_LIFE, 1, entropy)
     ca_key = signature.private_key(entropy.token(48))
     issuer = Issuer(root_key, root)
     ca = _certificate(
-        f"{agency} device CA", ca_key, issuer, now, 10 * YEAR, 0, entropy, unit=DEVICES_UNIT
+        f"{agency} device CA", ca_key, issuer, now, CA_LIFE, 0, entropy, unit=DEVICES_UNIT
     )
     identity = age.generate_identity(recipient_type, entropy)
     recipient = f"{identity.recipient()}\n"
     roles_key = signature.private_key(entropy.token(48))
     roles = _certificate(
-        f"{agency} roles CA", roles_key, issuer, now, 10 * YEAR, 0, entropy, unit=ROLES_UNIT
+        f"{agency} roles CA", roles_key, issuer, now, CA_LIFE, 0, entropy, unit=ROLES_UNIT
     )
     return {
         ROOT_KEY: private_pem(root_key),
@@ -181,7 +192,9 @@ def certify_device(
     issuer = Issuer(
         parse_private_key(agency[CA_KEY], CA_KEY, ask), parse_certificates(agency[CA], CA)[0]
     )
-    certificate = _certificate(device, public, issuer, now, 5 * YEAR, None, entropy)
+    certificate = _certificate(
+        device, public, issuer, now, DEVICE_LIFE, None, entropy, usages=SIGNS_MEDIA
+    )
     return certificate.public_bytes(Encoding.PEM) + agency[CA]
 
 
@@ -339,8 +352,8 @@ def _below_roles_ca(
         parse_certificates(agency[ROLES_CA], ROLES_CA)[0],
     )
     certificate = _certificate(
-        name, key, issuer, now, 2 * YEAR, None, entropy, unit=unit,
-        person=same_person(person or name),
+        name, key, issuer, now, ROLE_LIFE, None, entropy, unit=unit,
+        person=same_person(person or name), usages=ROLE_USAGES.get(unit, ()),
     )  # fmt: skip
     return certificate.public_bytes(Encoding.PEM) + agency[ROLES_CA]
 
@@ -412,7 +425,16 @@ def broker_files(
     )
     key = signature.private_key(entropy.token(48))
     certificate = _certificate(
-        hosts[0], key, issuer, now, 2 * YEAR, None, entropy, unit="broker", hosts=names
+        hosts[0],
+        key,
+        issuer,
+        now,
+        ROLE_LIFE,
+        None,
+        entropy,
+        unit="broker",
+        hosts=names,
+        usages=(ExtendedKeyUsageOID.SERVER_AUTH,),
     )
     pem = certificate.public_bytes(Encoding.PEM) + agency[ROLES_CA]
     return {BROKER_KEY: private_pem(key), BROKER: pem}
@@ -429,6 +451,7 @@ def _certificate(
     unit: str = "",
     hosts: Sequence[x509.GeneralName] = (),
     person: str = "",
+    usages: Sequence[x509.ObjectIdentifier] = (),
 ) -> x509.Certificate:
     """`path_length` None makes an end entity; else a CA that may have so many CAs below it."""
     public = key.public_key() if isinstance(key, ec.EllipticCurvePrivateKey) else key
@@ -458,13 +481,10 @@ def _certificate(
             x509.AuthorityKeyIdentifier.from_issuer_public_key(signer.public_key()), critical=False
         )
     )
-    if unit == SOFTWARE:
-        code = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CODE_SIGNING])
-        builder = builder.add_extension(code, critical=False)
+    if usages:
+        builder = builder.add_extension(x509.ExtendedKeyUsage(usages), critical=False)
     if hosts:
-        server = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH])
         builder = builder.add_extension(x509.SubjectAlternativeName(hosts), critical=False)
-        builder = builder.add_extension(server, critical=False)
     return builder.sign(signer, SHA256(), ecdsa_deterministic=True)
 
 

@@ -11,6 +11,7 @@ import click
 from bwv_device import keys
 from bwv_device.commands.key_desk.exported_line import exported_line
 from bwv_device.commands.key_files.identities import load_identities
+from bwv_device.commands.manifests import disclosure_key, embed_manifest
 from bwv_device.formats.visible_text import visible
 from bwv_device.verification.conclusion import Conclusion
 from bwv_device.verification.export import export, without_film
@@ -40,6 +41,8 @@ from bwv_device.verification.vault_report import survey
 @click.option("--as", "role_key", type=click.Path(path_type=Path), envvar="BWV_CUSTODY_KEY",
               help="Your role key, which signs that line; or BWV_CUSTODY_KEY.")  # fmt: skip
 @click.option("--reason", default="", help="Why you open it.")
+@click.option("--c2pa", is_flag=True,
+              help="A signed manifest in each film; --as names a disclosure key.")  # fmt: skip
 @click.option("--json", "as_json", is_flag=True)
 def command(
     vault: Path,
@@ -51,6 +54,7 @@ def command(
     custody: Path | None,
     role_key: Path | None,
     reason: str,
+    c2pa: bool,
     as_json: bool,
 ) -> None:
     """Decrypts VAULT into one MP4 per recording, with a sidecar that says what was verified.
@@ -63,6 +67,7 @@ def command(
     opens is exported all the same, and the sidecar says what it is. Also where a segment holds what
     the ledger does not name: that one is left out.
     """
+    signer = disclosure_key(role_key, roots, segments=segments) if c2pa else None
     identities = load_identities(identity)
     certificates = [c for path in roots for c in keys.load_certificates(path)]
     surveyed = survey(vault, certificates)
@@ -71,6 +76,9 @@ def command(
     said = exported_line(custody, role_key, surveyed.report.device, full, reason)
     click.echo(visible(said), err=True)
     report, done, changed = export(surveyed, identities, out, recording, native=segments)
+    if signer is not None:
+        for item in done:
+            embed_manifest(item.path, f"{report.device}/{item.recording}", signer, roots[0])
     for item in done:
         for lost in json.loads(item.path.with_suffix(".json").read_text())["not_exported"]:
             click.echo(visible(f"Warning: {lost['name']}: {lost['reason']}"), err=True)

@@ -14,6 +14,8 @@ DEVICES_UNIT, ROLES_UNIT = "device CA", "roles CA"
 
 # Who signs software: its certificate alone may sign code (format.md, 9).
 SOFTWARE = "software"
+# Who signs what leaves the agency, films' manifests among it.
+DISCLOSURE = "disclosure"
 # A person's key that footage is sealed to, never one that signs (docs/format.md, 10.1).
 VIEWING_UNIT = "viewing"
 # The service that opens headers and writes down who looks.
@@ -25,7 +27,7 @@ ROLES = (
     "command",
     "custodian",
     "reviewer",
-    "disclosure",
+    DISCLOSURE,
     "auditor",
     "retention",
     SOFTWARE,

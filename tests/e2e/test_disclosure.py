@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+import random
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import av
+import c2pa
 import cv2
 import numpy as np
 import pytest
@@ -17,6 +19,9 @@ from support.camera_bench import make_camera
 from support.write_anyway import write_anyway
 
 from bwv_device import keys
+from bwv_device.custody.disclosure.content_credentials import state
+from bwv_device.custody.disclosure.credentials import MadeOf, embed
+from bwv_device.custody.disclosure.film_signatures import judge_film
 from bwv_device.custody.disclosure.media_process import MediaProcess
 from bwv_device.custody.disclosure.package import disclose
 from bwv_device.custody.disclosure.redaction_plan import Redaction, RedactionBox, read_redaction
@@ -24,6 +29,7 @@ from bwv_device.custody.disclosure.request import DisclosureRequest
 from bwv_device.custody.key_desk.looking import AgencyKeys
 from bwv_device.custody.search import review
 from bwv_device.errors import CustodyError
+from bwv_device.verification.video_signatures import Answer
 from hal.simulated.power_dock_and_place import StubStills
 from sim.media.scene import Scene
 from sim.media.sound import Sound, street
@@ -247,3 +253,93 @@ def test_a_redaction_can_be_read_again(tmp_path: Path) -> None:
     wanted = Redaction("blur", [RedactionBox(0.0, 1.0, 1, 2, 3, 4)], [(0.5, 1.5)])
     wanted.write(tmp_path / "r.json")
     assert read_redaction(tmp_path / "r.json") == wanted
+
+
+# --- content credentials --------------------------------------------------------------------------
+
+
+def boxes(data: bytes) -> dict[bytes, tuple[int, int]]:
+    """The first box of each kind at the top, from and to."""
+    found: dict[bytes, tuple[int, int]] = {}
+    at = 0
+    while at + 8 <= len(data):
+        size = int.from_bytes(data[at : at + 4], "big")
+        size = int.from_bytes(data[at + 8 : at + 16], "big") if size == 1 else size
+        found.setdefault(data[at + 4 : at + 8], (at, at + size))
+        at += size
+    return found
+
+
+@pytest.fixture(scope="module")
+def disclosed(held: Held, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """A film with its redacted copy."""
+    out = tmp_path_factory.mktemp("credentials") / "package"
+    redaction = Redaction("pixelate", [RedactionBox(0, 4, 10, 10, 60, 60)], [])
+    return package(held, out, redaction=redaction, confirmed_by="Dora")[0]
+
+
+def test_each_film_that_leaves_says_what_it_is(held: Held, disclosed: Any) -> None:
+    root = held.agency.files[keys.ROOT].decode()
+    (film,), (covered,) = disclosed.films, disclosed.redacted
+    assert state(film, root) == state(covered, root) == "Trusted"
+    assert disclosed.confined
+    stranger = BenchAgency("another").files[keys.ROOT].decode()
+    assert state(film, stranger) == "Valid", "signed, by somebody whom nobody vouches for"
+    for path, actions in (
+        (film, ["c2pa.opened", "c2pa.repackaged"]),
+        (covered, ["c2pa.opened", "c2pa.filtered", "c2pa.transcoded"]),
+    ):
+        with path.open("rb") as file:
+            told = json.loads(c2pa.Reader("video/mp4", file).json())
+        manifest = told["manifests"][told["active_manifest"]]
+        said = {a["label"]: a["data"] for a in manifest["assertions"]}
+        assert [a["action"] for a in said["c2pa.actions.v2"]["actions"]] == actions
+        evidence = said["org.bwv-device.evidence"]
+        assert evidence["recording"] == held.name
+        assert evidence["redacted"] is (path == covered)
+        sealed = [s["sha256"] for s in evidence["segments"]]
+        rows = held.custody.session("a", "auditor")
+        rows.index.catch_up()
+        known = rows.index.rows("SELECT sha256 FROM files WHERE segment LIKE '%.mp4.age'")
+        assert sorted(sealed) == sorted(row["sha256"] for row in known)
+        (source,) = manifest["ingredients"]
+        assert held.name in source["title"]
+        assert "data" not in source
+
+
+def test_no_flipped_bit_of_film_sound_or_times_is_trusted(held: Held, disclosed: Any) -> None:
+    root, (film,) = held.agency.files[keys.ROOT].decode(), disclosed.films
+    data, draws = film.read_bytes(), random.Random(5)
+    places = boxes(data)
+    changed = film.with_name("changed.mp4")
+    for kind, count in ((b"mdat", 30), (b"moov", 30)):
+        first, last = places[kind]
+        for _ in range(count):
+            flipped = bytearray(data)
+            flipped[draws.randrange(first + 8, last)] ^= 1 << draws.randrange(8)
+            changed.write_bytes(flipped)
+            assert state(changed, root) == "Invalid"
+    changed.write_bytes(data)
+    assert state(changed, root) == "Trusted", "the same look at what was not changed"
+    changed.unlink()
+
+
+def test_the_cameras_own_signatures_are_still_there(held: Held, disclosed: Any) -> None:
+    (film,) = disclosed.films
+    assert judge_film(film, [held.agency.root]).answer is Answer.GENUINE
+    assert len(frames(film)) > 90
+    sidecar = json.loads(film.with_suffix(".json").read_text())
+    assert sidecar["sha256"] == hashlib.sha256(film.read_bytes()).hexdigest()
+    (covered,) = disclosed.redacted
+    assert judge_film(covered, [held.agency.root]).answer is Answer.NOT_GENUINE
+
+
+def test_another_roles_key_makes_no_manifest(held: Held, disclosed: Any, tmp_path: Path) -> None:
+    film = tmp_path / "film.mp4"
+    film.write_bytes(disclosed.films[0].read_bytes())
+    before = film.read_bytes()
+    made = MadeOf(held.name, {}, {}, ["c2pa.repackaged"])
+    custodian = held.custody.session("Ada", "custodian").signer
+    with pytest.raises(CustodyError, match="gets no manifest"):
+        embed(film, made, custodian, held.agency.files[keys.ROOT], tmp_path)
+    assert film.read_bytes() == before

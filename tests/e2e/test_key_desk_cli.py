@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import os
@@ -21,6 +22,7 @@ from support.warm_bwv import bwv
 
 from bwv_device import keys
 from bwv_device.backends.key_desk_line import HttpDesk
+from bwv_device.custody.disclosure.content_credentials import state
 from bwv_device.custody.key_desk.looking import DeskKeys, ViewingKey
 from bwv_device.custody.key_desk.open_recording import open_recording
 from bwv_device.custody.retention_dates import Retention
@@ -32,7 +34,7 @@ from hal.host import HostClock, HostEntropy
 from hal.keystore import SoftwareIdentity
 from hal.stores.directory import DirectoryStore
 from sim.world.custody_workers import LONDON
-from sim.world.test_keys import BenchAgency
+from sim.world.test_keys import FOUNDED, BenchAgency
 
 ONE, TWO = "cam-7/00000001-0001", "cam-7/00000001-0002"
 # As a user starts it, but that its memory may be read by whoever started it.
@@ -236,6 +238,31 @@ def test_export_says_whether_a_line_was_written(
     assert nowhere.returncode == 0
     told = json.loads(served.says("views", "--json", role="custodian"))
     assert [one["reason"] for one in told if one["kind"] == "exported"] == ["the store is away"]
+
+
+def test_export_can_sign_what_it_gives(
+    made_vault: MadeVault, agency: BenchAgency, tmp_path: Path
+) -> None:
+    identity, root = tmp_path / "identity.txt", tmp_path / "root.pem"
+    identity.write_bytes(agency.files[keys.IDENTITY])
+    root.write_bytes(agency.files[keys.ROOT])
+    for role in ("disclosure", "custodian"):
+        (made,) = keys.role_files(agency.files, "Dora", role, HostEntropy(), FOUNDED).values()
+        (tmp_path / role).write_bytes(made)
+        (tmp_path / role).chmod(0o600)
+    words = ("export", made_vault.path, "--identity", identity, "--root", root, "--out",
+             tmp_path / "out", "--c2pa")  # fmt: skip
+    wrong = bwv(*words, "--as", tmp_path / "custodian")
+    assert (wrong.returncode, "needs disclosure" in wrong.stderr) == (5, True)
+    assert not (tmp_path / "out").exists()
+    done = bwv(*words, "--as", tmp_path / "disclosure")
+    assert done.returncode == 0, done.stderr
+    films = sorted((tmp_path / "out").glob("*.mp4"))
+    assert films
+    for film in films:
+        assert state(film, root.read_text()) == "Trusted"
+        told = json.loads(film.with_suffix(".json").read_text())
+        assert told["sha256"] == hashlib.sha256(film.read_bytes()).hexdigest()
 
 
 # --- what lies where ------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ from typing import Any
 from cryptography import x509
 
 from bwv_device.custody.disclosure import report as papers
+from bwv_device.custody.disclosure.credentials import MadeOf, embed, note_in_sidecar
 from bwv_device.custody.disclosure.media_process import MediaProcess
 from bwv_device.custody.disclosure.redaction_plan import Redaction
 from bwv_device.custody.disclosure.request import DisclosureRequest
@@ -76,6 +77,7 @@ def disclose(
         report, done = open_recording(session, roots, keys, wish.recording, work, reason, advance)
         package = Package(out)
         _films(wish, done, package, work, advance)
+        _credentials(session, wish, package, root_pem, work, advance)
         life = audit(session, roots, wish.recording, line)
         _chain(session, wish, work / "vault", root_pem, package)
         package.problems = _papers(session, wish, report, life, package)
@@ -119,7 +121,7 @@ def _original(
 ) -> tuple[Path, float]:
     """The film or its excerpt in the package, and where it begins in the film."""
     path = package.folder / item.path.name
-    if wish.from_s is None and wish.to_s is None:
+    if not wish.is_excerpt:
         shutil.copyfile(item.path, path)
         package.notes.append(f"{path.name}: every picture as the camera encoded it")
         return path, 0.0
@@ -155,6 +157,38 @@ def _redacted(
         f"{len(redaction.boxes)} boxes covered ({redaction.method}), "
         f"{len(redaction.mute)} spans muted, "
         f"confirmed by {wish.confirmed_by}; no digest of the original covers it"
+    )
+
+
+def _credentials(
+    session: CustodySession,
+    wish: DisclosureRequest,
+    package: Package,
+    root_pem: bytes,
+    work: Path,
+    advance: Advance,
+) -> None:
+    """Each film that leaves carries a manifest of what it is (C2PA)."""
+    rows = session.index.rows(
+        "SELECT segment, sha256 FROM files WHERE recording = ? AND status = 'received' AND "
+        "segment LIKE '%.mp4.age'", wish.recording
+    )  # fmt: skip
+    segments = {row["segment"]: row["sha256"] for row in rows}
+    head = session.index.head
+    custody = {"store": session.index.store_id, "line": head.number, "sha256": head.digest}
+    trimmed = ["c2pa.trimmed"] if wish.is_excerpt else []
+    for film in [*package.films, *package.redacted]:
+        covered = film in package.redacted
+        done = ["c2pa.filtered", "c2pa.transcoded"] if covered else ["c2pa.repackaged"]
+        made = MadeOf(wish.recording, segments, custody, [*trimmed, *done], covered)
+        package.confined &= embed(
+            film, made, session.signer, root_pem, work,
+            lambda share: advance("signing", share),
+        )  # fmt: skip
+        note_in_sidecar(film)
+    package.notes.append(
+        "each film carries content credentials (C2PA), signed by who disclosed it: any reader of "
+        "them that trusts the agency's root says so"
     )
 
 

@@ -20,3 +20,7 @@ class DisclosureRequest:
     redaction: Redaction | None = None
     confirmed_by: str = ""
     only_redacted: bool = False
+
+    @property
+    def is_excerpt(self) -> bool:
+        return self.from_s is not None or self.to_s is not None
