@@ -11,7 +11,7 @@ import click
 from bwv_device import keys
 from bwv_device.commands.key_desk.exported_line import exported_line
 from bwv_device.commands.key_files.identities import load_identities
-from bwv_device.commands.manifests import disclosure_key, embed_manifest
+from bwv_device.commands.manifests import disclosure_key, embed_manifests
 from bwv_device.formats.visible_text import visible
 from bwv_device.verification.conclusion import Conclusion
 from bwv_device.verification.export import export, without_film
@@ -77,8 +77,7 @@ def command(
     click.echo(visible(said), err=True)
     report, done, changed = export(surveyed, identities, out, recording, native=segments)
     if signer is not None:
-        for item in done:
-            embed_manifest(item.path, f"{report.device}/{item.recording}", signer, roots[0])
+        embed_manifests(done, report.device, signer, roots[0])
     for item in done:
         for lost in json.loads(item.path.with_suffix(".json").read_text())["not_exported"]:
             click.echo(visible(f"Warning: {lost['name']}: {lost['reason']}"), err=True)

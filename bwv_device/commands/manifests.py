@@ -14,6 +14,7 @@ from bwv_device.commands.key_files.role_key import load_role_key
 from bwv_device.errors import KeyFileError
 from bwv_device.formats.certificates import DISCLOSURE
 from bwv_device.formats.statement import StatementError, chain_of, role_of
+from bwv_device.verification.export import Exported
 from hal.ports import Identity
 
 
@@ -37,8 +38,13 @@ def disclosure_key(path: Path | None, roots: Sequence[Path], *, segments: bool) 
     return identity
 
 
-def embed_manifest(film: Path, recording: str, signer: Identity, root: Path) -> None:
+def embed_manifests(films: Sequence[Exported], device: str, signer: Identity, root: Path) -> None:
     """Raises `CustodyError`."""
+    for film in films:
+        _embed(film.path, f"{device}/{film.recording}", signer, root)
+
+
+def _embed(film: Path, recording: str, signer: Identity, root: Path) -> None:
     from bwv_device.custody.disclosure.credentials import MadeOf, embed, note_in_sidecar
 
     sidecar = json.loads(film.with_suffix(".json").read_text())

@@ -20,6 +20,9 @@ WARM = (
     "bwv_device.commands.custody.holds", "bwv_device.commands.custody.intake",
     "bwv_device.commands.custody.options", "bwv_device.commands.custody.register",
     "bwv_device.commands.custody.requests", "bwv_device.commands.custody.roles",
+    "bwv_device.commands.key_desk.approve", "bwv_device.commands.key_desk.case",
+    "bwv_device.commands.key_desk.view", "bwv_device.commands.key_desk.views",
+    "bwv_device.backends.key_desk_line", "bwv_device.commands.video_verify",
     "bwv_device.commands.export", "bwv_device.commands.keygen", "bwv_device.commands.ledger",
     "bwv_device.commands.provision", "bwv_device.commands.verify",
 )  # fmt: skip
