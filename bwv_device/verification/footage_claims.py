@@ -11,7 +11,8 @@ from bwv_device.formats.grammar.ledger_kinds import Checkpoint, Open, Recovered,
 
 @dataclass(slots=True)
 class Claim:
-    """What the ledger says of a file."""
+    """What the ledger says of a file. `pictures` and `end_pts_ns` of a sealed segment; of a still
+    `end_pts_ns` is when it was taken."""
 
     name: str
     recording: str = ""
@@ -23,6 +24,8 @@ class Claim:
     plaintext_sha256: str = ""
     plaintext_length: int = 0
     first_pts_ns: int | None = None
+    end_pts_ns: int | None = None
+    pictures: int = 0
     settled: str = ""
     wiped: bool = False
 
@@ -80,10 +83,12 @@ def _claim_seal(claim: Claim, said: Seal) -> None:
     claim.length, claim.sha256 = said.length, said.sha256
     claim.plaintext_sha256 = said.plaintext_sha256
     claim.plaintext_length = said.plaintext_length or 0
+    claim.pictures, claim.end_pts_ns = said.video_units or 0, said.end_pts_ns
 
 
 def _claim_still(claim: Claim, said: Still) -> None:
     claim.settled, claim.recording = "sealed", said.recording
+    claim.end_pts_ns = said.pts_ns
     claim.length, claim.sha256 = said.length, said.sha256
 
 

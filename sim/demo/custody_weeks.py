@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 
 from cryptography import x509
 
-from bwv_device.custody.disclosure.package import Package, disclose
+from bwv_device.custody.disclosure.package import disclose
+from bwv_device.custody.disclosure.package_films import Package
 from bwv_device.custody.disclosure.request import DisclosureRequest
 from bwv_device.custody.intake.intake import Intake
 from bwv_device.custody.key_desk.looking import AgencyKeys
@@ -136,8 +137,8 @@ class Afterwards:
         done, keys = list[Exported](), AgencyKeys(session, identities)
         for row in session.index.rows("SELECT id, recording FROM recordings ORDER BY id"):
             work = folder / row["recording"]
-            _, opened = open_recording(session, self._roots, keys, row["id"], work, "the page")
-            done += opened
+            opened = open_recording(session, self._roots, keys, row["id"], work, "the page")
+            done += opened.films
         return done
 
     def _request(self, session: CustodySession, recording: str) -> public_requests.Opened:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import random
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -179,7 +181,7 @@ def test_what_is_covered_can_not_be_seen_and_the_rest_can(
     box = RedactionBox(2.0, 5.0, 40, 60, 120, 90)
     redaction = Redaction(method, [box], [(1.0, 3.0)])
     out = tmp_path / "package"
-    made, _ = package(held, out, redaction=redaction, confirmed_by="Dora", only_redacted=True)
+    made, _ = package(held, out, redaction=redaction, confirmed_by="Dora")
     stem = held.name.split("/")[1]
     assert not (out / f"{stem}.mp4").exists()
     assert not (out / "proof" / "vault").exists(), "the originals stay where they are"
@@ -240,7 +242,10 @@ def test_faces_are_looked_for_and_shown(held: Held, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "text",
     ["", "{}", '{"boxes": [{"x": 1}]}', '{"boxes": [], "method": "erase"}',
-     '{"boxes": [{"from_s": 2, "to_s": 1, "x": 0, "y": 0, "width": 5, "height": 5}]}'],
+     '{"boxes": [{"from_s": 2, "to_s": 1, "x": 0, "y": 0, "width": 5, "height": 5}]}',
+     '{"boxes": [{"from_s": 0, "to_s": 1, "x": 0, "y": 0.5, "width": 5, "height": 5}]}',
+     '{"boxes": [{"from_s": 0, "to_s": 1e999, "x": 0, "y": 0, "width": 5, "height": 5}]}',
+     '{"boxes": [], "mute": [[3, 2]]}', '{"boxes": [], "mute": [[0, NaN]]}'],
 )  # fmt: skip
 def test_a_redaction_that_makes_no_sense_is_refused(tmp_path: Path, text: str) -> None:
     path = tmp_path / "redaction.json"
@@ -253,6 +258,126 @@ def test_a_redaction_can_be_read_again(tmp_path: Path) -> None:
     wanted = Redaction("blur", [RedactionBox(0.0, 1.0, 1, 2, 3, 4)], [(0.5, 1.5)])
     wanted.write(tmp_path / "r.json")
     assert read_redaction(tmp_path / "r.json") == wanted
+
+
+# --- nothing in clear leaves by accident ----------------------------------------------------------
+
+HERE = RedactionBox(0, 4, 10, 10, 60, 60)
+
+
+def files_of(folder: Path) -> set[str]:
+    return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+
+
+def test_a_redacted_copy_goes_out_alone(held: Held, tmp_path: Path) -> None:
+    made, _ = package(held, tmp_path / "p", redaction=Redaction(boxes=[HERE]), confirmed_by="D")
+    assert made.films == []
+    (covered,) = made.redacted
+    names = files_of(tmp_path / "p")
+    assert {name for name in names if not name.startswith(("proof/", "report"))} == {
+        covered.name, "SHA256SUMS"
+    }  # fmt: skip
+    assert not any("vault" in name for name in names)
+
+
+def test_an_excerpt_carries_nothing_from_outside(held: Held, tmp_path: Path) -> None:
+    """Neither pictures nor snapshots nor sealed originals; and it is genuine by itself."""
+    made, _ = package(held, tmp_path / "p", from_s=3.4, to_s=6.2)
+    (film,) = made.films
+    names = files_of(tmp_path / "p")
+    assert not any("vault" in name or name.endswith((".jpg", ".age")) for name in names)
+    told = judge_film(film, [held.agency.root])
+    assert (told.answer, told.exceptions) == (Answer.GENUINE, [])
+    assert 3 <= told.groups <= 4
+    whole = package(held, tmp_path / "whole")[0].films[0]
+    outside = [f for at_s, f in frames(whole) if at_s < 2.9 or at_s > 7.1]
+    inside = [f for _, f in frames(film)]
+    assert not any(np.array_equal(a, b) for a in inside for b in outside)
+
+
+COVERS_NOTHING: dict[str, Redaction] = {
+    "a box beside the picture": Redaction(boxes=[RedactionBox(0, 4, 400, 10, 60, 60)]),
+    "a box below it": Redaction(boxes=[RedactionBox(0, 4, 10, 300, 60, 60)]),
+    "a box behind the film": Redaction(boxes=[RedactionBox(400, 404, 10, 10, 60, 60)]),
+    "a box before it": Redaction(boxes=[RedactionBox(-9, -4, 10, 10, 60, 60)]),
+    "one of two": Redaction(boxes=[HERE, RedactionBox(400, 404, 10, 10, 60, 60)]),
+    "a span behind the film": Redaction(mute=[(400, 404)]),
+    "nothing at all": Redaction(),
+}
+
+
+@pytest.mark.parametrize("what", COVERS_NOTHING)
+def test_a_redaction_that_covers_nothing_is_refused_and_nothing_stays(
+    held: Held, tmp_path: Path, what: str
+) -> None:
+    with pytest.raises(CustodyError, match="covers nothing"):
+        package(held, tmp_path / "p", redaction=COVERS_NOTHING[what], confirmed_by="Dora")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "wishes",
+    [
+        {"from_s": 500.0, "to_s": 600.0}, {"from_s": 5.0, "to_s": 600.0},
+        {"from_s": 6.0, "to_s": 5.0}, {"from_s": 5.0, "to_s": 5.0}, {"from_s": -1.0},
+        {"from_s": float("nan")}, {"to_s": float("inf")}, {"to_s": -3.0},
+        {"with_original": True},
+    ],
+)  # fmt: skip
+def test_times_that_lie_outside_are_refused_and_nothing_stays(
+    held: Held, tmp_path: Path, wishes: dict[str, Any]
+) -> None:
+    with pytest.raises(CustodyError):
+        package(held, tmp_path / "p", **wishes)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_process_that_is_killed_leaves_nothing_in_clear(tmp_path: Path) -> None:
+    """kill -9, with a film in its work folder."""
+    script = (
+        "import os, signal, sys\nfrom pathlib import Path\n"
+        "from bwv_device.custody.disclosure.work_folder import work_folder\n"
+        "with work_folder(Path(sys.argv[1])) as work:\n"
+        "    (work / 'film.mp4').write_bytes(b'in clear')\n"
+        "    print(work, flush=True)\n"
+        "    os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script, tmp_path], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == -9
+    until_s = time.monotonic() + 30
+    while list(tmp_path.iterdir()) and time.monotonic() < until_s:
+        os.sched_yield()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_is_damaged_or_gone_is_said_in_seconds_and_the_rest_goes_out(
+    held: Held, tmp_path: Path
+) -> None:
+    store = held.custody.store
+    before = dict(store.objects)
+    (key, *_) = sorted(k for k in before if k.startswith("footage/") and ".mp4." in k)
+    try:
+        data = bytearray(before[key])
+        data[len(data) // 2 : len(data) // 2 + (64 << 10)] = bytes(64 << 10)
+        store.objects[key] = bytes(data)
+        made, _ = package(held, tmp_path / "damaged")
+        assert made.films[0].exists()
+        assert "pictures) of 1" in made.missing[0]
+        assert made.problems[0] == made.missing[0]
+        html = (tmp_path / "damaged" / "report.html").read_text()
+        assert made.missing[0] in html
+        del store.objects[key]
+        made, _ = package(held, tmp_path / "gone")
+        assert "are missing" in made.missing[0]
+        for other in [k for k in store.objects if k.startswith("footage/")]:
+            del store.objects[other]
+        with pytest.raises(CustodyError, match="Nothing of"):
+            package(held, tmp_path / "all")
+        assert not (tmp_path / "all").exists()
+    finally:
+        store.objects = before
 
 
 # --- content credentials --------------------------------------------------------------------------
@@ -275,7 +400,8 @@ def disclosed(held: Held, tmp_path_factory: pytest.TempPathFactory) -> Any:
     """A film with its redacted copy."""
     out = tmp_path_factory.mktemp("credentials") / "package"
     redaction = Redaction("pixelate", [RedactionBox(0, 4, 10, 10, 60, 60)], [])
-    return package(held, out, redaction=redaction, confirmed_by="Dora")[0]
+    wishes = {"redaction": redaction, "confirmed_by": "Dora", "with_original": True}
+    return package(held, out, **wishes)[0]
 
 
 def test_each_film_that_leaves_says_what_it_is(held: Held, disclosed: Any) -> None:

@@ -158,7 +158,7 @@ def test_nobody_opens_the_neighbour_with_a_grant(it: Looked) -> None:
 def test_the_command_line_opens_a_film_through_the_desk(it: Looked, tmp_path: Path) -> None:
     session, recording = it.person(), it.names[0]
     through = DeskKeys(session, it.desk(), it.key())
-    report, films = open_recording(
+    report, films, _, _ = open_recording(
         session, [it.day.agency.root], through, recording, tmp_path, "a complaint"
     )
     assert report.ok

@@ -20,6 +20,7 @@ from bwv_device.custody.key_desk.looking import FootageKeys
 from bwv_device.custody.key_desk.open_recording import Advance, open_recording
 from bwv_device.errors import CustodyError
 from bwv_device.files import writable_folder
+from bwv_device.formats.visible_text import visible
 
 
 @click.command()
@@ -38,7 +39,8 @@ from bwv_device.files import writable_folder
 )
 @click.option("--redact", type=click.Path(path_type=Path), help="A redaction.json to apply.")
 @click.option("--confirm", is_flag=True, help="You have looked at the contact sheet.")
-@click.option("--only-redacted", is_flag=True, help="Leave the original out.")
+@click.option("--with-original", is_flag=True, help="Give the original beside the redacted copy.")
+@click.option("--only-redacted", is_flag=True, help="What --redact does anyway; refused without.")
 @click.pass_obj
 def disclose_command(
     context: CustodyContext,
@@ -55,6 +57,7 @@ def disclose_command(
     propose: bool,
     redact: Path | None,
     confirm: bool,
+    with_original: bool,
     only_redacted: bool,
 ) -> None:
     """Decrypts RECORDING into a package: film, signed chain, a report that a lawyer can read, and a
@@ -64,12 +67,14 @@ def disclose_command(
     if propose:
         _propose(context, recording, keys, out)
         return
+    if only_redacted and (redact is None or with_original):
+        raise click.UsageError("--only-redacted needs --redact, and no --with-original.")
     if not recipient or not reason:
         raise click.UsageError("Say to whom it goes and why: --to and --reason.")
     wish = DisclosureRequest(
         recording, recipient, reason, request, from_s, to_s,
         read_redaction(redact) if redact else None,
-        context.session.name if confirm else "", only_redacted,
+        context.session.name if confirm else "", with_original,
     )  # fmt: skip
     root = Path(context.settings.agency.root).read_bytes()
     with _progress() as advance:
@@ -80,31 +85,34 @@ def disclose_command(
         click.echo(note)
     _warn(package.confined)
     click.echo(f"Read {out / 'report.html'} or {out / 'report.pdf'} first.")
+    for sentence in package.missing:
+        click.echo(visible(f"Warning: {sentence}"), err=True)
     if package.problems:
+        how = "is not whole" if package.missing else "does not verify"
         raise CustodyError(
-            f"{recording} does not verify: {package.problems[0]}.",
-            "The report says so too; do not hand the package on before somebody has looked at it.",
+            f"{recording} {how}: {package.problems[0]}.",
+            "The package says so too; do not hand it on before somebody has looked at it.",
         )
 
 
 def _propose(context: CustodyContext, recording: str, keys: FootageKeys, out: Path) -> None:
     out.mkdir(parents=True, exist_ok=True)
     with work_folder(out.parent) as folder, _progress() as advance:
-        _, done = open_recording(
-            context.session,
-            context.roots,
-            keys,
-            recording,
-            folder,
-            "a proposal of what to cover",
-            advance,
-        )
+        reason = "a proposal of what to cover"
+        done = open_recording(
+            context.session, context.roots, keys, recording, folder, reason, advance
+        ).films
         seconds = max(1.0, done[0].duration_ms / 1000)
         media = MediaProcess(done[0].path, seconds, folder)
         found = media.propose(lambda at_s: advance("looking", at_s / seconds))
         found.write(out / "redaction.json")
         shown = media.contact_sheet(found, out / "contact-sheet.jpg")
     _warn(media.confined)
+    if not found.boxes:
+        click.echo(
+            "Warning: no face was found, which is no proof that there is none: look at the film, "
+            "and draw boxes yourself.", err=True,
+        )  # fmt: skip
     click.echo(f"{len(found.boxes)} boxes proposed, {shown} pictures to look at in {out}.")
     click.echo("Correct redaction.json, then run this with --redact redaction.json --confirm.")
 

@@ -11,6 +11,7 @@ from bwv_device import keys
 from bwv_device.commands.custody.options import CustodyContext
 from bwv_device.commands.key_desk.key_options import served_desk, waiting
 from bwv_device.commands.key_files.identities import load_identities
+from bwv_device.custody.disclosure.losses import losses
 from bwv_device.custody.disclosure.work_folder import work_folder
 from bwv_device.custody.key_desk.key_desk import KeyDesk
 from bwv_device.custody.key_desk.looking import Desk, DeskKeys, ViewingKey, ask
@@ -74,14 +75,16 @@ def view_command(
         again=waiting(),
     )
     with work_folder(out) as work:
-        report, done = open_recording(session, context.roots, through, recording, work, reason)
+        opened = open_recording(session, context.roots, through, recording, work, reason)
         made = sorted((work / "films").iterdir())
         for path in made:
             shutil.move(path, out / path.name)
-    for item in done:
+    for item in opened.films:
         click.echo(f"{out / item.path.name}  {item.duration_ms / 1000:.1f} s")
     click.echo("A line says that you looked. What was opened for you stays openable by you.")
-    if not report.ok:
+    for sentence in losses(opened):
+        click.echo(f"Warning: {sentence}", err=True)
+    if not opened.report.ok:
         raise CustodyError(
             f"{recording} does not verify.", "See 'bwv custody audit' before you rely on it."
         )

@@ -53,6 +53,15 @@ class Cut(NamedTuple):
     pictures: int
 
 
+class Covered(NamedTuple):
+    """What a redacted copy covers, as it was rendered: its pictures, in how many each box covered
+    something, and how many seconds of each span were muted."""
+
+    pictures: int
+    boxes: list[int]
+    muted_s: list[float]
+
+
 class MediaProcess:
     """What can be done with one film of so many seconds; what is made passes through `work`. Raises
     `ClipError` where it can't be opened within the limits."""
@@ -78,8 +87,10 @@ class MediaProcess:
     def contact_sheet(self, redaction: Redaction, out: Path) -> int:
         return self._run("sheet", out, redaction.as_dict(), int)
 
-    def redact(self, redaction: Redaction, out: Path, advance: Advance = lambda at_s: None) -> int:
-        return self._run("redact", out, redaction.as_dict(), int, advance)
+    def redact(
+        self, redaction: Redaction, out: Path, advance: Advance = lambda at_s: None
+    ) -> Covered:
+        return self._run("redact", out, redaction.as_dict(), _as_covered, advance)
 
     def signatures(self, roots_pem: str, advance: Advance = lambda at_s: None) -> VideoVerdict:
         return self._run("signatures", None, {"roots": roots_pem}, VideoVerdict.of, advance)
@@ -192,6 +203,12 @@ def _child(words: list[str]) -> Iterator[subprocess.Popen[bytes]]:
 def _as_cut(said: Any) -> Cut:
     from_s, to_s, pictures = said
     return Cut(float(from_s), float(to_s), int(pictures))
+
+
+def _as_covered(said: Any) -> Covered:
+    return Covered(
+        int(said["pictures"]), [int(n) for n in said["boxes"]], [float(s) for s in said["muted_s"]]
+    )
 
 
 def _refuse(text: str) -> None:

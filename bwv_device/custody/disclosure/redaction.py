@@ -19,6 +19,8 @@ from numpy.typing import NDArray
 
 from bwv_device.custody.disclosure.redaction_plan import Redaction, RedactionBox
 from bwv_device.errors import ClipError, CustodyError, MissingPartError
+from bwv_device.formats.media.h264 import append_nal, nal_units
+from bwv_device.formats.media.signing_sei import is_signing_sei
 
 Picture = NDArray[np.uint8]
 
@@ -38,13 +40,14 @@ BANNER = "REDACTED COPY - encoded anew"
 
 def cut(film: Path, from_s: float, to_s: float, out: Path) -> tuple[float, float, int]:
     """Copies what lies between two times, without encoding again. It begins at a keyframe, a
-    little before the time asked for: its times, and how many pictures it has."""
+    little before the time asked for: its times, and how many pictures it has. What the camera
+    signed about the last group stands in the next one, and comes along."""
     with av.open(str(film)) as source, av.open(str(out), "w", format="mp4") as target:
         video = source.streams.video[0]
         streams = {s.index: target.add_stream_from_template(s) for s in source.streams}
         source.seek(round(from_s * av.time_base), backward=True)
         began: float | None = None
-        ended, pictures, over = from_s, 0, False
+        ended, pictures, over, signed = from_s, 0, False, b""
         held: list[Any] = []
         packet: Any
         for packet in source.demux():
@@ -54,6 +57,8 @@ def cut(film: Path, from_s: float, to_s: float, out: Path) -> tuple[float, float
             if packet.stream.index == video.index:
                 if packet.is_keyframe and at_s >= to_s:
                     over = True
+                if over and not packet.is_keyframe:
+                    signed = signed or _statements(bytes(packet))
                 if began is None and packet.is_keyframe:
                     began = at_s
                 if over or began is None:
@@ -65,14 +70,29 @@ def cut(film: Path, from_s: float, to_s: float, out: Path) -> tuple[float, float
             raise CustodyError(
                 f"There is nothing between {from_s} s and {to_s} s.", "Choose other times."
             )
-        for packet in held:
+        last = max(n for n, packet in enumerate(held) if packet.stream.index == video.index)
+        for number, packet in enumerate(held):
             at_s = float(packet.pts * packet.time_base)
             if began <= at_s < ended:
+                given = _with(packet, signed) if number == last and signed else packet
                 shift = round(Fraction(began) / packet.time_base)
-                packet.pts, packet.dts = packet.pts - shift, packet.dts - shift
-                packet.stream = streams[packet.stream.index]
-                target.mux(packet)
+                given.pts, given.dts = packet.pts - shift, packet.dts - shift
+                given.stream = streams[packet.stream.index]
+                target.mux(given)
     return began, ended, pictures
+
+
+def _statements(sample: bytes) -> bytes:
+    """What is signed in a sample, with its lengths."""
+    nals = [nal for nal in nal_units(sample) if is_signing_sei(nal)]
+    return append_nal(b"", nals)
+
+
+def _with(packet: Any, more: bytes) -> Any:
+    made: Any = av.Packet(bytes(packet) + more)
+    made.pts, made.dts, made.duration = packet.pts, packet.dts, packet.duration
+    made.time_base, made.is_keyframe = packet.time_base, packet.is_keyframe
+    return made
 
 
 # --- proposing --------------------------------------------------------------------------------
@@ -174,9 +194,13 @@ def _tile(picture: Picture, boxes: Sequence[RedactionBox], at_s: float) -> Pictu
 # --- covering ---------------------------------------------------------------------------------
 
 
-def redact(film: Path, redaction: Redaction, out: Path, advance: Any = lambda seconds: None) -> int:
-    """A copy with the boxes covered and the spans muted, encoded anew. Returns its pictures."""
-    count = 0
+def redact(
+    film: Path, redaction: Redaction, out: Path, advance: Any = lambda seconds: None
+) -> dict[str, Any]:
+    """A copy with the boxes covered and the spans muted, encoded anew. Returns how many pictures
+    it has, in how many each box covered something, and how much of each span was muted, in
+    seconds."""
+    count, boxes, muted_s = 0, [0] * len(redaction.boxes), [0.0] * len(redaction.mute)
     with av.open(str(film)) as source, av.open(str(out), "w", format="mp4") as target:
         video = source.streams.video[0]
         rate = video.average_rate or Fraction(30)
@@ -193,27 +217,30 @@ def redact(film: Path, redaction: Redaction, out: Path, advance: Any = lambda se
                 at_s = float(frame.time or 0.0)
                 advance(at_s)
                 shown = np.asarray(frame.to_ndarray(format="bgr24"), np.uint8)
-                covered = _cover(shown, redaction, at_s)
+                covered = _cover(shown, redaction, at_s, boxes)
                 fresh = av.VideoFrame.from_ndarray(covered, format="bgr24")
                 fresh.pts, fresh.time_base = round(at_s * 90_000), Fraction(1, 90_000)
                 target.mux(encoded.encode(fresh))
                 count += 1
             elif heard is not None:
-                target.mux(heard.encode(_muted(frame, redaction)))
+                target.mux(heard.encode(_muted(frame, redaction, muted_s)))
         target.mux(encoded.encode(None))
         if heard is not None:
             target.mux(heard.encode(None))
-    return count
+    return {"pictures": count, "boxes": boxes, "muted_s": muted_s}
 
 
-def _cover(picture: Picture, redaction: Redaction, at_s: float) -> Picture:
+def _cover(picture: Picture, redaction: Redaction, at_s: float, counts: list[int]) -> Picture:
     height, width = picture.shape[:2]
-    for box in _boxes_at(redaction, at_s):
+    for number, box in enumerate(redaction.boxes):
+        if not box.from_s <= at_s < box.to_s:
+            continue
         rows = slice(max(0, box.y), min(height, box.y + box.height))
         columns = slice(max(0, box.x), min(width, box.x + box.width))
         part: Any = picture[rows, columns]
         if part.size == 0:
             continue
+        counts[number] += 1
         if redaction.method == "blur":
             size = max(part.shape[:2]) // 2 * 2 + 1
             part = cv2.GaussianBlur(part, (size, size), 0)
@@ -230,10 +257,13 @@ def _cover(picture: Picture, redaction: Redaction, at_s: float) -> Picture:
     return picture
 
 
-def _muted(frame: Any, redaction: Redaction) -> Any:
+def _muted(frame: Any, redaction: Redaction, muted_s: list[float]) -> Any:
     at_s = float(frame.pts * frame.time_base)
     end_s = at_s + frame.samples / frame.sample_rate
-    if any(start < end_s and at_s < stop for start, stop in redaction.mute):
+    hit = [n for n, (start, stop) in enumerate(redaction.mute) if start < end_s and at_s < stop]
+    for number in hit:
+        muted_s[number] += end_s - at_s
+    if hit:
         silent = av.AudioFrame.from_ndarray(
             np.zeros_like(frame.to_ndarray()), format=frame.format.name, layout=frame.layout.name
         )

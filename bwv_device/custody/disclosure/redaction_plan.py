@@ -73,6 +73,9 @@ def parse_redaction(table: dict[str, Any]) -> Redaction:
     """Raises `ValueError`, `KeyError`, `TypeError` or `OverflowError`."""
     boxes = [_box(box) for box in table["boxes"]]
     mute = [(float(a), float(b)) for a, b in table.get("mute", [])]
+    for start, stop in mute:
+        if not (math.isfinite(start) and math.isfinite(stop)) or stop <= start:
+            raise ValueError(f"an empty span of sound: {start} to {stop}")
     for box in boxes:
         if box.width <= 0 or box.height <= 0 or box.to_s <= box.from_s:
             raise ValueError(f"an empty box: {box}")

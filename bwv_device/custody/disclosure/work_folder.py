@@ -1,15 +1,24 @@
-"""Where footage lies in clear while a package is made: gone afterwards, or at the next start."""
+"""Where footage lies in clear while a package is made: gone afterwards, whatever ends the process.
+
+A second process waits for the end of the first and clears up behind it; where the machine loses
+power, the next start does.
+"""
 
 from __future__ import annotations
 
 import fcntl
 import os
 import shutil
+import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+# Its standard input ends when whoever started it does.
+CLEARS_UP = "import shutil, sys; sys.stdin.read(); shutil.rmtree(sys.argv[1], ignore_errors=True)"
+ENDS_WITHIN_S = 30
 PREFIX, UNLOCKED_PREFIX = ".bwv-work-", ".bwv-new-"
 
 
@@ -24,10 +33,27 @@ def work_folder(beside: Path) -> Iterator[Path]:
     fcntl.flock(lock, fcntl.LOCK_EX)
     folder = made.rename(made.with_name(PREFIX + made.name.removeprefix(UNLOCKED_PREFIX)))
     try:
-        yield folder
+        with _cleared_up(folder):
+            yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
         os.close(lock)
+
+
+@contextmanager
+def _cleared_up(folder: Path) -> Iterator[None]:
+    """Also behind a process that is killed; in a session of its own, so that Ctrl-C spares it."""
+    process = subprocess.Popen(  # noqa: S603 - our own words
+        [sys.executable, "-I", "-S", "-c", CLEARS_UP, str(folder)],
+        stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )  # fmt: skip
+    try:
+        yield
+    finally:
+        assert process.stdin is not None
+        process.stdin.close()
+        process.wait(ENDS_WITHIN_S)
 
 
 def _sweep(beside: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from cryptography import x509
 
@@ -14,10 +14,19 @@ from bwv_device.custody.retention.holds import existing
 from bwv_device.custody.session import CustodySession
 from bwv_device.errors import CustodyError
 from bwv_device.verification.export import Exported, export
-from bwv_device.verification.vault_report import Report, survey
-from hal.ports import Stored
+from bwv_device.verification.vault_report import Report, Survey, survey
+from hal.ports import Stored, StoreError, StoreTrouble
 
 Advance = Callable[[str, float], None]
+
+
+class Opened(NamedTuple):
+    """A recording that was fetched into `folder`/vault, and opened into `folder`/films."""
+
+    report: Report
+    films: list[Exported]
+    survey: Survey
+    absent: list[str]  # files that the store should have, and has not
 
 
 def open_recording(
@@ -28,9 +37,10 @@ def open_recording(
     folder: Path,
     reason: str,
     advance: Advance = lambda what, share: None,
-) -> tuple[Report, list[Exported]]:
-    """Fetches a recording from the store into `folder`/vault, verifies it, and opens it into
-    `folder`/films, once a line says who looks, and why."""
+) -> Opened:
+    """Fetches a recording from the store, verifies it, and opens it, once a line says who looks,
+    and why. What is missing or damaged is named in the report and the sidecars; raises
+    `CustodyError` where nothing is left."""
     row = existing(session, recording)
     if row["erased_ns"] is not None:
         raise CustodyError(f"{recording} was erased.", "See 'bwv custody certificate'.")
@@ -38,14 +48,19 @@ def open_recording(
     (vault / "footage").mkdir(parents=True)
     write_camera_ledger(session, row["device"], vault)
     files = received_files(session, recording)
+    sealed, absent = dict[str, Path](), list[str]()
     for number, file in enumerate(files):
         advance("fetching", number / len(files))
-        stored = Stored(file["key"], file["length"], file["version"])
-        with (vault / "footage" / file["segment"]).open("xb") as target:
-            for block in session.store.blocks(stored):
-                target.write(block)
+        path = vault / "footage" / file["segment"]
+        if _fetched(session, Stored(file["key"], file["length"], file["version"]), path):
+            sealed[file["segment"]] = path
+        else:
+            absent.append(str(file["segment"]))
+    if not sealed:
+        raise CustodyError(
+            f"Nothing of {recording} is in the store any more.", "See 'bwv custody completeness'."
+        )
     advance("opening", 0.0)
-    sealed = {file["segment"]: vault / "footage" / file["segment"] for file in files}
     identities = keys.of(recording, sealed, reason)
     surveyed = survey(vault, roots, recording=row["recording"])
     report, done, changed = export(surveyed, identities, folder / "films", row["recording"])
@@ -54,7 +69,21 @@ def open_recording(
             f"{', '.join(changed)}: not what the camera's ledger names.",
             "The camera sealed other footage than it said: look at it before anything is given.",
         )
-    return report, done
+    return Opened(report, done, surveyed, absent)
+
+
+def _fetched(session: CustodySession, stored: Stored, path: Path) -> bool:
+    """False where the store has no such object."""
+    try:
+        with path.open("xb") as target:
+            for block in session.store.blocks(stored):
+                target.write(block)
+    except StoreError as error:
+        path.unlink(missing_ok=True)
+        if error.trouble is not StoreTrouble.MISSING:
+            raise
+        return False
+    return True
 
 
 def received_files(session: CustodySession, recording: str) -> Sequence[Mapping[str, Any]]:
