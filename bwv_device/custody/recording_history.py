@@ -18,7 +18,6 @@ from bwv_device.custody.intake.ledger_pieces import boot_ledger
 from bwv_device.custody.retention.holds import existing
 from bwv_device.custody.search import lines_about
 from bwv_device.custody.session import CustodySession
-from bwv_device.formats import store_keys
 from bwv_device.formats.ledger_lines import Line, ledger_path
 from bwv_device.verification.ledger_chain import LedgerWalk, Walked
 from hal.ports import Anchor
@@ -144,9 +143,3 @@ def write_camera_ledger(session: CustodySession, device: str, vault: Path) -> No
     for row in session.index.rows(boots, device):
         data = boot_ledger(session.index, session.store, device, row["boot"])
         (vault / ledger_path(row["boot"])).write_bytes(data)
-
-
-def custody_chain(session: CustodySession) -> bytes:
-    """The custody ledger as text, a line each, without bodies: what goes into a disclosure."""
-    entries = session.store.entries(store_keys.LINES)
-    return b"".join(session.store.read(stored.key, stored.length) for stored in entries)

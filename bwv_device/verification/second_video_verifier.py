@@ -328,7 +328,8 @@ def escaped(plain: bytes, nal: bytes, signed: int) -> bytes:
 # --- containers -----------------------------------------------------------------------------------
 
 
-def nal_units(data: bytes) -> Iterator[bytes]:
+def nal_units(data: Any) -> Iterator[bytes]:
+    """Of bytes, or of a file that is mapped."""
     if data[4:8] in (b"ftyp", b"styp", b"moov"):
         yield from in_mp4(data)
         return
@@ -337,7 +338,7 @@ def nal_units(data: bytes) -> Iterator[bytes]:
         yield data[start : stop - 3]
 
 
-def boxes(data: bytes, at: int, end: int) -> Iterator[tuple[bytes, int, int]]:
+def boxes(data: Any, at: int, end: int) -> Iterator[tuple[bytes, int, int]]:
     while at + 8 <= end:
         size, kind, head = int.from_bytes(data[at : at + 4], "big"), data[at + 4 : at + 8], 8
         if size == 1:
@@ -351,7 +352,7 @@ def boxes(data: bytes, at: int, end: int) -> Iterator[tuple[bytes, int, int]]:
         at += size
 
 
-def in_mp4(data: bytes) -> Iterator[bytes]:
+def in_mp4(data: Any) -> Iterator[bytes]:
     """Of the first track with H.264 pictures: parameter sets, then samples in their order."""
     film = Tables()
     for kind, at, end in boxes(data, 0, len(data)):
@@ -377,7 +378,7 @@ class Tables:
         self.found: dict[bytes, int] = {}
         self.runs = list[tuple[int, int]]()
 
-    def box(self, data: bytes, kind: bytes, at: int) -> None:
+    def box(self, data: Any, kind: bytes, at: int) -> None:
         if kind == b"trak" and not self.track:
             self.found = {}
         elif kind == b"tkhd":
@@ -391,7 +392,7 @@ class Tables:
         elif kind == b"trun" and self.number == self.track:
             self.runs += run(data, at, self.base)
 
-    def samples(self, data: bytes) -> list[tuple[int, int]]:
+    def samples(self, data: Any) -> list[tuple[int, int]]:
         sizes = self.found.get(b"stsz")
         whole = table(data, self.found) if sizes is not None and word(data, sizes + 8) else []
         return whole + self.runs
@@ -407,7 +408,7 @@ def configured(avcc: bytes) -> Iterator[bytes]:
             at += 2 + length
 
 
-def table(data: bytes, found: dict[bytes, int]) -> list[tuple[int, int]]:
+def table(data: Any, found: dict[bytes, int]) -> list[tuple[int, int]]:
     """Samples of a film with tables: sizes, chunks, and how many samples each has."""
     at = found[b"stsz"]
     same, count = word(data, at + 4), word(data, at + 8)
@@ -432,7 +433,7 @@ def table(data: bytes, found: dict[bytes, int]) -> list[tuple[int, int]]:
     return samples
 
 
-def run(data: bytes, at: int, base: int) -> list[tuple[int, int]]:
+def run(data: Any, at: int, base: int) -> list[tuple[int, int]]:
     flags, count, place = word(data, at) & 0xFFFFFF, word(data, at + 4), at + 8
     offset = base
     if flags & 1:
@@ -448,7 +449,7 @@ def run(data: bytes, at: int, base: int) -> list[tuple[int, int]]:
     return samples
 
 
-def word(data: bytes, at: int) -> int:
+def word(data: Any, at: int) -> int:
     if at + 4 > len(data):
         raise ValueError("it is cut")
     return int.from_bytes(data[at : at + 4], "big")

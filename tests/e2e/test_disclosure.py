@@ -18,6 +18,7 @@ import cv2
 import numpy as np
 import pytest
 from support.camera_bench import make_camera
+from support.warm_bwv import bwv
 from support.write_anyway import write_anyway
 
 from bwv_device import keys
@@ -29,13 +30,17 @@ from bwv_device.custody.disclosure.package import disclose
 from bwv_device.custody.disclosure.redaction_plan import Redaction, RedactionBox, read_redaction
 from bwv_device.custody.disclosure.request import DisclosureRequest
 from bwv_device.custody.key_desk.looking import AgencyKeys
+from bwv_device.custody.requests import law, public_requests
 from bwv_device.custody.search import review
-from bwv_device.errors import CustodyError
+from bwv_device.errors import CustodyError, VaultError
+from bwv_device.verification.package_verifier import verify_package
 from bwv_device.verification.video_signatures import Answer
 from hal.simulated.power_dock_and_place import StubStills
+from sim.custody.witness import WorldWitness
+from sim.custody.witnessed_store import WitnessedStore
 from sim.media.scene import Scene
 from sim.media.sound import Sound, street
-from sim.world.custody_workers import BenchCustody
+from sim.world.custody_workers import BenchClock, BenchCustody
 from sim.world.test_keys import BenchAgency
 from sim.world.world import EPOCH_UTC_NS, Media
 
@@ -48,10 +53,19 @@ class Held(NamedTuple):
     agency: BenchAgency
     custody: BenchCustody
     name: str
+    log: WitnessedStore | None = None
+
+    def publish(self) -> bool:
+        """Witnesses see what was written."""
+        return self.log is not None and self.log.publish().size > 0
 
 
 @pytest.fixture(scope="module")
 def held(agency: BenchAgency) -> Held:
+    return recorded(agency)
+
+
+def recorded(agency: BenchAgency, *, witnessed: bool = False) -> Held:
     scene = Scene(*SIZE, EPOCH_UTC_NS)
     media = Media(scene, Sound(street, 64_000), StubStills())
     it = make_camera(
@@ -61,6 +75,11 @@ def held(agency: BenchAgency) -> Held:
         recording={"pre_event_s": 0, "segment_s": 10},
         video={"width": 320, "height": 240, "fps": 10, "bitrate_kbps": 300},
     )
+    log: WitnessedStore | None = None
+    if witnessed:
+        clock = BenchClock(it.loop)
+        witness = WorldWitness("ombudsman.example/w1", clock)
+        log = WitnessedStore(agency, it.uplink.store, clock, [witness])
     custody = BenchCustody(it, agency)
     custody.start()
     it.run(seconds=2)
@@ -75,15 +94,16 @@ def held(agency: BenchAgency) -> Held:
     desk = custody.session("a", "auditor")
     desk.index.catch_up()
     (row,) = desk.index.rows("SELECT id FROM recordings")
-    return Held(agency, custody, row["id"])
+    return Held(agency, custody, row["id"], log)
 
 
 def package(held: Held, out: Path, **wishes: Any) -> Any:
     desk = held.custody.session("Dora", "disclosure")
     wish = DisclosureRequest(held.name, "The Crown Court", "case 12/26", **wishes)
     root = held.agency.files[keys.ROOT]
-    keys_ = AgencyKeys(desk, held.agency.identities)
-    return disclose(desk, [held.agency.root], root, keys_, wish, out), desk
+    footage_keys, roots = AgencyKeys(desk, held.agency.identities), [held.agency.root]
+    made = disclose(desk, roots, root, footage_keys, wish, out, again=held.publish)
+    return made, desk
 
 
 def test_a_package_that_does_not_verify_says_so(held: Held, tmp_path: Path) -> None:
@@ -120,7 +140,7 @@ def test_the_package_holds_film_chain_report_and_a_verifier(held: Held, tmp_path
     made, desk = package(held, out)
     names = {str(path.relative_to(out)) for path in out.rglob("*") if path.is_file()}
     stem = held.name.split("/")[1]
-    proof = {f"proof/{name}" for name in ("verify.py", "custody.ledger", "agency-root.pem")}
+    proof = {f"proof/{name}" for name in ("verify.py", "custody.json", "agency-root.pem")}
     assert {f"{stem}.mp4", f"{stem}.json", "report.html", "report.pdf", "SHA256SUMS"} <= names
     assert proof <= names
     sums = subprocess.run(
@@ -275,7 +295,7 @@ def test_a_redacted_copy_goes_out_alone(held: Held, tmp_path: Path) -> None:
     (covered,) = made.redacted
     names = files_of(tmp_path / "p")
     assert {name for name in names if not name.startswith(("proof/", "report"))} == {
-        covered.name, "SHA256SUMS"
+        covered.name, "SHA256SUMS", "SHA256SUMS.sig"
     }  # fmt: skip
     assert not any("vault" in name for name in names)
 
@@ -378,6 +398,128 @@ def test_what_is_damaged_or_gone_is_said_in_seconds_and_the_rest_goes_out(
         assert not (tmp_path / "all").exists()
     finally:
         store.objects = before
+
+
+# --- what a package proves ------------------------------------------------------------------------
+
+
+def test_each_kind_of_package_gets_its_answer(held: Held, disclosed: Any, tmp_path: Path) -> None:
+    roots = [held.agency.root]
+    package(held, tmp_path / "whole")
+    told = verify_package(tmp_path / "whole", roots)
+    assert told.problems == []
+    assert told.exceptions == ["nobody outside the agency has seen custody's lines"]
+    assert (told.recording, told.disclosed_by) == (held.name, "Dora")
+    package(held, tmp_path / "excerpt", from_s=3.4, to_s=6.2)
+    assert verify_package(tmp_path / "excerpt", roots).problems == []
+    both = verify_package(disclosed.folder, roots)
+    assert both.problems == []
+    assert any("a redacted copy" in exception for exception in both.exceptions)
+
+
+def test_a_package_with_a_witness_is_genuine_and_complete(witnessed: Held, tmp_path: Path) -> None:
+    package(witnessed, tmp_path / "p")
+    told = verify_package(tmp_path / "p", [witnessed.agency.root])
+    assert (told.answer, told.exceptions) == (Answer.GENUINE, [])
+    stranger = verify_package(tmp_path / "p", [BenchAgency("another").root])
+    assert stranger.answer is Answer.NOT_GENUINE
+
+
+def test_nobody_elses_business_is_in_a_package(held: Held, tmp_path: Path) -> None:
+    """Neither other recordings' lines nor what the public asked for."""
+    store = held.custody.store
+    before = dict(store.objects)
+    try:
+        clerk = held.custody.session("Ada", "custodian")
+        now_ns = clerk.now_ns()
+        details = public_requests.RequestDetails(
+            law.SUBJECT_ACCESS, b"I was at the bus stop", "letter.txt",
+            clerk.retention.day(now_ns), now_ns, now_ns, now_ns, "Mare Street", "in a red coat",
+        )  # fmt: skip
+        clerk.index.catch_up()
+        public_requests.open_request(clerk, details)
+        package(held, tmp_path / "p")
+        content = b"".join(p.read_bytes() for p in (tmp_path / "p").rglob("*") if p.is_file())
+        assert b"Mare Street" not in content
+        assert b"red coat" not in content
+        assert b'"kind":"request"' not in content
+    finally:
+        store.objects = before
+
+
+@pytest.fixture(scope="module")
+def witnessed(agency: BenchAgency) -> Held:
+    """A recording in a store whose lines a witness has seen."""
+    return recorded(agency, witnessed=True)
+
+
+REMOVED = ("SHA256SUMS.sig", "SHA256SUMS", "report.html", "proof/custody.json", "{stem}.mp4",
+           "proof/vault/footage/{stem}-0001.mp4.age")  # fmt: skip
+
+
+@pytest.mark.parametrize("name", REMOVED)
+def test_what_is_removed_or_swapped_is_never_genuine(
+    witnessed: Held, tmp_path: Path, name: str
+) -> None:
+    out, roots = tmp_path / "p", [witnessed.agency.root]
+    package(witnessed, out)
+    path = out / name.format(stem=witnessed.name.split("/")[1])
+    content = path.read_bytes()
+    path.unlink()
+    if name == "SHA256SUMS":
+        with pytest.raises(VaultError, match="is not a package"):
+            verify_package(out, roots)
+    else:
+        assert verify_package(out, roots).answer is Answer.NOT_GENUINE
+    path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    assert verify_package(out, roots).answer is Answer.NOT_GENUINE
+    path.write_bytes(content)
+    assert verify_package(out, roots).answer is Answer.GENUINE
+    (out / "note.txt").write_text("believe me")
+    assert verify_package(out, roots).answer is Answer.NOT_GENUINE
+
+
+def test_another_film_in_a_package_that_is_summed_anew_is_not_genuine(
+    witnessed: Held, tmp_path: Path
+) -> None:
+    """What `sha256sum -c` calls OK."""
+    out = tmp_path / "p"
+    made, _ = package(witnessed, out)
+    made.films[0].write_bytes(b"another film")
+    sums = "".join(
+        f"{hashlib.sha256(p.read_bytes()).hexdigest()}  {p.relative_to(out)}\n"
+        for p in sorted(out.rglob("*")) if p.is_file() and "SHA256SUMS" not in p.name
+    )  # fmt: skip
+    (out / "SHA256SUMS").write_text(sums)
+    told = verify_package(out, [witnessed.agency.root])
+    assert "SHA256SUMS is not the list that was signed" in told.problems
+
+
+def test_drawn_changes_of_a_package_are_never_genuine(witnessed: Held, tmp_path: Path) -> None:
+    out, draws = tmp_path / "p", random.Random(11)
+    package(witnessed, out)
+    files = sorted(path for path in out.rglob("*") if path.is_file())
+    for _ in range(60):
+        path = draws.choice(files)
+        content = path.read_bytes()
+        changed = bytearray(content)
+        changed[draws.randrange(len(changed))] ^= 1 << draws.randrange(8)
+        path.write_bytes(changed)
+        assert verify_package(out, [witnessed.agency.root]).answer is not Answer.GENUINE, path
+        path.write_bytes(content)
+
+
+def test_the_command_says_the_answer(witnessed: Held, tmp_path: Path) -> None:
+    package(witnessed, tmp_path / "p")
+    (tmp_path / "root.pem").write_bytes(witnessed.agency.files[keys.ROOT])
+    words = ("custody", "verify-package", tmp_path / "p", "--root", tmp_path / "root.pem")
+    done = bwv(*words)
+    assert done.returncode == 0, done.stderr
+    assert "p: genuine and complete" in done.stdout
+    (tmp_path / "p" / "report.html").write_text("another")
+    done = bwv(*words)
+    assert done.returncode == 10
+    assert "report.html was changed" in done.stdout
 
 
 # --- content credentials --------------------------------------------------------------------------

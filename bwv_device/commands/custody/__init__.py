@@ -33,6 +33,7 @@ COMMANDS = {
     "serve": ("serve", "Run intake and deletion as a service."),
     "show": ("find", "Show everything about one recording."),
     "software": ("software", "Sign, name and offer software for cameras."),
+    "verify-package": ("verify_package", "Check a package that was disclosed."),
     "trust": ("trust", "Show or change whose word counts."),
 }
 # Who looks at what: a room of its own beside `bwv keydesk`.
@@ -43,7 +44,7 @@ LOOKING = {
     "views": ("views", "Show who looked at what."),
 }
 LAZY = {
-    name: Lazy(f"bwv_device.commands.custody.{module}:{name}_command", short_help)
+    name: Lazy(f"bwv_device.commands.custody.{module}:{name.replace('-', '_')}_command", short_help)
     for name, (module, short_help) in COMMANDS.items()
 } | {
     name: Lazy(f"bwv_device.commands.key_desk.{module}:{module}_command", short_help)

@@ -10,7 +10,7 @@ import click
 from rich.progress import Progress
 
 from bwv_device.commands.custody.options import CustodyContext
-from bwv_device.commands.key_desk.key_options import footage_keys, key_options
+from bwv_device.commands.key_desk.key_options import footage_keys, key_options, waiting
 from bwv_device.custody.disclosure.media_process import MediaProcess
 from bwv_device.custody.disclosure.package import disclose
 from bwv_device.custody.disclosure.redaction_plan import read_redaction
@@ -79,7 +79,15 @@ def disclose_command(
     root = Path(context.settings.agency.root).read_bytes()
     with _progress() as advance:
         package = disclose(
-            context.session, context.roots, root, keys, wish, out, advance, context.witnesses
+            context.session,
+            context.roots,
+            root,
+            keys,
+            wish,
+            out,
+            advance,
+            context.witnesses,
+            waiting(),
         )
     for note in package.notes:
         click.echo(note)

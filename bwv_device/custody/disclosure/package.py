@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ from bwv_device.custody.disclosure import report as papers
 from bwv_device.custody.disclosure.credentials import MadeOf, embed, note_in_sidecar
 from bwv_device.custody.disclosure.losses import losses
 from bwv_device.custody.disclosure.package_films import Package, PackageFilms
+from bwv_device.custody.disclosure.proof import custody_proof, sign_package
 from bwv_device.custody.disclosure.request import DisclosureRequest
 from bwv_device.custody.disclosure.work_folder import work_folder
 from bwv_device.custody.history.witnesses import WitnessLine
@@ -23,12 +23,10 @@ from bwv_device.custody.key_desk.open_recording import Advance, open_recording
 from bwv_device.custody.recording_history import (
     RecordingHistory,
     audit,
-    custody_chain,
 )
 from bwv_device.custody.requests.steps import existing_request
 from bwv_device.custody.session import CustodySession
 from bwv_device.errors import CustodyError
-from bwv_device.files import file_sha256
 from bwv_device.verification import second_verifier
 from bwv_device.verification.vault_report import Report
 
@@ -42,9 +40,11 @@ def disclose(
     out: Path,
     advance: Advance = lambda what, share: None,
     line: WitnessLine | None = None,
+    again: Callable[[], bool] = lambda: False,
 ) -> Package:
     """Writes the package into `out`, which must be new, and the `disclosed` line. All of it is made
-    elsewhere and moved there at the end: what fails leaves nothing. Raises `CustodyError`."""
+    elsewhere and moved there at the end: what fails leaves nothing. `again` waits for witnesses.
+    Raises `CustodyError`."""
     if out.exists() and any(out.iterdir()):
         raise CustodyError(f"{out} is not empty.", "Name a new folder.")
     wish.check()
@@ -62,22 +62,12 @@ def disclose(
         PackageFilms(wish, opened, package, work, advance).write()
         _credentials(session, wish, package, root_pem, work, advance)
         life = audit(session, roots, wish.recording, line)
-        _chain(session, wish, work / "vault", root_pem, package)
+        custody = custody_proof(session, wish.recording, again)
+        _chain(wish, work / "vault", root_pem, custody, package)
         package.problems = _papers(session, wish, opened.report, life, package)
-        sums = _sums(package)
-        _write_down(session, wish, package, hashlib.sha256(sums).hexdigest())
+        _write_down(session, wish, package, sign_package(session, wish, package))
         package.move_to(out)
     return package
-
-
-def _sums(package: Package) -> bytes:
-    """Digests of every file, as `sha256sum -c` reads them."""
-    folder = package.folder
-    files = sorted(path for path in folder.rglob("*") if path.is_file())
-    package.digests = {str(path.relative_to(folder)): file_sha256(path) for path in files}
-    listing = "".join(f"{digest}  {name}\n" for name, digest in package.digests.items()).encode()
-    (folder / "SHA256SUMS").write_bytes(listing)
-    return listing
 
 
 def _credentials(
@@ -113,12 +103,12 @@ def _credentials(
 
 
 def _chain(
-    session: CustodySession, wish: DisclosureRequest, vault: Path, root_pem: bytes, package: Package
+    wish: DisclosureRequest, vault: Path, root_pem: bytes, custody: bytes, package: Package
 ) -> None:
-    """Adds the proof: sealed originals, the camera's ledger, and custody's ledger."""
+    """Adds the proof: custody's lines, and beside the whole recording the sealed originals."""
     proof = package.folder / "proof"
     proof.mkdir()
-    (proof / "custody.ledger").write_bytes(custody_chain(session))
+    (proof / "custody.json").write_bytes(custody)
     (proof / "agency-root.pem").write_bytes(root_pem)
     shutil.copyfile(str(second_verifier.__file__), proof / "verify.py")
     if wish.is_whole:

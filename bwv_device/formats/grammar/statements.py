@@ -18,6 +18,7 @@ from bwv_device.formats.grammar.forms import (
     Moment,
     Name,
     Nonce,
+    OneOf,
     Percent,
     Positive,
     RecordingId,
@@ -216,6 +217,36 @@ class Grant:
     headers: Annotated[tuple[GrantedHeader, ...], AtMost(VIEWED_LIMIT)]
 
 
+@dataclass(frozen=True, slots=True)
+class PackageFilm:
+    """A film of a package, by its file's name: `whole`, `excerpt`, or `redacted`."""
+
+    name: Annotated[str, Name(200)]
+    sha256: Digest
+    kind: Annotated[str, OneOf(("whole", "excerpt", "redacted"))]
+
+
+@dataclass(frozen=True, slots=True)
+class PackageSegment:
+    """A sealed file of the recording, as the camera's ledger names it."""
+
+    segment: SegmentFile
+    sha256: Digest
+
+
+@dataclass(frozen=True, slots=True)
+class PackageStatement:
+    """What a package is, by who disclosed it (11.1): `sums` is the digest of its `SHA256SUMS`."""
+
+    store: Nonce
+    device: DeviceName
+    recording: RecordingId
+    utc_ns: Moment
+    films: Annotated[tuple[PackageFilm, ...], AtMost(VIEWED_LIMIT)]
+    sealed: Annotated[tuple[PackageSegment, ...], AtMost(FILES_LIMIT)]
+    sums: Digest
+
+
 PURPOSES: dict[type, str] = {
     Docking: purposes.DOCKING,
     Greeting: purposes.GREETING,
@@ -227,6 +258,7 @@ PURPOSES: dict[type, str] = {
     ViewRequest: purposes.VIEW_REQUEST,
     ViewApproval: purposes.VIEW_APPROVAL,
     Grant: purposes.GRANT,
+    PackageStatement: purposes.PACKAGE,
 }
 
 

@@ -1,0 +1,252 @@
+"""Judges a disclosure package with the agency's root alone (docs/format.md, 11)."""
+
+from __future__ import annotations
+
+import hashlib
+import mmap
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from cryptography import x509
+
+from bwv_device.errors import VaultError
+from bwv_device.files import file_sha256, read_small
+from bwv_device.formats import canonical_json, statement
+from bwv_device.formats.certificates import DISCLOSURE
+from bwv_device.formats.grammar.statements import PackageStatement
+from bwv_device.formats.statement import StatementError
+from bwv_device.formats.vault_layout import FOOTAGE
+from bwv_device.verification.second_video_verifier import nal_units
+from bwv_device.verification.tlog.checkpoint import SignedCheckpoint, cosigned, read_signed
+from bwv_device.verification.tlog.merkle_tree import leaf_hash, proves_inclusion
+from bwv_device.verification.tlog.signed_note import NoteError
+from bwv_device.verification.trust_list import Trust, read_trust_list
+from bwv_device.verification.vault_report import FileStatus, verify
+from bwv_device.verification.video_signatures import Answer, judge_video
+
+SUMS, SIGNATURE, CUSTODY, VAULT = (
+    "SHA256SUMS",
+    "SHA256SUMS.sig",
+    "proof/custody.json",
+    "proof/vault",
+)
+LISTED = re.compile(r"([0-9a-f]{64})  ([^\n\x00]{1,1024})")
+# Of the list, and of custody's lines; films are read in pieces.
+LIST_LIMIT, CUSTODY_LIMIT = 16 << 20, 64 << 20
+REDACTED = (
+    "{}: a redacted copy: what was covered is stated; what lies beneath can be checked by the "
+    "court with the original"
+)
+
+
+@dataclass(slots=True)
+class PackageVerdict:
+    """`problems` are signs of change, `exceptions` what is missing, covered or not proven."""
+
+    recording: str = ""
+    disclosed_by: str = ""
+    films: list[str] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+    exceptions: list[str] = field(default_factory=list)
+
+    @property
+    def answer(self) -> Answer:
+        if self.problems:
+            return Answer.NOT_GENUINE
+        return Answer.EXCEPTION if self.exceptions else Answer.GENUINE
+
+
+def verify_package(folder: Path, roots: Sequence[x509.Certificate]) -> PackageVerdict:
+    """Raises `VaultError` only where there is no package at all."""
+    if not (folder / SUMS).is_file():
+        raise VaultError(f"{folder} is not a package: it has no {SUMS}.", "Name the package.")
+    verdict = PackageVerdict()
+    try:
+        said = _signed(folder, roots, verdict)
+        _files(folder, said, verdict)
+        _films(folder, said, roots, verdict)
+        _sealed(folder, said, roots, verdict)
+        _custody(folder, said, roots, verdict)
+    except (StatementError, NoteError, ValueError, OSError) as error:
+        verdict.problems.append(f"it can't be judged: {error}")
+    return verdict
+
+
+def _signed(
+    folder: Path, roots: Sequence[x509.Certificate], verdict: PackageVerdict
+) -> PackageStatement:
+    """Whose word it is, before anything is read that they say."""
+    if not (folder / SIGNATURE).is_file():
+        raise ValueError(f"{SIGNATURE} is missing: nobody vouches for it")
+    data = read_small(folder / SIGNATURE, statement.SIZE_LIMIT)
+    parsed = statement.of_role(data, PackageStatement, (DISCLOSURE,), roots)
+    said = parsed.value
+    verdict.disclosed_by = statement.role_of(parsed.chain).name
+    verdict.recording = f"{said.device}/{said.recording}"
+    return said
+
+
+def _files(folder: Path, said: PackageStatement, verdict: PackageVerdict) -> None:
+    """Every file that is listed, and no other."""
+    listing = read_small(folder / SUMS, LIST_LIMIT)
+    if hashlib.sha256(listing).hexdigest() != said.sums:
+        verdict.problems.append(f"{SUMS} is not the list that was signed")
+        return
+    listed: dict[str, str] = {}
+    for row in listing.decode("utf-8").splitlines():
+        found = LISTED.fullmatch(row)
+        if found is None:
+            raise ValueError(f"{SUMS} has a line that is none")
+        listed[found.group(2)] = found.group(1)
+    present = set()
+    for path in folder.rglob("*"):
+        name = str(path.relative_to(folder))
+        if path.is_symlink() or not (path.is_file() or path.is_dir()):
+            verdict.problems.append(f"{name} is no file of its own")
+        elif path.is_file() and name not in (SUMS, SIGNATURE):
+            present.add(name)
+    for name in sorted(present - set(listed)):
+        verdict.problems.append(f"{name} does not belong to the package")
+    for name, digest in sorted(listed.items()):
+        if name not in present:
+            verdict.problems.append(f"{name} is missing")
+        elif file_sha256(folder / name) != digest:
+            verdict.problems.append(f"{name} was changed")
+    for film in said.films:
+        if listed.get(film.name) != film.sha256:
+            verdict.problems.append(f"{film.name} is not the film that was signed")
+
+
+def _films(
+    folder: Path,
+    said: PackageStatement,
+    roots: Sequence[x509.Certificate],
+    verdict: PackageVerdict,
+) -> None:
+    if not said.films:
+        verdict.problems.append("no film is in it")
+    for film in said.films:
+        verdict.films.append(f"{film.name} ({film.kind})")
+        path = folder / film.name
+        if film.kind == "redacted":
+            verdict.exceptions.append(REDACTED.format(film.name))
+        elif path.is_file() and not path.is_symlink():
+            _film(path, said.device, roots, verdict)
+
+
+def _film(
+    path: Path, device: str, roots: Sequence[x509.Certificate], verdict: PackageVerdict
+) -> None:
+    """By what the camera signed inside of it. It is mapped, not read: it may be large."""
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        try:
+            told = judge_video(nal_units(data), roots)
+        except (ValueError, IndexError) as error:
+            verdict.problems.append(f"{path.name} can't be read: {error}")
+            return
+    verdict.problems += [f"{path.name}: {problem}" for problem in told.problems]
+    verdict.exceptions += [f"{path.name}: {exception}" for exception in told.exceptions]
+    if told.device != device:
+        verdict.problems.append(f"{path.name} is not of the camera {device}")
+
+
+def _sealed(
+    folder: Path,
+    said: PackageStatement,
+    roots: Sequence[x509.Certificate],
+    verdict: PackageVerdict,
+) -> None:
+    """The sealed originals, where they came along."""
+    kinds = {film.kind for film in said.films}
+    vault = folder / VAULT
+    if "whole" not in kinds:
+        if vault.exists():
+            verdict.problems.append("sealed originals stand beside what is not the whole recording")
+        return
+    if not vault.is_dir():
+        verdict.problems.append("the sealed originals are missing")
+        return
+    report = verify(vault, roots, recording=said.recording)
+    verdict.problems += report.problems
+    if report.device != said.device:
+        verdict.problems.append(f"the sealed originals are not of the camera {said.device}")
+    signed = {segment.segment: segment.sha256 for segment in said.sealed}
+    for segment in report.segments:
+        path = vault / FOOTAGE / segment.name
+        if segment.status is FileStatus.BAD or segment.status is FileStatus.UNKNOWN:
+            verdict.problems.append(f"{segment.name}: {segment.detail}")
+        elif not segment.length:
+            verdict.exceptions.append(f"{segment.name} is not in the package")
+        elif path.is_file() and signed.pop(segment.name, "") != file_sha256(path):
+            verdict.problems.append(f"{segment.name} is not the file that was signed")
+    verdict.problems += [f"{name} is missing" for name in sorted(signed)]
+
+
+def _custody(
+    folder: Path,
+    said: PackageStatement,
+    roots: Sequence[x509.Certificate],
+    verdict: PackageVerdict,
+) -> None:
+    path = folder / CUSTODY
+    if not path.is_file():
+        verdict.problems.append(f"{CUSTODY} is missing")
+        return
+    told = canonical_json.decode(read_small(path, CUSTODY_LIMIT))
+    trust = read_trust_list(told["trust"], roots) if told["trust"] else None
+    signed = None
+    if trust is not None and trust.store != said.store:
+        verdict.problems.append("the trust list is of another store")
+    if trust is not None and told["checkpoint"]:
+        signed = read_signed(told["checkpoint"].encode(), trust.log)
+    beyond = 0
+    for line in told["lines"]:
+        beyond += not _line(line, said, roots, signed, verdict)
+    if not told["lines"]:
+        verdict.exceptions.append("custody's ledger says nothing of this recording alone")
+    elif signed is None or trust is None:
+        verdict.exceptions.append("nobody outside the agency has seen custody's lines")
+    else:
+        _seen(signed, trust, beyond, verdict)
+
+
+def _line(
+    line: dict[str, Any],
+    said: PackageStatement,
+    roots: Sequence[x509.Certificate],
+    signed: SignedCheckpoint | None,
+    verdict: PackageVerdict,
+) -> bool:
+    """Whether the checkpoint covers it."""
+    number = line["number"]
+    chain = statement.chain_of(str(line["certificate"]).encode())
+    statement.role_of(chain, roots)
+    text = str(line["line"]).encode()
+    fields = statement.check(text, chain)
+    about = fields.get("recording") or fields.get("recordings") or fields.get("found")
+    if about not in (f"{said.device}/{said.recording}", [f"{said.device}/{said.recording}"]):
+        verdict.problems.append(f"custody's line {number} is about another recording")
+    if fields.get("n") != number:
+        verdict.problems.append(f"custody's line {number} is another line")
+    body = str(line["body"]).encode()
+    if body and hashlib.sha256(body).hexdigest() != fields.get("body"):
+        verdict.problems.append(f"custody's line {number} has another body")
+    if signed is None or number > signed.checkpoint.size:
+        return False
+    leaf = leaf_hash(hashlib.sha256(text).digest())
+    proof = [bytes.fromhex(digest) for digest in line["proof"]]
+    size, root = signed.checkpoint.size, signed.checkpoint.root
+    if not proves_inclusion(leaf, number - 1, size, proof, root):
+        verdict.problems.append(f"custody's line {number} does not stand in the log")
+    return True
+
+
+def _seen(signed: SignedCheckpoint, trust: Trust, beyond: int, verdict: PackageVerdict) -> None:
+    names = {c.witness for c in cosigned(signed, [w.key for w in trust.witnesses]).values()}
+    if not trust.quorum or len(names) < trust.quorum:
+        verdict.exceptions.append("no quorum of witnesses has seen custody's lines")
+    elif beyond:
+        verdict.exceptions.append(f"{beyond} of custody's lines are newer than what witnesses saw")
