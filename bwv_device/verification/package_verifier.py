@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import mmap
 import re
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,27 +13,28 @@ from typing import Any
 
 from cryptography import x509
 
-from bwv_device.errors import VaultError
+from bwv_device.errors import SealedFileError, VaultError
 from bwv_device.files import file_sha256, read_small
 from bwv_device.formats import canonical_json, statement
 from bwv_device.formats.certificates import DISCLOSURE
 from bwv_device.formats.grammar.statements import PackageStatement
+from bwv_device.formats.media.credentials_box import without_manifest
 from bwv_device.formats.statement import StatementError
-from bwv_device.formats.vault_layout import FOOTAGE
+from bwv_device.verification.export import export
+from bwv_device.verification.footage_claims import Claim
+from bwv_device.verification.package_camera import CameraLines, FileKeys, read_camera_lines
 from bwv_device.verification.second_video_verifier import nal_units
 from bwv_device.verification.tlog.checkpoint import SignedCheckpoint, cosigned, read_signed
 from bwv_device.verification.tlog.merkle_tree import leaf_hash, proves_inclusion
 from bwv_device.verification.tlog.signed_note import NoteError
 from bwv_device.verification.trust_list import Trust, read_trust_list
-from bwv_device.verification.vault_report import FileStatus, verify
+from bwv_device.verification.vault_report import FileStatus, FoundFile, Report, Survey
 from bwv_device.verification.video_signatures import Answer, judge_video
 
-SUMS, SIGNATURE, CUSTODY, VAULT = (
-    "SHA256SUMS",
-    "SHA256SUMS.sig",
-    "proof/custody.json",
-    "proof/vault",
-)
+SUMS, SIGNATURE = "SHA256SUMS", "SHA256SUMS.sig"
+CUSTODY, CAMERA = "proof/custody.json", "proof/camera.ledger"
+SEALED, KEYS = "proof/sealed", "proof/keys.json"
+BLOCK = 1 << 20
 LISTED = re.compile(r"([0-9a-f]{64})  ([^\n\x00]{1,1024})")
 # Of the list, and of custody's lines; films are read in pieces.
 LIST_LIMIT, CUSTODY_LIMIT = 16 << 20, 64 << 20
@@ -67,8 +69,9 @@ def verify_package(folder: Path, roots: Sequence[x509.Certificate]) -> PackageVe
     try:
         said = _signed(folder, roots, verdict)
         _files(folder, said, verdict)
-        _films(folder, said, roots, verdict)
-        _sealed(folder, said, roots, verdict)
+        lines = _camera(folder, said, roots, verdict)
+        _films(folder, said, roots, lines, verdict)
+        _sealed(folder, said, lines, verdict)
         _custody(folder, said, roots, verdict)
     except (StatementError, NoteError, ValueError, OSError) as error:
         verdict.problems.append(f"it can't be judged: {error}")
@@ -124,6 +127,7 @@ def _films(
     folder: Path,
     said: PackageStatement,
     roots: Sequence[x509.Certificate],
+    lines: CameraLines,
     verdict: PackageVerdict,
 ) -> None:
     if not said.films:
@@ -134,11 +138,11 @@ def _films(
         if film.kind == "redacted":
             verdict.exceptions.append(REDACTED.format(film.name))
         elif path.is_file() and not path.is_symlink():
-            _film(path, said.device, roots, verdict)
+            _film(path, lines, roots, verdict)
 
 
 def _film(
-    path: Path, device: str, roots: Sequence[x509.Certificate], verdict: PackageVerdict
+    path: Path, lines: CameraLines, roots: Sequence[x509.Certificate], verdict: PackageVerdict
 ) -> None:
     """By what the camera signed inside of it. It is mapped, not read: it may be large."""
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
@@ -149,40 +153,96 @@ def _film(
             return
     verdict.problems += [f"{path.name}: {problem}" for problem in told.problems]
     verdict.exceptions += [f"{path.name}: {exception}" for exception in told.exceptions]
-    if told.device != device:
-        verdict.problems.append(f"{path.name} is not of the camera {device}")
+    if told.device != lines.device:
+        verdict.problems.append(f"{path.name} is not of the camera {lines.device}")
+    if not told.parameter_sets <= lines.parameter_sets:
+        verdict.problems.append(f"{path.name} has other parameter sets than the ledger names")
 
 
-def _sealed(
+def _camera(
     folder: Path,
     said: PackageStatement,
     roots: Sequence[x509.Certificate],
     verdict: PackageVerdict,
+) -> CameraLines:
+    """What the camera's own lines name; against what was signed."""
+    lines = read_camera_lines(read_small(folder / CAMERA, CUSTODY_LIMIT), said.recording, roots)
+    if lines.device != said.device:
+        verdict.problems.append(f"the camera's lines are not of {said.device}")
+    signed = {segment.segment: segment.sha256 for segment in said.sealed}
+    named = {n: c for n, c in lines.claims.items() if c.settled and c.length}
+    for name, claim in sorted(named.items()):
+        if name not in signed:
+            verdict.exceptions.append(f"{name} was recorded, and is not in custody")
+        elif signed[name] != claim.sha256:
+            verdict.problems.append(f"{name} is not the file that the camera names")
+    strange = sorted(set(signed) - set(named))
+    verdict.problems += [f"{name}: the camera names no such file" for name in strange]
+    return lines
+
+
+def _sealed(
+    folder: Path, said: PackageStatement, lines: CameraLines, verdict: PackageVerdict
 ) -> None:
-    """The sealed originals, where they came along."""
-    kinds = {film.kind for film in said.films}
-    vault = folder / VAULT
-    if "whole" not in kinds:
-        if vault.exists():
+    """Beside a whole film stand the sealed originals, and the film is what comes out of them."""
+    whole = [film for film in said.films if film.kind == "whole"]
+    if not whole:
+        if (folder / SEALED).exists() or (folder / KEYS).exists():
             verdict.problems.append("sealed originals stand beside what is not the whole recording")
         return
-    if not vault.is_dir():
-        verdict.problems.append("the sealed originals are missing")
-        return
-    report = verify(vault, roots, recording=said.recording)
-    verdict.problems += report.problems
-    if report.device != said.device:
-        verdict.problems.append(f"the sealed originals are not of the camera {said.device}")
-    signed = {segment.segment: segment.sha256 for segment in said.sealed}
-    for segment in report.segments:
-        path = vault / FOOTAGE / segment.name
-        if segment.status is FileStatus.BAD or segment.status is FileStatus.UNKNOWN:
-            verdict.problems.append(f"{segment.name}: {segment.detail}")
-        elif not segment.length:
-            verdict.exceptions.append(f"{segment.name} is not in the package")
-        elif path.is_file() and signed.pop(segment.name, "") != file_sha256(path):
-            verdict.problems.append(f"{segment.name} is not the file that was signed")
-    verdict.problems += [f"{name} is missing" for name in sorted(signed)]
+    claims = [lines.claims[s.segment] for s in said.sealed if s.segment in lines.claims]
+    files = [_found(folder, claim) for claim in claims]
+    for found in files:
+        if found.path is None:
+            verdict.problems.append(f"{found.name} is missing")
+    for name in _films_of(folder, said.recording, files, lines, verdict):
+        verdict.problems.append(f"{name} is not what its sealed originals hold")
+
+
+def _found(folder: Path, claim: Claim) -> FoundFile:
+    path = folder / SEALED / claim.name
+    ours = path.is_file() and not path.is_symlink()
+    return FoundFile(claim.name, claim, path if ours else None, of_branch=False)
+
+
+def _films_of(
+    folder: Path,
+    recording: str,
+    files: list[FoundFile],
+    lines: CameraLines,
+    verdict: PackageVerdict,
+) -> list[str]:
+    """Makes the films anew out of the sealed originals; names of those that differ."""
+    told = canonical_json.decode(read_small(folder / KEYS, LIST_LIMIT))
+    keys = {str(name): bytes.fromhex(str(key)) for name, key in told.items()}
+    heads = {f.name: f.claim.head for f in files if f.claim is not None}
+    report = Report(device=lines.device, claims=lines.claims)
+    with tempfile.TemporaryDirectory() as out:
+        try:
+            done = export(Survey(report, files), [FileKeys(keys, heads)], Path(out), recording)
+        except (SealedFileError, VaultError) as error:
+            verdict.problems.append(f"the sealed originals do not open: {error}")
+            return []
+        verdict.problems += [f"{name}: not what the camera names" for name in done.changed]
+        for segment in done.report.segments:
+            if segment.status is FileStatus.BAD:
+                verdict.problems.append(f"{segment.name}: {segment.detail}")
+        made = {item.path.name: item.path for item in done.films}
+        given = {film.removesuffix(" (whole)") for film in verdict.films if "(whole)" in film}
+        return [n for n in sorted(given) if n not in made or not _same(made[n], folder / n)]
+
+
+def _same(made: Path, given: Path) -> bool:
+    """Byte for byte, but for the manifest."""
+    if not given.is_file():
+        return False
+    with given.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        digest = hashlib.sha256()
+        for part in without_manifest(data):
+            for at in range(part.start, 0 if part.data else part.end, BLOCK):
+                digest.update(data[at : min(at + BLOCK, part.end)])
+            digest.update(part.data)
+    return digest.hexdigest() == file_sha256(made)
 
 
 def _custody(

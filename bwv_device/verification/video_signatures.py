@@ -65,6 +65,12 @@ class VideoVerdict:
     last_utc_ns: int = 0
     problems: list[str] = field(default_factory=list)
     exceptions: list[str] = field(default_factory=list)
+    pinned: list[str] = field(default_factory=list)
+
+    @property
+    def parameter_sets(self) -> set[str]:
+        """Digests of the parameter sets with which its groups are shown."""
+        return set(self.pinned)
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -212,6 +218,8 @@ class VideoJudge:
         if not sei.vendor or sei.vendor.serial != verdict.device:
             self._problem(f"{where}: its signature names another camera than its certificate")
         pinned = sei.vendor.firmware.rpartition(" ")[2] if sei.vendor else ""
+        if group.sets not in verdict.pinned:
+            verdict.pinned.append(group.sets)
         if pinned != group.sets:
             self._problem(f"{where}: the picture's parameters are not those that were signed")
         self._judge_time(said)

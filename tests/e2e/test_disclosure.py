@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import os
 import random
@@ -32,7 +33,9 @@ from bwv_device.custody.disclosure.request import DisclosureRequest
 from bwv_device.custody.key_desk.looking import AgencyKeys
 from bwv_device.custody.requests import law, public_requests
 from bwv_device.custody.search import review
-from bwv_device.errors import CustodyError, VaultError
+from bwv_device.errors import CustodyError, SealedFileError, VaultError
+from bwv_device.formats.age_payload import Opener
+from bwv_device.verification.package_camera import FileKeys
 from bwv_device.verification.package_verifier import verify_package
 from bwv_device.verification.video_signatures import Answer
 from hal.simulated.power_dock_and_place import StubStills
@@ -138,19 +141,20 @@ def frames(path: Path) -> list[tuple[float, Any]]:
 def test_the_package_holds_film_chain_report_and_a_verifier(held: Held, tmp_path: Path) -> None:
     out = tmp_path / "package"
     made, desk = package(held, out)
-    names = {str(path.relative_to(out)) for path in out.rglob("*") if path.is_file()}
+    names = files_of(out)
     stem = held.name.split("/")[1]
-    proof = {f"proof/{name}" for name in ("verify.py", "custody.json", "agency-root.pem")}
+    proof = {f"proof/{name}" for name in ("verify_film.py", "custody.json", "agency-root.pem",
+                                          "camera.ledger", "keys.json")}  # fmt: skip
     assert {f"{stem}.mp4", f"{stem}.json", "report.html", "report.pdf", "SHA256SUMS"} <= names
     assert proof <= names
     sums = subprocess.run(
         ["sha256sum", "-c", "SHA256SUMS"], cwd=out, capture_output=True, check=False
     )
     assert sums.returncode == 0, sums.stdout
-    command = [sys.executable, "verify.py", "vault", "--root", "agency-root.pem", "--only", stem]
-    judged = subprocess.run(command, cwd=out / "proof", capture_output=True, text=True, check=False)
-    assert judged.returncode == 2, judged.stdout  # nothing changed; the ledger went on afterwards
-    assert judged.stdout.count("sealed") == 2
+    command = [sys.executable, "proof/verify_film.py", f"{stem}.mp4", "--root",
+               "proof/agency-root.pem"]  # fmt: skip
+    judged = subprocess.run(command, cwd=out, capture_output=True, text=True, check=False)
+    assert (judged.returncode, judged.stdout) == (0, "genuine\n")
     sidecar = json.loads((out / f"{stem}.json").read_text())
     assert all(row["plaintext_matches_ledger"] for row in sidecar["segments"])
     html = (out / "report.html").read_text()
@@ -166,19 +170,22 @@ def test_the_package_holds_film_chain_report_and_a_verifier(held: Held, tmp_path
     assert (line["name"], line["role"]) == ("Dora", "disclosure")
 
 
-def test_a_changed_byte_in_the_package_is_found(held: Held, tmp_path: Path) -> None:
+def test_the_sealed_originals_open_with_the_keys_beside_them(held: Held, tmp_path: Path) -> None:
+    """Each key opens its own file, and no other."""
     out = tmp_path / "package"
     package(held, out)
-    (sealed, *_) = sorted((out / "proof" / "vault" / "footage").iterdir())
-    data = bytearray(sealed.read_bytes())
-    data[-5] ^= 1
-    sealed.chmod(0o644)
-    sealed.write_bytes(data)
-    stem = held.name.split("/")[1]
-    command = [sys.executable, "verify.py", "vault", "--root", "agency-root.pem", "--only", stem]
-    judged = subprocess.run(command, cwd=out / "proof", capture_output=True, text=True, check=False)
-    assert judged.returncode == 1
-    assert "bad" in judged.stdout
+    keys_ = json.loads((out / "proof" / "keys.json").read_text())
+    sealed = {path.name: path.read_bytes() for path in (out / "proof" / "sealed").iterdir()}
+    assert set(keys_) == set(sealed)
+    for name, data in sealed.items():
+        for other, key in keys_.items():
+            identity = FileKeys({name: bytes.fromhex(key)}, {name: data})
+            if name == other:
+                plain = b"".join(Opener(io.BytesIO(data), [identity]).chunks())
+                assert plain[4:8] == b"ftyp" if ".mp4." in name else plain
+            else:
+                with pytest.raises(SealedFileError):
+                    Opener(io.BytesIO(data), [identity])
 
 
 def test_an_excerpt_is_cut_on_keyframes_and_not_encoded_anew(held: Held, tmp_path: Path) -> None:
@@ -454,7 +461,8 @@ def witnessed(agency: BenchAgency) -> Held:
 
 
 REMOVED = ("SHA256SUMS.sig", "SHA256SUMS", "report.html", "proof/custody.json", "{stem}.mp4",
-           "proof/vault/footage/{stem}-0001.mp4.age")  # fmt: skip
+           "proof/sealed/{stem}-0001.mp4.age", "proof/keys.json",
+           "proof/camera.ledger")  # fmt: skip
 
 
 @pytest.mark.parametrize("name", REMOVED)

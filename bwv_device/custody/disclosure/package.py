@@ -11,6 +11,7 @@ from typing import Any
 from cryptography import x509
 
 from bwv_device.custody.disclosure import report as papers
+from bwv_device.custody.disclosure.camera_lines import camera_lines
 from bwv_device.custody.disclosure.credentials import MadeOf, embed, note_in_sidecar
 from bwv_device.custody.disclosure.losses import losses
 from bwv_device.custody.disclosure.package_films import Package, PackageFilms
@@ -19,7 +20,7 @@ from bwv_device.custody.disclosure.request import DisclosureRequest
 from bwv_device.custody.disclosure.work_folder import work_folder
 from bwv_device.custody.history.witnesses import WitnessLine
 from bwv_device.custody.key_desk.looking import FootageKeys
-from bwv_device.custody.key_desk.open_recording import Advance, open_recording
+from bwv_device.custody.key_desk.open_recording import Advance, Opened, open_recording
 from bwv_device.custody.recording_history import (
     RecordingHistory,
     audit,
@@ -27,7 +28,8 @@ from bwv_device.custody.recording_history import (
 from bwv_device.custody.requests.steps import existing_request
 from bwv_device.custody.session import CustodySession
 from bwv_device.errors import CustodyError
-from bwv_device.verification import second_verifier
+from bwv_device.formats import canonical_json
+from bwv_device.verification import second_video_verifier
 from bwv_device.verification.vault_report import Report
 
 
@@ -63,9 +65,9 @@ def disclose(
         _credentials(session, wish, package, root_pem, work, advance)
         life = audit(session, roots, wish.recording, line)
         custody = custody_proof(session, wish.recording, again)
-        _chain(wish, work / "vault", root_pem, custody, package)
+        _proof(session, wish, opened, root_pem, custody, package)
         package.problems = _papers(session, wish, opened.report, life, package)
-        _write_down(session, wish, package, sign_package(session, wish, package))
+        _write_down(session, wish, package, sign_package(session, wish, opened.sealed, package))
         package.move_to(out)
     return package
 
@@ -102,17 +104,30 @@ def _credentials(
     )
 
 
-def _chain(
-    wish: DisclosureRequest, vault: Path, root_pem: bytes, custody: bytes, package: Package
+def _proof(
+    session: CustodySession,
+    wish: DisclosureRequest,
+    opened: Opened,
+    root_pem: bytes,
+    custody: bytes,
+    package: Package,
 ) -> None:
-    """Adds the proof: custody's lines, and beside the whole recording the sealed originals."""
+    """The camera's lines and custody's; and beside the whole recording the sealed originals, each
+    with the key that opens it alone."""
     proof = package.folder / "proof"
     proof.mkdir()
+    device, _, recording = wish.recording.partition("/")
     (proof / "custody.json").write_bytes(custody)
+    (proof / "camera.ledger").write_bytes(camera_lines(session, device, recording))
     (proof / "agency-root.pem").write_bytes(root_pem)
-    shutil.copyfile(str(second_verifier.__file__), proof / "verify.py")
-    if wish.is_whole:
-        shutil.copytree(vault, proof / "vault")
+    shutil.copyfile(str(second_video_verifier.__file__), proof / "verify_film.py")
+    if not wish.is_whole:
+        return
+    (proof / "sealed").mkdir()
+    for name, path in opened.sealed.items():
+        shutil.copyfile(path, proof / "sealed" / name)
+    keys = {name: key.hex() for name, key in opened.file_keys().items()}
+    (proof / "keys.json").write_bytes(canonical_json.encode(keys))
 
 
 def _papers(

@@ -4,7 +4,7 @@ everything (docs/format.md, 11)."""
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from pathlib import Path
 from typing import Any
 
@@ -89,8 +89,11 @@ def _body(session: CustodySession, digest: str) -> str:
         return ""
 
 
-def sign_package(session: CustodySession, wish: DisclosureRequest, package: Package) -> str:
-    """Lists every file, and signs the list. Returns the list's digest."""
+def sign_package(
+    session: CustodySession, wish: DisclosureRequest, names: Container[str], package: Package
+) -> str:
+    """Lists every file, and signs the list. `names` of the sealed files that it was made of.
+    Returns the list's digest."""
     folder = package.folder
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     package.digests = {str(path.relative_to(folder)): file_sha256(path) for path in files}
@@ -108,7 +111,7 @@ def sign_package(session: CustodySession, wish: DisclosureRequest, package: Pack
             *(_film(package, path, kind) for path in package.films),
             *(_film(package, path, "redacted") for path in package.redacted),
         ],
-        "sealed": sealed_files(session, wish.recording),
+        "sealed": [f for f in sealed_files(session, wish.recording) if f["segment"] in names],
         "sums": sums,
     }
     (folder / SIGNATURE).write_bytes(statement.make(session.signer, PACKAGE, fields))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,7 +13,8 @@ from bwv_device.custody.key_desk.looking import FootageKeys
 from bwv_device.custody.recording_history import write_camera_ledger
 from bwv_device.custody.retention.holds import existing
 from bwv_device.custody.session import CustodySession
-from bwv_device.errors import CustodyError
+from bwv_device.errors import CustodyError, SealedFileError
+from bwv_device.formats import age
 from bwv_device.verification.export import Exported, export
 from bwv_device.verification.vault_report import Report, Survey, survey
 from hal.ports import Stored, StoreError, StoreTrouble
@@ -27,6 +29,18 @@ class Opened(NamedTuple):
     films: list[Exported]
     survey: Survey
     absent: list[str]  # files that the store should have, and has not
+    sealed: dict[str, Path]
+    identities: Sequence[age.Identity]
+
+    def file_keys(self) -> dict[str, bytes]:
+        """The key of each sealed file that opens: it opens that file alone."""
+        keys = dict[str, bytes]()
+        for name, path in self.sealed.items():
+            with path.open("rb") as file:
+                head = file.read(age.HEADER_LIMIT)
+            with suppress(SealedFileError):
+                keys[name] = age.open_file_key(age.parse_header(head), self.identities)
+        return keys
 
 
 def open_recording(
@@ -69,7 +83,7 @@ def open_recording(
             f"{', '.join(changed)}: not what the camera's ledger names.",
             "The camera sealed other footage than it said: look at it before anything is given.",
         )
-    return Opened(report, done, surveyed, absent)
+    return Opened(report, done, surveyed, absent, sealed, identities)
 
 
 def _fetched(session: CustodySession, stored: Stored, path: Path) -> bool:
