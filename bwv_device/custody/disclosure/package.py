@@ -66,7 +66,7 @@ def disclose(
         life = audit(session, roots, wish.recording, line)
         custody = custody_proof(session, wish.recording, again)
         _proof(session, wish, opened, root_pem, custody, package)
-        package.problems = _papers(session, wish, opened.report, life, package)
+        package.problems = _papers(session, wish, opened.report, life, package, root_pem)
         _write_down(session, wish, package, sign_package(session, wish, opened.sealed, package))
         package.move_to(out)
     return package
@@ -136,14 +136,14 @@ def _papers(
     report: Report,
     life: RecordingHistory,
     package: Package,
+    root_pem: bytes,
 ) -> list[str]:
     """Writes the report. Returns why the recording does not verify."""
-    said = papers.content(session, wish, report, life, package.notes)
+    said = papers.content(session, wish, report, life, package, root_pem)
     (package.folder / "report.html").write_text(papers.html(said))
     (package.folder / "report.pdf").write_bytes(papers.pdf(said))
     (package.folder / "report.json").write_text(json.dumps(said, indent=2, default=str) + "\n")
-    wrong = [] if said["good"] else [*said["problems"], said["verdict"]]
-    return [*package.missing, *wrong]
+    return [] if said["good"] else [*said["problems"], said["verdict"]]
 
 
 def _write_down(

@@ -6,14 +6,18 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cryptography import x509
+from cryptography.hazmat.primitives.hashes import SHA256
 from fpdf import FPDF
 from jinja2 import Environment, PackageLoader, select_autoescape
 
 from bwv_device.custody.session import CustodySession
+from bwv_device.files import file_sha256
 from bwv_device.formats.visible_text import visible
 from bwv_device.verification.vault_report import FileStatus, Report
 
 if TYPE_CHECKING:
+    from bwv_device.custody.disclosure.package_films import Package
     from bwv_device.custody.disclosure.request import DisclosureRequest
     from bwv_device.custody.recording_history import RecordingHistory
 
@@ -39,14 +43,15 @@ def content(
     wish: DisclosureRequest,
     report: Report,
     life: RecordingHistory,
-    notes: Sequence[str],
+    package: Package,
+    root_pem: bytes,
 ) -> Said:
     """The content of the report."""
     row = session.index.row("SELECT * FROM recordings WHERE id = ?", wish.recording)
     assert row is not None
     moment = session.retention.moment
     problems = [*report.problems, *[p for p in life.problems if p not in report.problems]]
-    good = report.ok and not problems
+    good = report.ok and not problems and not package.missing
     error_s = row["error_ns"] / 1e9
     return {
         "recording": wish.recording,
@@ -65,13 +70,20 @@ def content(
         "good": good,
         "verdict": "Nothing was changed, removed or added between the camera and this package."
         if good
-        else "The recording does not verify. What follows says what is wrong.",
-        "problems": problems,
+        else "Something is missing or does not verify. What follows says what.",
+        "problems": [*package.missing, *problems],
+        "films": [
+            {"name": path.name, "sha256": file_sha256(path), "bytes": path.stat().st_size}
+            for path in (*package.films, *package.redacted)
+        ],
+        "silent": _silent(life),
+        "trust": _trust(session, root_pem),
         "segments": [
             {"name": v.name, "bytes": v.length, "says": VERDICTS[v.status], "detail": v.detail}
             for v in report.segments
         ],
-        "notes": list(notes),
+        "notes": list(package.notes),
+        "checks": CHECKS,
         "life": [
             {
                 "when": f"{moment(step.utc_ns):%Y-%m-%d %H:%M:%S %Z}",
@@ -84,6 +96,35 @@ def content(
             for step in life.steps
         ],
     }
+
+
+def _silent(life: RecordingHistory) -> str:
+    """Why the film begins before the button was pressed, and without sound; "" where it does
+    not."""
+    before = next((s.fields["pre_event"] for s in life.steps if "pre_event" in s.fields), None)
+    if before is None or not before.get("achieved_ms"):
+        return ""
+    seconds = before["achieved_ms"] / 1000
+    sound = (
+        "with its sound" if before.get("audio") == "recorded"
+        else "without sound, because the agency's policy does not record it then"
+    )  # fmt: skip
+    return (
+        f"The first {seconds:.0f} s of the recording show what was in front of the camera before "
+        f"the button was pressed, {sound}. The camera keeps so much in memory at all times, and "
+        "writes it only when it is told to record."
+    )
+
+
+def _trust(session: CustodySession, root_pem: bytes) -> list[tuple[str, str]]:
+    """What a reader compares with paper, and with what others publish."""
+    root = x509.load_pem_x509_certificates(root_pem)[0]
+    told = [("agency's root, SHA-256", root.fingerprint(SHA256()).hex())]
+    trust = session.trust()
+    if trust is not None:
+        told.append(("key of custody's log", str(trust.log)))
+        told += [("witness", str(witness.key)) for witness in trust.witnesses]
+    return told
 
 
 def _detail(fields: Mapping[str, Any]) -> str:
@@ -124,7 +165,7 @@ def on_paper(text: str, longest: int = LONGEST_LINE) -> str:
 
 def pdf(said: Said) -> bytes:
     """In DejaVu where the system has it; else characters beyond Latin-1 are shown as "?"."""
-    paper = FPDF()
+    paper = _Paper()
     paper.set_title(visible(f"Disclosure of {said['recording']}"))
     encode = _fonts(paper)
     paper.set_auto_page_break(auto=True, margin=18)
@@ -141,6 +182,7 @@ def pdf(said: Said) -> bytes:
                 table.row([encode(on_paper(str(cell), LONGEST_CELL)) for cell in cells])
         paper.ln(3)
 
+    rows(("Exhibit", "Produced by", "Signature and date"), [(" ", " ", " ")], (40, 60, 80))
     line(f"Disclosure of {said['recording']}", 16, "B", 9)
     line(said["verdict"], 11, "B", 6)
     for problem in said["problems"]:
@@ -153,6 +195,14 @@ def pdf(said: Said) -> bytes:
     for note in said["notes"]:
         line(f"- {note}", 9)
     paper.ln(2)
+    line("The films", 12, "B", 7)
+    films = [(f["name"], f"{f['bytes']:,}", f["sha256"]) for f in said["films"]]
+    rows(("file", "bytes", "SHA-256"), films, (50, 25, 105))
+    if said["silent"]:
+        line(said["silent"], 9)
+        paper.ln(2)
+    line("To be compared with paper and with what the witnesses publish", 12, "B", 7)
+    rows(("what", "key"), said["trust"], (45, 135))
     line("The files as the camera sealed them", 12, "B", 7)
     segments = [(s["name"], f"{s['bytes']:,}", s["says"]) for s in said["segments"]]
     rows(("file", "bytes", "verdict"), segments, (62, 25, 93))
@@ -166,12 +216,24 @@ def pdf(said: Said) -> bytes:
 
 
 CHECKS = (
-    "SHA256SUMS lists the digest of every file here. proof/verify.py is a program of one file that "
-    "needs only Python's cryptography package: it reads proof/vault with the agency's public root "
-    "certificate, and says whether any line or byte differs from what the camera signed. Each line "
-    "of proof/custody.ledger carries a number, the digest of the line before it, and the signature "
-    "of the person or service that wrote it."
+    "The agency's bwv custody verify-package FOLDER --root ROOT.pem judges all of it and needs no "
+    "secret; take the root certificate from the agency, and compare its fingerprint with the one "
+    "above. SHA256SUMS lists the digest of every file (sha256sum -c SHA256SUMS), and "
+    "SHA256SUMS.sig is the disclosure officer's signature over that list. proof/verify_film.py is "
+    "a program of one file that needs only Python's cryptography package: it says whether the "
+    "pictures of a film, whole or cut, are those that the camera signed. Any reader of content "
+    "credentials (C2PA) that trusts the agency's root says of each film whether it was changed "
+    "since it was disclosed."
 )
+
+
+class _Paper(FPDF):
+    """Pages with numbers."""
+
+    def footer(self) -> None:
+        self.set_y(-12)
+        self.set_font(self.font_family or "helvetica", "", 8)
+        self.cell(0, 6, f"{self.page_no()} / {{nb}}", align="C")
 
 
 def _fonts(paper: FPDF) -> Any:
