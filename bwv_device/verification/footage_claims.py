@@ -89,6 +89,8 @@ def _claim_seal(claim: Claim, said: Seal) -> None:
 def _claim_still(claim: Claim, said: Still) -> None:
     claim.settled, claim.recording = "sealed", said.recording
     claim.end_pts_ns = said.pts_ns
+    if said.header is not None and said.nonce is not None:
+        claim.head = said.header.encode() + bytes.fromhex(said.nonce)
     claim.length, claim.sha256 = said.length, said.sha256
 
 

@@ -16,6 +16,7 @@ from cryptography import x509
 from bwv_device.errors import SealedFileError, VaultError
 from bwv_device.files import file_sha256, read_small
 from bwv_device.formats import canonical_json, statement
+from bwv_device.formats.age import HEADER_LIMIT
 from bwv_device.formats.certificates import DISCLOSURE
 from bwv_device.formats.grammar.statements import PackageStatement
 from bwv_device.formats.media.credentials_box import without_manifest
@@ -215,7 +216,7 @@ def _films_of(
     """Makes the films anew out of the sealed originals; names of those that differ."""
     told = canonical_json.decode(read_small(folder / KEYS, LIST_LIMIT))
     keys = {str(name): bytes.fromhex(str(key)) for name, key in told.items()}
-    heads = {f.name: f.claim.head for f in files if f.claim is not None}
+    heads = {f.name: _head(f.path) for f in files if f.path is not None}
     report = Report(device=lines.device, claims=lines.claims)
     with tempfile.TemporaryDirectory() as out:
         try:
@@ -230,6 +231,11 @@ def _films_of(
         made = {item.path.name: item.path for item in done.films}
         given = {film.removesuffix(" (whole)") for film in verdict.films if "(whole)" in film}
         return [n for n in sorted(given) if n not in made or not _same(made[n], folder / n)]
+
+
+def _head(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(HEADER_LIMIT)
 
 
 def _same(made: Path, given: Path) -> bool:
