@@ -35,6 +35,28 @@ VERDICTS = {
     FileStatus.UNKNOWN: "the camera's ledger does not know it",
     FileStatus.BAD: "altered or damaged",
 }
+# Kinds of lines, for who reads no ledgers.
+IN_WORDS = {
+    "open": "a file begins",
+    "seal": "a file is finished",
+    "recovered": "found after a loss of power",
+    "still": "snapshot",
+    "close": "the recording ends",
+    "receipt": "the store has it",
+    "wipe": "removed from the camera",
+    "docking": "the camera docks",
+    "intake": "taken into custody",
+    "viewed": "somebody looks",
+    "exported": "opened with the agency's key",
+    "hold": "held",
+    "release-proposed": "release proposed",
+    "release-approved": "released",
+    "hiding": "to be hidden",
+    "restored": "seen again",
+    "review": "reviewed",
+    "disclosed": "disclosed",
+    "public-informed": "the public is told",
+}
 Said = dict[str, Any]
 
 
@@ -89,7 +111,7 @@ def content(
                 "when": f"{moment(step.utc_ns):%Y-%m-%d %H:%M:%S %Z}",
                 "ledger": step.ledger,
                 "number": step.number,
-                "what": step.what,
+                "what": IN_WORDS.get(step.what, step.what),
                 "who": step.who,
                 "detail": _detail(step.fields),
             }
