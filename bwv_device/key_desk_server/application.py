@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable
+from dataclasses import asdict, dataclass
 
 from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect, Request
@@ -20,6 +21,7 @@ from bwv_device.errors import BwvError, CustodyError
 from hal.ports import StoreError
 
 PATH = "/view"
+METRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
 # A request with its approval: names of files, and certificates.
 REQUEST_LIMIT = 128 << 10
 # So long may a body take to arrive.
@@ -27,8 +29,30 @@ PATIENCE_S = 10
 HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 
 
-def application(desk: Desk, said: Callable[[str], None]) -> Starlette:
+@dataclass(slots=True)
+class DeskCounts:
+    """What the desk did since it began: telemetry, without a name in it."""
+
+    granted: int = 0
+    waiting: int = 0
+    refused: int = 0
+    failed: int = 0
+    alarms: int = 0
+
+    def as_metrics(self) -> str:
+        """OpenMetrics 1.0, which Prometheus and others read."""
+        rows = [
+            f"# TYPE bwv_key_desk_{name} counter\nbwv_key_desk_{name}_total {count}\n"
+            for name, count in asdict(self).items()
+        ]
+        return "".join(rows) + "# EOF\n"
+
+
+def application(
+    desk: Desk, said: Callable[[str], None], counts: DeskCounts | None = None
+) -> Starlette:
     """`said` hears one sentence of each request that was not granted."""
+    done = counts if counts is not None else DeskCounts()
 
     async def view(request: Request) -> Response:
         try:
@@ -38,22 +62,32 @@ def application(desk: Desk, said: Callable[[str], None]) -> Starlette:
         try:
             answer = desk.answer(*asked)
         except CustodyError as error:
+            done.refused += 1
             said(f"refused: {error}")
             return _text(403, str(error))
         except StoreError as error:
+            done.failed += 1
             said(f"the store does not answer: {error}")
             return _text(503, "The store does not answer. Ask again.")
         except BwvError as error:
+            done.failed += 1
             said(f"nothing is opened: {error}")
             return _text(500, str(error))
         if not answer.grant:
+            done.waiting += 1
             return _text(202, str(answer.line))
+        done.granted += 1
         return Response(answer.grant, 200, HEADERS, "application/octet-stream")
 
     async def about(request: Request) -> Response:
         return _text(200, "bwv key desk")
 
-    routes = [Route(PATH, view, methods=["POST"]), Route("/", about)]
+    async def metrics(request: Request) -> Response:
+        return Response(done.as_metrics(), 200, HEADERS, METRICS)
+
+    routes = [
+        Route(PATH, view, methods=["POST"]), Route("/", about), Route("/metrics", metrics)
+    ]  # fmt: skip
     return Starlette(routes=routes)
 
 

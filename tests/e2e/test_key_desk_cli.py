@@ -185,6 +185,12 @@ def test_many_looks_are_an_alarm(served: Served) -> None:
     for _ in range(3):
         served.view(ONE, "--reason", "curious", "--desk", served.url, "--out", "many")
     assert "ALARM: the custodian looked" in (served.folder / "log").read_text()
+    told = urllib.request.urlopen(served.url + "metrics", timeout=30).read().decode()
+    counts = dict(re.findall(r"bwv_key_desk_(\w+)_total (\d+)", told))
+    assert int(counts["alarms"]) > 0
+    assert int(counts["granted"]) > 3
+    assert int(counts["refused"]) > 0
+    assert told.endswith("# EOF\n")
 
 
 def test_junk_over_http_changes_nothing(served: Served) -> None:

@@ -34,7 +34,7 @@ def serve_command(
 ) -> None:
     """Answers requests to look, until it is stopped. Requests are signed, and each answer opens
     with one person's key alone; TLS is a reverse proxy's."""
-    from bwv_device.key_desk_server.application import application
+    from bwv_device.key_desk_server.application import DeskCounts, application
     from bwv_device.web.listen import bind, parse_address, url
     from bwv_device.web.serve import run
 
@@ -53,15 +53,18 @@ def serve_command(
             "Set LimitMEMLOCK=infinity in its unit (ulimit -l unlimited), or give --unlocked.",
         )
     identities = load_identities(identity)
-    said = ServiceLog(context)
-    desk = KeyDesk(
-        session, context.roots, identities, context.settings.viewing.policy,
-        lambda sentence: said.line(f"ALARM: {sentence}", wrong=True),
-    )  # fmt: skip
+    said, counts = ServiceLog(context), DeskCounts()
+
+    def alarmed(sentence: str) -> None:
+        counts.alarms += 1
+        said.line(f"ALARM: {sentence}", wrong=True)
+
+    policy = context.settings.viewing.policy
+    desk = KeyDesk(session, context.roots, identities, policy, alarmed)
     # What it hears is signed, and what it gives is sealed: a token would protect nothing.
     listening = bind(*parse_address(listen), "public" * 4 if open_ else "")
     said.line(f"the key desk answers on {url(listening)}")
-    run(application(desk, lambda sentence: said.line(sentence, wrong=True)), listening)
+    run(application(desk, lambda text: said.line(text, wrong=True), counts), listening)
 
 
 def require_encrypted(path: Path) -> None:
