@@ -12,7 +12,7 @@ import json
 import os
 import struct
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -32,12 +32,7 @@ from bwv_device.formats.vault_layout import PART
 from bwv_device.verification.film import Film, Mark
 from bwv_device.verification.footage_claims import Claim
 from bwv_device.verification.footage_reading import FileDigests, FootageReading
-from bwv_device.verification.fragment_stream import (
-    SHORTEST,
-    Fragment,
-    FragmentStream,
-    TooShortError,
-)
+from bwv_device.verification.fragment_stream import SHORTEST, TooShortError, opened_fragments
 from bwv_device.verification.vault_report import (
     FileStatus,
     FoundFile,
@@ -274,7 +269,7 @@ class _OneFilm(_Job):
         mark: Mark | None = None
         try:
             try:
-                for init, fragment in _fragments(reading, self.identities):
+                for init, fragment in opened_fragments(reading, self.identities):
                     if film is None:
                         film = self._film_for(init)
                         mark = film.mark()
@@ -325,18 +320,6 @@ class _OneFilm(_Job):
         counts = {"video_units": item.video_units, "audio_units": item.audio_units}
         start = film.init.metadata["time"]
         self.made.append(_Made(item, film.sha256, start, film.verified, counts))
-
-
-def _fragments(
-    reading: FootageReading, identities: Sequence[age.Identity]
-) -> Iterator[tuple[InitSegment, Fragment]]:
-    """What a segment holds, as its plaintext comes. Raises `TooShortError` if that is nothing."""
-    stream = FragmentStream()
-    for length in reading.opened(identities, stream.room):
-        for fragment in stream.take(length) if length else stream.gap():
-            yield stream.init, fragment
-    for fragment in stream.cut():
-        yield stream.init, fragment
 
 
 class _NativeSegments(_Job):

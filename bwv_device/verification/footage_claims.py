@@ -26,6 +26,7 @@ class Claim:
     first_pts_ns: int | None = None
     end_pts_ns: int | None = None
     pictures: int = 0
+    parameter_sets: str = ""
     settled: str = ""
     wiped: bool = False
 
@@ -70,6 +71,7 @@ def _claim_open(claim: Claim, said: Open) -> None:
     claim.recording = said.recording
     claim.head = said.header.encode() + bytes.fromhex(said.nonce)
     claim.first_pts_ns = said.first_pts_ns
+    claim.parameter_sets = said.parameter_sets or ""
 
 
 def _claim_sync(claim: Claim, said: Sync) -> None:

@@ -7,9 +7,10 @@ up to a limit that no camera reaches.
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+from bwv_device.formats import age
 from bwv_device.formats.media.mp4_reader import (
     BOX_HEADER,
     MOOF_LIMIT,
@@ -19,6 +20,7 @@ from bwv_device.formats.media.mp4_reader import (
     read_init,
     runs,
 )
+from bwv_device.verification.footage_reading import FootageReading
 
 BUFFER = 4 << 20
 # A fragment is half a second: at 50 Mbit/s some 3 MiB.
@@ -148,3 +150,15 @@ class FragmentStream:
         if self._moof is not None:
             self._moof = self._moof._replace(start=0, end=self._moof.end - keep)
         self._start, self._end = self._start - keep, held
+
+
+def opened_fragments(
+    reading: FootageReading, identities: Sequence[age.Identity]
+) -> Iterator[tuple[InitSegment, Fragment]]:
+    """What a segment holds, as its plaintext comes. Raises `TooShortError` if that is nothing."""
+    stream = FragmentStream()
+    for length in reading.opened(identities, stream.room):
+        for fragment in stream.take(length) if length else stream.gap():
+            yield stream.init, fragment
+    for fragment in stream.cut():
+        yield stream.init, fragment

@@ -41,6 +41,7 @@ FIRST_IN_PICTURE = 0x80
 GROUP_LIMIT = 0xFFFF
 # Sentences of one kind that are told.
 TOLD_LIMIT = 20
+UNSIGNED = "nothing in it is signed"
 CLOCKS_DIFFER = datetime.timedelta(hours=1)
 
 
@@ -135,7 +136,7 @@ class VideoJudge:
         verdict = self.verdict
         if not self._certificates and not verdict.problems:
             verdict.unsigned_slices = verdict.slices
-            self._problem("nothing in it is signed")
+            self._problem(UNSIGNED)
             return verdict
         waiting = [group for group in self._groups if not group.signed]
         if len(waiting) > 1:

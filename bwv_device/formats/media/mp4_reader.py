@@ -8,6 +8,7 @@ from itertools import islice
 from typing import Any, NamedTuple
 
 from bwv_device.formats import canonical_json
+from bwv_device.formats.media.h264 import ParameterSets
 from bwv_device.formats.media.mp4_writer import (
     AUDIO_TRACK,
     METADATA_UUID,
@@ -18,6 +19,13 @@ from bwv_device.formats.media.mp4_writer import (
 from hal.ports import SECOND_NS, AccessUnit, Track
 
 BOX_HEADER = 8
+# The way to the description of pictures, and what stands in front of the boxes in each one's
+# parent.
+SAMPLE_DESCRIPTION = (
+    *((b"moov", 0), (b"trak", 8), (b"mdia", 8), (b"minf", 8), (b"stbl", 8)),
+    *((b"stsd", 8), (b"avc1", 16)),
+)
+AVC1_FIELDS = BOX_HEADER + 78
 # Half a second has a few dozen samples, of twelve bytes each.
 MOOF_LIMIT, CHILDREN_LIMIT = 1 << 20, 16
 
@@ -148,6 +156,38 @@ def _run(data: bytes | bytearray, moof: Box, traf: Box) -> TrackRun:
         list(rows[1::columns]),
         keys,
     )
+
+
+def init_parameter_sets(init: InitSegment) -> ParameterSets:
+    """What a decoder of its pictures is told first. Raises `ValueError` or `struct.error`."""
+    at = _video_entry(init.data)
+    if at is None:
+        raise ValueError("no description of pictures")
+    # avcC within avc1 (ISO 14496-15, 5.3.3.1): one set of each kind, as `mp4_writer` puts them.
+    record = next(
+        (box for box in boxes(init.data, at.start + AVC1_FIELDS, at.end) if box.kind == b"avcC"),
+        None,
+    )
+    if record is None:
+        raise ValueError("no parameter sets")
+    data, at_sps = init.data[: record.end], record.start + BOX_HEADER + 6
+    (length,) = struct.unpack_from(">H", data, at_sps)
+    sps, at_pps = data[at_sps + 2 : at_sps + 2 + length], at_sps + 2 + length + 1
+    (length,) = struct.unpack_from(">H", data, at_pps)
+    return ParameterSets(sps, data[at_pps + 2 : at_pps + 2 + length])
+
+
+def _video_entry(data: bytes) -> Box | None:
+    """The sample description avc1."""
+    found = [Box(b"", 0, len(data), whole=True)]
+    for kind, skipped in SAMPLE_DESCRIPTION:
+        found = [
+            box
+            for parent in found
+            for box in boxes(data, parent.start + skipped, parent.end)
+            if box.kind == kind
+        ]
+    return found[0] if found else None
 
 
 def _audio_rate(data: bytes, moov: Box) -> int:
