@@ -32,6 +32,8 @@ UNPROVEN = (
     *(x509.ExtensionNotFound, x509.DuplicateExtension, x509.UnsupportedGeneralNameType),
 )
 BOXES_WITH_BOXES = (b"moov", b"trak", b"mdia", b"minf", b"stbl", b"moof", b"traf")
+OTHER_PICTURES = (2, 3, 4, 19, 20, 21)
+GIVE_UP, WAITING, DEEP = 1000, 4096, 8
 DEVICE = re.compile(r"(?!\.)[A-Za-z0-9._-]{1,64}")
 
 
@@ -42,8 +44,10 @@ def sha(data: bytes) -> bytes:
 class Group:
     """An IDR picture and what follows it."""
 
-    def __init__(self, sets: str, first: bytes) -> None:
-        self.sets, self.slices, self.claimed = sets, [first], False
+    def __init__(self, both: list[bytes], first: bytes) -> None:
+        joined = b"".join(len(one).to_bytes(4, "big") + one for one in both)
+        self.sets = sha(joined).hex() if all(both) else ""
+        self.both, self.slices, self.claimed = both, [first], False
 
 
 class Film:
@@ -54,7 +58,7 @@ class Film:
         self.false, self.exceptions = list[str](), list[str]()
         self.sets: dict[int, bytes] = {}
         self.pem, self.key, self.leaf, self.camera = b"", None, None, ""  # type: Any, Any, Any, str
-        self.orphans, self.proven = 0, 0
+        self.orphans, self.proven, self.begun = 0, 0, 0
         self.last: tuple[int, int, bytes] | None = None  # number, end and anchor of the one before
 
     def answer(self) -> str:
@@ -63,8 +67,12 @@ class Film:
     def judge(self, nals: Iterator[bytes]) -> str:
         for nal in nals:
             kind = nal[0] & 31 if nal else 0
+            if len(self.false) > GIVE_UP:
+                break
             if kind in (7, 8):
                 self.sets[kind] = nal.rstrip(b"\0")
+            elif kind in OTHER_PICTURES:
+                self.false.append("pictures of a kind that is never signed")
             elif kind in (1, 5) and len(nal) > 1:
                 self.picture(kind, nal.rstrip(b"\0"))
             elif kind == 6 and (payload := marked(nal)) is not None:
@@ -85,14 +93,21 @@ class Film:
         return self.answer()
 
     def picture(self, kind: int, nal: bytes) -> None:
+        both = [self.sets.get(7, b""), self.sets.get(8, b"")]
         if kind == 5 and nal[1] & 0x80:
-            both = [self.sets.get(7), self.sets.get(8)]
-            joined = b"".join(len(one).to_bytes(4, "big") + one for one in both if one)
-            self.groups.append(Group(sha(joined).hex() if all(both) else "", sha(nal)))
+            waiting = [group for group in self.groups if not group.claimed]
+            if len(waiting) >= WAITING:
+                self.false.append("unsigned pictures stand in front of others")
+            self.groups, self.begun = (
+                [*self.groups[1 - WAITING :], Group(both, sha(nal))],
+                self.begun + 1,
+            )
         elif not self.groups:
             self.orphans += 1
         elif self.groups[-1].claimed:
             self.false.append("pictures stand behind the statement about them")
+        elif self.groups[-1].both != both:
+            self.false.append("other parameter sets within a group")
         elif len(self.groups[-1].slices) < 65535:
             slices = self.groups[-1].slices
             slices.append(sha(slices[0] + sha(nal)))
@@ -111,7 +126,8 @@ class Film:
             if at + 3 + length > end or tag in parts or 3 in parts or not 1 <= tag <= 6:
                 raise ValueError("its parts")
             parts[tag] = plain[at + 3 : at + 3 + length]
-            signed = where[at] if tag == 3 else signed
+            # A byte against emulation in front of this part is not signed.
+            signed = where[at - 1] + 1 if tag == 3 else signed
             at += 3 + length
         vendor = texts(parts[5]) if 5 in parts else None
         self.certificates(parts.get(6, b"\x01\0"))
@@ -147,7 +163,7 @@ class Film:
         digest, waiting = said[27:59], [group for group in self.groups if not group.claimed]
         same = [group for group in waiting if sha(b"".join(group.slices)) == digest]
         shared = [g for g in waiting if names is not None and set(g.slices) & set(names)]
-        first = not self.proven and self.last is None and len(self.groups) <= 1
+        first = not self.proven and self.last is None and self.begun <= 1
         if not same and first and (not waiting or waiting[0] not in shared):
             return  # of pictures in front of the film
         found = (same or shared or waiting)[:1]
@@ -333,12 +349,18 @@ def nal_units(data: Any) -> Iterator[bytes]:
     if data[4:8] in (b"ftyp", b"styp", b"moov"):
         yield from in_mp4(data)
         return
-    starts = [found.end() for found in re.finditer(b"\0\0\x01", data)]
-    for start, stop in zip(starts, [*starts[1:], len(data) + 3], strict=False):
-        yield data[start : stop - 3]
+    start = 0
+    for found in re.finditer(b"\0\0\x01", data):
+        if start:
+            yield data[start : found.start()]
+        start = found.end()
+    if start:
+        yield data[start:]
 
 
-def boxes(data: Any, at: int, end: int) -> Iterator[tuple[bytes, int, int]]:
+def boxes(data: Any, at: int, end: int, depth: int = 0) -> Iterator[tuple[bytes, int, int]]:
+    if depth > DEEP:
+        raise ValueError("its boxes are too deep")
     while at + 8 <= end:
         size, kind, head = int.from_bytes(data[at : at + 4], "big"), data[at + 4 : at + 8], 8
         if size == 1:
@@ -348,14 +370,19 @@ def boxes(data: Any, at: int, end: int) -> Iterator[tuple[bytes, int, int]]:
             raise ValueError("its boxes are damaged")
         yield kind, at + head, at + size
         if kind in BOXES_WITH_BOXES:
-            yield from boxes(data, at + head, at + size)
+            yield from boxes(data, at + head, at + size, depth + 1)
         at += size
 
 
 def in_mp4(data: Any) -> Iterator[bytes]:
     """Of the first track with H.264 pictures: parameter sets, then samples in their order."""
-    film = Tables()
+    film, tracks = Tables(), 0
     for kind, at, end in boxes(data, 0, len(data)):
+        tracks += kind == b"hdlr" and data[at + 8 : at + 12] == b"vide"
+        if tracks > 1:
+            raise ValueError("it has more than one track of pictures")
+        if kind == b"stsd" and word(data, at + 4) != 1:
+            raise ValueError("a track is of more than one kind")
         if kind == b"stsd" and not film.track and data[at + 12 : at + 16] == b"avc1":
             film.track = film.number
             for inner, start, stop in boxes(data, at + 8 + 8 + 78, end):
@@ -379,6 +406,8 @@ class Tables:
         self.runs = list[tuple[int, int]]()
 
     def box(self, data: Any, kind: bytes, at: int) -> None:
+        if kind in (b"stco", b"co64") and self.track and self.track == self.number:
+            self.found.pop(b"co64" if kind == b"stco" else b"stco", None)
         if kind == b"trak" and not self.track:
             self.found = {}
         elif kind == b"tkhd":
@@ -410,22 +439,28 @@ def configured(avcc: bytes) -> Iterator[bytes]:
 
 def table(data: Any, found: dict[bytes, int]) -> list[tuple[int, int]]:
     """Samples of a film with tables: sizes, chunks, and how many samples each has."""
+    if b"stsc" not in found or not {b"co64", b"stco"} & set(found):
+        raise ValueError("its tables are not whole")
     at = found[b"stsz"]
     same, count = word(data, at + 4), word(data, at + 8)
+    if count * (1 if same else 4) > len(data):
+        raise ValueError("it says to have more than it has")
     sizes = [same or word(data, at + 12 + 4 * n) for n in range(count)]
     wide = b"co64" in found
     at = found[b"co64" if wide else b"stco"]
     step = 8 if wide else 4
     offsets = [
         int.from_bytes(data[at + 8 + step * n : at + 8 + step * (n + 1)], "big")
-        for n in range(word(data, at + 4))
+        for n in range(rows_of(data, at, step))
     ]
     at = found[b"stsc"]
     rows = [(word(data, at + 8 + 12 * n), word(data, at + 12 + 12 * n))
-            for n in range(word(data, at + 4))]  # fmt: skip
-    samples, sample = list[tuple[int, int]](), 0
+            for n in range(rows_of(data, at, 12))]  # fmt: skip
+    samples, sample, row = list[tuple[int, int]](), 0, 0
     for chunk, start in enumerate(offsets, 1):
-        each, place = [count for first, count in rows if first <= chunk][-1], start
+        while row + 1 < len(rows) and rows[row + 1][0] <= chunk:
+            row += 1
+        each, place = rows[row][1], start
         for size in sizes[sample : sample + each]:
             samples.append((place, size))
             place += size
@@ -433,9 +468,18 @@ def table(data: Any, found: dict[bytes, int]) -> list[tuple[int, int]]:
     return samples
 
 
+def rows_of(data: Any, at: int, width: int) -> int:
+    count = word(data, at + 4)
+    if at + 8 + width * count > len(data):
+        raise ValueError("it says to have more than it has")
+    return count
+
+
 def run(data: Any, at: int, base: int) -> list[tuple[int, int]]:
     flags, count, place = word(data, at) & 0xFFFFFF, word(data, at + 4), at + 8
     offset = base
+    if not flags & 0x200:
+        raise ValueError("it does not say how long its pictures are")
     if flags & 1:
         offset, place = base + word(data, place), place + 4
     place += 4 if flags & 4 else 0
@@ -463,7 +507,7 @@ def main() -> None:
     film = Film([x509.load_pem_x509_certificate(words.root.read_bytes())])
     try:
         answer = film.judge(nal_units(words.film.read_bytes()))
-    except (ValueError, IndexError) as error:
+    except (ValueError, IndexError, MemoryError) as error:
         answer = FALSE
         film.false.append(f"it can't be read: {error}")
     for sentence in dict.fromkeys([*film.false, *film.exceptions]):

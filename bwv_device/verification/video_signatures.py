@@ -39,6 +39,12 @@ from hal.ports import SECOND_NS
 FIRST_IN_PICTURE = 0x80
 # A film may hold some hours; a group, half an hour of pictures.
 GROUP_LIMIT = 0xFFFF
+# Data partitions, auxiliary pictures and other layers: no camera makes them.
+OTHER_PICTURES = (2, 3, 4, 19, 20, 21)
+# Groups of a keyframe alone that may follow one another in a segment.
+MOST_WAITING = 4096
+# Signs of change after which the answer is clear, and nobody's time is spent on more.
+GIVE_UP = 1000
 # Sentences of one kind that are told.
 TOLD_LIMIT = 20
 UNSIGNED = "nothing in it is signed"
@@ -101,6 +107,13 @@ class _Group:
     number: int
     hashes: list[bytes]
     signed: bool = False
+    digest: tuple[int, bytes] = (0, b"")
+
+    def gop_hash(self) -> bytes:
+        """Of what it has so far. Kept: somebody may ask again and again."""
+        if self.digest[0] != len(self.hashes):
+            self.digest = len(self.hashes), gop_hash(self.hashes)
+        return self.digest[1]
 
 
 class VideoJudge:
@@ -110,6 +123,8 @@ class VideoJudge:
         self._roots = list(roots)
         self.verdict = VideoVerdict()
         self._sets = dict[int, bytes]()
+        self._pinned_now = ""
+        self._wrong = 0
         self._groups: deque[_Group] = deque()
         self._count = 0  # of groups that began
         self._headless = 0  # slices in front of the first keyframe
@@ -122,10 +137,15 @@ class VideoJudge:
 
     def take(self, nal: bytes) -> None:
         kind = nal[0] & 31 if nal else 0
+        if self._wrong > GIVE_UP:
+            return
         if kind in (SLICE, IDR) and len(nal) > 1:
             self._slice(kind, nal)
         elif kind in (SPS, PPS):
             self._sets[kind] = nal.rstrip(b"\x00")
+            self._pinned_now = self._pinned()
+        elif kind in OTHER_PICTURES:
+            self._problem("it has pictures of a kind that is never signed")
         elif is_signing_sei(nal):
             try:
                 self._statement(parse_signing_sei(nal))
@@ -158,13 +178,24 @@ class VideoJudge:
         self.verdict.slices += 1
         if kind == IDR and nal[1] & FIRST_IN_PICTURE:
             self._count += 1
-            self._groups.append(_Group(digest, self._pinned(), self._count, [digest]))
+            self._groups.append(_Group(digest, self._pinned_now, self._count, [digest]))
+            self._give_up_waiting()
         elif not self._groups:
             self._headless += 1
         elif self._groups[-1].signed:
             self._problem(f"group {self._groups[-1].number}: pictures stand behind its signature")
+        elif self._groups[-1].sets != self._pinned_now:
+            self._problem(f"group {self._groups[-1].number}: its parameters change within it")
         elif len(self._groups[-1].hashes) < GROUP_LIMIT:
             self._groups[-1].hashes.append(linked(self._groups[-1].anchor, digest))
+
+    def _give_up_waiting(self) -> None:
+        """A statement comes in the second picture of the next group that has one, at the latest at
+        a segment's end."""
+        waiting = [group for group in self._groups if not group.signed]
+        self._unsigned(waiting[:-MOST_WAITING])
+        while self._groups[0].signed and len(self._groups) > 1:
+            self._groups.popleft()
 
     def _pinned(self) -> str:
         sps, pps = self._sets.get(SPS), self._sets.get(PPS)
@@ -197,7 +228,7 @@ class VideoJudge:
         assert sei.gop is not None
         waiting = [group for group in self._groups if not group.signed]
         for at, group in enumerate(waiting):
-            if gop_hash(group.hashes) == sei.gop.gop_hash:
+            if group.gop_hash() == sei.gop.gop_hash:
                 self._unsigned(waiting[:at])
                 return group
         begins = not self.verdict.groups and self._before is None and self._count <= 1
@@ -224,7 +255,7 @@ class VideoJudge:
         if pinned != group.sets:
             self._problem(f"{where}: the picture's parameters are not those that were signed")
         self._judge_time(said)
-        if gop_hash(group.hashes) == said.gop_hash and len(group.hashes) == said.slices:
+        if group.gop_hash() == said.gop_hash and len(group.hashes) == said.slices:
             verdict.groups += 1
             verdict.first_utc_ns = verdict.first_utc_ns or utc_ns(said.start_100ns)
             verdict.last_utc_ns = utc_ns(said.end_100ns)
@@ -306,6 +337,7 @@ class VideoJudge:
         self._key, self._chain = key, chain
 
     def _problem(self, text: str) -> None:
+        self._wrong += 1
         if len(self.verdict.problems) < TOLD_LIMIT and text not in self.verdict.problems:
             self.verdict.problems.append(text)
 

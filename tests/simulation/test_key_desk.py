@@ -17,8 +17,8 @@ from bwv_device.custody.key_desk.consultations import consultations
 from bwv_device.custody.key_desk.key_desk import Answer, KeyDesk
 from bwv_device.custody.key_desk.looking import AgencyKeys, DeskKeys, ViewingKey
 from bwv_device.custody.key_desk.open_recording import open_recording
-from bwv_device.custody.key_desk.view_request import make_approval, make_request
-from bwv_device.custody.key_desk.viewing_policy import ViewingPolicy
+from bwv_device.custody.key_desk.view_request import make_approval, make_request, read_request
+from bwv_device.custody.key_desk.viewing_policy import VIEWERS, ViewingPolicy
 from bwv_device.custody.retention import holds
 from bwv_device.custody.retention.deletion import Expiry
 from bwv_device.custody.search import categorize
@@ -158,11 +158,11 @@ def test_nobody_opens_the_neighbour_with_a_grant(it: Looked) -> None:
 def test_the_command_line_opens_a_film_through_the_desk(it: Looked, tmp_path: Path) -> None:
     session, recording = it.person(), it.names[0]
     through = DeskKeys(session, it.desk(), it.key())
-    report, films, _, _ = open_recording(
+    opened = open_recording(
         session, [it.day.agency.root], through, recording, tmp_path, "a complaint"
     )
-    assert report.ok
-    assert films[0].video_units > 0
+    assert opened.report.ok
+    assert opened.films[0].video_units > 0
     assert [view["recording"] for view in it.views()] == [recording]
 
 
@@ -459,3 +459,39 @@ def test_a_power_cut_between_line_and_key_gives_no_key_without_a_line() -> None:
     assert outcome.failures == []
     assert outcome.cuts >= sweep.operations // 3
     assert outcome.counts["not yet"] > 0
+
+
+def planted_line(it: Looked, request: bytes, **other: Any) -> None:
+    """What Ada may write herself, of herself, before she sends her request."""
+    ada = it.person()
+    asked = read_request(request, VIEWERS, [it.day.agency.root])
+    fields: dict[str, Any] = {
+        "recording": it.names[1],
+        "segments": it.segments(it.names[1]),
+        "person": asked.person,
+        "acts_as": asked.role,
+        "key": "0" * 64,
+        "request": asked.digest,
+        "approver": "",
+        "outside": False,
+        "reason": "",
+        "case": "",
+        "statement": "",
+        "approval": "",
+    }
+    assert ada.append(lambda: ("viewed", fields | other)) is not None
+
+
+def test_a_line_that_names_another_recording_opens_nothing(it: Looked) -> None:
+    request = it.request()
+    planted_line(it, request)
+    with pytest.raises(CustodyError, match=r"says another .*recording"):
+        it.desk().answer(request)
+    (told,) = consultations(it.person(), [it.day.agency.root])
+    assert told.wrong == "it brings nothing that the person signed"
+
+
+def test_a_line_with_strange_fields_ends_no_list(it: Looked) -> None:
+    planted_line(it, it.request(), recordings=5)
+    (told,) = consultations(it.person(), [it.day.agency.root])
+    assert told.recordings == (it.names[1],)

@@ -39,10 +39,12 @@ def test_recordings_are_genuine_across_their_segments(vault: Path, agency: Bench
     assert set(verdicts) == {ONE, TORN, LAST}
     for name in (ONE, LAST):
         assert verdicts[name].answer is Answer.GENUINE, verdicts[name]
-        assert verdicts[name].slices and not verdicts[name].unsigned_slices
+        assert verdicts[name].slices
+        assert not verdicts[name].unsigned_slices
     torn = verdicts[TORN]
     assert torn.answer is Answer.EXCEPTION
-    assert torn.groups and "are not signed" in "".join(torn.exceptions)
+    assert torn.groups
+    assert "are not signed" in "".join(torn.exceptions)
 
 
 def test_another_agency_s_root_is_told(vault: Path, agency: BenchAgency) -> None:

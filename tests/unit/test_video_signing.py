@@ -4,19 +4,26 @@ from __future__ import annotations
 
 import random
 import re
+import struct
 from collections.abc import Callable, Sequence
+from itertools import count
+from pathlib import Path
 
 import pytest
 from support.encoded_video import annex_b, encoded, nals, signed
 
 from bwv_device.camera.recording.video_signer import SigningChain, VideoSigner, video_vendor
-from bwv_device.formats.media.h264 import nal_units, parameter_sets
+from bwv_device.formats.media.h264 import IDR, append_nal, nal_units, parameter_sets
+from bwv_device.formats.media.mp4_writer import box
 from bwv_device.formats.media.signing_sei import (
     SigningSei,
     is_signing_sei,
+    linked,
     parse_signing_sei,
+    slice_hash,
 )
-from bwv_device.verification.video_signatures import Answer, VideoVerdict, judge_video
+from bwv_device.verification import second_video_verifier as second
+from bwv_device.verification.video_signatures import Answer, VideoJudge, VideoVerdict, judge_video
 from hal.ports import AccessUnit
 from sim.world.test_keys import BenchAgency
 
@@ -185,3 +192,82 @@ def test_every_prefix_of_a_statement_is_refused(whole: list[AccessUnit]) -> None
         with pytest.raises(ValueError, match=r"."):
             parse_signing_sei(nal[:length])
     assert annex_b(whole[:1])
+
+
+def with_sets_behind_keyframes(units: list[AccessUnit]) -> list[AccessUnit]:
+    """Other parameter sets for all but the keyframes, which bring their own again."""
+    made = list(units)
+    for at, unit in enumerate(units):
+        if at and units[at - 1].keyframe:
+            sets = parameter_sets(units[at - 1].data)
+            assert sets is not None
+            forged = sets.pps[:-1] + bytes([sets.pps[-1] ^ 0x10])
+            made[at] = unit._replace(data=append_nal(b"", [forged]) + unit.data)
+    return made
+
+
+def test_parameters_that_change_within_groups_are_told(
+    agency: BenchAgency, whole: list[AccessUnit], tmp_path: Path
+) -> None:
+    forged = with_sets_behind_keyframes(whole)
+    told = verdict(agency, forged)
+    assert told.answer is Answer.NOT_GENUINE
+    assert "its parameters change within it" in told.problems[0]
+    assert second_opinion(agency, annex_b(forged)) == "not genuine"
+    assert second_opinion(agency, annex_b(whole)) == "genuine"
+
+
+def second_opinion(agency: BenchAgency, film: bytes) -> str:
+    return second.Film([agency.root]).judge(second.nal_units(film))
+
+
+def test_a_statement_that_ends_in_zeros_is_read_alike(agency: BenchAgency) -> None:
+    """A byte against emulation then stands in front of the signature, and is not signed."""
+    units = encoded(3)
+    anchor = slice_hash(next(nal for nal in nal_units(units[0].data) if nal[0] & 31 == IDR))
+    begin = nal_units(units[1].data)[-1]
+    for number in count():
+        nal = begin + b"%d" % number
+        if linked(anchor, slice_hash(nal)).endswith(b"\0\0"):
+            break
+    units = [units[0], units[1]._replace(data=append_nal(b"", [nal]))]
+    film = signed(agency, units)
+    assert any(b"\0\0\x03\x03\x00" in one for one in nals(film) if is_signing_sei(one))
+    assert verdict(agency, film).answer is Answer.GENUINE
+    assert second_opinion(agency, annex_b(film)) == "genuine"
+
+
+def test_many_keyframes_and_statements_cost_no_more_than_they_must(
+    agency: BenchAgency, whole: list[AccessUnit]
+) -> None:
+    """What is hashed, not seconds: somebody may repeat one statement for a whole day."""
+    (statement, *_) = (nal for nal in nals(whole) if is_signing_sei(nal))
+    flood = [b"\x65\x80" + number.to_bytes(4, "big") + b"\x80" for number in range(9000)]
+    judge = VideoJudge([agency.root])
+    repeated = [part for nal in flood for part in (nal, statement)]
+    for part in [*nals(whole), *repeated]:
+        judge.take(part)
+    assert judge.finish().answer is Answer.NOT_GENUINE
+    assert judge.verdict.slices < len(whole) + 5200
+    raw = annex_b(whole) + b"".join(b"\0\0\1" + part for part in repeated)
+    assert second_opinion(agency, raw) == "not genuine"
+
+
+def test_other_kinds_of_pictures_are_told(agency: BenchAgency, whole: list[AccessUnit]) -> None:
+    for kind in (2, 20):
+        other = whole[0]._replace(data=append_nal(whole[0].data, [bytes([0x60 | kind]) + b"\x80"]))
+        assert verdict(agency, [other, *whole[1:]]).answer is Answer.NOT_GENUINE
+        assert second_opinion(agency, annex_b([other, *whole[1:]])) == "not genuine"
+
+
+@pytest.mark.parametrize(
+    "film",
+    [
+        b"".join(struct.pack(">I4s", 8 * (40 - n), b"moov") for n in range(40)),
+        box(b"ftyp") + box(b"moov", box(b"trak", box(b"stsz", struct.pack(">III", 0, 1, 1 << 31)))),
+        box(b"ftyp") + box(b"moof", box(b"trun", struct.pack(">II", 0, 1 << 31))),
+    ],
+)  # fmt: skip
+def test_what_films_say_to_have_is_not_believed(film: bytes) -> None:
+    with pytest.raises(ValueError, match="it"):
+        list(second.nal_units(film + bytes(64)))

@@ -28,6 +28,11 @@ def judge_film(
     with av.open(str(film)) as source:
         if not source.streams.video:
             raise ClipError(f"{film.name} has no pictures.", REMEDY)
+        if len(source.streams.video) > 1:
+            raise ClipError(
+                f"{film.name} has {len(source.streams.video)} tracks of pictures: players choose "
+                "one, and only one was judged.", "Give a film with one track of pictures."
+            )  # fmt: skip
         video = source.streams.video[0]
         if video.codec_context.name != "h264":
             raise ClipError(f"{film.name} has pictures of another kind.", REMEDY)

@@ -44,7 +44,8 @@ def consultations(
     session.index.catch_up()
     found = list[Consultation]()
     for said in session.index.lines(f"kind IN {KINDS}"):
-        names = tuple(said.get("recordings", ())) or (str(said.get("recording", "")),)
+        named = said["recordings"] if said["kind"] == "exported" else [said["recording"]]
+        names = tuple(str(name) for name in named)
         by = session.index.row("SELECT person FROM signers WHERE fingerprint = ?", said["by"])
         one = Consultation(
             int(said["n"]),
@@ -57,17 +58,21 @@ def consultations(
             str(said.get("approver", "")),
             str(said.get("reason", "")),
             str(said.get("case", "")),
-            _wrong(said, roots) if said["kind"] == "viewed" else "",
+            _wrong(session, said, roots) if said["kind"] == "viewed" else "",
         )
         if recording in ("", *names) and person in ("", one.person) and one.outside >= outside:
             found.append(one)
     return found
 
 
-def _wrong(said: Mapping[str, Any], roots: Sequence[x509.Certificate]) -> str:
+def _wrong(
+    session: CustodySession, said: Mapping[str, Any], roots: Sequence[x509.Certificate]
+) -> str:
     """What the line says and the person did not sign."""
-    if not said["statement"]:
+    if session.index.row("SELECT 1 FROM bodies WHERE n = ?", said["n"]) is None:
         return ""  # its words are gone
+    if not said["statement"]:
+        return "it brings nothing that the person signed"
     try:
         asked = read_request(said["statement"].encode("ascii", "replace"), VIEWERS, roots)
         if said["approver"]:

@@ -41,6 +41,10 @@ class Answer(NamedTuple):
     grant: bytes = b""
 
 
+# What may have changed since the line about a request was written.
+LATER = ("outside", "approval")
+
+
 class KeyDesk:
     """`session`: of the desk's own role, or on one machine of the person who looks. `identities`
     are the agency's. `alarmed` hears of whoever looks too often outside their cases."""
@@ -132,12 +136,13 @@ class KeyDesk:
     ) -> int:
         """The number of the line that says who looks: written now, or before for this request."""
         session = self._session
+        fields = self._fields(asked, recording, approver, approval, outside=outside)
 
         def decide() -> Decided | None:
             found = "SELECT 1 FROM views WHERE request = ?"
             if session.index.row(found, asked.digest) is not None:
                 return None
-            return "viewed", self._fields(asked, recording, approver, approval, outside=outside)
+            return "viewed", fields
 
         if session.append(decide) is not None:
             sentence = alarm(session.index, self._policy, asked.person, session.now_ns())
@@ -146,7 +151,21 @@ class KeyDesk:
         row = session.index.row("SELECT n FROM views WHERE request = ?", asked.digest)
         if row is None:
             raise CustodyError("The line about this look does not count.", "Nothing was opened.")
-        return int(row["n"])
+        line = int(row["n"])
+        self._require_said(line, fields)
+        return line
+
+    def _require_said(self, line: int, fields: Mapping[str, Any]) -> None:
+        """People may write such lines themselves: one that names another recording, or fewer files,
+        under this request's digest must not open these."""
+        (said,) = self._session.index.lines("n = ?", line)
+        # By now others may be on the case, or a second person asked again: what was opened counts.
+        other = [name for name in fields if name not in LATER and said.get(name) != fields[name]]
+        if other:
+            raise CustodyError(
+                f"The line {line} about this request says another {', '.join(other)}.",
+                "Nothing was opened. Make another request, and tell who reviews the ledger.",
+            )
 
     def _fields(
         self, asked: Asked, recording: str, approver: str, approval: bytes, *, outside: bool

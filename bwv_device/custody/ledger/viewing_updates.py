@@ -19,8 +19,10 @@ def viewed(db: sqlite3.Connection, line: CustodyLine, fields: dict[str, Any]) ->
     if not Hex(64).fits(request) or not Hex(64).fits(fields["key"]):
         raise EffectError("it names no request, or no key")
     segments = fields["segments"]
-    if not isinstance(segments, list) or not segments or type(fields["outside"]) is not bool:
+    if type(fields["outside"]) is not bool or not _are_texts(segments):
         raise EffectError("it names no files")
+    if not _are_texts([person, fields["acts_as"], fields["approver"] or " "]):
+        raise EffectError("it names nobody")
     signer = _signer(db, line)
     if signer["role"] != KEY_DESK and signer["person"] != person:
         raise EffectError("it speaks of another person than its signer")
@@ -40,7 +42,7 @@ def viewed(db: sqlite3.Connection, line: CustodyLine, fields: dict[str, Any]) ->
 def exported(db: sqlite3.Connection, line: CustodyLine, fields: dict[str, Any]) -> None:
     """It says who opened what; recordings may be of a card that never docked."""
     names = fields["recordings"]
-    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+    if not _are_texts(names):
         raise EffectError("it names no recordings")
     if _signer(db, line)["person"] != fields["person"]:
         raise EffectError("it speaks of another person than its signer")
@@ -58,6 +60,15 @@ def case_member(db: sqlite3.Connection, line: CustodyLine, fields: dict[str, Any
         db.execute("INSERT OR IGNORE INTO case_members VALUES (?, ?)", (case, person))
     else:
         db.execute("DELETE FROM case_members WHERE case_ = ? AND person = ?", (case, person))
+
+
+def _are_texts(values: Any) -> bool:
+    """At least one."""
+    return (
+        isinstance(values, list)
+        and bool(values)
+        and all(isinstance(value, str) and value for value in values)
+    )
 
 
 def _signer(db: sqlite3.Connection, line: CustodyLine) -> Any:
