@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from bwv_device.formats import age, signature
 from bwv_device.formats.certificates import chain_leads_to
 from bwv_device.formats.grammar.decode import GrammarError
-from bwv_device.formats.grammar.ledger_kinds import Boot, Open, typed
+from bwv_device.formats.grammar.ledger_kinds import Boot, Close, Open, Seal, typed
 from bwv_device.formats.ledger_lines import Head, Line, parse_line
 from bwv_device.verification.boot_key import BootKeyError, read_keys, require_certified
 from bwv_device.verification.footage_claims import Claim, ClaimError, follow
@@ -25,6 +25,43 @@ class CameraLines:
     claims: dict[str, Claim] = field(default_factory=dict)
     parameter_sets: set[str] = field(default_factory=set)
     lines: list[Line] = field(default_factory=list)
+    # When each segment began and ended, by the camera's clock.
+    times: dict[str, tuple[int, int]] = field(default_factory=dict)
+    closed: Close | None = None
+
+    def covers(self, first_utc_ns: int, last_utc_ns: int, differ_ns: int) -> bool:
+        """Whether pictures of these times may be of this recording. Times of segments that have
+        no end are not known."""
+        if not self.times or None in (c.end_pts_ns for c in self._segments()):
+            begin_ns = min((begin for begin, _ in self.times.values()), default=0)
+            return first_utc_ns >= begin_ns - differ_ns
+        begin_ns = min(begin for begin, _ in self.times.values())
+        end_ns = max(end for _, end in self.times.values())
+        return begin_ns - differ_ns <= first_utc_ns and last_utc_ns <= end_ns + differ_ns
+
+    def holes(self) -> list[str]:
+        """What of the lines must be there, and is not."""
+        numbers = sorted(int(claim.name[14:18]) for claim in self._segments())
+        missing = sorted(set(range(1, max(numbers, default=0) + 1)) - set(numbers))
+        first = min(numbers, default=1)
+        told = [f"the camera's lines say nothing of segment {n}" for n in missing if n > first]
+        sealed = sum(claim.settled == "sealed" for claim in self._segments())
+        if self.closed is not None and self.closed.segments not in (None, sealed):
+            told.append(
+                f"the camera says that it sealed {self.closed.segments} segments, and its lines "
+                f"name {sealed}"
+            )
+        return told
+
+    def unfinished(self) -> list[str]:
+        """What a camera that lost power, or a cut, leaves."""
+        told = [f"{c.name} was never finished" for c in self._segments() if not c.settled]
+        if self.closed is None:
+            told.append("no line says that the recording ended")
+        return told
+
+    def _segments(self) -> list[Claim]:
+        return [claim for claim in self.claims.values() if ".mp4" in claim.name]
 
 
 def read_camera_lines(
@@ -33,6 +70,7 @@ def read_camera_lines(
     """Raises `ValueError` unless each is signed by a boot key that a camera of these roots
     certified, and is about this recording."""
     found, key, boot, number = CameraLines(), None, 0, 0
+    offset_ns = dict[str, int]()
     for raw in data.split(b"\n")[:-1]:
         line = parse_line(raw)
         try:
@@ -55,10 +93,25 @@ def read_camera_lines(
             raise ValueError(f"the camera's line {line.number} {error}") from None
         if isinstance(said, Open) and said.parameter_sets:
             found.parameter_sets.add(said.parameter_sets)
+        if isinstance(said, Open) and said.time is not None:
+            offset_ns[said.segment] = said.time.utc_ns - said.first_pts_ns
+        if isinstance(said, Open | Seal) and said.segment in offset_ns:
+            _time(found, said, offset_ns[said.segment])
+        if isinstance(said, Close):
+            found.closed = said
         found.lines.append(line)
     if not found.claims:
         raise ValueError("the camera's lines name no file")
     return found
+
+
+def _time(found: CameraLines, said: Open | Seal, offset_ns: int) -> None:
+    begin_ns, end_ns = found.times.get(said.segment, (0, 0))
+    if isinstance(said, Open):
+        begin_ns = said.first_pts_ns + offset_ns
+    elif said.end_pts_ns is not None:
+        end_ns = said.end_pts_ns + offset_ns
+    found.times[said.segment] = begin_ns, max(begin_ns, end_ns)
 
 
 def _boot_key(

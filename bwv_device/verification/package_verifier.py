@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import datetime
 import hashlib
 import mmap
 import re
+import struct
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -30,7 +32,8 @@ from bwv_device.verification.tlog.merkle_tree import leaf_hash, proves_inclusion
 from bwv_device.verification.tlog.signed_note import NoteError
 from bwv_device.verification.trust_list import Trust, read_trust_list
 from bwv_device.verification.vault_report import FileStatus, FoundFile, Report, Survey
-from bwv_device.verification.video_signatures import Answer, judge_video
+from bwv_device.verification.video_signatures import UNSIGNED, Answer, judge_video
+from hal.ports import SECOND_NS
 
 SUMS, SIGNATURE = "SHA256SUMS", "SHA256SUMS.sig"
 CUSTODY, CAMERA = "proof/custody.json", "proof/camera.ledger"
@@ -39,6 +42,14 @@ BLOCK = 1 << 20
 LISTED = re.compile(r"([0-9a-f]{64})  ([^\n\x00]{1,1024})")
 # Of the list, and of custody's lines; films are read in pieces.
 LIST_LIMIT, CUSTODY_LIMIT = 16 << 20, 64 << 20
+# Of a package whose signer was not honest, or whose files are no such files.
+UNREADABLE = (
+    *(StatementError, NoteError, SealedFileError, ValueError, OSError, KeyError, IndexError),
+    *(TypeError, AttributeError, ArithmeticError, RecursionError, MemoryError, struct.error),
+)
+# Between what the ledger says of a recording's time and what is signed in its pictures.
+CLOCKS_DIFFER = datetime.timedelta(hours=1)
+TIMES_DIFFER_NS = SECOND_NS
 REDACTED = (
     "{}: a redacted copy: what was covered is stated; what lies beneath can be checked by the "
     "court with the original"
@@ -70,12 +81,14 @@ def verify_package(folder: Path, roots: Sequence[x509.Certificate]) -> PackageVe
     try:
         said = _signed(folder, roots, verdict)
         _files(folder, said, verdict)
+        if verdict.problems:
+            return verdict  # what is inside is nobody's word
         lines = _camera(folder, said, roots, verdict)
         _films(folder, said, roots, lines, verdict)
         _sealed(folder, said, lines, verdict)
         _custody(folder, said, roots, verdict)
-    except (StatementError, NoteError, ValueError, OSError) as error:
-        verdict.problems.append(f"it can't be judged: {error}")
+    except UNREADABLE as error:
+        verdict.problems.append(f"it can't be judged: {error or type(error).__name__}")
     return verdict
 
 
@@ -139,25 +152,35 @@ def _films(
         if film.kind == "redacted":
             verdict.exceptions.append(REDACTED.format(film.name))
         elif path.is_file() and not path.is_symlink():
-            _film(path, lines, roots, verdict)
+            _film(path, film.kind, lines, roots, verdict)
 
 
 def _film(
-    path: Path, lines: CameraLines, roots: Sequence[x509.Certificate], verdict: PackageVerdict
+    path: Path,
+    kind: str,
+    lines: CameraLines,
+    roots: Sequence[x509.Certificate],
+    verdict: PackageVerdict,
 ) -> None:
     """By what the camera signed inside of it. It is mapped, not read: it may be large."""
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
         try:
             told = judge_video(nal_units(data), roots)
-        except (ValueError, IndexError) as error:
+        except UNREADABLE as error:
             verdict.problems.append(f"{path.name} can't be read: {error}")
             return
+    if kind == "whole" and told.problems == [UNSIGNED]:
+        # Its sealed originals speak for it: it must come out of them (`_sealed`).
+        verdict.exceptions.append(f"{path.name}: {UNSIGNED}, as cameras may be set")
+        return
     verdict.problems += [f"{path.name}: {problem}" for problem in told.problems]
     verdict.exceptions += [f"{path.name}: {exception}" for exception in told.exceptions]
     if told.device != lines.device:
         verdict.problems.append(f"{path.name} is not of the camera {lines.device}")
     if not told.parameter_sets <= lines.parameter_sets:
         verdict.problems.append(f"{path.name} has other parameter sets than the ledger names")
+    if told.groups and not lines.covers(told.first_utc_ns, told.last_utc_ns, TIMES_DIFFER_NS):
+        verdict.problems.append(f"{path.name} was not taken while this recording lasted")
 
 
 def _camera(
@@ -177,6 +200,8 @@ def _camera(
             verdict.exceptions.append(f"{name} was recorded, and is not in custody")
         elif signed[name] != claim.sha256:
             verdict.problems.append(f"{name} is not the file that the camera names")
+    verdict.problems += lines.holes()
+    verdict.exceptions += lines.unfinished()
     strange = sorted(set(signed) - set(named))
     verdict.problems += [f"{name}: the camera names no such file" for name in strange]
     return lines
@@ -263,6 +288,9 @@ def _custody(
         return
     told = canonical_json.decode(read_small(path, CUSTODY_LIMIT))
     trust = read_trust_list(told["trust"], roots) if told["trust"] else None
+    data = read_small(folder / SIGNATURE, statement.SIZE_LIMIT)
+    signer = statement.of_role(data, PackageStatement, (DISCLOSURE,), roots).chain[0]
+    require_standing(signer, said.utc_ns, trust, verdict)
     signed = None
     if trust is not None and trust.store != said.store:
         verdict.problems.append("the trust list is of another store")
@@ -277,6 +305,18 @@ def _custody(
         verdict.exceptions.append("nobody outside the agency has seen custody's lines")
     else:
         _seen(signed, trust, beyond, verdict)
+
+
+def require_standing(
+    leaf: x509.Certificate, utc_ns: int, trust: Trust | None, verdict: PackageVerdict
+) -> None:
+    """Whether who disclosed it might do that then."""
+    moment = datetime.datetime.fromtimestamp(utc_ns // SECOND_NS, datetime.UTC)
+    if not leaf.not_valid_before_utc - CLOCKS_DIFFER <= moment <= leaf.not_valid_after_utc:
+        verdict.problems.append("the certificate of who disclosed it was not valid then")
+    since_ns = trust.revoked_since_ns(statement.fingerprint(leaf)) if trust else None
+    if since_ns is not None and utc_ns >= since_ns:
+        verdict.problems.append("the certificate of who disclosed it was revoked")
 
 
 def _line(
@@ -297,9 +337,6 @@ def _line(
         verdict.problems.append(f"custody's line {number} is about another recording")
     if fields.get("n") != number:
         verdict.problems.append(f"custody's line {number} is another line")
-    body = str(line["body"]).encode()
-    if body and hashlib.sha256(body).hexdigest() != fields.get("body"):
-        verdict.problems.append(f"custody's line {number} has another body")
     if signed is None or number > signed.checkpoint.size:
         return False
     leaf = leaf_hash(hashlib.sha256(text).digest())

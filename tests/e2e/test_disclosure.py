@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import io
 import json
@@ -32,11 +33,20 @@ from bwv_device.custody.disclosure.redaction_plan import Redaction, RedactionBox
 from bwv_device.custody.disclosure.request import DisclosureRequest
 from bwv_device.custody.key_desk.looking import AgencyKeys
 from bwv_device.custody.requests import law, public_requests
+from bwv_device.custody.retention import holds
 from bwv_device.custody.search import review
 from bwv_device.errors import CustodyError, SealedFileError, VaultError
+from bwv_device.formats import canonical_json, statement
 from bwv_device.formats.age_payload import Opener
-from bwv_device.verification.package_camera import FileKeys
-from bwv_device.verification.package_verifier import verify_package
+from bwv_device.formats.grammar.purposes import PACKAGE
+from bwv_device.formats.grammar.statements import PackageStatement, Revoked
+from bwv_device.verification.package_camera import FileKeys, read_camera_lines
+from bwv_device.verification.package_verifier import (
+    PackageVerdict,
+    require_standing,
+    verify_package,
+)
+from bwv_device.verification.trust_list import read_trust_list
 from bwv_device.verification.video_signatures import Answer
 from hal.simulated.power_dock_and_place import StubStills
 from sim.custody.witness import WorldWitness
@@ -621,3 +631,136 @@ def test_another_roles_key_makes_no_manifest(held: Held, disclosed: Any, tmp_pat
     with pytest.raises(CustodyError, match="gets no manifest"):
         embed(film, made, custodian, held.agency.files[keys.ROOT], tmp_path)
     assert film.read_bytes() == before
+
+
+# --- who signs a package is not believed either -----------------------------------------------
+
+
+def signed_anew(held: Held, out: Path) -> None:
+    """By a disclosing officer who is not honest."""
+    signer = held.custody.session("Dora", "disclosure").signer
+    sums = "".join(
+        f"{hashlib.sha256(p.read_bytes()).hexdigest()}  {p.relative_to(out)}\n"
+        for p in sorted(out.rglob("*")) if p.is_file() and "SHA256SUMS" not in p.name
+    )  # fmt: skip
+    (out / "SHA256SUMS").write_text(sums)
+    before = statement.of_role(
+        (out / "SHA256SUMS.sig").read_bytes(), PackageStatement, ("disclosure",), ()
+    ).value
+    films = [
+        dataclasses.asdict(film)
+        | {"sha256": hashlib.sha256((out / film.name).read_bytes()).hexdigest()}
+        for film in before.films
+    ]
+    said = {
+        **{name: getattr(before, name) for name in ("store", "device", "recording", "utc_ns")},
+        "films": films,
+        "sealed": [dataclasses.asdict(segment) for segment in before.sealed],
+        "sums": hashlib.sha256(sums.encode()).hexdigest(),
+    }
+    (out / "SHA256SUMS.sig").write_bytes(statement.make(signer, PACKAGE, said))
+
+
+JUNK: dict[str, Any] = {
+    "nothing": {},
+    "numbers for lines": {"lines": [5], "others": [], "checkpoint": "", "trust": ""},
+    "no lines": {"lines": None, "others": [], "checkpoint": "", "trust": ""},
+    "a number for a list": {"lines": [], "others": [], "checkpoint": "", "trust": 5},
+}
+
+
+@pytest.mark.parametrize("name", JUNK)
+def test_signed_junk_is_an_answer(witnessed: Held, tmp_path: Path, name: str) -> None:
+    out = tmp_path / "p"
+    package(witnessed, out)
+    (out / "proof" / "custody.json").write_bytes(canonical_json.encode(JUNK[name]))
+    signed_anew(witnessed, out)
+    told = verify_package(out, [witnessed.agency.root])
+    assert told.answer is Answer.NOT_GENUINE
+    assert "can't be judged" in told.problems[-1]
+
+
+def test_what_is_no_file_is_not_opened(witnessed: Held, tmp_path: Path) -> None:
+    """A pipe would never end."""
+    out = tmp_path / "p"
+    package(witnessed, out)
+    (out / "proof" / "camera.ledger").unlink()
+    os.mkfifo(out / "proof" / "camera.ledger")
+    told = verify_package(out, [witnessed.agency.root])
+    assert "proof/camera.ledger is no file of its own" in told.problems
+
+
+def test_an_end_that_was_left_out_is_told(witnessed: Held, tmp_path: Path) -> None:
+    """The camera said how many segments there are."""
+    out = tmp_path / "p"
+    package(witnessed, out)
+    ledger = out / "proof" / "camera.ledger"
+    lines = ledger.read_bytes().splitlines(keepends=True)
+    last = f"{witnessed.name.split('/')[1]}-0002.mp4.age".encode()
+    assert any(last in line for line in lines)
+    ledger.write_bytes(b"".join(line for line in lines if last not in line))
+    signed_anew(witnessed, out)
+    told = verify_package(out, [witnessed.agency.root])
+    assert "the camera says that it sealed 2 segments, and its lines name 1" in told.problems
+    ledger.write_bytes(b"".join(line for line in lines if b'"close"' not in line))
+    signed_anew(witnessed, out)
+    told = verify_package(out, [witnessed.agency.root])
+    assert told.answer is Answer.EXCEPTION
+    assert told.exceptions == ["no line says that the recording ended"]
+
+
+def test_pictures_of_another_time_are_not_this_recordings(witnessed: Held, tmp_path: Path) -> None:
+    out = tmp_path / "p"
+    package(witnessed, out)
+    recording = witnessed.name.split("/")[1]
+    data = (out / "proof" / "camera.ledger").read_bytes()
+    lines = read_camera_lines(data, recording, [witnessed.agency.root])
+    (begin, _), (_, end) = min(lines.times.values()), max(lines.times.values())
+    assert lines.covers(begin, end, 0)
+    for first, last in ((begin - 1, end), (begin, end + 1), (end + 1, end + 2)):
+        assert not lines.covers(first, last, 0)
+
+
+def test_a_revoked_key_discloses_nothing(witnessed: Held, tmp_path: Path) -> None:
+    out = tmp_path / "p"
+    package(witnessed, out)
+    told = PackageVerdict()
+    data = (out / "SHA256SUMS.sig").read_bytes()
+    said = statement.of_role(data, PackageStatement, ("disclosure",), ())
+    trust = read_trust_list(
+        canonical_json.decode((out / "proof" / "custody.json").read_bytes())["trust"],
+        [witnessed.agency.root],
+    )
+    revoked = Revoked(statement.fingerprint(said.chain[0]), said.value.utc_ns, "lost")
+    require_standing(said.chain[0], said.value.utc_ns, trust, told)
+    assert told.problems == []
+    require_standing(said.chain[0], said.value.utc_ns, trust._replace(revoked=(revoked,)), told)
+    assert told.problems == ["the certificate of who disclosed it was revoked"]
+
+
+# --- whom a part of a recording tells nothing -------------------------------------------------
+
+
+def test_an_excerpt_that_ends_with_a_segment_is_genuine(witnessed: Held, tmp_path: Path) -> None:
+    made, _ = package(witnessed, tmp_path / "p", from_s=0, to_s=10)
+    (film,) = made.films
+    assert judge_film(film, [witnessed.agency.root]).answer is Answer.GENUINE
+    assert verify_package(tmp_path / "p", [witnessed.agency.root]).problems == []
+
+
+def test_who_looked_and_who_asked_stays_with_the_agency(witnessed: Held, tmp_path: Path) -> None:
+    custodian = witnessed.custody.session("Ada", "custodian")
+    holds.place(custodian, witnessed.name, "a complaint about PC Smith", "IA-77")
+    package(witnessed, tmp_path / "whole")
+    package(witnessed, tmp_path / "part", from_s=0, to_s=5)
+    for name in ("whole", "part"):
+        for path in (tmp_path / name).rglob("*"):
+            content = path.read_bytes() if path.is_file() and path.name != "report.pdf" else b""
+            assert b"PC Smith" not in content, path
+            assert b"IA-77" not in content, path
+    kinds = {
+        json.loads(line["line"].split("\t")[0])["kind"]
+        for line in json.loads((tmp_path / "part" / "proof" / "custody.json").read_text())["lines"]
+    }
+    assert "hold" in kinds
+    assert not kinds & {"disclosed", "exported", "viewed"}

@@ -11,6 +11,8 @@ from bwv_device.custody.session import CustodySession
 from bwv_device.errors import CustodyError
 from bwv_device.formats.ledger_lines import Head, Line, parse_line, read_chain
 
+# What is written while a recording lasts, from its beginning to its end.
+WHILE = ("open", "sync", "seal", "still", "close")
 # What was seen and heard while it was recorded: of any recording, within its time.
 AROUND = ("cue", "mute", "covert", "public-informed", "state", "power", "storage", "time")
 
@@ -48,7 +50,9 @@ def _own(lines: list[Line], recording: str) -> list[Line]:
     mine = [line for line in lines if is_about(line, recording)]
     if not mine:
         return []
-    first, last = mine[0].number, mine[-1].number
+    # A mark that was made later says nothing of what happened in between.
+    its_own = [line.number for line in mine if line.kind in WHILE]
+    first, last = min(its_own, default=0), max(its_own, default=0)
     return [
         line
         for line in lines

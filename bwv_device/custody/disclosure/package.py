@@ -64,7 +64,7 @@ def disclose(
         PackageFilms(wish, opened, package, work, advance).write()
         _credentials(session, wish, package, root_pem, work, advance)
         life = audit(session, roots, wish.recording, line)
-        custody = custody_proof(session, wish.recording, again)
+        custody = custody_proof(session, wish.recording, again, is_whole=wish.is_whole)
         _proof(session, wish, opened, root_pem, custody, package)
         package.problems = _papers(session, wish, opened.report, life, package, root_pem)
         _write_down(session, wish, package, sign_package(session, wish, opened.sealed, package))

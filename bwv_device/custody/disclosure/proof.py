@@ -11,22 +11,28 @@ from typing import Any
 from bwv_device.custody.disclosure.package_films import Package
 from bwv_device.custody.disclosure.request import DisclosureRequest
 from bwv_device.custody.history import published, standing
-from bwv_device.custody.ledger.ledger import BODY_LIMIT, LINE_LIMIT
+from bwv_device.custody.ledger.ledger import LINE_LIMIT
 from bwv_device.custody.session import CustodySession
 from bwv_device.files import file_sha256
 from bwv_device.formats import canonical_json, statement, store_keys
 from bwv_device.formats.grammar.purposes import PACKAGE
 from bwv_device.verification.tlog.checkpoint import read_signed
-from hal.ports import StoreError, StoreTrouble
 
+# Who looked, and who asked for what.
+OF_PEOPLE = ("viewed", "exported", "disclosed", "request", "request-step", "request-closed")
 SUMS, SIGNATURE = "SHA256SUMS", "SHA256SUMS.sig"
 
 
 def custody_proof(
-    session: CustodySession, recording: str, again: Callable[[], bool] = lambda: False
+    session: CustodySession,
+    recording: str,
+    again: Callable[[], bool] = lambda: False,
+    *,
+    is_whole: bool = True,
 ) -> bytes:
     """The lines about this recording alone, each with its place in the log; and what witnesses said
-    of the log. `again` waits for them to see the newest line; False to go on without."""
+    of the log. `again` waits for them to see the newest line; False to go on without. Who looked
+    and who asked concerns nobody who gets a part."""
     while not _all_seen(session, recording) and again():
         session.check()
     index, trust = session.index, session.trust()
@@ -36,8 +42,10 @@ def custody_proof(
     mine = "SELECT n FROM mentions WHERE recording = ? ORDER BY n"
     for row in index.rows(mine, recording):
         number = row["n"]
-        count = index.row("SELECT count(*) AS c FROM mentions WHERE n = ?", number)
-        if count is None or count["c"] != 1:
+        count = index.row(
+            "SELECT count(*) AS c, kind FROM mentions JOIN lines USING (n) WHERE n = ?", number
+        )
+        if count is None or count["c"] != 1 or (count["kind"] in OF_PEOPLE and not is_whole):
             others.append(number)
             continue
         lines.append(_line(session, number, size))
@@ -65,7 +73,7 @@ def _all_seen(session: CustodySession, recording: str) -> bool:
 def _line(session: CustodySession, number: int, size: int) -> dict[str, Any]:
     index = session.index
     row = index.row(
-        "SELECT certificate, body FROM lines JOIN signers ON fingerprint = by WHERE n = ?", number
+        "SELECT certificate FROM lines JOIN signers ON fingerprint = by WHERE n = ?", number
     )
     assert row is not None
     raw = session.store.read(store_keys.line(number), LINE_LIMIT)
@@ -75,18 +83,7 @@ def _line(session: CustodySession, number: int, size: int) -> dict[str, Any]:
         "line": raw.decode("ascii").rstrip("\n"),
         "certificate": row["certificate"],
         "proof": [digest.hex() for digest in proof],
-        "body": _body(session, row["body"]) if row["body"] else "",
     }
-
-
-def _body(session: CustodySession, digest: str) -> str:
-    """ "" where it went when its time was over."""
-    try:
-        return session.store.read(store_keys.body(digest), BODY_LIMIT).decode("ascii")
-    except StoreError as error:
-        if error.trouble is not StoreTrouble.MISSING:
-            raise
-        return ""
 
 
 def sign_package(

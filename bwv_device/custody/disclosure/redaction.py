@@ -47,7 +47,8 @@ def cut(film: Path, from_s: float, to_s: float, out: Path) -> tuple[float, float
         streams = {s.index: target.add_stream_from_template(s) for s in source.streams}
         source.seek(round(from_s * av.time_base), backward=True)
         began: float | None = None
-        ended, pictures, over, signed = from_s, 0, False, b""
+        ended, pictures, over = from_s, 0, False
+        signed: bytes | None = None
         held: list[Any] = []
         packet: Any
         for packet in source.demux():
@@ -57,8 +58,8 @@ def cut(film: Path, from_s: float, to_s: float, out: Path) -> tuple[float, float
             if packet.stream.index == video.index:
                 if packet.is_keyframe and at_s >= to_s:
                     over = True
-                if over and not packet.is_keyframe:
-                    signed = signed or _statements(bytes(packet))
+                if over and not packet.is_keyframe and signed is None:
+                    signed = _statements(bytes(packet))
                 if began is None and packet.is_keyframe:
                     began = at_s
                 if over or began is None:
@@ -71,6 +72,8 @@ def cut(film: Path, from_s: float, to_s: float, out: Path) -> tuple[float, float
                 f"There is nothing between {from_s} s and {to_s} s.", "Choose other times."
             )
         last = max(n for n, packet in enumerate(held) if packet.stream.index == video.index)
+        if _ends_a_segment(bytes(held[last])):
+            signed = b""
         for number, packet in enumerate(held):
             at_s = float(packet.pts * packet.time_base)
             if began <= at_s < ended:
@@ -86,6 +89,11 @@ def _statements(sample: bytes) -> bytes:
     """What is signed in a sample, with its lengths."""
     nals = [nal for nal in nal_units(sample) if is_signing_sei(nal)]
     return append_nal(b"", nals)
+
+
+def _ends_a_segment(sample: bytes) -> bool:
+    """What is signed about its group stands behind its own last picture."""
+    return is_signing_sei(nal_units(sample)[-1])
 
 
 def _with(packet: Any, more: bytes) -> Any:

@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from fpdf import FPDF
 from jinja2 import Environment, PackageLoader, select_autoescape
 
+from bwv_device.custody.disclosure.proof import OF_PEOPLE
 from bwv_device.custody.session import CustodySession
 from bwv_device.files import file_sha256
 from bwv_device.formats.visible_text import visible
@@ -113,9 +114,10 @@ def content(
                 "number": step.number,
                 "what": IN_WORDS.get(step.what, step.what),
                 "who": step.who,
-                "detail": _detail(step.fields),
+                "detail": _detail(step.fields, step.ledger),
             }
             for step in life.steps
+            if wish.is_whole or step.what not in OF_PEOPLE
         ],
     }
 
@@ -149,9 +151,11 @@ def _trust(session: CustodySession, root_pem: bytes) -> list[tuple[str, str]]:
     return told
 
 
-def _detail(fields: Mapping[str, Any]) -> str:
-    wanted = ("segment", "reason", "case", "marker", "trigger", "officer", "category", "words",
-              "rule", "recipient", "request", "outcome")  # fmt: skip
+def _detail(fields: Mapping[str, Any], ledger: str) -> str:
+    """Reasons and cases that custody wrote down stay there: they may be about other people."""
+    wanted = ["segment", "marker", "trigger", "officer", "category", "rule", "outcome"]
+    if ledger == "camera":
+        wanted.append("reason")
     return ", ".join(f"{k}: {fields[k]}" for k in wanted if fields.get(k) not in (None, ""))
 
 

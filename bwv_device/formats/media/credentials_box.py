@@ -47,17 +47,23 @@ def _is_manifest(film: Any, box: tuple[bytes, int, int, int]) -> bool:
     return kind == b"uuid" and film[inside : inside + 16] == C2PA_UUID
 
 
-def _lower(moov: bytearray, at: int, end: int, by: int) -> None:
+def _lower(moov: bytearray, at: int, end: int, by: int, depth: int = 0) -> None:
     """Chunk offsets as they were."""
+    if depth > len(CONTAINERS):
+        raise ValueError("its boxes are too deep")
     for kind, _, inside, stop in list(_boxes(moov, at, end)):
         if kind in CONTAINERS:
-            _lower(moov, inside, stop, by)
+            _lower(moov, inside, stop, by, depth + 1)
         elif kind in (b"stco", b"co64"):
             width, form = (4, ">I") if kind == b"stco" else (8, ">Q")
+            if inside + 8 > stop:
+                raise ValueError("its chunk offsets are cut")
             (count,) = struct.unpack_from(">I", moov, inside + 4)
             for place in range(inside + 8, inside + 8 + width * count, width):
+                if place + width > stop:
+                    raise ValueError("its chunk offsets are cut")
                 (offset,) = struct.unpack_from(form, moov, place)
-                if offset < by or place + width > stop:
+                if offset < by:
                     raise ValueError("its chunk offsets are none")
                 struct.pack_into(form, moov, place, offset - by)
 
