@@ -35,11 +35,12 @@ from bwv_device.custody.key_desk.looking import AgencyKeys
 from bwv_device.custody.requests import law, public_requests
 from bwv_device.custody.retention import holds
 from bwv_device.custody.search import review
-from bwv_device.errors import CustodyError, SealedFileError, VaultError
+from bwv_device.errors import ClipError, CustodyError, SealedFileError, VaultError
 from bwv_device.formats import canonical_json, statement
 from bwv_device.formats.age_payload import Opener
 from bwv_device.formats.grammar.purposes import PACKAGE
 from bwv_device.formats.grammar.statements import PackageStatement, Revoked
+from bwv_device.verification import second_video_verifier
 from bwv_device.verification.package_camera import FileKeys, read_camera_lines
 from bwv_device.verification.package_verifier import (
     PackageVerdict,
@@ -764,3 +765,23 @@ def test_who_looked_and_who_asked_stays_with_the_agency(witnessed: Held, tmp_pat
     }
     assert "hold" in kinds
     assert not kinds & {"disclosed", "exported", "viewed"}
+
+
+def test_a_film_with_another_track_of_pictures_is_no_film(witnessed: Held, tmp_path: Path) -> None:
+    """Players choose one of them."""
+    made, _ = package(witnessed, tmp_path / "p")
+    two = tmp_path / "two.mp4"
+    with av.open(str(made.films[0])) as source, av.open(str(two), "w") as target:
+        video = source.streams.video[0]
+        tracks = [target.add_stream_from_template(video) for _ in range(2)]
+        packets = [p for p in source.demux(video) if p.dts is not None]
+        for packet in packets:
+            for track in tracks:
+                copy = av.Packet(bytes(packet))
+                copy.pts, copy.dts, copy.time_base = packet.pts, packet.dts, packet.time_base
+                copy.stream = track
+                target.mux(copy)
+    with pytest.raises(ClipError, match="2 tracks of pictures"):
+        judge_film(two, [witnessed.agency.root])
+    with pytest.raises(ValueError, match="more than one track"):
+        list(second_video_verifier.nal_units(two.read_bytes()))

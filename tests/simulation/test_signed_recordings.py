@@ -12,13 +12,15 @@ from click.testing import CliRunner
 from support.camera_bench import make_camera
 from support.made_vault import MadeVault
 
+from bwv_device.camera.recording.video_signer import SigningChain, VideoSigner, video_vendor
 from bwv_device.commands.verify import command
 from bwv_device.formats.age_payload import Opener, Seal
+from bwv_device.formats.media.h264 import ParameterSets, append_nal
 from bwv_device.formats.media.mp4_reader import fragments, runs
 from bwv_device.verification.signed_recordings import judge_recordings
 from bwv_device.verification.vault_report import survey
 from bwv_device.verification.video_signatures import UNSIGNED, Answer, VideoVerdict
-from hal.ports import Track
+from hal.ports import AccessUnit, Track
 from hal.simulated.power_dock_and_place import SeededEntropy
 from sim.world.test_keys import BenchAgency
 
@@ -133,3 +135,32 @@ def test_a_camera_that_does_not_sign_inside_is_no_forgery(
     (verdict,) = judged(tmp_path / "vault", agency).values()
     assert (verdict.answer, verdict.exceptions) == (Answer.EXCEPTION, [UNSIGNED])
     assert run(tmp_path / "vault", agency)[0] == 26
+
+
+@pytest.mark.parametrize("after_s", [6.0, 6.7])
+def test_a_stall_leaves_nothing_unsigned(
+    agency: BenchAgency, tmp_path: Path, after_s: float
+) -> None:
+    camera = make_camera(agency, recording={"pre_event_s": 0, "segment_s": 10})
+    camera.run(seconds=3)
+    camera.press_record_twice()
+    camera.run(seconds=after_s)
+    camera.camera.stalled = camera.microphone.stalled = True
+    camera.run(seconds=6)
+    camera.camera.stalled = camera.microphone.stalled = False
+    camera.run(seconds=8)
+    camera.hold_record()
+    camera.run(seconds=2)
+    camera.shut_down()
+    camera.disk.dump(tmp_path / "vault")
+    (verdict,) = judged(tmp_path / "vault", agency).values()
+    assert verdict.answer is Answer.GENUINE, verdict
+
+
+def test_a_picture_of_one_byte_ends_no_recording(agency: BenchAgency) -> None:
+    sets = ParameterSets(b"\x67\x42\x00\x1e", b"\x68\xce")
+    vendor = video_vendor("bench", sets)
+    signer = VideoSigner(SigningChain(), agency.device, vendor, 0)
+    data = append_nal(b"", [*sets, b"\x65"])
+    unit = AccessUnit(Track.VIDEO, 0, 33_000_000, True, data)
+    assert signer.take(unit) == unit

@@ -10,7 +10,7 @@ from itertools import count
 from pathlib import Path
 
 import pytest
-from support.encoded_video import annex_b, encoded, nals, signed
+from support.encoded_video import BEGAN_UTC_NS, annex_b, encoded, nals, signed
 
 from bwv_device.camera.recording.video_signer import SigningChain, VideoSigner, video_vendor
 from bwv_device.formats.media.h264 import IDR, append_nal, nal_units, parameter_sets
@@ -177,6 +177,23 @@ def test_a_group_that_is_written_again_is_signed_as_what_it_was(agency: BenchAge
     chain.forget_before(units[2 * GOP].pts_ns + 1)
     once_more = signed(agency, units[2 * GOP :], chain)
     assert [s.gop for _, s in statements(once_more)] == [s.gop for _, s in statements(again)]
+
+
+@pytest.mark.parametrize("carries_over", [True, False])
+@pytest.mark.parametrize("pictures", [2 * GOP, GOP + 1, GOP + 7])
+def test_what_a_segment_could_not_say_the_next_one_says(
+    agency: BenchAgency, pictures: int, carries_over: bool
+) -> None:
+    """Its last picture was written before it was known to be the last: none came for a while."""
+    units, chain = encoded(6 * GOP), SigningChain()
+    vendor = video_vendor(agency.device.device, parameter_sets(units[0].data))
+    signer = VideoSigner(chain, agency.device, vendor, BEGAN_UTC_NS)
+    film = [signer.take(unit) for unit in units[:pictures]]
+    if carries_over:
+        signer.carry_over()
+    film += signed(agency, units[2 * GOP :], chain)
+    told = verdict(agency, film)
+    assert told.answer is (Answer.GENUINE if carries_over else Answer.NOT_GENUINE), told
 
 
 @pytest.mark.parametrize(

@@ -112,6 +112,8 @@ class SealedSegment:
         last = self._held
         if self._signer is not None and last is not None:
             last = self._signer.finish(last)
+        elif self._signer is not None:
+            self._signer.carry_over()
         sealed = [self._add(fragment) for fragment in self._release(last)]
         sealed += [self._add(fragment, last=True) for fragment in self._fragments.flush()]
         if not self._seal.unsealed:

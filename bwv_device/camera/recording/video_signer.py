@@ -60,6 +60,8 @@ class SigningChain:
     def __init__(self) -> None:
         self._links: dict[int, Link] = {}
         self._next = Link()
+        # Statements of a segment whose last picture was written before they were due.
+        self.unsaid: list[bytes] = []
 
     def link(self, keyframe_ns: int, anchor: bytes) -> Link:
         """Of the group whose keyframe this is. `anchor` is its first hash."""
@@ -99,29 +101,39 @@ class VideoSigner:
         self._utc_offset_ns = utc_offset_ns
         self._gop: _Gop | None = None
         self._waiting: list[bytes] = []  # statements for the next second picture
+        self._end_ns = 0
 
     def take(self, unit: AccessUnit) -> AccessUnit:
         """A picture in decoding order; with the statements that are due. Raises `ValueError` where
         it is malformed."""
         for nal in nal_views(unit.data):
             kind = nal[0] & 31
-            if kind == IDR and nal[1] & FIRST_IN_PICTURE:
+            if kind == IDR and len(nal) > 1 and nal[1] & FIRST_IN_PICTURE:
                 self._begin(unit.pts_ns, slice_hash(nal))
             elif kind in (SLICE, IDR) and self._gop is not None:
                 self._gop.hashes.append(linked(self._gop.anchor, slice_hash(nal)))
                 if len(self._gop.hashes) > MOST_SLICES:  # half an hour without a keyframe
                     self._gop = None
-        if unit.keyframe or not self._waiting:
+        self._end_ns = unit.end_ns
+        due = [*self._chain.unsaid, *self._waiting]
+        if unit.keyframe or not due:
             return unit
-        data = insert_before_slices(unit.data, self._waiting)
-        self._waiting = []
-        return unit._replace(data=data)
+        self._chain.unsaid, self._waiting = [], []
+        return unit._replace(data=insert_before_slices(unit.data, due))
 
     def finish(self, last: AccessUnit) -> AccessUnit:
         """The segment's last picture, with all that is not said yet."""
         self._end(last.end_ns)
-        data, self._waiting = append_nal(last.data, self._waiting), []
-        return last._replace(data=data)
+        due = [*self._chain.unsaid, *self._waiting]
+        self._chain.unsaid, self._waiting = [], []
+        return last._replace(data=append_nal(last.data, due))
+
+    def carry_over(self) -> None:
+        """The last picture was written already, because no more came: the next segment says what
+        this one does not."""
+        self._end(self._end_ns)
+        self._chain.unsaid += self._waiting
+        self._waiting = []
 
     def _begin(self, keyframe_ns: int, anchor: bytes) -> None:
         self._end(keyframe_ns)
