@@ -107,8 +107,8 @@ class VideoSigner:
         """A picture in decoding order; with the statements that are due. Raises `ValueError` where
         it is malformed."""
         for nal in nal_views(unit.data):
-            kind = nal[0] & 31
-            if kind == IDR and len(nal) > 1 and nal[1] & FIRST_IN_PICTURE:
+            kind = nal[0] & 31 if len(nal) > 1 else 0
+            if kind == IDR and nal[1] & FIRST_IN_PICTURE:
                 self._begin(unit.pts_ns, slice_hash(nal))
             elif kind in (SLICE, IDR) and self._gop is not None:
                 self._gop.hashes.append(linked(self._gop.anchor, slice_hash(nal)))
