@@ -32,6 +32,8 @@ SCORE, OVERLAP, MOST = 0.6, 0.3, 200
 DETECT_WIDTH = 1280
 # Faces are looked for so often; what is found holds until the next look, before and after.
 LOOK_S = 0.2
+# How far apart in a film a picture and its sound may stand.
+INTERLEAVED_S = 2.0
 MARGIN = 0.35
 SHEET_COLUMNS, SHEET_WIDTH, SHEET_MOST = 4, 320, 48
 LOG_ERRORS = 2
@@ -47,42 +49,66 @@ def cut(film: Path, from_s: float, to_s: float, out: Path) -> tuple[float, float
         streams = {s.index: target.add_stream_from_template(s) for s in source.streams}
         source.seek(round(from_s * av.time_base), backward=True)
         began: float | None = None
-        ended, pictures, over = from_s, 0, False
-        signed: bytes | None = None
-        held: list[Any] = []
+        ended, pictures, signed = 0.0, 0, b""
+        waiting: list[Any] = []  # the newest picture, and sound since
+
+        def give(packet: Any) -> None:
+            if began is not None and began <= _time_s(packet) < ended:
+                shift = round(Fraction(began) / packet.time_base)
+                packet.pts, packet.dts = packet.pts - shift, packet.dts - shift
+                packet.stream = streams[packet.stream.index]
+                target.mux(packet)
+
         packet: Any
         for packet in source.demux():
             if packet.dts is None or packet.pts is None:
                 continue
-            at_s = float(packet.pts * packet.time_base)
-            if packet.stream.index == video.index:
-                if packet.is_keyframe and at_s >= to_s:
-                    over = True
-                if over and not packet.is_keyframe and signed is None:
-                    signed = _statements(bytes(packet))
-                if began is None and packet.is_keyframe:
-                    began = at_s
-                if over or began is None:
-                    continue
-                pictures += 1
-                ended = at_s + float((packet.duration or 0) * packet.time_base)
-            held.append(packet)
+            at_s = _time_s(packet)
+            if packet.stream.index != video.index:
+                waiting.append(packet)
+                continue
+            if packet.is_keyframe and at_s >= to_s:
+                signed = _behind(source, video, waiting, at_s)
+                break
+            if began is None and packet.is_keyframe:
+                began = at_s
+            if began is None:
+                continue
+            pictures += 1
+            ended = max(ended, at_s + float((packet.duration or 0) * packet.time_base))
+            for earlier in waiting:
+                if _time_s(earlier) < ended:
+                    give(earlier)
+            waiting = [packet, *(later for later in waiting if _time_s(later) >= ended)]
         if began is None or not pictures:
             raise CustodyError(
                 f"There is nothing between {from_s} s and {to_s} s.", "Choose other times."
             )
-        last = max(n for n, packet in enumerate(held) if packet.stream.index == video.index)
-        if _ends_a_segment(bytes(held[last])):
-            signed = b""
-        for number, packet in enumerate(held):
-            at_s = float(packet.pts * packet.time_base)
-            if began <= at_s < ended:
-                given = _with(packet, signed) if number == last and signed else packet
-                shift = round(Fraction(began) / packet.time_base)
-                given.pts, given.dts = packet.pts - shift, packet.dts - shift
-                given.stream = streams[packet.stream.index]
-                target.mux(given)
+        for packet in waiting:
+            is_last = packet.stream.index == video.index
+            ends = is_last and _ends_a_segment(bytes(packet))
+            give(_with(packet, signed) if is_last and signed and not ends else packet)
     return began, ended, pictures
+
+
+def _behind(source: Any, video: Any, waiting: list[Any], cut_s: float) -> bytes:
+    """What is signed in the first picture behind a cut that is no keyframe. Sound that stands there
+    may still belong in front of the cut."""
+    signed: bytes | None = None
+    for packet in source.demux():
+        if packet.dts is None or packet.pts is None:
+            continue
+        if packet.stream.index != video.index:
+            waiting.append(packet)
+        elif not packet.is_keyframe and signed is None:
+            signed = _statements(bytes(packet))
+        if signed is not None and _time_s(packet) > cut_s + INTERLEAVED_S:
+            break
+    return signed or b""
+
+
+def _time_s(packet: Any) -> float:
+    return float(packet.pts * packet.time_base)
 
 
 def _statements(sample: bytes) -> bytes:
@@ -100,6 +126,7 @@ def _with(packet: Any, more: bytes) -> Any:
     made: Any = av.Packet(bytes(packet) + more)
     made.pts, made.dts, made.duration = packet.pts, packet.dts, packet.duration
     made.time_base, made.is_keyframe = packet.time_base, packet.is_keyframe
+    made.stream = packet.stream
     return made
 
 
