@@ -29,9 +29,11 @@ from bwv_device.custody.disclosure.credentials import MadeOf, embed
 from bwv_device.custody.disclosure.film_signatures import judge_film
 from bwv_device.custody.disclosure.media_process import MediaProcess
 from bwv_device.custody.disclosure.package import disclose
+from bwv_device.custody.disclosure.package_films import Package, PackageFilms, require_one_film
 from bwv_device.custody.disclosure.redaction_plan import Redaction, RedactionBox, read_redaction
 from bwv_device.custody.disclosure.request import DisclosureRequest
 from bwv_device.custody.key_desk.looking import AgencyKeys
+from bwv_device.custody.key_desk.open_recording import Opened
 from bwv_device.custody.requests import law, public_requests
 from bwv_device.custody.retention import holds
 from bwv_device.custody.search import review
@@ -41,6 +43,7 @@ from bwv_device.formats.age_payload import Opener
 from bwv_device.formats.grammar.purposes import PACKAGE
 from bwv_device.formats.grammar.statements import PackageStatement, Revoked
 from bwv_device.verification import second_video_verifier
+from bwv_device.verification.export import Exported
 from bwv_device.verification.package_camera import FileKeys, read_camera_lines
 from bwv_device.verification.package_verifier import (
     PackageVerdict,
@@ -48,6 +51,7 @@ from bwv_device.verification.package_verifier import (
     verify_package,
 )
 from bwv_device.verification.trust_list import read_trust_list
+from bwv_device.verification.vault_report import Report, Survey
 from bwv_device.verification.video_signatures import Answer
 from hal.simulated.power_dock_and_place import StubStills
 from sim.custody.witness import WorldWitness
@@ -785,3 +789,20 @@ def test_a_film_with_another_track_of_pictures_is_no_film(witnessed: Held, tmp_p
         judge_film(two, [witnessed.agency.root])
     with pytest.raises(ValueError, match="more than one track"):
         list(second_video_verifier.nal_units(two.read_bytes()))
+
+
+def test_a_recording_of_two_films_is_not_redacted_by_the_times_of_one(tmp_path: Path) -> None:
+    films = [Exported(tmp_path / f"{n}.mp4", "r", 100, 100, 10_000, ["sealed"]) for n in (1, 2)]
+    require_one_film(films[:1])
+    with pytest.raises(CustodyError, match="comes as 2 films"):
+        require_one_film(films)
+    wish = DisclosureRequest(
+        "camera/1", "The Crown Court", "case", redaction=Redaction("blur", [], [(0, 1)]),
+        confirmed_by="Dora",
+    )  # fmt: skip
+    opened = Opened(Report(), films, Survey(Report(), []), [], {}, [])
+    package_films = PackageFilms(
+        wish, opened, Package(tmp_path), tmp_path, lambda what, share: None
+    )
+    with pytest.raises(CustodyError, match="comes as 2 films"):
+        package_films.write()

@@ -13,6 +13,7 @@ from bwv_device.commands.custody.options import CustodyContext
 from bwv_device.commands.key_desk.key_options import footage_keys, key_options, waiting
 from bwv_device.custody.disclosure.media_process import MediaProcess
 from bwv_device.custody.disclosure.package import disclose
+from bwv_device.custody.disclosure.package_films import require_one_film
 from bwv_device.custody.disclosure.redaction_plan import read_redaction
 from bwv_device.custody.disclosure.request import DisclosureRequest
 from bwv_device.custody.disclosure.work_folder import work_folder
@@ -110,6 +111,7 @@ def _propose(context: CustodyContext, recording: str, keys: FootageKeys, out: Pa
         done = open_recording(
             context.session, context.roots, keys, recording, folder, reason, advance
         ).films
+        require_one_film(done)
         seconds = max(1.0, done[0].duration_ms / 1000)
         media = MediaProcess(done[0].path, seconds, folder)
         found = media.propose(lambda at_s: advance("looking", at_s / seconds))

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -46,6 +46,18 @@ class Package:
         self.folder = out
 
 
+def require_one_film(films: Sequence[Exported]) -> None:
+    """Boxes are drawn in the times of one film: in another they would cover something else. Raises
+    `CustodyError`."""
+    if len(films) > 1:
+        names = ", ".join(film.path.name for film in films)
+        raise CustodyError(
+            f"The recording comes as {len(films)} films ({names}), because the camera's format "
+            "changed; only a recording of one film can be redacted.",
+            "Open it with 'bwv export', and redact the films with another tool.",
+        )
+
+
 class PackageFilms:
     """Writes them into the package, from what was opened."""
 
@@ -66,6 +78,8 @@ class PackageFilms:
     def write(self) -> None:
         """Raises `CustodyError` for times and boxes that lie outside of what there is."""
         films = self._opened.films
+        if self._wish.redaction is not None:
+            require_one_film(films)
         self._wish.check_against(max((f.duration_ms for f in films), default=0) / 1000)
         for item in films:
             self._one(item)
