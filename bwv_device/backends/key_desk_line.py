@@ -26,7 +26,11 @@ class HttpDesk:
 
     def answer(self, request: bytes, approval: bytes = b"") -> Answer:
         """Raises `CustodyError` where it refuses, or can't be reached."""
-        asked = {"request": request.decode("ascii"), "approval": approval.decode("ascii")}
+        # What is not ASCII is no statement: the desk says so.
+        asked = {
+            "request": request.decode("ascii", "replace"),
+            "approval": approval.decode("ascii", "replace"),
+        }
         try:
             answer = self._pool.request(
                 "POST", self._url, body=json.dumps(asked).encode(), preload_content=False,

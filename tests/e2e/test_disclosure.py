@@ -806,3 +806,10 @@ def test_a_recording_of_two_films_is_not_redacted_by_the_times_of_one(tmp_path: 
     )
     with pytest.raises(CustodyError, match="comes as 2 films"):
         package_films.write()
+
+
+def test_a_file_in_the_packages_place_is_a_sentence(held: Held, tmp_path: Path) -> None:
+    (tmp_path / "p").write_text("mine")
+    with pytest.raises(CustodyError, match="no empty folder"):
+        package(held, tmp_path / "p")
+    assert (tmp_path / "p").read_text() == "mine"

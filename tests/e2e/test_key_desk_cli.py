@@ -139,6 +139,14 @@ def test_what_the_desk_refuses_is_one_sentence(served: Served) -> None:
     assert "A look needs a reason" in (served.folder / "log").read_text()
 
 
+def test_a_request_of_other_bytes_is_one_sentence(served: Served) -> None:
+    (served.folder / "junk").write_bytes(b"\xff\xfe\x00")
+    for where in (("--desk", served.url), ("--identity", "agency/agency-identity.txt")):
+        said = served.view(ONE, "--request", "junk", *where, "--out", "none", code=13)
+        assert said.startswith("bwv: The "), said
+        assert len(said.splitlines()) == 1
+
+
 def test_a_reviewer_sees_their_cases_only(served: Served) -> None:
     words = ("--reason", "scrutiny", "--desk", served.url, "--out", "rob")
     assert "own cases only" in served.view(TWO, *words, role="reviewer", code=13)

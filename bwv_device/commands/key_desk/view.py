@@ -19,6 +19,7 @@ from bwv_device.custody.key_desk.open_recording import open_recording, received_
 from bwv_device.custody.retention.holds import existing
 from bwv_device.errors import CustodyError
 from bwv_device.files import read_small, writable_folder, write_durably
+from bwv_device.formats.grammar.statements import VIEWED_LIMIT
 
 
 @click.command(name="view")
@@ -59,6 +60,12 @@ def view_command(
     existing(session, recording)
     if request_out is not None:
         names = [str(file["segment"]) for file in received_files(session, recording)]
+        if len(names) > VIEWED_LIMIT:
+            raise CustodyError(
+                f"{recording} has {len(names)} files; a request that a second person agrees with "
+                f"names at most {VIEWED_LIMIT}.",
+                "Open it with 'bwv export', which writes its own line.",
+            )
         write_durably(request_out, ask(session, recording, names, key.pem, reason, case))
         click.echo(f"A second person agrees with: bwv custody approve-view {request_out}")
         return

@@ -47,8 +47,8 @@ def disclose(
     """Writes the package into `out`, which must be new, and the `disclosed` line. All of it is made
     elsewhere and moved there at the end: what fails leaves nothing. `again` waits for witnesses.
     Raises `CustodyError`."""
-    if out.exists() and any(out.iterdir()):
-        raise CustodyError(f"{out} is not empty.", "Name a new folder.")
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise CustodyError(f"{out} is there already, and no empty folder.", "Name a new folder.")
     wish.check()
     session.check()
     if wish.request:
