@@ -23,6 +23,7 @@ from hal.ports import SECOND_NS, Track
 from hal.simulated.capture import StubVideo
 from hal.simulated.disk import TEARS, PowerCut, SimulatedDisk, Tear
 from hal.simulated.power_dock_and_place import MARKER
+from sim.oracle.signed_groups import without_statements
 from sim.random_streams import Draws
 from sim.world.test_keys import BenchAgency
 from sim.world.world import World, stub_media
@@ -163,7 +164,8 @@ class Sweep:
         for item in films:
             for unit in read_film(item.path.read_bytes()):
                 if unit.track is Track.VIDEO:
-                    found[StubVideo.number_of(unit.data)] = unit.data
+                    picture = without_statements(unit.data)[1]
+                    found[StubVideo.number_of(picture)] = picture
         return found, failures
 
     def _world(self) -> World:

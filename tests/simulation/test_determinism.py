@@ -42,6 +42,7 @@ from hal.simulated.power_dock_and_place import (
 from hal.simulated.store import SimulatedUplink
 from hal.unconnected import NoMqtt, NoOutbox, NoSlots
 from sim.live.replay import RecordingLoop, ReplayLoop, Trace, recording_board, replay_board
+from sim.oracle.signed_groups import without_statements
 from sim.world.test_keys import BenchAgency
 from sim.world.virtual_loop import VirtualLoop
 from sim.world.world import stub_media
@@ -243,7 +244,8 @@ def pictures(data: bytes) -> list[int]:
     source, numbers = StubVideo(30, 800_000), []
     for unit in read_film(data):
         if unit.track is Track.VIDEO:
-            number = StubVideo.number_of(unit.data)
-            assert source.gop(number // 30)[number % 30].endswith(unit.data[4:])
+            picture = without_statements(unit.data)[1]
+            number = StubVideo.number_of(picture)
+            assert source.gop(number // 30)[number % 30].endswith(picture[4:])
             numbers.append(number)
     return numbers

@@ -47,7 +47,7 @@ def test_its_acts_give_what_they_gave_in_this_process(film: Path, tmp_path: Path
     assert tuple(media.cut(0.0, 2.0, tmp_path / "cut.mp4")) == redaction.cut(
         film, 0.0, 2.0, tmp_path / "here.mp4"
     )
-    assert media.redact(BOX, tmp_path / "covered.mp4") == 50
+    assert media.redact(BOX, tmp_path / "covered.mp4") == (50, [50], [])
     assert media.contact_sheet(BOX, tmp_path / "sheet.jpg") == 1
     assert media.propose() == Redaction()
     made = ["covered.mp4", "cut.mp4", "here.mp4", "sheet.jpg"]
@@ -129,7 +129,8 @@ def test_a_link_that_it_leaves_is_not_taken_for_its_work(
 ) -> None:
     secret = tmp_path / "secret"
     secret.write_text("mine")
-    text = f"import os, sys; os.symlink({str(secret)!r}, sys.argv[3]); print('{{\"answer\": 1}}')"
+    answer = json.dumps({"answer": {"pictures": 1, "boxes": [1], "muted_s": []}})
+    text = f"import os, sys; os.symlink({str(secret)!r}, sys.argv[3]); print({answer!r})"
     liar(tmp_path, monkeypatch, text)
     with pytest.raises(ClipError, match="made nothing"):
         MediaProcess(film, 2, tmp_path).redact(BOX, tmp_path / "out.mp4")

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from bwv_device.verification import ledger_chain, receipts, second_verifier
+from bwv_device.verification import boot_key, ledger_chain, receipts, second_verifier
 from sim.sweeps.signed_mutations import SignedMutations
 
 SAMPLE = 300
@@ -61,7 +61,7 @@ def any_camera(chain: Any, roots: Any = ()) -> str:
 
 PLANTED = {
     "a kind is not judged": (ledger_chain, "typed", lenient_typed),
-    "anybody is a camera": (ledger_chain, "camera_of", any_camera),
+    "anybody is a camera": (boot_key, "camera_of", any_camera),
     "a second verifier that knows no forms": (second_verifier, "misfit", lambda *_: ""),
     "a receipt's fields are not judged": (
         receipts.statements, "typed", lambda kind, fields: receipts.statements.Receipt(

@@ -43,7 +43,7 @@ def with_bitrate(kbps: int) -> Settings:
     return replace(Settings(), video=replace(Settings().video, bitrate_kbps=kbps))
 
 
-@pytest.mark.parametrize("kbps", [200, 500, 1000, 4000, 8000])
+@pytest.mark.parametrize("kbps", [200, 500, 1000, 1100, 4000, 8000])
 def test_the_forecast_counts_padding_and_is_not_optimistic(kbps: int, camera) -> None:
     """Measured against what a minute of recording really takes."""
     from sim.world.world import stub_media

@@ -156,7 +156,8 @@ def test_any_words_fit_a_report(name: str) -> None:
     step = {"when": text, "ledger": text, "number": 1, "what": text, "who": text, "detail": text}
     segment = {"name": text, "bytes": 1, "says": text, "detail": text}
     said |= {"good": True, "problems": [text], "notes": [text], "segments": [segment],
-             "life": [step]}  # fmt: skip
+             "life": [step], "silent": text, "checks": text, "trust": [(text, text)],
+             "films": [{"name": text, "sha256": text, "bytes": 1}]}  # fmt: skip
     page = report.html(said)
     seen_only(page)
     assert report.pdf(said).startswith(b"%PDF")

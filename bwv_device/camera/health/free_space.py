@@ -11,6 +11,9 @@ from bwv_device.settings import MIB, Settings
 # Container, ledger and signatures on top of the encoder's bits.
 OVERHEAD_PERMILLE = 40
 LEDGER_BYTES_PER_FRAGMENT = 600
+# A group of pictures a second: certificates, and a digest for each of its pictures.
+STATEMENT_BYTES = 3200
+SOME_CHUNKS_FILLED_UP = CHUNK // 6
 # For ledger files, stills, and segments that are cut off: what must go on when no more is begun.
 RESERVE_FILES = 32
 
@@ -24,9 +27,11 @@ class Room(enum.IntEnum):
 
 def growth_bytes_per_s(settings: Settings) -> int:
     """Bytes a second while recording, padding counted: below about a megabit a second every
-    fragment is filled up to a whole chunk."""
+    fragment is filled up to a whole chunk, a little above it some are."""
     bits = (settings.video.bitrate_kbps + settings.audio.bitrate_kbps) * 1000
-    media = bits // 8 * (1000 + OVERHEAD_PERMILLE) // 1000
+    media = bits // 8 * (1000 + OVERHEAD_PERMILLE) // 1000 + SOME_CHUNKS_FILLED_UP
+    if settings.recording.sign_video:
+        media += STATEMENT_BYTES
     fragments = 1000 / settings.recording.fragment_ms
     padded = int(fragments * (CHUNK + TAG))
     return max(media, padded) + int(fragments * LEDGER_BYTES_PER_FRAGMENT)
