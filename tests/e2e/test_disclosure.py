@@ -263,7 +263,7 @@ def test_nothing_is_redacted_that_nobody_confirmed(held: Held, tmp_path: Path) -
         package(held, tmp_path / "x", redaction=Redaction())
     (tmp_path / "y").mkdir()
     (tmp_path / "y" / "notes.txt").write_text("mine")
-    with pytest.raises(CustodyError, match="not empty"):
+    with pytest.raises(CustodyError, match="no empty folder"):
         package(held, tmp_path / "y")
 
 

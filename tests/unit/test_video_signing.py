@@ -13,7 +13,7 @@ import pytest
 from support.encoded_video import BEGAN_UTC_NS, annex_b, encoded, nals, signed
 
 from bwv_device.camera.recording.video_signer import SigningChain, VideoSigner, video_vendor
-from bwv_device.formats.media.h264 import IDR, append_nal, nal_units, parameter_sets
+from bwv_device.formats.media.h264 import IDR, PPS, SPS, append_nal, nal_units, parameter_sets
 from bwv_device.formats.media.mp4_writer import box
 from bwv_device.formats.media.signing_sei import (
     SigningSei,
@@ -28,6 +28,8 @@ from hal.ports import AccessUnit
 from sim.world.test_keys import BenchAgency
 
 GOP = 30
+# Delimiters, ends, filler: what a parameter set's type is one bit from.
+UNSEEN = (0, 9, 10, 12, 15, 23, 24)
 
 
 def verdict(agency: BenchAgency, units: Sequence[AccessUnit]) -> VideoVerdict:
@@ -163,6 +165,10 @@ def test_no_flipped_bit_is_genuine(agency: BenchAgency, whole: list[AccessUnit])
         changed = bytearray(units[at])
         changed[draws.randrange(len(changed))] ^= 1 << draws.randrange(8)
         told = judge_video([*units[:at], bytes(changed), *units[at + 1 :]], [agency.root])
+        # One that repeats what is in force may become a unit that nobody looks at: nothing changes.
+        is_repeated = units[at] in units[:at] and units[at][0] & 31 in (SPS, PPS)
+        if is_repeated and changed[0] & 31 in UNSEEN:
+            continue
         assert told.answer is not Answer.GENUINE, (at, units[at][0] & 31)
 
 
