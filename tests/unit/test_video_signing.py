@@ -29,7 +29,7 @@ from sim.world.test_keys import BenchAgency
 
 GOP = 30
 # Delimiters, ends, filler: what a parameter set's type is one bit from.
-UNSEEN = (0, 9, 10, 12, 15, 23, 24)
+UNSEEN = (0, 6, 9, 10, 12, 15, 23, 24)
 
 
 def verdict(agency: BenchAgency, units: Sequence[AccessUnit]) -> VideoVerdict:
