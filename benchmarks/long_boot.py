@@ -82,9 +82,9 @@ def _record(vault: Vault, number: int, hours: int, *, last_closes: bool) -> None
                 "first_pts_ns": 0, "index": index}  # fmt: skip
         vault.open(name, b"h" * 1716, t_ns, head)
         for half in range(HALF_SECONDS_A_SEGMENT):
-            vault.append(name, b"y" * 64, t_ns, {"chunks": half, "video_until_ns": half})
+            vault.append(name, [b"y" * 64], t_ns, {"chunks": half, "video_until_ns": half})
         if index < segments or last_closes:
-            vault.seal(name, b"x", t_ns, SEAL)
+            vault.seal(name, [b"x"], t_ns, SEAL)
     if last_closes:
         last = str(SegmentName(1, number, segments))
         vault.close(recording, last, 0, {"reason": "officer", "duration_ms": 7_200_000})

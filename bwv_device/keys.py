@@ -118,7 +118,7 @@ def locked(secret: bytes, passphrase: bytes, entropy: Entropy) -> bytes:
     """A secret's file, encrypted for age: its scrypt is dear to guess at; PKCS #8, as libraries
     write it, is a thousand times cheaper."""
     seal = Seal([PassphraseRecipient(passphrase)], entropy)
-    return armored(seal.header + seal.nonce + seal.feed(secret) + seal.finish())
+    return armored(b"".join([seal.header, seal.nonce, *seal.feed(secret), seal.finish()]))
 
 
 def make_device(

@@ -39,19 +39,19 @@ class Seal:
         """Bytes that wait for a chunk to fill."""
         return len(self._rest)
 
-    def feed(self, data: bytes) -> bytes:
+    def feed(self, data: bytes) -> list[bytes]:
         """Every chunk that `data` completes, sealed. One byte always stays for the final chunk."""
         rest = self._rest
         if len(rest) + len(data) <= CHUNK:
             self._rest = rest + data
-            return b""
+            return []
         # Only the chunk that the rest belongs to is put together; the others are sealed in place.
         view, first = memoryview(data), CHUNK - len(rest)
         sealed = [self._seal(rest + view[:first], MORE)]
         last = first + (len(data) - first - 1) // CHUNK * CHUNK
         sealed += [self._seal(view[at : at + CHUNK], MORE) for at in range(first, last, CHUNK)]
         self._rest = bytes(view[last:])
-        return b"".join(sealed)
+        return sealed
 
     def flush(self) -> bytes:
         """The waiting bytes as a chunk of their own: only where they fill one exactly."""

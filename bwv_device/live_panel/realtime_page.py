@@ -213,8 +213,8 @@ class _SeenDisk:
         self.free_bytes, self.total_bytes = inner.free_bytes, inner.total_bytes
         self.free_files = inner.free_files
 
-    def append(self, path: str, data: bytes) -> None:
-        self._inner.append(path, data)
+    def append(self, path: str, *blocks: bytes) -> None:
+        self._inner.append(path, *blocks)
         if path.startswith(LEDGER):
             with contextlib.suppress(Exception):  # the line is written; that is what counts
-                self._grew(data)
+                self._grew(b"".join(blocks))

@@ -106,8 +106,8 @@ class SimulatedDisk:
         self._name(self._new_inode(path), path)
         self._begun("create", lambda: self._rename_back(path, None))
 
-    def append(self, path: str, data: bytes) -> None:
-        inode = self._inode(path)
+    def append(self, path: str, *blocks: bytes) -> None:
+        inode, data = self._inode(path), b"".join(blocks)
         torn = self._operation("append", path, data)
         room = max(0, self.capacity_bytes - self._used)
         if torn or len(data) > room:

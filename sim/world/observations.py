@@ -16,6 +16,8 @@ from sim.world.world import World
 
 # By this file a camera tries its disk; it holds no footage.
 PROBE = "footage/probe"
+# What waits for the disk is in memory a second time, sealed, so far.
+SEALED_LIMIT = 4 << 20
 
 
 class Trouble(NamedTuple):
@@ -109,6 +111,10 @@ class Witness:
         limit = (settings.queue_limit_mib << 20) + second * (settings.pre_event_s + 3)
         sizes = {
             "footage waiting for the disk": (agent.parts.recorder.undurable_bytes, limit),
+            "sealed footage waiting for the disk": (
+                agent.parts.recorder.sealed_bytes,
+                SEALED_LIMIT + 3 * second,
+            ),
             "pre-event buffer": (
                 agent.parts.recorder.prebuffer_bytes,
                 (settings.pre_event_limit_mib << 20) + second,

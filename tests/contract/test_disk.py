@@ -39,6 +39,16 @@ def test_a_file_grows_by_appending(disk: Disk) -> None:
     assert disk.names("folder") == ["file"]
 
 
+def test_many_blocks_are_appended_in_their_order(disk: Disk) -> None:
+    """More than the kernel takes in one call (1,024, IOV_MAX), empty ones and none among them."""
+    blocks = [str(number).encode() * (number % 3) for number in range(3000)]
+    disk.create("file")
+    disk.append("file", *blocks)
+    disk.append("file")
+    disk.append("file", b"end")
+    assert disk.read("file") == b"".join(blocks) + b"end"
+
+
 def test_names_are_sorted_files_of_one_folder(disk: Disk) -> None:
     for path in ("b", "a", "folder/c"):
         disk.create(path)

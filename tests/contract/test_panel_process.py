@@ -17,7 +17,8 @@ from bwv_device.camera.indicators import patterns
 from bwv_device.settings import Pins
 from hal.host import HostClock
 from hal.ports import SECOND_NS, Edge, HardwareError
-from hal.rpi.panel.panel_child import Daylight, as_json, pattern_of
+from hal.rpi.panel.panel_child import Daylight
+from hal.rpi.panel.panel_messages import as_json, pattern_of
 from hal.rpi.panel.panel_process import RemotePanel
 
 WAIT_S = 20.0

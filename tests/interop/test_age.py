@@ -29,7 +29,7 @@ class Sealed:
         identity = age.generate_identity(kind, HostEntropy())
         self.plain = os.urandom(length)
         seal = Seal([identity.recipient()], HostEntropy())
-        data = seal.header + seal.nonce + seal.feed(self.plain) + seal.finish()
+        data = seal.header + seal.nonce + b"".join(seal.feed(self.plain)) + seal.finish()
         self.path, self.identity = folder / "sealed.age", folder / "identity.txt"
         self.path.write_bytes(data)
         self.identity.write_text(f"# for a test\n{identity}\n")

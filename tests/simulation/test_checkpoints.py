@@ -56,14 +56,14 @@ def recorded(vault: Vault, number: int, *, boot: int = 1, syncs: int = 3) -> Non
     name = SegmentName(boot, number, 1)
     opened(vault, name)
     for _ in range(syncs):
-        vault.append(str(name), b"y" * 64, 0, {})
-    vault.seal(str(name), b"x", 0, SEAL)
+        vault.append(str(name), [b"y" * 64], 0, {})
+    vault.seal(str(name), [b"x"], 0, SEAL)
     vault.close(name.recording_id, str(name), 0, {"reason": "officer"})
 
 
 def still(vault: Vault, number: int, recording: int = 1) -> str:
     name = SegmentName(1, recording, number, ".jpg.age")
-    vault.keep(str(name), b"picture", 0, {"recording": name.recording_id, "pts_ns": 0})
+    vault.keep(str(name), [b"picture"], 0, {"recording": name.recording_id, "pts_ns": 0})
     return str(name)
 
 
@@ -156,7 +156,7 @@ def test_behind_a_file_that_met_an_error_there_is_no_checkpoint(
     recorded(vault, 2)
     assert b'"kind":"checkpoint"' not in disk.read(LEDGER)
     with pytest.raises(SegmentLostError):
-        vault.append(str(name), b"", 0, {})
+        vault.append(str(name), [], 0, {})
 
 
 def test_none_stands_while_another_recording_goes_on(agency: BenchAgency) -> None:
@@ -166,10 +166,10 @@ def test_none_stands_while_another_recording_goes_on(agency: BenchAgency) -> Non
     first, second = SegmentName(1, 1, 1), SegmentName(1, 2, 1)
     opened(vault, first)
     opened(vault, second)
-    vault.seal(str(first), b"x", 0, SEAL)
+    vault.seal(str(first), [b"x"], 0, SEAL)
     vault.close(first.recording_id, str(first), 0, {"reason": "roll-over"})
     assert b'"kind":"checkpoint"' not in disk.read(LEDGER)
-    vault.seal(str(second), b"x", 0, SEAL)
+    vault.seal(str(second), [b"x"], 0, SEAL)
     vault.close(second.recording_id, str(second), 0, {"reason": "officer"})
     assert disk.read(LEDGER).count(b'"kind":"checkpoint"') == 1
 

@@ -50,7 +50,7 @@ def plaintext(path: Path, agency: BenchAgency) -> bytes:
 def sealed(agency: BenchAgency, data: bytes) -> bytes:
     """Anybody can seal to the public key."""
     seal = Seal(agency.recipients, SeededEntropy("forger"))
-    return seal.header + seal.nonce + seal.feed(data) + seal.finish()
+    return seal.header + seal.nonce + b"".join(seal.feed(data)) + seal.finish()
 
 
 def put(path: Path, data: bytes) -> None:
@@ -145,7 +145,7 @@ def signed_vault(
         segments[recording] += 1
         name = f"00000001-{recording:04d}-{segments[recording]:04d}.mp4.age"
         seal = Seal(agency.recipients, SeededEntropy(f"film {number}"))
-        whole = seal.header + seal.nonce + seal.feed(film) + seal.finish()
+        whole = seal.header + seal.nonce + b"".join(seal.feed(film)) + seal.finish()
         (folder / "footage" / name).write_bytes(whole)
         told = {"segment": name, "recording": f"00000001-{recording:04d}", "first_pts_ns": 5,
                 "header": seal.header.decode("ascii"), "nonce": seal.nonce.hex()}  # fmt: skip

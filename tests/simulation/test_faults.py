@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 from support.camera_bench import Camera
 
+from bwv_device.camera.recording.recording_writer import SEALED_LIMIT
 from bwv_device.formats.media.mp4_film import read_film
+from bwv_device.settings import MIB
 from bwv_device.verification.export import Exported
 from hal.ports import SECOND_NS, AccessUnit, CaptureLoss, Track
 from hal.simulated.capture import StubVideo
@@ -314,11 +316,15 @@ def test_a_long_pre_event_does_not_count_as_overflow(camera: Make, tmp_path: Pat
     """120 s in memory are more than the queue's limit; live pictures are taken all the same."""
     it = camera(recording={"pre_event_s": 120, "queue_limit_mib": 4})
     it.run(seconds=130)
-    it.disk.latency_ns = lambda operation: 900_000_000 if operation.verb == "append" else 0
+    it.disk.latency_ns = lambda operation: 900_000_000 if operation.verb == "sync" else 0
     it.press_record_twice()
-    it.run(seconds=10)
+    most = 0
+    for _ in range(100):
+        it.run(seconds=0.1)
+        most = max(most, it.agent.parts.recorder.sealed_bytes)
     finish(it)
     assert it.agent.parts.recorder.dropped_units == 0
+    assert SEALED_LIMIT < most < SEALED_LIMIT + MIB, "what waits is not in memory twice"
     it.shut_down()
     kept = numbers(it, tmp_path)
     assert kept == list(range(kept[0], kept[-1] + 1))

@@ -69,10 +69,10 @@ class Writer:
         return self.name
 
     def appends(self, data: bytes = b"chunk") -> None:
-        self.vault.append(self.name, data, 2, {})
+        self.vault.append(self.name, [data], 2, {})
 
     def seals(self) -> str:
-        self.vault.seal(self.name, b"last", 3, {"plaintext_sha256": "0" * 64})
+        self.vault.seal(self.name, [b"last"], 3, {"plaintext_sha256": "0" * 64})
         return self.name
 
     def stops(self) -> Anchor:

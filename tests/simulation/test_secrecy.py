@@ -25,9 +25,9 @@ class RememberingDisk(SimulatedDisk):
         super().__init__()
         self.raw = bytearray()
 
-    def append(self, path: str, data: bytes) -> None:
-        self.raw += data
-        super().append(path, data)
+    def append(self, path: str, *blocks: bytes) -> None:
+        self.raw += b"".join(blocks)
+        super().append(path, *blocks)
 
 
 def recorded(camera: Callable[..., Camera], disk: SimulatedDisk) -> Camera:

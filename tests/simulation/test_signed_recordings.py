@@ -84,7 +84,7 @@ def test_a_change_beneath_the_seal_is_told(what: str, vault: Path, agency: Bench
     change(data)
     seal = Seal(agency.recipients, SeededEntropy("forger"))
     path.chmod(0o600)
-    path.write_bytes(seal.header + seal.nonce + seal.feed(bytes(data)) + seal.finish())
+    path.write_bytes(seal.header + seal.nonce + b"".join(seal.feed(bytes(data))) + seal.finish())
     verdicts = judged(vault, agency)
     assert verdicts[LAST].answer is Answer.NOT_GENUINE
     assert told in "".join(verdicts[LAST].problems)

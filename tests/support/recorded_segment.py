@@ -54,9 +54,9 @@ class Recorded:
             if end_ns > 2 * SECOND_NS:  # in full swing
                 waited = end_ns - self.segment.video_until_ns
                 self.worst_wait_ns = max(self.worst_wait_ns, waited)
-            self.sealed += self.segment.feed(batch)
+            self.sealed += b"".join(self.segment.feed(batch))
         self.unfinished = self.sealed
-        self.sealed += self.segment.finish()
+        self.sealed += b"".join(self.segment.finish())
         self.agency = agency
 
     def plaintext(self) -> bytes:

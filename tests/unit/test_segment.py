@@ -79,9 +79,8 @@ def test_a_rest_too_small_for_a_box_goes_into_the_next_chunk(
     start = segment.plaintext_length
     sealed = segment._take(bytes(rest - start))  # as if a fragment had ended just there
     sealed += segment._fill()
-    assert len(sealed) % (CHUNK + TAG) == 0
-    final = segment.finish()
-    whole = segment.header + segment.nonce + sealed + final
+    assert {len(chunk) for chunk in sealed} == {CHUNK + TAG}
+    whole = b"".join([segment.header, segment.nonce, *sealed, *segment.finish()])
     data = b"".join(Opener(io.BytesIO(whole), agency.identities).chunks())
     assert len(data) == segment.plaintext_length
     assert [box.kind for box in boxes(data[rest:])][-1] == b"free"
@@ -99,4 +98,4 @@ def test_two_files_never_share_key_or_nonce(agency: BenchAgency) -> None:
     entropy = SeededEntropy("many")
     seals = [Seal(agency.recipients, entropy) for _ in range(20)]
     assert len({seal.nonce for seal in seals}) == 20
-    assert len({seal.feed(bytes(2 * CHUNK)) for seal in seals}) == 20
+    assert len({b"".join(seal.feed(bytes(2 * CHUNK))) for seal in seals}) == 20

@@ -132,6 +132,11 @@ class Recorder:
         return self._writer.undurable_bytes
 
     @property
+    def sealed_bytes(self) -> int:
+        """What is in memory a second time, sealed, until the disk has it."""
+        return self._writer.sealed_bytes
+
+    @property
     def failing(self) -> bool:
         """Whether the disk refused the newest segment, and has taken nothing since."""
         return self._writer.failing

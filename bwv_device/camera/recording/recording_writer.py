@@ -6,6 +6,7 @@ Rules:
   keyframe that is not durable: nothing is lost to a disk error that passes.
 - A segment ends at a keyframe, after `segment_s` or where the picture's parameters change.
 - A long recording rolls over at a keyframe: it is closed, and another follows it.
+- Sealed bytes are memory a second time: only so many wait for the disk, other units unsealed.
 - Where the ledger was opened anew, recovery has closed the recording: another follows it.
 - Behind the end the disk has `GIVE_UP_NS`; what it has not taken by then is a gap.
 - Names have four digits: a recording with no number left for a segment rolls over, and a boot with
@@ -15,6 +16,7 @@ Rules:
 from __future__ import annotations
 
 import enum
+from collections import deque
 from collections.abc import Sequence
 from typing import Protocol
 
@@ -39,6 +41,9 @@ RETRY_NS = SECOND_NS
 # How long a recording that was stopped waits for a disk that refuses it.
 GIVE_UP_NS = 30 * SECOND_NS
 NOT_TAKEN = "not taken by the disk"
+# Sealed and not durable: seconds of footage, so that a disk that answers late gets much at once.
+SEALED_LIMIT = 4 * MIB
+PIECE = 64  # units that are sealed in one go
 # A boot's next recording gets a boot of its own from here on: a recording may be continued often.
 FEW_NUMBERS_LEFT = LAST_NUMBER - 1000
 
@@ -48,13 +53,18 @@ class RecordingWriterState(enum.Enum):
 
     IDLE = "no recording"
     WRITING = "units go to the disk"
-    FINISHING = "all units are in, the last ones on their way to the disk"
+    FINISHING = "all units are in, and are being sealed"
+    CLOSING = "all units are sealed, the last ones on their way to the disk"
     RETRYING = "units wait in memory for the disk"
     RETRYING_THE_END = "all units are in, and wait in memory for the disk"
 
 
 _S = RecordingWriterState
-_RETRY = {_S.WRITING: _S.RETRYING, _S.FINISHING: _S.RETRYING_THE_END}
+_RETRY = {
+    _S.WRITING: _S.RETRYING,
+    _S.FINISHING: _S.RETRYING_THE_END,
+    _S.CLOSING: _S.RETRYING_THE_END,
+}
 _AGAIN = {_S.RETRYING: _S.WRITING, _S.RETRYING_THE_END: _S.FINISHING}
 
 
@@ -101,6 +111,7 @@ class RecordingWriter:
         self._media = MediaFormat(board.camera.format, board.microphone.format)
         self._backlog = Backlog(settings.queue_limit_mib * MIB, self._no_room)
         self._segments = SegmentWriter(loop, vault_lane, self)
+        self._unsealed: deque[Sequence[AccessUnit]] = deque()
         self._boot = self._count = 0
         self._failed_ns: int | None = None
         self._durable_until_ns = 0
@@ -118,6 +129,10 @@ class RecordingWriter:
         return self._backlog.size
 
     @property
+    def sealed_bytes(self) -> int:
+        return self._segments.sealed_bytes
+
+    @property
     def retrying(self) -> bool:
         return self.state in _AGAIN
 
@@ -129,6 +144,7 @@ class RecordingWriter:
         """Begins a recording. Its pre-event units are to be written first."""
         self._durable_until_ns = 0
         self._signing = SigningChain()
+        self._unsealed.clear()
         self._backlog.begin(pre_event.units if pre_event else [])
         self._start(request, pre_event)
         self.state = _S.WRITING
@@ -137,11 +153,12 @@ class RecordingWriter:
         """Units in order of capture."""
         kept = self._backlog.take(units)
         if not self.retrying:
-            self._write(kept)
+            self._seal(kept)
 
     def flush(self) -> None:
         """No more units come for now: what waits is sealed, within the loss bound."""
-        self._segments.flush()
+        if not self._unsealed:
+            self._segments.flush()
 
     def newest_gop(self) -> Sequence[AccessUnit]:
         """The group of pictures that is still open, from its keyframe on."""
@@ -152,7 +169,7 @@ class RecordingWriter:
         self._last_chance = self._loop.call_at(self._loop.now_ns() + GIVE_UP_NS, self._give_up)
         if self.state is _S.WRITING:
             self.state = _S.FINISHING
-            self._close()
+            self._seal([])
         elif self.state is _S.RETRYING:
             self.state = _S.RETRYING_THE_END
 
@@ -210,6 +227,16 @@ class RecordingWriter:
 
     # --- into which segment -------------------------------------------------------------------
 
+    def _seal(self, units: Sequence[AccessUnit]) -> None:
+        """As far as the disk follows; behind the last unit of a recording that ends, it closes."""
+        self._unsealed += [units[at : at + PIECE] for at in range(0, len(units), PIECE)]
+        while self._unsealed and self._segments.sealed_bytes < SEALED_LIMIT and not self.retrying:
+            self._write(self._unsealed.popleft())
+        self._segments.commit()
+        if self.state is _S.FINISHING and not self._unsealed:
+            self.state = _S.CLOSING
+            self._close()
+
     def _write(self, units: Sequence[AccessUnit]) -> None:
         recording = self.recording
         assert recording is not None
@@ -226,7 +253,6 @@ class RecordingWriter:
             if self.retrying:
                 return  # the ledger is closed: all of this is in memory, and written again
         self._feed(recording, units[start:])
-        self._segments.commit()
 
     def _rolls_over(self, recording: OpenRecording, unit: AccessUnit) -> bool:
         if recording.started_ns is None or recording.ending:
@@ -306,6 +332,8 @@ class RecordingWriter:
         self._backlog.durable(video_until_ns)
         self._signing.forget_before(video_until_ns)
         self._observer.durable(video_until_ns)
+        if self._unsealed and not self.retrying:
+            self._seal([])
 
     def _no_room(self, unit: AccessUnit) -> None:
         self.dropped_units += 1
@@ -324,6 +352,7 @@ class RecordingWriter:
             reason = getattr(error, "strerror", None) or str(error)
             self._vault_lane.note("fault", part="segment", segment=name, reason=reason)
         self.failing = True
+        self._unsealed.clear()
         again = self._failed_ns is not None and now_ns - self._failed_ns < 2 * RETRY_NS
         self._failed_ns = now_ns
         if not self.retrying:
@@ -353,9 +382,7 @@ class RecordingWriter:
         self.state = _AGAIN[self.state]
         if recording.name.boot != self._vault_lane.boot:
             recording = self._continue(recording)
-        self._write(self._backlog.again())
-        if self.state is _S.FINISHING:
-            self._close()
+        self._seal(self._backlog.again())
 
     def _give_up(self) -> None:
         """The disk has refused the end of the recording for too long: what it lacks is named."""
@@ -366,6 +393,7 @@ class RecordingWriter:
             self._last_chance = self._loop.call_at(self._loop.now_ns() + RETRY_NS, self._give_up)
             return
         self._segments.abandon()
+        self._unsealed.clear()
         for unit in self._backlog.again():
             if unit.pts_ns >= self._durable_until_ns:
                 self._observer.not_recorded(unit, NOT_TAKEN)

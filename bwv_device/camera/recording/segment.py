@@ -83,15 +83,16 @@ class SealedSegment:
     def plaintext_sha256(self) -> str:
         return self._digest.hexdigest()
 
-    def feed(self, units: Iterable[AccessUnit]) -> bytes:
-        """Takes units in order of capture; returns the bytes they sealed, often none."""
-        sealed = []
+    def feed(self, units: Iterable[AccessUnit]) -> list[bytes]:
+        """Takes units in order of capture; returns the chunks they filled, often none."""
+        sealed: list[bytes] = []
         for unit in units:
             self.units[unit.track] += 1
             ready = self._signed(unit) if self._signer and unit.track is Track.VIDEO else unit
             if ready is not None:
-                sealed += [self._add(fragment) for fragment in self._fragments.feed(ready)]
-        return b"".join(sealed)
+                for fragment in self._fragments.feed(ready):
+                    sealed += self._add(fragment)
+        return sealed
 
     def _signed(self, unit: AccessUnit) -> AccessUnit | None:
         """The picture before this one."""
@@ -99,34 +100,38 @@ class SealedSegment:
         held, self._held = self._held, self._signer.take(unit)
         return held
 
-    def flush(self) -> bytes:
+    def flush(self) -> list[bytes]:
         """Seals everything that waits, when no more units come."""
-        sealed = [self._add(fragment) for fragment in self._release(self._held)]
-        sealed += [self._add(fragment) for fragment in self._fragments.flush()]
+        sealed: list[bytes] = []
+        for fragment in [*self._release(self._held), *self._fragments.flush()]:
+            sealed += self._add(fragment)
         if self._seal.unsealed:
-            sealed.append(self._fill())
-        return b"".join(sealed)
+            sealed += self._fill()
+        return sealed
 
-    def finish(self) -> bytes:
+    def finish(self) -> list[bytes]:
         """Returns the rest, and the final chunk."""
         last = self._held
         if self._signer is not None and last is not None:
             last = self._signer.finish(last)
         elif self._signer is not None:
             self._signer.carry_over()
-        sealed = [self._add(fragment) for fragment in self._release(last)]
-        sealed += [self._add(fragment, last=True) for fragment in self._fragments.flush()]
+        sealed: list[bytes] = []
+        for fragment in self._release(last):
+            sealed += self._add(fragment)
+        for fragment in self._fragments.flush():
+            sealed += self._add(fragment, last=True)
         if not self._seal.unsealed:
-            sealed.append(self._take(free_box(FREE_HEADER)))
+            sealed += self._take(free_box(FREE_HEADER))
         sealed.append(self._seal.finish())
         self.video_until_ns = self._newest_video_ns
-        return b"".join(sealed)
+        return sealed
 
     def _release(self, held: AccessUnit | None) -> list[Fragment]:
         self._held = None
         return self._fragments.feed(held) if held is not None else []
 
-    def _add(self, fragment: Fragment, *, last: bool = False) -> bytes:
+    def _add(self, fragment: Fragment, *, last: bool = False) -> list[bytes]:
         sealed = self._take(fragment.data)
         self.end_ns = max(self.end_ns, fragment.end_ns)
         self._end_before_fragment_ns = self._newest_video_ns
@@ -173,18 +178,18 @@ class SealedSegment:
         end_ns = fragment.video[at - 1].end_ns if at else self._end_before_fragment_ns
         return next_ns if next_ns - end_ns < ROUNDING_NS else end_ns
 
-    def _fill(self) -> bytes:
+    def _fill(self) -> list[bytes]:
         """Fills the open chunk up. A rest of 1-7 bytes can't hold a box: the next chunk then."""
         missing = CHUNK - self._seal.unsealed
-        sealed = b""
+        sealed: list[bytes] = []
         if missing:
             sealed = self._take(free_box(missing if missing >= FREE_HEADER else missing + CHUNK))
-        sealed += self._seal.flush()
+        sealed.append(self._seal.flush())
         self._oldest_waiting_ns = None
         self.video_until_ns = self._newest_video_ns
         return sealed
 
-    def _take(self, plaintext: bytes) -> bytes:
+    def _take(self, plaintext: bytes) -> list[bytes]:
         self._digest.update(plaintext)
         self.plaintext_length += len(plaintext)
         return self._seal.feed(plaintext)

@@ -53,6 +53,7 @@ class SegmentWriter:
         self._name = ""
         self._pending: list[bytes] = []
         self._generation = 0
+        self.sealed_bytes = 0  # sealed, and not durable yet
 
     def open(self, name: SegmentName, segment: SealedSegment, fields: Mapping[str, Any],
              opened: Callable[[], None]) -> None:  # fmt: skip
@@ -80,18 +81,20 @@ class SegmentWriter:
         segment = self.segment
         if self.state is not SegmentWriterState.OPEN or not self._pending or segment is None:
             return
-        data = self._take_pending()
+        chunks, self._pending = self._pending, []
+        length = sum(map(len, chunks))
         self.state = SegmentWriterState.SYNCING
         name, t_ns, until_ns = self._name, self._loop.now_ns(), segment.video_until_ns
         fields = {"chunks": segment.chunks, "video_until_ns": until_ns}
 
         def committed() -> None:
+            self.sealed_bytes -= length
             self._observer.durable(until_ns)
             if self.segment is segment:
                 self.state = SegmentWriterState.OPEN
                 self.commit()
 
-        self._job(lambda vault: vault.append(name, data, t_ns, fields), committed)
+        self._job(lambda vault: vault.append(name, chunks, t_ns, fields), committed)
 
     def seal(self) -> None:
         """Ends the segment with its last chunk. Nothing happens where none is open."""
@@ -99,13 +102,16 @@ class SegmentWriter:
         if segment is None:
             return
         self._wait(segment.finish())
-        data, fields = self._take_pending(), seal_fields(segment)
+        (chunks, self._pending), fields = (self._pending, []), seal_fields(segment)
+        length = sum(map(len, chunks))
         name, t_ns, until_ns = self._name, self._loop.now_ns(), segment.video_until_ns
-        self._job(
-            lambda vault: vault.seal(name, data, t_ns, fields),
-            lambda: self._observer.durable(until_ns),
-        )
-        self._give_up()
+
+        def sealed() -> None:
+            self.sealed_bytes -= length
+            self._observer.durable(until_ns)
+
+        self._job(lambda vault: vault.seal(name, chunks, t_ns, fields), sealed)
+        self._leave()
 
     def close(self, recording: OpenRecording, closed: Callable[[], None]) -> None:
         """The last segment, and the `close` line; `closed` follows when that is durable."""
@@ -116,21 +122,19 @@ class SegmentWriter:
 
     def abandon(self) -> None:
         """What is under way means nothing any more: nothing of it is written again."""
-        self._generation += 1
         self._give_up()
 
-    def _wait(self, sealed: bytes) -> None:
-        if sealed:
-            self._pending.append(sealed)
+    def _wait(self, sealed: Sequence[bytes]) -> None:
+        self._pending += sealed
+        self.sealed_bytes += sum(map(len, sealed))
 
-    def _take_pending(self) -> bytes:
-        data = b"".join(self._pending)
-        self._pending.clear()
-        return data
+    def _leave(self) -> None:
+        self.segment, self.state = None, SegmentWriterState.CLOSED
 
     def _give_up(self) -> None:
-        self.segment, self.state = None, SegmentWriterState.CLOSED
-        self._pending.clear()
+        self._generation += 1
+        self._leave()
+        self._pending, self.sealed_bytes = [], 0
 
     def _job(self, write: Callable[[Vault], Anchor], done: Callable[[], None]) -> None:
         generation = self._generation
@@ -141,7 +145,6 @@ class SegmentWriter:
             if outcome.error is None:
                 done()
                 return
-            self._generation += 1
             self._give_up()
             self._observer.segment_failed(outcome.error)
 

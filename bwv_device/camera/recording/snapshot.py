@@ -49,7 +49,7 @@ class Snapshots:
             return
         self._count += 1
         seal = Seal(self._recipients, self._board.entropy)
-        data = seal.header + seal.nonce + seal.feed(outcome.value) + seal.finish()
+        chunks = [seal.header, seal.nonce, *seal.feed(outcome.value), seal.finish()]
         # The ledger may have been opened anew since: a boot's lines speak of its own files only.
         name = str(
             recording.name._replace(
@@ -59,7 +59,7 @@ class Snapshots:
         t_ns = self._loop.now_ns()
         head = {"header": seal.header.decode(), "nonce": seal.nonce.hex()}
         fields = {"recording": recording.id, "pts_ns": unit.pts_ns, **head}
-        self._vault_lane.submit(lambda vault: vault.keep(name, data, t_ns, fields), self._kept)
+        self._vault_lane.submit(lambda vault: vault.keep(name, chunks, t_ns, fields), self._kept)
 
     def _kept(self, outcome: Outcome) -> None:
         if outcome.error is not None:

@@ -53,7 +53,7 @@ def pass_through(
     media = MediaFormat(board.camera.format, board.microphone.format)
     seal = Seal([identity.recipient()], board.entropy)
     segment = SealedSegment(media, units[0], seal, {"self_test": True}, PACE)
-    sealed = [segment.header, segment.nonce, segment.feed(units), segment.finish()]
+    sealed = [segment.header, segment.nonce, *segment.feed(units), *segment.finish()]
     opener = Opener(io.BytesIO(b"".join(sealed)), [identity])
     film = b"".join(opener.chunks())
     if not opener.ended:

@@ -20,37 +20,16 @@ from typing import Any, BinaryIO
 
 from hal.host import HostClock
 from hal.panel.gpio_panel import Panel, PanelPins
-from hal.ports import SECOND_NS, Button, Edge, HardwareError, Indicator, Level, Pattern, Step
+from hal.ports import SECOND_NS, Button, Edge, HardwareError, Indicator, Level
 from hal.rpi.capture.child_output import own_pipe
+from hal.rpi.panel.panel_messages import BUTTONS, OUTPUTS, pattern_of
 from hal.rpi.panel.pin_factory import MOCK, open_factory
 from hal.scheduler import RealScheduler
 
-OUTPUTS = {
-    "front light": "front_light",
-    "status light": "status_light",
-    "beeper": "beeper",
-    "vibration": "haptic",
-}
-BUTTONS = {
-    "record": "record_button",
-    "marker": "marker_button",
-    "trigger": "trigger",
-    "dock": "dock",
-}
 # The agent takes a panel that is silent for longer for one that hangs.
 BEAT_NS = SECOND_NS // 2
 # Edges that wait for an agent that does not listen.
 WORDS = 500
-
-
-def as_json(pattern: Pattern) -> dict[str, Any]:
-    steps = [[step.level.value, step.duration_ns] for step in pattern.steps]
-    return {"name": pattern.name, "steps": steps, "once": pattern.once}
-
-
-def pattern_of(value: dict[str, Any]) -> Pattern:
-    steps = tuple(Step(Level(level), int(ns)) for level, ns in value["steps"])
-    return Pattern(value["name"], steps, value["once"])
 
 
 class PanelProcess:

@@ -14,7 +14,7 @@ from typing import Any
 from hal.panel.face import HeardLevel
 from hal.ports import Button, Edge, HardwareError, Indicator, Level, Pattern
 from hal.rpi.capture.capture_process import python_command
-from hal.rpi.panel.panel_child import BUTTONS, OUTPUTS, as_json
+from hal.rpi.panel.panel_messages import BUTTONS, OUTPUTS, as_json
 
 MODULE = "hal.rpi.panel.panel_child"
 START_S = 20.0
