@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from material import View
-from virtual_rig import Rig, make_root
+from virtual_rig import Rig, make_root, read_from_disk_again
 
 pytestmark = pytest.mark.virtual_rig
 
@@ -38,6 +38,7 @@ def pss_mib(pid: int) -> float:
 @pytest.fixture(scope="module")
 def rig(tmp_path_factory: pytest.TempPathFactory) -> Rig:
     make_root()
+    read_from_disk_again()
     view = View(width=1280, height=720, fps=30)
     rig = Rig(tmp_path_factory.mktemp("rig"), view, pre_event_s=PRE_EVENT_S, bitrate_kbps=4000)
     rig.prepare()

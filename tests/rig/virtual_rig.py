@@ -76,6 +76,20 @@ def make_root() -> Path:
     return ROOT
 
 
+def read_from_disk_again() -> None:
+    """As after a boot. Of a library that was written a moment ago the kernel maps far more than is
+    used: 16 MiB over all processes, measured in turns with this."""
+    os.sync()
+    for folder, _, names in os.walk(ROOT):
+        for name in names:
+            with contextlib.suppress(OSError):  # a link to nowhere, a file of another's
+                file = os.open(Path(folder, name), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+                try:
+                    os.posix_fadvise(file, 0, 0, os.POSIX_FADV_DONTNEED)
+                finally:
+                    os.close(file)
+
+
 @dataclass
 class Rig:
     """A folder that the camera sees as /data. One at a time runs in it."""
