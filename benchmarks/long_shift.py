@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import gc
 import resource
+import tempfile
 import time
+import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
 
+from benchmarks.ext4.cuts import WorldDisk
 from benchmarks.goal import Line, at_least, at_most, plain
 from bwv_device.settings import Settings
 from sim.media.scene import Scene
+from sim.world.camera_handle import Camera, make_camera
 from sim.world.test_keys import BenchAgency
 from sim.world.world import World, stub_media
 
@@ -43,6 +48,42 @@ def run() -> Iterator[Line]:
     yield at_most("12 h synthetic shift", took, 60, " s")
     yield at_least("stub units with ledger and sealing, × real time", shift_s / took, 1000)
     yield at_most("memory growth of agent and world over the shift", grown, 25, " MB")
+
+
+def agent_memory() -> Iterator[Line]:
+    """What the agent's own code holds, after an hour and after twelve. The world's log of what it
+    saw grows, and is left out; the card is a folder, so that no ledger lies in memory."""
+    agency = BenchAgency()
+    with tempfile.TemporaryDirectory() as name:
+        card = WorldDisk(Path(name, "vault"))
+        camera = make_camera(agency, boot=False)
+        camera.world.disk = card  # type: ignore[assignment]
+        card.now_ns = camera.world.loop.now_ns
+        tracemalloc.start()
+        camera.boot()
+        held = [_shift_hour(camera) for _ in range(HOURS)]
+        tracemalloc.stop()
+        stops = [line for line in camera.world.transitions if line.event.value == "stop"]
+        assert len(stops) == HOURS
+    (first_mib, first), (last_mib, last) = held[0], held[-1]
+    yield plain(
+        "what the agent holds after 1 h and after 12 h", f"{first_mib:.2f} / {last_mib:.2f} MiB"
+    )
+    yield plain("the same, in objects", f"{first:,} / {last:,}")
+    yield at_most("growth of the agent's own memory over 11 h", last_mib - first_mib, 0.5, " MiB")
+
+
+def _shift_hour(camera: Camera) -> tuple[float, int]:
+    """An hour with a recording of ten minutes. Returns MiB and objects of the agent."""
+    camera.world.power.set(80)
+    camera.press_twice()
+    camera.world.run(seconds=MINUTES * 60)
+    camera.world.hold_record()
+    camera.world.run(seconds=3600 - MINUTES * 60)
+    gc.collect()
+    agents = [tracemalloc.Filter(inclusive=True, filename_pattern="*/bwv_device/*")]
+    found = tracemalloc.take_snapshot().filter_traces(agents).statistics("filename")
+    return sum(row.size for row in found) / (1 << 20), sum(row.count for row in found)
 
 
 def scene() -> Iterator[Line]:

@@ -2,9 +2,10 @@
 
     python -m benchmarks.recording_process UNITS VAULT MODE SECONDS [SYNC_MS [unsigned]]
 
-`MODE` is flat, paced or buffer.
+`MODE` is flat, paced, buffer, or empty: the same loop and feeder, and nobody who takes the units.
 
-Prints JSON: CPU seconds after start-up, and how old pictures were when they became durable.
+Prints JSON: CPU seconds after start-up, how old each picture was when it became durable, and how
+often the disk was synced.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import pickle
 import sys
 import threading
 import time
+from collections import deque
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
@@ -46,12 +48,22 @@ class _Fixed:
         return
 
 
+class _CountingDisk(HostDisk):
+    """How often it was asked to sync: a peer is to do the same."""
+
+    syncs = 0
+
+    def sync(self, path: str) -> None:
+        self.syncs += 1
+        super().sync(path)
+
+
 class _Board:
     """The parts of a board that recorder and vault_lane touch."""
 
     def __init__(self, vault: Path, agency: BenchAgency, video: object, audio: object) -> None:
         self.clock, self.entropy = HostClock(), HostEntropy()
-        self.disk = HostDisk(vault)
+        self.disk = _CountingDisk(vault)
         self.camera, self.microphone = _Fixed(video), _Fixed(audio)
         self.identity = agency.device
 
@@ -73,7 +85,7 @@ def main() -> None:
     run.recorder = Recorder(board, loop, vault_lane, settings, agency.recipients, run)  # type: ignore[arg-type]
     loop.post(lambda: vault_lane.open("power cut"))
     loop.run()
-    print(json.dumps(run.result(Path(vault))))
+    print(json.dumps({**run.result(Path(vault)), "syncs": board.disk.syncs}))
 
 
 class RecordingEars(RecorderObserver, VaultObserver):
@@ -111,22 +123,26 @@ class _Run(RecordingEars):
         self._loop, self._units = loop, units
         self._mode, self._seconds = mode, seconds
         self._ages: list[int] = []
-        self._durable_ns = 0
+        self._ends: deque[int] = deque()  # of pictures that are not durable yet
         self._room = threading.Semaphore(8)
         self.cpu_s = self.wall_s = 0.0
         self._payload = 0
 
     def vault_opened(self, recovered: Recovered) -> None:
-        self._cpu, self._wall = time.process_time(), time.monotonic()
         self._start_ns = time.monotonic_ns()
-        if self._mode != "buffer":
-            self.recorder.start(RecordingRequest("start", "bench", self._loop.now_ns()))
-        threading.Thread(target=self._feed, daemon=True).start()
-
-    def _feed(self) -> None:
-        """Batches of 250 ms; in real time at their time, flat out as the recorder takes them."""
         batches = self._batches()
         self._payload = sum(len(unit.data) for batch in batches for unit in batch)
+        self._cpu, self._wall = time.process_time(), time.monotonic()
+        if self._records:
+            self.recorder.start(RecordingRequest("start", "bench", self._loop.now_ns()))
+        threading.Thread(target=self._feed, args=(batches,), daemon=True).start()
+
+    @property
+    def _records(self) -> bool:
+        return self._mode in ("flat", "paced")
+
+    def _feed(self, batches: list[list[AccessUnit]]) -> None:
+        """Batches of 250 ms; in real time at their time, flat out as the recorder takes them."""
         for number, batch in enumerate(batches, 1):
             if self._mode == "flat":
                 self._room.acquire()
@@ -139,7 +155,9 @@ class _Run(RecordingEars):
         self._loop.post(self._finish)
 
     def _take(self, batch: list[AccessUnit]) -> None:
-        self.recorder.take(batch)
+        if self._mode != "empty":
+            self._ends += [unit.end_ns for unit in batch if unit.track is Track.VIDEO]
+            self.recorder.take(batch)
         self._room.release()
 
     def _batches(self) -> list[list[AccessUnit]]:
@@ -156,10 +174,10 @@ class _Run(RecordingEars):
         return batches
 
     def _finish(self) -> None:
-        if self._mode == "buffer":
-            self._end()
-        else:
+        if self._records:
             self.recorder.stop("stop")
+        else:
+            self._end()
 
     def _end(self) -> None:
         self.cpu_s = time.process_time() - self._cpu
@@ -170,20 +188,17 @@ class _Run(RecordingEars):
         self._end()
 
     def durable(self, video_until_ns: int) -> None:
-        """The oldest picture that became durable just now had waited longest."""
-        if video_until_ns > self._durable_ns:
-            if self._durable_ns:
-                self._ages.append(time.monotonic_ns() - self._durable_ns)
-            self._durable_ns = video_until_ns
+        """How old each picture is that became durable just now."""
+        now_ns = time.monotonic_ns()
+        while self._ends and self._ends[0] <= video_until_ns:
+            self._ages.append(now_ns - self._ends.popleft())
 
-    def result(self, vault: Path) -> dict[str, float]:
-        ages = sorted(self._ages)
+    def result(self, vault: Path) -> dict[str, Any]:
         footage = (vault / FOOTAGE).iterdir() if (vault / FOOTAGE).is_dir() else []
         return {
             "cpu_s": self.cpu_s,
             "wall_s": self.wall_s,
-            "worst_ms": ages[-1] / 1e6 if ages else 0,
-            "p999_ms": ages[min(len(ages) - 1, len(ages) * 999 // 1000)] / 1e6 if ages else 0,
+            "ages_ms": [age_ns / 1e6 for age_ns in self._ages],
             "bytes": sum(path.stat().st_size for path in footage),
             "payload": self._payload,
         }
