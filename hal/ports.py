@@ -344,6 +344,10 @@ class HardwareError(OSError):
 # --- identity and links ------------------------------------------------------------------------
 
 
+class SigningError(Exception):
+    """The key can't be used now: its token was drawn, say, or does not answer."""
+
+
 class Identity(Protocol):
     """The device key behind a signing operation, so that a secure element can hold it."""
 
@@ -356,7 +360,8 @@ class Identity(Protocol):
         ...
 
     def sign(self, message: bytes) -> bytes:
-        """ECDSA P-256 over SHA-256 of `message`, DER (RFC 3279, 2.2.3), as secure elements give."""
+        """ECDSA P-256 over SHA-256 of `message`, DER (RFC 3279, 2.2.3), as secure elements give.
+        Raises `SigningError`."""
         ...
 
 

@@ -22,10 +22,12 @@ from pkcs11.util.ec import (
     encode_named_curve_parameters,
 )
 
+from hal.ports import SigningError
+
 CURVE = "secp256r1"
 
 
-class TokenError(Exception):
+class TokenError(SigningError):
     """What a token, or its module, refuses, in words."""
 
 

@@ -20,7 +20,7 @@ from bwv_device.formats.media.mp4_reader import fragments, runs
 from bwv_device.verification.signed_recordings import judge_recordings
 from bwv_device.verification.vault_report import survey
 from bwv_device.verification.video_signatures import UNSIGNED, Answer, VideoVerdict
-from hal.ports import AccessUnit, Track
+from hal.ports import AccessUnit, SigningError, Track
 from hal.simulated.power_dock_and_place import SeededEntropy
 from sim.world.test_keys import BenchAgency
 
@@ -164,3 +164,42 @@ def test_a_picture_of_one_byte_ends_no_recording(agency: BenchAgency) -> None:
     data = append_nal(b"", [*sets, b"\x65"])
     unit = AccessUnit(Track.VIDEO, 0, 33_000_000, True, data)
     assert signer.take(unit) == unit
+
+
+class Switched:
+    """`hal.ports.Identity` in a token that is there or not."""
+
+    def __init__(self, agency: BenchAgency) -> None:
+        self._inner, self.there = agency.device, True
+        self.device, self.certificate_pem = self._inner.device, self._inner.certificate_pem
+
+    def sign(self, message: bytes) -> bytes:
+        if not self.there:
+            raise SigningError("there is no token 'camera'")
+        return self._inner.sign(message)
+
+
+@pytest.mark.parametrize(("away_s", "answer"), [(12, Answer.GENUINE), (60, Answer.NOT_GENUINE)])
+def test_a_token_that_is_drawn_stops_no_recording(
+    tmp_path: Path, away_s: int, answer: Answer
+) -> None:
+    agency = BenchAgency()
+    token = Switched(agency)
+    agency.device = token  # type: ignore[assignment]
+    recording = {"pre_event_s": 2, "segment_s": 10}
+    it = make_camera(agency, recording=recording, video={"bitrate_kbps": 200})
+    it.run(seconds=3)
+    it.press_record_twice()
+    it.run(seconds=8)
+    token.there = False
+    it.run(seconds=away_s)
+    token.there = True
+    it.run(seconds=15)
+    it.hold_record()
+    it.run(seconds=5)
+    it.shut_down()
+    assert it.verify(tmp_path).ok
+    (fault,) = it.ledger("fault")
+    assert (fault["part"], fault["reason"]) == ("video signature", "there is no token 'camera'")
+    (verdict,) = judged(tmp_path / "vault", agency).values()
+    assert verdict.answer is answer, verdict

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import re
 import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from itertools import count
 from pathlib import Path
 
@@ -24,7 +24,7 @@ from bwv_device.formats.media.signing_sei import (
 )
 from bwv_device.verification import second_video_verifier as second
 from bwv_device.verification.video_signatures import Answer, VideoJudge, VideoVerdict, judge_video
-from hal.ports import AccessUnit
+from hal.ports import AccessUnit, SigningError
 from sim.world.test_keys import BenchAgency
 
 GOP = 30
@@ -200,6 +200,46 @@ def test_what_a_segment_could_not_say_the_next_one_says(
     film += signed(agency, units[2 * GOP :], chain)
     told = verdict(agency, film)
     assert told.answer is (Answer.GENUINE if carries_over else Answer.NOT_GENUINE), told
+
+
+class Drawn:
+    """`hal.ports.Identity` whose token is away for some of the times that it is asked."""
+
+    def __init__(self, agency: BenchAgency, away: Collection[int]) -> None:
+        self.device, self.certificate_pem = agency.device.device, agency.device.certificate_pem
+        self._sign, self._away, self._asked = agency.device.sign, away, count()
+
+    def sign(self, message: bytes) -> bytes:
+        if next(self._asked) in self._away:
+            raise SigningError("there is no token 'camera'")
+        return self._sign(message)
+
+
+@pytest.mark.parametrize(
+    ("away", "failures", "answer"),
+    [
+        ((), 0, Answer.GENUINE),
+        ((0,), 1, Answer.GENUINE),
+        ((1, 2), 2, Answer.GENUINE),
+        ((2,), 1, Answer.GENUINE),  # at the end of a segment
+        (range(5, 99), 1, Answer.EXCEPTION),
+        # By the film alone nobody can tell: the ledger has a `fault` line.
+        (range(2, 99), 4, Answer.NOT_GENUINE),
+        (range(99), 6, Answer.NOT_GENUINE),
+    ],
+)
+def test_what_a_token_did_not_sign_is_signed_later(
+    agency: BenchAgency, away: Collection[int], failures: int, answer: Answer
+) -> None:
+    units, chain, told = encoded(6 * GOP), SigningChain(), list[str]()
+    vendor = video_vendor(agency.device.device, parameter_sets(units[0].data))
+    identity, film = Drawn(agency, away), list[AccessUnit]()
+    for segment in (units[: 3 * GOP], units[3 * GOP :]):
+        signer = VideoSigner(chain, identity, vendor, BEGAN_UTC_NS, told.append)
+        film += [signer.take(unit) for unit in segment]
+        film[-1] = signer.finish(film[-1])
+    assert len(told) == failures
+    assert verdict(agency, film).answer is answer
 
 
 @pytest.mark.parametrize(

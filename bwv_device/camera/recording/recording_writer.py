@@ -117,6 +117,7 @@ class RecordingWriter:
         self._durable_until_ns = 0
         self._last_chance: Timer | None = None
         self._signing = SigningChain()
+        self._unsigned_told = False
         self.failing = False  # the disk refused the newest segment, and took none since
         self.state = _S.IDLE
         self.recording: OpenRecording | None = None
@@ -143,7 +144,7 @@ class RecordingWriter:
     def begin(self, request: RecordingRequest, pre_event: PreEvent | None) -> None:
         """Begins a recording. Its pre-event units are to be written first."""
         self._durable_until_ns = 0
-        self._signing = SigningChain()
+        self._signing, self._unsigned_told = SigningChain(), False
         self._unsealed.clear()
         self._backlog.begin(pre_event.units if pre_event else [])
         self._start(request, pre_event)
@@ -322,7 +323,15 @@ class RecordingWriter:
         if not self._settings.sign_video:
             return None
         vendor = video_vendor(self._board.identity.device, parameter_sets(first.data))
-        return VideoSigner(self._signing, self._board.identity, vendor, utc_offset_ns)
+        return VideoSigner(
+            self._signing, self._board.identity, vendor, utc_offset_ns, self._not_signed
+        )
+
+    def _not_signed(self, reason: str) -> None:
+        """Once a recording: the ledger is no log of a token's moods."""
+        if not self._unsigned_told:
+            self._unsigned_told = True
+            self._vault_lane.note("fault", part="video signature", reason=reason[:200])
 
     # --- what the disk answers ----------------------------------------------------------------
 

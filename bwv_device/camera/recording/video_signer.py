@@ -4,10 +4,15 @@ The statement about a group stands in the second picture of the next one, so tha
 at keyframes and each part still verifies; at a segment's end, behind the last picture. Counter and
 link run on from segment to segment, also where one is written again after the disk refused it: a
 group is always signed as what it was.
+
+A key that can't be used for a while (a token, say) holds up no picture: what it did not sign waits,
+and is signed and said with what comes later.
 """
 
 from __future__ import annotations
 
+from collections import deque
+from collections.abc import Callable
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -31,10 +36,12 @@ from bwv_device.formats.media.signing_sei import (
     slice_hash,
     time_100ns,
 )
-from hal.ports import AccessUnit, Identity
+from hal.ports import AccessUnit, Identity, SigningError
 
 # What a statement can count.
 MOST_SLICES, COUNTER_LIMIT = 0xFFFF, 1 << 32
+# Groups that wait for the key; and how many are signed in one go, as a token takes its time.
+UNSIGNED_LIMIT, CATCH_UP = 600, 2
 FIRST_IN_PICTURE = 0x80  # of the byte behind a slice's header: its first macroblock is number 0
 
 
@@ -54,6 +61,14 @@ class Link(NamedTuple):
     hash: bytes = NO_HASH
 
 
+class Unsigned(NamedTuple):
+    """A group that waits for its signature."""
+
+    statement: GopStatement
+    hashes: list[bytes]
+    vendor: Vendor
+
+
 class SigningChain:
     """By keyframe, what its group continues; of groups that may have to be written again."""
 
@@ -62,6 +77,7 @@ class SigningChain:
         self._next = Link()
         # Statements of a segment whose last picture was written before they were due.
         self.unsaid: list[bytes] = []
+        self.unsigned: deque[Unsigned] = deque(maxlen=UNSIGNED_LIMIT)
 
     def link(self, keyframe_ns: int, anchor: bytes) -> Link:
         """Of the group whose keyframe this is. `anchor` is its first hash."""
@@ -92,12 +108,19 @@ class _Gop:
 
 
 class VideoSigner:
-    """Of one segment. `utc_offset_ns`: from monotonic times to the wall clock."""
+    """Of one segment. `utc_offset_ns`: from monotonic times to the wall clock. `failed` hears why
+    the key did not sign."""
 
     def __init__(
-        self, chain: SigningChain, identity: Identity, vendor: Vendor, utc_offset_ns: int
+        self,
+        chain: SigningChain,
+        identity: Identity,
+        vendor: Vendor,
+        utc_offset_ns: int,
+        failed: Callable[[str], None] = lambda reason: None,
     ) -> None:
         self._chain, self._identity, self._vendor = chain, identity, vendor
+        self._failed = failed
         self._utc_offset_ns = utc_offset_ns
         self._gop: _Gop | None = None
         self._waiting: list[bytes] = []  # statements for the next second picture
@@ -143,9 +166,17 @@ class VideoSigner:
         if self._gop is None:
             return
         gop, self._gop = self._gop, None
-        self._waiting.append(
-            signing_sei(
-                gop.statement(end_ns, self._utc_offset_ns), gop.hashes, self._vendor,
-                self._identity.certificate_pem, self._identity.sign,
-            )
-        )  # fmt: skip
+        statement = gop.statement(end_ns, self._utc_offset_ns)
+        self._chain.unsigned.append(Unsigned(statement, gop.hashes, self._vendor))
+        self._sign()
+
+    def _sign(self) -> None:
+        unsigned, identity = self._chain.unsigned, self._identity
+        for _ in range(min(CATCH_UP, len(unsigned))):
+            try:
+                sei = signing_sei(*unsigned[0], identity.certificate_pem, identity.sign)
+            except SigningError as error:
+                self._failed(str(error))
+                return
+            unsigned.popleft()
+            self._waiting.append(sei)
