@@ -57,6 +57,7 @@ def make_bundle(slot: Path, key: Path, root: Path, out: Path) -> str:
         own.write_text(pem[0])
         issuer.write_text(pem[1])
         part = folder / "bundle"
+        _tool("mksquashfs")  # rauc's, which Debian does not install with it
         _run(
             "rauc",
             "bundle",
@@ -116,12 +117,17 @@ def _release_in(slot: Path) -> str:
     return said
 
 
-def _run(name: str, *words: object) -> str:
+def _tool(name: str) -> str:
     tool = shutil.which(name)
     if tool is None:
-        raise MissingPartError(f"The tool '{name}' is not installed.", "apt install rauc mtools")
+        remedy = "apt install rauc mtools squashfs-tools"
+        raise MissingPartError(f"The tool '{name}' is not installed.", remedy)
+    return tool
+
+
+def _run(name: str, *words: object) -> str:
     done = subprocess.run(  # noqa: S603 - an installed tool, found by its name
-        [tool, *map(str, words)], capture_output=True, text=True, check=False
+        [_tool(name), *map(str, words)], capture_output=True, text=True, check=False
     )
     if done.returncode:
         said = done.stderr.strip().splitlines()
