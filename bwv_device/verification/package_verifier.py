@@ -32,7 +32,7 @@ from bwv_device.verification.tlog.merkle_tree import leaf_hash, proves_inclusion
 from bwv_device.verification.tlog.signed_note import NoteError
 from bwv_device.verification.trust_list import Trust, read_trust_list
 from bwv_device.verification.vault_report import FileStatus, FoundFile, Report, Survey
-from bwv_device.verification.video_signatures import UNSIGNED, Answer, judge_video
+from bwv_device.verification.video_signatures import Answer, judge_video
 from hal.ports import SECOND_NS
 
 SUMS, SIGNATURE = "SHA256SUMS", "SHA256SUMS.sig"
@@ -169,10 +169,11 @@ def _film(
         except UNREADABLE as error:
             verdict.problems.append(f"{path.name} can't be read: {error}")
             return
-    if kind == "whole" and told.problems == [UNSIGNED]:
-        # Its sealed originals speak for it: it must come out of them (`_sealed`).
-        verdict.exceptions.append(f"{path.name}: {UNSIGNED}, as cameras may be set")
-        return
+    if kind == "whole":
+        told.vouched_for()  # it must come out of its sealed originals (`_sealed`)
+        if not told.groups and not told.problems:
+            verdict.exceptions += [f"{path.name}: {exception}" for exception in told.exceptions]
+            return
     verdict.problems += [f"{path.name}: {problem}" for problem in told.problems]
     verdict.exceptions += [f"{path.name}: {exception}" for exception in told.exceptions]
     if told.device != lines.device:

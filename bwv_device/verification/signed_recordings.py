@@ -18,7 +18,7 @@ from bwv_device.verification.footage_claims import Claim
 from bwv_device.verification.footage_reading import FootageReading
 from bwv_device.verification.fragment_stream import TooShortError, opened_fragments
 from bwv_device.verification.vault_report import FoundFile, Survey
-from bwv_device.verification.video_signatures import UNSIGNED, VideoJudge, VideoVerdict
+from bwv_device.verification.video_signatures import VideoJudge, VideoVerdict
 from hal.ports import AccessUnit, Track
 
 UNREADABLE = (SealedFileError, ValueError, KeyError, IndexError, TypeError, struct.error, OSError)
@@ -68,10 +68,7 @@ class _Recording:
 
     def verdict(self, device: str) -> VideoVerdict:
         verdict = self._judge.finish()
-        if verdict.problems == [UNSIGNED]:
-            # Not a change: the ledger vouches for the pictures, and cameras may be set so.
-            verdict.problems = []
-            verdict.exceptions.append(UNSIGNED)
+        verdict.vouched_for()
         verdict.exceptions += self._unread
         verdict.problems += self._other_sets
         if verdict.device and verdict.device != device:

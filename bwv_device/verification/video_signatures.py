@@ -48,6 +48,7 @@ GIVE_UP = 1000
 # Sentences of one kind that are told.
 TOLD_LIMIT = 20
 UNSIGNED = "nothing in it is signed"
+NOT_SIGNED = "its pictures are not signed"
 CLOCKS_DIFFER = datetime.timedelta(hours=1)
 
 
@@ -90,6 +91,13 @@ class VideoVerdict:
             if type(value) is not type(getattr(cls(), name)):
                 raise ValueError(f"{name} is none")
         return verdict
+
+    def vouched_for(self) -> None:
+        """The camera's ledger names the sealed files that these pictures come out of: what is not
+        signed is then no sign of change. Cameras may be set so, and keys be out of reach."""
+        unsigned = [p for p in self.problems if p == UNSIGNED or p.endswith(f": {NOT_SIGNED}")]
+        self.problems = [problem for problem in self.problems if problem not in unsigned]
+        self.exceptions += unsigned
 
     @property
     def answer(self) -> Answer:
@@ -310,7 +318,7 @@ class VideoJudge:
         for group in groups:
             group.signed = True
             self.verdict.unsigned_slices += len(group.hashes)
-            self._problem(f"group {group.number}: its pictures are not signed")
+            self._problem(f"group {group.number}: {NOT_SIGNED}")
 
     # --- who signs ----------------------------------------------------------------------------
 

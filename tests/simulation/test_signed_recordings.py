@@ -179,7 +179,7 @@ class Switched:
         return self._inner.sign(message)
 
 
-@pytest.mark.parametrize(("away_s", "answer"), [(12, Answer.GENUINE), (60, Answer.NOT_GENUINE)])
+@pytest.mark.parametrize(("away_s", "answer"), [(12, Answer.GENUINE), (60, Answer.EXCEPTION)])
 def test_a_token_that_is_drawn_stops_no_recording(
     tmp_path: Path, away_s: int, answer: Answer
 ) -> None:
@@ -203,3 +203,4 @@ def test_a_token_that_is_drawn_stops_no_recording(
     assert (fault["part"], fault["reason"]) == ("video signature", "there is no token 'camera'")
     (verdict,) = judged(tmp_path / "vault", agency).values()
     assert verdict.answer is answer, verdict
+    assert (verdict.unsigned_slices > 0) == (answer is Answer.EXCEPTION)
