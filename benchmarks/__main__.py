@@ -5,6 +5,7 @@ python -m benchmarks [NAME …]
 
 from __future__ import annotations
 
+import os
 import platform
 import subprocess
 import sys
@@ -41,6 +42,7 @@ SUITES = {
     "scene": long_shift.scene,
 }
 PAGE = Path("docs/benchmarks.md")
+CODE = ("--", "benchmarks", "bwv_device", "hal", "sim")
 WHERE = """
 In the recording path a peer's start and the reading of its clip are left out, as ours gets its
 pictures from memory, and the peer's file is synced about as often as our disk. `ffmpeg | age` alone
@@ -51,40 +53,49 @@ the fair peer is the pipe with two digests. Debian's `sha256sum` takes several t
 
 
 def main() -> None:
-    wanted = sys.argv[1:] or list(SUITES)
-    began, sections = time.monotonic(), {}
-    for name in wanted:
+    sections = _written()
+    for name in sys.argv[1:] or list(SUITES):
         print(f"\n{name}", flush=True)
-        lines = []
+        began, lines = time.monotonic(), []
         for line in SUITES[name]():
             print(line, flush=True)
             lines.append(line)
-        sections[name] = lines
-    took = time.monotonic() - began
-    print(f"\n{took:.0f} s")
-    if wanted == list(SUITES):
-        PAGE.write_text(_page(sections, took))
+        sections[name] = _section(lines, time.monotonic() - began)
+        PAGE.write_text(_page(sections))
 
 
-def _page(sections: dict[str, list[Line]], took: float) -> str:
-    commit = _git("rev-parse", "--short", "HEAD")
-    dirty = " with uncommitted changes" if _git("status", "--porcelain") else ""
+def _written() -> dict[str, str]:
+    """The page's sections as they stand, by their names: a run may be of some only."""
+    parts = PAGE.read_text().split("\n## ")[1:] if PAGE.is_file() else []
+    return {name: rows.strip() for name, _, rows in (part.partition("\n") for part in parts)}
+
+
+def _section(lines: list[Line], took_s: float) -> str:
+    dirty = " with uncommitted changes" if _git("status", "--porcelain", "-uno", *CODE) else ""
+    where = f"{platform.machine()}, Python {platform.python_version()}, {os.cpu_count()} cores"
+    word = {True: "reached", False: "**missed**", None: ""}
+    return "\n".join(
+        [
+            f"Commit {_git('rev-parse', '--short', 'HEAD')}{dirty}, {where}, {took_s:.0f} s.",
+            "",
+            "| what | figure | goal | |",
+            "|---|---:|---|---|",
+            *(f"| {x.what} | {x.figure} | {x.goal} | {word[x.reached]} |" for x in lines),
+        ]
+    )
+
+
+def _page(sections: dict[str, str]) -> str:
     footage = "real footage, looped and scaled" if material.CLIP.exists() else "a drawn picture"
-    rows = []
-    for name, lines in sections.items():
-        rows += [f"\n## {name}\n", "| what | figure | goal | |", "|---|---:|---|---|"]
-        word = {True: "reached", False: "**missed**", None: ""}
-        rows += [f"| {x.what} | {x.figure} | {x.goal} | {word[x.reached]} |" for x in lines]
     return "\n".join(
         [
             "# Benchmarks",
             "",
-            f"Written by `make bench` at commit {commit}{dirty}, on {platform.machine()}, Python "
-            f"{platform.python_version()}, 2 cores, in {took:.0f} s; "
-            f"material: {footage} to 1080p30 at 8 Mbit/s with AAC. CPU is user + system. "
-            "Ratios are medians of interleaved pairs in one run. Never measured on a Pi.",
+            "Written by `make bench`; each section names the commit that was measured. Material: "
+            f"{footage} to 1080p30 at 8 Mbit/s with AAC, where no other is named. CPU is user + "
+            "system. Ratios are medians of interleaved pairs in one run. Never measured on a Pi.",
             WHERE.rstrip(),
-            *rows,
+            *(f"\n## {name}\n\n{sections[name]}" for name in SUITES if name in sections),
             "",
         ]
     )

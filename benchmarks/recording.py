@@ -163,7 +163,7 @@ def _in_real_time(measured: Measured, pairs: int) -> Iterator[Line]:
         ours, peer, ratio = interleaved(
             lambda signed=signed: measured.ours("paced", PACED_S, signed=signed),  # type: ignore[misc]
             lambda: measured.peer(PACED_S, paced=True),
-            pairs,
+            pairs - 2,
         )
         words = "video signed" if signed else "video not signed"
         what = f"in real time, {words}, CPU s per {PACED_S} s: ours / peer"
