@@ -170,7 +170,8 @@ def _film(
             verdict.problems.append(f"{path.name} can't be read: {error}")
             return
     if kind == "whole":
-        told.vouched_for()  # it must come out of its sealed originals (`_sealed`)
+        # It must come out of its sealed originals (`_sealed`).
+        told.vouched_for(to_the_end=not lines.unfinished())
         if not told.groups and not told.problems:
             verdict.exceptions += [f"{path.name}: {exception}" for exception in told.exceptions]
             return

@@ -50,11 +50,13 @@ class _Recording:
         self._unread: list[str] = []
         self._other_sets: list[str] = []
         self._middle_ns = -1
+        self._settled = True
         self.has_pictures = False
 
     def read(self, found: FoundFile) -> None:
         if found.path is None or found.claim is None or ".jpg." in found.name:
             return
+        self._settled &= bool(found.claim.settled)
         try:
             with FootageReading(found.path, found.claim) as reading:
                 for nal in self._nals(found.claim, reading):
@@ -68,7 +70,7 @@ class _Recording:
 
     def verdict(self, device: str) -> VideoVerdict:
         verdict = self._judge.finish()
-        verdict.vouched_for()
+        verdict.vouched_for(to_the_end=self._settled)
         verdict.exceptions += self._unread
         verdict.problems += self._other_sets
         if verdict.device and verdict.device != device:

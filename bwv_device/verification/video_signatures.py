@@ -92,10 +92,16 @@ class VideoVerdict:
                 raise ValueError(f"{name} is none")
         return verdict
 
-    def vouched_for(self) -> None:
+    def vouched_for(self, *, to_the_end: bool) -> None:
         """The camera's ledger names the sealed files that these pictures come out of: what is not
-        signed is then no sign of change. Cameras may be set so, and keys be out of reach."""
-        unsigned = [p for p in self.problems if p == UNSIGNED or p.endswith(f": {NOT_SIGNED}")]
+        signed is then no sign of change. Cameras may be set so, and keys be out of reach. Not
+        `to_the_end`: of some file the ledger does not name all bytes, and who has its key could
+        have added to it."""
+        unsigned = [
+            problem
+            for problem in self.problems
+            if problem == UNSIGNED or (to_the_end and problem.endswith(f": {NOT_SIGNED}"))
+        ]
         self.problems = [problem for problem in self.problems if problem not in unsigned]
         self.exceptions += unsigned
 

@@ -242,6 +242,19 @@ def test_what_a_token_did_not_sign_is_signed_later(
     assert verdict(agency, film).answer is answer
 
 
+def test_a_ledger_vouches_only_as_far_as_it_names_the_bytes(
+    agency: BenchAgency, whole: list[AccessUnit]
+) -> None:
+    strange = whole[: 2 * GOP] + list(encoded(GOP)) + whole[2 * GOP :]
+    for to_the_end, answer in ((True, Answer.EXCEPTION), (False, Answer.NOT_GENUINE)):
+        told = verdict(agency, strange)
+        told.vouched_for(to_the_end=to_the_end)
+        assert told.answer is answer, told
+    changed = verdict(agency, [*whole[:40], whole[41], whole[40], *whole[42:]])
+    changed.vouched_for(to_the_end=True)
+    assert changed.answer is Answer.NOT_GENUINE
+
+
 @pytest.mark.parametrize(
     "junk", [b"", b"\x06", b"\x06\x05\xff", b"\x06\x05" + b"\xff" * 70_000, b"\x65", b"\x67\x00"]
 )
