@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
@@ -14,10 +15,17 @@ from sim.oracle.evidence import Finding, Record, SegmentPiece, TakenPicture
 from sim.oracle.signed_groups import Group, digests, read_statement
 
 PROMISE = "signed video"
-# By a keyframe's number, what its group was said to continue.
-Chain = dict[int, tuple[int, bytes]]
 # Where a segment's last picture was written before the camera knew that it is the last.
 STALLS_NEAR_NS = 5 * SECOND_NS
+
+
+@dataclass
+class Chain:
+    """`meant`: by a keyframe's number, what its group was said to continue. `owed`: the group at
+    the end of the segment before, where that one says nothing of it."""
+
+    meant: dict[int, tuple[int, bytes]] = field(default_factory=dict)
+    owed: list[TakenPicture] = field(default_factory=list)
 
 
 def signature_findings(record: Record) -> list[Finding]:
@@ -29,7 +37,7 @@ def signature_findings(record: Record) -> list[Finding]:
     findings = list[Finding]()
     chains = dict[str, Chain]()
     for piece in record.pieces:
-        findings += _piece(record, piece, key, chains.setdefault(_first(record, piece), {}))
+        findings += _piece(record, piece, key, chains.setdefault(_first(record, piece), Chain()))
     return findings
 
 
@@ -56,12 +64,19 @@ def _piece(
     groups, statements = _groups(piece), _statements(piece)
     if not groups:
         return
+    owed, chain.owed = chain.owed, []
+    if owed and statements and _says(statements[0], owed, key):
+        if statements[0][0] is not _place(groups, -1):
+            told = f"{piece.name}: what is said of the segment before stands elsewhere"
+            yield Finding(PROMISE, groups[0][0].at_ns, told)
+        del statements[0]
     wanting = len(groups) - len(statements)
     may = 0 if _was_sealed(record, piece) and not _stalled(record, piece) else 1
     if not 0 <= wanting <= may:
         text = f"{piece.name}: {len(groups)} groups of pictures, {len(statements)} statements"
         yield Finding(PROMISE, groups[0][0].at_ns, text)
         return
+    chain.owed = groups[-1] if wanting else []
     before: tuple[Group, bytes] | None = None
     for number, ((holder, unit), pictures) in enumerate(zip(statements, groups, strict=False)):
         at_ns, told = pictures[0].at_ns, f"{piece.name}, group {number + 1}"
@@ -74,7 +89,7 @@ def _piece(
         if list(group.listed) != made or group.slices != len(made):
             yield Finding(PROMISE, at_ns, f"{told}: other pictures than the segment holds")
         meant = (group.counter, group.linked)
-        if chain.setdefault(pictures[0].number, meant) != meant:
+        if chain.meant.setdefault(pictures[0].number, meant) != meant:
             yield Finding(PROMISE, at_ns, f"{told}: it was signed before as another")
         if before is not None and meant != (before[0].counter + 1, before[1]):
             yield Finding(PROMISE, at_ns, f"{told}: it does not continue the group before")
@@ -83,6 +98,19 @@ def _piece(
         if holder is not _place(groups, number):
             yield Finding(PROMISE, at_ns, f"{told}: its statement stands where a cut would lose it")
         before = group, made[0]
+
+
+def _says(
+    statement: tuple[TakenPicture, bytes],
+    pictures: list[TakenPicture],
+    key: EllipticCurvePublicKey,
+) -> bool:
+    """Whether it is about exactly these pictures."""
+    try:
+        group = read_statement(statement[1], key)
+    except (ValueError, KeyError, IndexError, struct.error):
+        return False
+    return list(group.listed) == digests([picture.data for picture in pictures])
 
 
 def _groups(piece: SegmentPiece) -> list[list[TakenPicture]]:

@@ -50,15 +50,13 @@ def witness(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, lis
     """Address and keys of a witness of its own program, with a key of each kind."""
     folder = tmp_path_factory.mktemp("witness")
     said = bwv("witness", "keygen", "ombudsman.example/w1", "--post-quantum", cwd=folder)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
     command = [sys.executable, "-P", "-m", "bwv_device", "witness", "serve", "--log",
-               str(LOG.verifier), "--listen", f"127.0.0.1:{port}"]  # fmt: skip
+               str(LOG.verifier), "--listen", "127.0.0.1:0"]  # fmt: skip
     serving = subprocess.Popen(command, cwd=folder, stderr=subprocess.PIPE, text=True)
     assert serving.stderr is not None
-    assert "witnesses 1 logs" in serving.stderr.readline()
-    yield f"http://127.0.0.1:{port}", [VerifierKey.parse(line) for line in said.split()]
+    began = serving.stderr.readline()
+    assert "witnesses 1 logs on http://127.0.0.1:" in began
+    yield began.split()[-1], [VerifierKey.parse(line) for line in said.split()]
     serving.terminate()
     serving.wait(20)
 
