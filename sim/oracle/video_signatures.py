@@ -65,7 +65,8 @@ def _piece(
     if not groups:
         return
     owed, chain.owed = chain.owed, []
-    if owed and statements and _says(statements[0], owed, key):
+    again = owed and owed[0].number in {group[0].number for group in groups}  # written once more
+    if owed and not again and statements and _says(statements[0], owed, key):
         if statements[0][0] is not _place(groups, -1):
             told = f"{piece.name}: what is said of the segment before stands elsewhere"
             yield Finding(PROMISE, groups[0][0].at_ns, told)
