@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import sys
 import threading
@@ -17,6 +18,8 @@ from bwv_device.witness.witness import REQUEST_LIMIT, TEXT, Reply, Witness
 IDLE_S = 10
 # Whoever comes beyond that is turned away: an agency asks once in some seconds.
 CONNECTIONS_LIMIT = 64
+# Of a body that is refused, so much is read.
+DRAINED_BLOCKS, BLOCK = 64, 1 << 16
 ADD_CHECKPOINT = "/add-checkpoint"
 
 
@@ -85,14 +88,22 @@ class _Handler(BaseHTTPRequestHandler):
             return Reply(500, b"the witness can't remember what it has seen\n")
 
     def _refuse(self, reply: Reply) -> None:
-        """Its body was not read: the connection is of no further use."""
+        """Its body was not read: the connection is of no further use, and the client is told. What
+        still comes is read for a while: a close on top of it would take the answer back."""
         self.close_connection = True
         self._reply(reply)
+        with contextlib.suppress(OSError):
+            self.connection.shutdown(socket.SHUT_WR)
+            for _ in range(DRAINED_BLOCKS):
+                if not self.connection.recv(BLOCK):
+                    return
 
     def _reply(self, reply: Reply) -> None:
         self.send_response(reply.status)
         self.send_header("Content-Type", reply.kind or TEXT)
         self.send_header("Content-Length", str(len(reply.body)))
+        if self.close_connection:
+            self.send_header("Connection", "close")
         self.end_headers()
         self.wfile.write(reply.body)
 
