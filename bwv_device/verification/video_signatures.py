@@ -324,7 +324,9 @@ class VideoJudge:
         for group in groups:
             group.signed = True
             self.verdict.unsigned_slices += len(group.hashes)
-            self._problem(f"group {group.number}: {NOT_SIGNED}")
+            # Where the ledger vouches for them they are none: a sign of change must find room.
+            if sum(p.endswith(NOT_SIGNED) for p in self.verdict.problems) < TOLD_LIMIT // 2:
+                self._problem(f"group {group.number}: {NOT_SIGNED}")
 
     # --- who signs ----------------------------------------------------------------------------
 

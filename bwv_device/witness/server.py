@@ -94,6 +94,7 @@ class _Handler(BaseHTTPRequestHandler):
         self._reply(reply)
         with contextlib.suppress(OSError):
             self.connection.shutdown(socket.SHUT_WR)
+            self.connection.settimeout(1)
             for _ in range(DRAINED_BLOCKS):
                 if not self.connection.recv(BLOCK):
                     return

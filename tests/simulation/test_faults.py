@@ -330,6 +330,23 @@ def test_a_long_pre_event_does_not_count_as_overflow(camera: Make, tmp_path: Pat
     assert kept == list(range(kept[0], kept[-1] + 1))
 
 
+def test_what_waits_for_a_slow_disk_is_flushed_when_pictures_stop(camera: Make) -> None:
+    """They stop while the disk is still behind with the pre-event buffer."""
+    it = camera(recording={"pre_event_s": 120})
+    it.run(seconds=130)
+    it.disk.latency_ns = lambda operation: 900_000_000 if operation.verb == "sync" else 0
+    it.press_record_twice()
+    it.run(seconds=1)
+    assert it.camera is not None
+    assert it.microphone is not None
+    it.camera.stalled = it.microphone.stalled = True
+    stalled_ns = it.loop.now_ns()
+    assert it.agent.parts.recorder.undurable_bytes > 2 * SEALED_LIMIT
+    it.run(seconds=60)
+    newest_ns = max(line["video_until_ns"] for line in it.ledger("sync"))
+    assert newest_ns > stalled_ns - SECOND_NS // 5
+
+
 def test_pictures_that_never_came_before_the_stop_are_named(camera: Make) -> None:
     """A camera that stalls a second before the stop has given no sign of it yet."""
     it = camera()

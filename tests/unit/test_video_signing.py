@@ -250,6 +250,10 @@ def test_a_ledger_vouches_only_as_far_as_it_names_the_bytes(
         told = verdict(agency, strange)
         told.vouched_for(to_the_end=to_the_end)
         assert told.answer is answer, told
+    many = list(encoded(40, gop=1)) * 2  # unsigned groups leave room for a sign of change
+    told = verdict(agency, [*whole[: 2 * GOP], *many, *whole[2 * GOP :], *whole[: 3 * GOP]])
+    told.vouched_for(to_the_end=True)
+    assert told.answer is Answer.NOT_GENUINE, told
     changed = verdict(agency, [*whole[:40], whole[41], whole[40], *whole[42:]])
     changed.vouched_for(to_the_end=True)
     assert changed.answer is Answer.NOT_GENUINE

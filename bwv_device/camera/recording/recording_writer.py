@@ -112,6 +112,7 @@ class RecordingWriter:
         self._backlog = Backlog(settings.queue_limit_mib * MIB, self._no_room)
         self._segments = SegmentWriter(loop, vault_lane, self)
         self._unsealed: deque[Sequence[AccessUnit]] = deque()
+        self._quiet = False  # no more units come for now
         self._boot = self._count = 0
         self._failed_ns: int | None = None
         self._durable_until_ns = 0
@@ -146,6 +147,7 @@ class RecordingWriter:
         self._durable_until_ns = 0
         self._signing, self._unsigned_told = SigningChain(), False
         self._unsealed.clear()
+        self._quiet = False
         self._backlog.begin(pre_event.units if pre_event else [])
         self._start(request, pre_event)
         self.state = _S.WRITING
@@ -153,13 +155,15 @@ class RecordingWriter:
     def write(self, units: Sequence[AccessUnit]) -> None:
         """Units in order of capture."""
         kept = self._backlog.take(units)
+        self._quiet = False
         if not self.retrying:
             self._seal(kept)
 
     def flush(self) -> None:
         """No more units come for now: what waits is sealed, within the loss bound."""
-        if not self._unsealed:
-            self._segments.flush()
+        self._quiet = True
+        if not self.retrying:
+            self._seal([])
 
     def newest_gop(self) -> Sequence[AccessUnit]:
         """The group of pictures that is still open, from its keyframe on."""
@@ -233,6 +237,8 @@ class RecordingWriter:
         self._unsealed += [units[at : at + PIECE] for at in range(0, len(units), PIECE)]
         while self._unsealed and self._segments.sealed_bytes < SEALED_LIMIT and not self.retrying:
             self._write(self._unsealed.popleft())
+        if self._quiet and not self._unsealed:
+            self._segments.flush()
         self._segments.commit()
         if self.state is _S.FINISHING and not self._unsealed:
             self.state = _S.CLOSING
