@@ -19,6 +19,7 @@ import os
 import subprocess
 import sys
 import time
+import traceback
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor, as_completed
 from dataclasses import asdict
 from multiprocessing import get_context
@@ -94,12 +95,21 @@ def _run(stage: Stage, journal: Journal) -> Took:
         else:
             waiting.append(part)
     with ProcessPoolExecutor(stage.jobs or JOBS, mp_context=get_context("spawn")) as pool:
-        running = {pool.submit(part.work, *part.arguments): part for part in waiting}
+        running = {pool.submit(_work, stage.name, part): part for part in waiting}
         for done in as_completed(running):
             took = done.result()
             journal.keep(running[done], took)
             total.add(took)
     return total
+
+
+def _work(stage: str, part: Slice) -> Took:
+    """A slice that breaks off is a failure of its own, and stops no other."""
+    try:
+        return part.work(*part.arguments)
+    except Exception as error:  # noqa: BLE001  whatever it was, it is told
+        traceback.print_exc()
+        return Took(stage, failures=[f"{part.name} broke off: {type(error).__name__}: {error}"])
 
 
 def _commit() -> str:

@@ -7,14 +7,17 @@ from __future__ import annotations
 import hashlib
 import time
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 from bwv_device.custody import s3_policies
 from bwv_device.custody.intake.intake import Intake
 from bwv_device.custody.session import CustodySession
 from bwv_device.settings import Dock, Recording, Settings
-from hal.ports import Body, EvidenceStore, StoreError, StoreTrouble
+from hal.ports import Body, EvidenceStore, StoreError
 from hal.stores.s3 import S3Store
 from sim.random_streams import Draws
 from sim.servers.seaweedfs import SeaweedFS
@@ -27,7 +30,22 @@ BUCKET = "evidence"
 # So many requests may go by between two kills, at most.
 CALM = 100
 PATIENCE_S = 900
+PAUSE_S = 0.05
 WORKERS = 2
+
+
+Result = TypeVar("Result")
+
+
+def patiently(work: Callable[[], Result]) -> Result:
+    """A server that has just begun may not have its users and volumes yet, and says so in many
+    ways; what it still says after twenty seconds, it means."""
+    for _ in range(400):
+        try:
+            return work()
+        except StoreError:
+            time.sleep(PAUSE_S)
+    return work()
 
 
 class WorkerKilled(BaseException):
@@ -46,25 +64,34 @@ class KillOutcome:
 
 
 class Reaper:
-    """Kills the server, or a worker, before or after a request; the server comes back at once."""
+    """Kills the server, or a worker, before or after a request; the server comes back at once. It
+    is left alone until it takes something again: one that is killed each time before its volumes
+    can be written would take nothing for ever."""
 
     def __init__(self, weed: SeaweedFS, draws: Draws) -> None:
         self._weed, self._draws = weed, draws
         self.server_kills = self.worker_kills = 0
-        self.resting = False
+        self.resting = self._coming_back = False
         self._left = draws.between(1, CALM)
 
     def before(self, *, worker: bool) -> None:
+        if self.resting or self._coming_back:
+            return
         self._left -= 1
-        if self._left > 0 or self.resting:
+        if self._left > 0:
             return
         self._left = self._draws.between(1, CALM)
         if worker and self._draws.chance(500):
             self.worker_kills += 1
             raise WorkerKilled
         self.server_kills += 1
+        self._coming_back = True
         self._weed.kill()
         self._weed.start()
+
+    def took(self) -> None:
+        """The server has stored something."""
+        self._coming_back = False
 
 
 class _Exposed(S3Store):
@@ -76,6 +103,7 @@ class _Exposed(S3Store):
     def create(self, key: str, body: Body) -> None:
         self.reaper.before(worker=self.worker)
         super().create(key, body)
+        self.reaper.took()
         self.reaper.before(worker=self.worker)
 
     def read(self, key: str, limit: int) -> bytes:
@@ -106,12 +134,13 @@ class Kills:
         self._weed.start()
         try:
             self._weed.make_bucket(BUCKET)
-            self._found()
+            patiently(lambda: founded(self._weed.store(BUCKET)))
             outcome = KillOutcome()
             for name in names:
                 outcome.dockings += 1
                 outcome.failures += self._docking(name)
-            outcome.failures += list(self._judge())
+            self._reaper.resting = True
+            outcome.failures += patiently(self._judge)
         finally:
             self._weed.kill()
         outcome.server_kills = self._reaper.server_kills
@@ -144,7 +173,7 @@ class Kills:
             digest = hashlib.sha256(data).hexdigest()
             self._sent[f"footage/{name}/{path}/{digest}"] = data
         world.put_in_dock(True)
-        workers = [self._worker(n) for n in range(WORKERS)]
+        workers = [patiently(partial(self._worker, n)) for n in range(WORKERS)]
         until_ns = world.loop.now_ns() + PATIENCE_S * 10**9
         while world.loop.now_ns() < until_ns:
             world.run(seconds=1)
@@ -152,16 +181,15 @@ class Kills:
                 try:
                     workers[number].once()
                 except StoreError:
-                    continue  # the server was away: it looks again
+                    time.sleep(PAUSE_S)  # the server was away, in real time: it looks again
                 except WorkerKilled:
-                    workers[number] = self._worker(number)
+                    workers[number] = patiently(partial(self._worker, number))
             if world.agent and world.agent.parts.delivery.outcome == "complete":
                 return []
         return [f"{name}: not delivered: {world.disk.names('footage')}"]
 
     def _judge(self) -> list[str]:
         """Everything is there as the camera had it, recorded once, receipted."""
-        self._reaper.resting = True
         session = self._session("auditor", self._weed.store(BUCKET), "auditor")
         session.index.catch_up()
         found = [f"custody: {row}" for row in session.index.rows("SELECT * FROM problems")]
@@ -189,18 +217,6 @@ class Kills:
     def _worker(self, number: int) -> Intake:
         session = self._session(f"intake {number}", self._store("intake", worker=True), "intake")
         return Intake(session, [self._agency.root], f"worker-{number}-{self._reaper.worker_kills}")
-
-    def _found(self) -> None:
-        """A server that has just begun may not have all its volumes yet."""
-        for _ in range(400):
-            try:
-                founded(self._weed.store(BUCKET))
-                return
-            except StoreError as error:
-                if error.trouble is not StoreTrouble.TRANSIENT:
-                    raise
-            time.sleep(0.05)
-        raise RuntimeError("the server takes nothing")
 
     def _session(self, name: str, store: EvidenceStore, role: str) -> CustodySession:
         return session(self._agency, store, self._clock, name, role)
