@@ -38,6 +38,9 @@ COMMANDS = {
     ),
     "witness": Lazy("bwv_device.commands.witness:command", "Witness the log of a store."),
     "verify": Lazy("bwv_device.commands.verify:command", "Check a vault with public keys only."),
+    "verify-page": Lazy(
+        "bwv_device.commands.verify_page:command", "Publish what packages are checked with."
+    ),
 }
 
 # Other packages may add commands: the simulator adds `demo`.

@@ -39,6 +39,8 @@ SUMS, SIGNATURE = "SHA256SUMS", "SHA256SUMS.sig"
 CUSTODY, CAMERA = "proof/custody.json", "proof/camera.ledger"
 SEALED, KEYS = "proof/sealed", "proof/keys.json"
 BLOCK = 1 << 20
+# What operating systems leave in folders by themselves. Nobody reads them as a part of it.
+STRAY = re.compile(r"\.DS_Store|Thumbs\.db|desktop\.ini|\._.*", re.DOTALL)
 LISTED = re.compile(r"([0-9a-f]{64})  ([^\n\x00]{1,1024})")
 # Of the list, and of custody's lines; films are read in pieces.
 LIST_LIMIT, CUSTODY_LIMIT = 16 << 20, 64 << 20
@@ -123,7 +125,7 @@ def _files(folder: Path, said: PackageStatement, verdict: PackageVerdict) -> Non
         name = str(path.relative_to(folder))
         if path.is_symlink() or not (path.is_file() or path.is_dir()):
             verdict.problems.append(f"{name} is no file of its own")
-        elif path.is_file() and name not in (SUMS, SIGNATURE):
+        elif path.is_file() and name not in (SUMS, SIGNATURE) and not is_stray(path.name):
             present.add(name)
     for name in sorted(present - set(listed)):
         verdict.problems.append(f"{name} does not belong to the package")
@@ -135,6 +137,10 @@ def _files(folder: Path, said: PackageStatement, verdict: PackageVerdict) -> Non
     for film in said.films:
         if listed.get(film.name) != film.sha256:
             verdict.problems.append(f"{film.name} is not the film that was signed")
+
+
+def is_stray(name: str) -> bool:
+    return STRAY.fullmatch(name) is not None
 
 
 def _films(

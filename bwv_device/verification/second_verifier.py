@@ -172,6 +172,7 @@ UNPROVEN = (
     *(InvalidSignature, UnsupportedAlgorithm, ValueError, TypeError, x509.InvalidVersion),
     *(x509.ExtensionNotFound, x509.DuplicateExtension, x509.UnsupportedGeneralNameType),
 )
+END = b"-----END CERTIFICATE-----\n"
 LONGEST = 1 << 20  # a line with its newline
 LINE = re.compile(rb"(\{[^\n\t]*\})\t([0-9a-f]{128})", re.DOTALL)
 
@@ -303,15 +304,7 @@ class Judge:
     def boot_key(self, name: str, boot: int, fields: Fields) -> Any:
         """The public key of a boot, if device and agency stand behind it."""
         try:
-            chain = certificates(fields["certificate"])
-            common = camera_name(chain)
-            device_key = chain[0].public_key()
-            statement = {"purpose": "bwv boot key v2", "device": fields["device"]}
-            statement |= {key: fields[key] for key in ("boot", "boot_key", "prev", "n")}
-            certified = fields["device_signature"].encode()
-            holds = signature_holds(device_key, certified, canonical(statement))
-            point = bytes.fromhex(fields["boot_key"])
-            key = ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256R1(), point)
+            chain, common, device_key, holds, key = boot_keys(fields)
         except (*MALFORMED, *UNPROVEN):
             self.complaints.append(f"{name}: the boot line can't be read")
             return None
@@ -471,6 +464,19 @@ class Judge:
         return "recovered" if file["end"] == "recovered" else "sealed"
 
 
+def boot_keys(fields: Fields) -> tuple[list[x509.Certificate], str, Any, bool, Any]:
+    """Of a boot line: the certificates, whose, its key, whether it certified the boot's, that."""
+    chain = certificates(fields["certificate"])
+    common, device_key = camera_name(chain), chain[0].public_key()
+    statement = {"purpose": "bwv boot key v2", "device": fields["device"]}
+    statement |= {key: fields[key] for key in ("boot", "boot_key", "prev", "n")}
+    certified = fields["device_signature"].encode()
+    holds = signature_holds(device_key, certified, canonical(statement))
+    point = bytes.fromhex(fields["boot_key"])
+    key = ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256R1(), point)
+    return chain, common, device_key, holds, key
+
+
 def plain(path: pathlib.Path) -> bool:
     return path.is_file() and not path.is_symlink()
 
@@ -558,20 +564,28 @@ def signature_holds(key: Any, text: bytes, message: bytes) -> bool:
 
 
 def leads_to(chain: list[x509.Certificate], root: x509.Certificate) -> bool:
-    for certificate, issuer in zip(chain, [*chain[1:], root], strict=True):
-        try:
-            if not issuer.extensions.get_extension_for_class(x509.BasicConstraints).value.ca:
-                return False
-            certificate.verify_directly_issued_by(issuer)
-        except UNPROVEN:
+    return all(map(issued, chain, [*chain[1:], root]))
+
+
+def issued(subject: Any, issuer: Any) -> bool:
+    """By a CA, with its signature (P-256, SHA-256)."""
+    try:
+        if not issuer.extensions.get_extension_for_class(x509.BasicConstraints).value.ca:
             return False
-    return True
+        issuer.public_key().verify(
+            subject.signature, subject.tbs_certificate_bytes,
+            ec.ECDSA(subject.signature_hash_algorithm),
+        )  # fmt: skip
+    except UNPROVEN:
+        return False
+    return bool(subject.issuer == issuer.subject)
 
 
 def certificates(pem: str) -> list[x509.Certificate]:
     """Certificates and nothing else, in the one form of PEM; none where there is more."""
     try:
-        chain = x509.load_pem_x509_certificates(pem.encode("ascii"))
+        parts = pem.encode("ascii").split(END)[:-1]
+        chain = [x509.load_pem_x509_certificate(part + END) for part in parts]
         exact = "".join(c.public_bytes(serialization.Encoding.PEM).decode() for c in chain)
         return chain if exact == pem else []
     except (*MALFORMED, *UNPROVEN):
@@ -654,7 +668,10 @@ def main() -> None:
     parser.add_argument("--only", default="", help="judge the footage of this recording alone")
     options = parser.parse_args()
     pems = [pathlib.Path(path).read_bytes() for path in options.root]
-    roots = [root for pem in pems for root in x509.load_pem_x509_certificates(pem)]
+    parts = [part for pem in pems for part in pem.split(END.strip())[:-1]]
+    roots = [x509.load_pem_x509_certificate(part + END) for part in parts]
+    if options.root and not roots:
+        sys.exit("--root needs the agency's root certificate (PEM)")
     judge = Judge(options.vault, roots, [head_of(text) for text in options.anchor])
     judge.only = options.only
     word = judge.judge()

@@ -34,6 +34,7 @@ UNPROVEN = (
 BOXES_WITH_BOXES = (b"moov", b"trak", b"mdia", b"minf", b"stbl", b"moof", b"traf")
 OTHER_PICTURES = (2, 3, 4, 19, 20, 21)
 GIVE_UP, WAITING, DEEP = 1000, 4096, 8
+WINDOWS = 116_444_736_000_000_000  # 1970, in units of 100 ns since 1601
 DEVICE = re.compile(r"(?!\.)[A-Za-z0-9._-]{1,64}")
 
 
@@ -59,6 +60,8 @@ class Film:
         self.sets: dict[int, bytes] = {}
         self.pem, self.key, self.leaf, self.camera = b"", None, None, ""  # type: Any, Any, Any, str
         self.orphans, self.proven, self.begun = 0, 0, 0
+        # What is shown with which parameter sets, and from when to when (ns since 1970).
+        self.shown, self.first, self.until = set[str](), 0, 0
         self.last: tuple[int, int, bytes] | None = None  # number, end and anchor of the one before
 
     def answer(self) -> str:
@@ -179,8 +182,12 @@ class Film:
             self.false.append("another camera's name")
         if vendor is None or vendor[0].rpartition(" ")[2] != group.sets:
             self.false.append("other parameter sets")
+        self.shown.add(group.sets)
         if same and len(group.slices) == count:
             self.proven += 1
+            start, end = (int.from_bytes(said[at : at + 8], "big", signed=True) for at in (5, 13))
+            self.first = self.first or 100 * (start - WINDOWS)
+            self.until = 100 * (end - WINDOWS)
         else:
             self.damaged(group, names, digest)
         self.follows(group, said)
@@ -213,7 +220,7 @@ class Film:
             self.false.append("an end before its beginning")
         epoch = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
         try:
-            seconds = (start - 116_444_736_000_000_000) * 100 // 10**9
+            seconds = (start - WINDOWS) * 100 // 10**9
             at = epoch + datetime.timedelta(seconds=seconds)
         except OverflowError:
             self.exceptions.append("an impossible time")
@@ -248,7 +255,7 @@ class Film:
             fits = len(names) == 1 and names[0].oid == x509.NameOID.COMMON_NAME
             if exact != pem or not leads or not fits or not DEVICE.fullmatch(name):
                 raise ValueError
-            if unit(chain[1]) != "device CA" or not isinstance(key, ec.EllipticCurvePublicKey):
+            if unit_of(chain[1]) != "device CA" or not isinstance(key, ec.EllipticCurvePublicKey):
                 raise ValueError
         except (*UNPROVEN, IndexError):
             self.false.append("its certificate is not one of this agency's cameras")
@@ -278,7 +285,7 @@ def issued(subject: Any, issuer: Any) -> bool:
     return bool(subject.issuer == issuer.subject)
 
 
-def unit(certificate: Any) -> str:
+def unit_of(certificate: Any) -> str:
     found = certificate.subject.get_attributes_for_oid(x509.NameOID.ORGANIZATIONAL_UNIT_NAME)
     return str(found[0].value) if len(found) == 1 else ""
 
@@ -423,7 +430,7 @@ class Tables:
 
     def samples(self, data: Any) -> list[tuple[int, int]]:
         sizes = self.found.get(b"stsz")
-        whole = table(data, self.found) if sizes is not None and word(data, sizes + 8) else []
+        whole = tabled(data, self.found) if sizes is not None and word(data, sizes + 8) else []
         return whole + self.runs
 
 
@@ -437,7 +444,7 @@ def configured(avcc: bytes) -> Iterator[bytes]:
             at += 2 + length
 
 
-def table(data: Any, found: dict[bytes, int]) -> list[tuple[int, int]]:
+def tabled(data: Any, found: dict[bytes, int]) -> list[tuple[int, int]]:
     """Samples of a film with tables: sizes, chunks, and how many samples each has."""
     if b"stsc" not in found or not {b"co64", b"stco"} & set(found):
         raise ValueError("its tables are not whole")

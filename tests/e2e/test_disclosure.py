@@ -160,18 +160,19 @@ def test_the_package_holds_film_chain_report_and_a_verifier(held: Held, tmp_path
     made, desk = package(held, out)
     names = files_of(out)
     stem = held.name.split("/")[1]
-    proof = {f"proof/{name}" for name in ("verify_film.py", "custody.json", "agency-root.pem",
-                                          "camera.ledger", "keys.json")}  # fmt: skip
+    proof = {f"proof/{name}" for name in ("custody.json", "agency-root.pem", "camera.ledger",
+                                          "keys.json")}  # fmt: skip
     assert {f"{stem}.mp4", f"{stem}.json", "report.html", "report.pdf", "SHA256SUMS"} <= names
+    assert {"START-HERE.html", "verify.py"} <= names
     assert proof <= names
     sums = subprocess.run(
         ["sha256sum", "-c", "SHA256SUMS"], cwd=out, capture_output=True, check=False
     )
     assert sums.returncode == 0, sums.stdout
-    command = [sys.executable, "proof/verify_film.py", f"{stem}.mp4", "--root",
-               "proof/agency-root.pem"]  # fmt: skip
+    command = [sys.executable, "-I", "verify.py", ".", "--root", "proof/agency-root.pem"]
     judged = subprocess.run(command, cwd=out, capture_output=True, text=True, check=False)
-    assert (judged.returncode, judged.stdout) == (0, "genuine\n")
+    assert judged.returncode == 2
+    assert "nobody outside the agency has seen custody's lines" in judged.stdout
     sidecar = json.loads((out / f"{stem}.json").read_text())
     assert all(row["plaintext_matches_ledger"] for row in sidecar["segments"])
     html = (out / "report.html").read_text()
@@ -318,9 +319,11 @@ def test_a_redacted_copy_goes_out_alone(held: Held, tmp_path: Path) -> None:
     assert made.films == []
     (covered,) = made.redacted
     names = files_of(tmp_path / "p")
+    plan = covered.name.replace(".redacted.mp4", ".redaction.json")
     assert {name for name in names if not name.startswith(("proof/", "report"))} == {
-        covered.name, "SHA256SUMS", "SHA256SUMS.sig"
+        covered.name, plan, "SHA256SUMS", "SHA256SUMS.sig", "START-HERE.html", "verify.py"
     }  # fmt: skip
+    assert json.loads((tmp_path / "p" / plan).read_text())["boxes"][0]["x"] == HERE.x
     assert not any("vault" in name for name in names)
 
 

@@ -55,7 +55,7 @@ def test_the_list_of_commands_imports_none_of_them() -> None:
 def test_a_press_of_tab_lists_the_commands() -> None:
     asked = {"_BWV_COMPLETE": "bash_complete", "COMP_WORDS": "bwv ver", "COMP_CWORD": "1"}
     done = CliRunner().invoke(bwv, [], prog_name="bwv", env=asked)
-    assert done.output == "plain,verify\n"
+    assert done.output == "plain,verify\nplain,verify-page\n"
 
 
 @pytest.mark.parametrize("text", ["nan", "inf", "-1", "0", "x", "1e400"])

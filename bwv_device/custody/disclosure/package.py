@@ -29,7 +29,7 @@ from bwv_device.custody.requests.steps import existing_request
 from bwv_device.custody.session import CustodySession
 from bwv_device.errors import CustodyError
 from bwv_device.formats import canonical_json
-from bwv_device.verification import second_video_verifier
+from bwv_device.verification import page, standalone
 from bwv_device.verification.vault_report import Report
 
 
@@ -112,15 +112,16 @@ def _proof(
     custody: bytes,
     package: Package,
 ) -> None:
-    """The camera's lines and custody's; and beside the whole recording the sealed originals, each
-    with the key that opens it alone."""
+    """The camera's lines and custody's, and what they are checked with; and beside the whole
+    recording the sealed originals, each with the key that opens it alone."""
+    (package.folder / page.NAME).write_bytes(page.page())
+    (package.folder / standalone.NAME).write_bytes(standalone.verifier())
     proof = package.folder / "proof"
     proof.mkdir()
     device, _, recording = wish.recording.partition("/")
     (proof / "custody.json").write_bytes(custody)
     (proof / "camera.ledger").write_bytes(camera_lines(session, device, recording))
     (proof / "agency-root.pem").write_bytes(root_pem)
-    shutil.copyfile(str(second_video_verifier.__file__), proof / "verify_film.py")
     if not wish.is_whole:
         return
     (proof / "sealed").mkdir()

@@ -88,7 +88,10 @@ class PackageFilms:
     def _one(self, item: Exported) -> None:
         path, begins_s, ends_s = self._cut(item)
         if self._wish.redaction is not None:
-            self._redact(path, item, self._wish.redaction.shifted(begins_s))
+            shifted = self._wish.redaction.shifted(begins_s)
+            self._redact(path, item, shifted)
+            plan = self._package.folder / path.with_suffix(".redaction.json").name
+            shifted.within(ends_s - begins_s).write(plan)
         if not self._wish.gives_original:
             return
         kept = self._package.folder / path.name

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -45,6 +45,16 @@ class Redaction:
             for b in self.boxes
         ]
         mute = [(start - by_s, stop - by_s) for start, stop in self.mute]
+        return Redaction(self.method, boxes, mute)
+
+    def within(self, length_s: float) -> Redaction:
+        """What of it lies within a film of this length: no more is said to whom it goes."""
+        boxes = [
+            replace(box, from_s=max(0.0, box.from_s), to_s=min(length_s, box.to_s))
+            for box in self.boxes
+            if box.to_s > 0 and box.from_s < length_s
+        ]
+        mute = [(max(0.0, a), min(length_s, b)) for a, b in self.mute if b > 0 and a < length_s]
         return Redaction(self.method, boxes, mute)
 
 

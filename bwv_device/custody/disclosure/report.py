@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,7 @@ from bwv_device.custody.disclosure.proof import OF_PEOPLE
 from bwv_device.custody.session import CustodySession
 from bwv_device.files import file_sha256
 from bwv_device.formats.visible_text import visible
+from bwv_device.verification import page, standalone
 from bwv_device.verification.vault_report import FileStatus, Report
 
 if TYPE_CHECKING:
@@ -148,6 +150,8 @@ def _trust(session: CustodySession, root_pem: bytes) -> list[tuple[str, str]]:
     if trust is not None:
         told.append(("key of custody's log", str(trust.log)))
         told += [("witness", str(witness.key)) for witness in trust.witnesses]
+    for name, data in ((page.NAME, page.page()), (standalone.NAME, standalone.verifier())):
+        told.append((f"{name}, SHA-256", hashlib.sha256(data).hexdigest()))
     return told
 
 
@@ -242,14 +246,15 @@ def pdf(said: Said) -> bytes:
 
 
 CHECKS = (
-    "The agency's bwv custody verify-package FOLDER --root ROOT.pem judges all of it and needs no "
-    "secret; take the root certificate from the agency, and compare its fingerprint with the one "
-    "above. SHA256SUMS lists the digest of every file (sha256sum -c SHA256SUMS), and "
-    "SHA256SUMS.sig is the disclosure officer's signature over that list. proof/verify_film.py is "
-    "a program of one file that needs only Python's cryptography package: it says whether the "
-    "pictures of a film, whole or cut, are those that the camera signed. Any reader of content "
-    "credentials (C2PA) that trusts the agency's root says of each film whether it was changed "
-    "since it was disclosed."
+    "Open START-HERE.html in any browser and choose this folder: it needs no network, checks "
+    "everything, says genuine and complete, or what is missing, or why not, and plays what it "
+    "checked. A forged package would bring a forged page: to be sure, take the same page from the "
+    "agency's or the ombudsman's own site (its digest is below), and the root's fingerprint from "
+    "paper. verify.py gives the same answer and needs only Python with its cryptography package; "
+    "so does bwv custody verify-package. SHA256SUMS lists the digest of every file (sha256sum -c "
+    "SHA256SUMS), and SHA256SUMS.sig is the disclosure officer's signature over that list. Any "
+    "reader of content credentials (C2PA) that trusts the agency's root says of each film whether "
+    "it was changed since it was disclosed."
 )
 
 
