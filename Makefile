@@ -23,7 +23,7 @@ demo-s3: $(STAMP)
 	$(BIN)/bwv demo --s3 --out demo-s3 $(DEMO)
 
 # The wheel is built and installed: what is tested is what is shipped.
-$(STAMP): pyproject.toml requirements.lock $(shell find bwv_device hal sim -name '*.py' -o -name '*.jinja' -o -name '*.toml' -o -path '*/static/*' -type f) requirements-models.lock
+$(STAMP): pyproject.toml requirements.lock $(shell find bwv_device hal sim -name '*.py' -o -name '*.jinja' -o -name '*.toml' -o -name '*.mjs' -o -name 'START-HERE.html' -o -path '*/static/*' -type f) requirements-models.lock
 	sh scripts/install-venv $(PYTHON) $(VENV)
 	touch $@
 

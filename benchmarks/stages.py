@@ -35,6 +35,7 @@ from sim.sweeps import (
 )
 from sim.sweeps import docking_cuts as dockings
 from sim.sweeps.broker_outages import outage
+from sim.sweeps.package_mutations import PackageMutations
 from sim.sweeps.signed_mutations import SignedMutations
 from sim.sweeps.video_mutations import VideoMutations
 from sim.sweeps.wanting_store import wanting_store
@@ -56,7 +57,9 @@ middle. **ext4**: the same life on a real ext4 with journal; each write is logge
 the log replayed, with what followed the last flush whole, in a random subset, or torn. **Signed
 mutations**: a vault by somebody who has every key: fields, lines, receipts, certificates and
 signers are changed, and signed anew. Both verifiers judge it and must agree, on the vault and on
-each file; nothing that no camera signed may be whole. **Dockings**: a camera with footage is
+each file; nothing that no camera signed may be whole. **Packages**: what was disclosed is changed
+by a stranger, or by an officer who signs it anew, up to four changes one on top of the other; the
+command, `verify.py` and the page must give one answer, and nothing a stranger changed is genuine. **Dockings**: a camera with footage is
 docked; the power is cut at a disk operation, within one, at a request, or before its answer, or a
 worker of custody is killed; under slice 0 over an honest line, else over one that loses, delays,
 corrupts, lies, refuses. In the end all is delivered, nothing was removed that the store did not
@@ -182,6 +185,7 @@ def sampled() -> list[Stage]:
         Stage("bit flips", [Slice(f"flips {n}", flips, (n, 8, 12_000)) for n in range(8)]),
         Stage("signed mutations", [Slice(f"mutated {n}", mutated, (n, 1000)) for n in range(2)]),
         Stage("signed films", [Slice(f"films {n}", films, (n, 500)) for n in range(2)]),
+        Stage("packages", [Slice("packages 0", packages, (0, 150))]),
         Stage("forgeries", [Slice(f"forged {n}", forged, (n, 50)) for n in range(2)]),
         Stage("foreign witness", [Slice("litewitness", foreign_witnessed, ())]),
         Stage("losses", [Slice("losses 0", lost_objects, (0, 100_000))]),
@@ -228,6 +232,10 @@ def full(scale: float) -> list[Stage]:
         Stage(
             "fuzzed",
             [Slice(f"fuzzed {n}", fuzzed, (n, some(1800, 20))) for n in fuzz.TARGET_NAMES],
+        ),
+        Stage(
+            "packages",
+            [Slice(f"packages {n}", packages, (n, 500)) for n in range(some(8, 1))],
         ),
         Stage("forgeries", [Slice(f"forged {n}", forged, (n, 125)) for n in range(4)]),
         Stage("foreign witness", [Slice("litewitness", foreign_witnessed, ())]),
@@ -311,6 +319,13 @@ def films(first: int, count: int) -> Took:
     """Changes of a signed film, before two verifiers."""
     outcome = VideoMutations().run(range(first * count, (first + 1) * count))
     return Took("films", outcome.films, outcome.failures, dict(outcome.answers))
+
+
+@timed
+def packages(first: int, count: int) -> Took:
+    """Changes of a disclosure package, before three verifiers."""
+    outcome = PackageMutations().run(range(first * count, (first + 1) * count))
+    return Took("packages", outcome.packages, outcome.failures, dict(outcome.answers))
 
 
 @timed
