@@ -59,32 +59,32 @@ mutations**: a vault by somebody who has every key: fields, lines, receipts, cer
 signers are changed, and signed anew. Both verifiers judge it and must agree, on the vault and on
 each file; nothing that no camera signed may be whole. **Packages**: what was disclosed is changed
 by a stranger, or by an officer who signs it anew, up to four changes one on top of the other; the
-command, `verify.py` and the page must give one answer, and nothing a stranger changed is genuine. **Dockings**: a camera with footage is
-docked; the power is cut at a disk operation, within one, at a request, or before its answer, or a
-worker of custody is killed; under slice 0 over an honest line, else over one that loses, delays,
-corrupts, lies, refuses. In the end all is delivered, nothing was removed that the store did not
-hold with a receipt, and both verifiers find the vault whole. **Updates**: releases that are good,
-blind, unsigned or unseen, over lines that lose, with power cuts anywhere; a whole system that the
-agency released starts, no bad one is kept, and the vault verifies. **Killed**: dockings over a real
-SeaweedFS that is killed at drawn requests, and workers with it; nothing is lost, and nothing
-recorded twice. **System calls**: the kernel's answer to one call, or four in a row, is an error.
-**Shifts**: drawn by `bwv-sim` with the swarm of faults, half an hour each, and judged by the
-oracle. **Months**: three months of an agency's custody (`bwv-sim months`), its troubles drawn from
-the seed, judged from the world. **Planted**: each bug is a patch in `tests/planted`, applied to a
-copy of the source; the swarm, or months of custody, must catch it. The seed named is the first,
-counted from 0, that does: so many shifts, or times three months, it took. **Planted, for a test**:
-bugs of custody and of borders, in `tests/planted_by_test`; the test that a patch names must fail
-with it and pass without. **Mutants**: of the 600 that `benchmarks/mutants` draws (docs/mutants.md);
-what the tests noticed once they must notice again. **Losses**: a store of drawn objects loses some,
-cuts some, swaps some, and its listing lies; `completeness` must name exactly those. **Fuzzed**:
-inputs to each parser. **Soak**: `benchmarks/soak.py`. **Outages**: a drawn shift without a broker
-for hours; recording is judged by the oracle, the outbox held to its limits, everything drained in
-order after the return. **Fleet**: whole agents with TLS connections of their own at a real
-mosquitto, which restarts, and their process, which is killed; lost is what was acknowledged and
-never heard by a subscriber, or a hole in the numbers of events. **Floods**: `bwv run` records at a
-real mosquitto on two loaded cores, and 5, 50, 500 hostile messages of 16 KiB a second come for it;
-no picture may be lost, the red light may not change, each command of the right signer must be
-answered within 10 s.
+command, `verify.py` and the page must give one answer, and nothing a stranger changed is genuine.
+**Dockings**: a camera with footage is docked; the power is cut at a disk operation, within one, at
+a request, or before its answer, or a worker of custody is killed; under slice 0 over an honest
+line, else over one that loses, delays, corrupts, lies, refuses. In the end all is delivered,
+nothing was removed that the store did not hold with a receipt, and both verifiers find the vault
+whole. **Updates**: releases that are good, blind, unsigned or unseen, over lines that lose, with
+power cuts anywhere; a whole system that the agency released starts, no bad one is kept, and the
+vault verifies. **Killed**: dockings over a real SeaweedFS that is killed at drawn requests, and
+workers with it; nothing is lost, and nothing recorded twice. **System calls**: the kernel's answer
+to one call, or four in a row, is an error. **Shifts**: drawn by `bwv-sim` with the swarm of faults,
+half an hour each, and judged by the oracle. **Months**: three months of an agency's custody
+(`bwv-sim months`), its troubles drawn from the seed, judged from the world. **Planted**: each bug
+is a patch in `tests/planted`, applied to a copy of the source; the swarm, or months of custody,
+must catch it. The seed named is the first, counted from 0, that does: so many shifts, or times
+three months, it took. **Planted, for a test**: bugs of custody and of borders, in
+`tests/planted_by_test`; the test that a patch names must fail with it and pass without.
+**Mutants**: of the 600 that `benchmarks/mutants` draws (docs/mutants.md); what the tests noticed
+once they must notice again. **Losses**: a store of drawn objects loses some, cuts some, swaps some,
+and its listing lies; `completeness` must name exactly those. **Fuzzed**: inputs to each parser.
+**Soak**: `benchmarks/soak.py`. **Outages**: a drawn shift without a broker for hours; recording is
+judged by the oracle, the outbox held to its limits, everything drained in order after the return.
+**Fleet**: whole agents with TLS connections of their own at a real mosquitto, which restarts, and
+their process, which is killed; lost is what was acknowledged and never heard by a subscriber, or a
+hole in the numbers of events. **Floods**: `bwv run` records at a real mosquitto on two loaded
+cores, and 5, 50, 500 hostile messages of 16 KiB a second come for it; no picture may be lost, the
+red light may not change, each command of the right signer must be answered within 10 s.
 """
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
+import pickle
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -14,12 +16,14 @@ from support.mqtt_clients import Desk
 from xdist.scheduler import LoadScopeScheduling
 
 from sim.servers.seaweedfs import SeaweedFS
+from sim.sweeps.disclosed_packages import DisclosedPackages
 from sim.world.test_keys import BenchAgency
 
 # Files whose tests share something that takes long to make: one worker runs them all, first.
 TOGETHER = {
     "test_demo.py", "test_custody_cli.py", "test_field_test.py", "test_disclosure.py",
     "test_fleet_cli.py", "test_removals.py", "test_media.py", "test_live_panel.py",
+    "test_package_verdicts.py", "test_verify_page.py",
 }  # fmt: skip
 
 
@@ -50,6 +54,22 @@ def camera(agency: BenchAgency) -> Callable[..., Camera]:
         return make_camera(agency, **keywords)
 
     return make
+
+
+@pytest.fixture(scope="session")
+def disclosed_packages(tmp_path_factory: pytest.TempPathFactory) -> DisclosedPackages:
+    """What an agency disclosed. It takes ten seconds: one worker makes it, others read it."""
+    base = tmp_path_factory.getbasetemp()
+    kept = (base.parent if os.environ.get("PYTEST_XDIST_WORKER") else base) / "disclosed.pickle"
+    with kept.open("ab+") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        file.seek(0)
+        if data := file.read():
+            packages, lines = pickle.loads(data)
+            return DisclosedPackages(packages=packages, strange_lines=lines)
+        made = DisclosedPackages()
+        file.write(pickle.dumps((made.packages, made.strange_lines)))
+        return made
 
 
 @pytest.fixture(scope="session")

@@ -42,8 +42,9 @@ class DisclosedPackages:
         self.officer: Signer = role(self.agency, "Dora", "disclosure")
         self.custodian: Signer = role(self.agency, "Ada", "custodian")
         self.stranger: Signer = role(BenchAgency("another"), "Dora", "disclosure")
-        self._record()
-        self.strange_lines = self._other_camera()
+        if not self.packages:
+            self._record()
+            self.strange_lines = self._other_camera()
 
     def _record(self) -> None:
         scene = Scene(*SIZE, EPOCH_UTC_NS)
@@ -56,10 +57,11 @@ class DisclosedPackages:
         custody = BenchCustody(world, self.agency)
         custody.start()
         world.run(seconds=2)
-        for seconds in (10, 3):
+        for seconds in (9, 3):
             world.press_record_twice()
             world.run(seconds=seconds)
-            world.press_marker(times=2)
+            world.press_marker()
+            world.run(seconds=2)
             world.hold_record()
             world.run(seconds=2)
         world.put_in_dock(True)

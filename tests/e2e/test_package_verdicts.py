@@ -18,7 +18,7 @@ from bwv_device import keys
 from bwv_device.verification import page, standalone
 from sim.random_streams import Draws
 from sim.servers.page_verifier import PageVerifier
-from sim.sweeps.disclosed_packages import EXCERPT, REDACTED, WHOLE
+from sim.sweeps.disclosed_packages import EXCERPT, REDACTED, WHOLE, DisclosedPackages
 from sim.sweeps.package_edits import BY_INSIDER, BY_STRANGER, OF_EXCERPT, Draft
 from sim.sweeps.package_mutations import PackageMutations
 
@@ -43,8 +43,8 @@ ROWS = [
 
 
 @pytest.fixture(scope="module")
-def sweep() -> PackageMutations:
-    return PackageMutations()
+def sweep(disclosed_packages: DisclosedPackages) -> PackageMutations:
+    return PackageMutations(disclosed_packages)
 
 
 @pytest.fixture(scope="module")

@@ -6,6 +6,8 @@ its neighbours, which speak of other recordings, officers and dockings.
 
 from __future__ import annotations
 
+from itertools import chain, takewhile
+
 from bwv_device.custody.intake.ledger_pieces import boot_ledger
 from bwv_device.custody.session import CustodySession
 from bwv_device.errors import CustodyError
@@ -53,11 +55,23 @@ def _own(lines: list[Line], recording: str) -> list[Line]:
     # A mark that was made later says nothing of what happened in between.
     its_own = [line.number for line in mine if line.kind in WHILE]
     first, last = min(its_own, default=0), max(its_own, default=0)
+    signals = _signals(lines, first, last) if its_own else set()
     return [
         line
         for line in lines
-        if is_about(line, recording) or (first < line.number < last and _around(line))
+        if is_about(line, recording)
+        or line.number in signals
+        or (first < line.number < last and _around(line))
     ]
+
+
+def _signals(lines: list[Line], first: int, last: int) -> set[int]:
+    """The light and the sound of its begin and its end. Without a pre-event buffer a press is
+    answered before there is a first picture."""
+    before = (line for line in reversed(lines) if line.number < first)
+    after = (line for line in lines if line.number > last and line.kind != "checkpoint")
+    ends = (takewhile(lambda line: line.kind == "cue", side) for side in (before, after))
+    return {line.number for line in chain(*ends)}
 
 
 def _around(line: Line) -> bool:

@@ -64,7 +64,7 @@ function lights(lines, at, length, add) {
   for (const line of lines) {
     if (line.kind !== "cue" || !line.light) continue;
     if (since !== null) add("light", since[0], at(line.t), `light: ${since[1]}`);
-    since = line.light === "off" ? null : [at(line.t), line.light];
+    since = line.light === "dark" ? null : [at(line.t), line.light];
   }
   if (since !== null) add("light", since[0], length, `light: ${since[1]}`);
 }
