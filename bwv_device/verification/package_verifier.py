@@ -224,10 +224,10 @@ def _sealed(
         if (folder / SEALED).exists() or (folder / KEYS).exists():
             verdict.problems.append("sealed originals stand beside what is not the whole recording")
         return
-    claims = [lines.claims[s.segment] for s in said.sealed if s.segment in lines.claims]
-    files = [_found(folder, claim) for claim in claims]
+    files = [_found(folder, claim) for _, claim in sorted(lines.claims.items())]
+    signed = {segment.segment for segment in said.sealed}
     for found in files:
-        if found.path is None:
+        if found.path is None and found.name in signed:
             verdict.problems.append(f"{found.name} is missing")
     for name in _films_of(folder, said.recording, files, lines, verdict):
         verdict.problems.append(f"{name} is not what its sealed originals hold")

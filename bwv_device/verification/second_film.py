@@ -392,9 +392,12 @@ def tables(track: Track, media: int, width: int) -> list[bytes]:
 
 
 class Original:
-    """A sealed file, what the ledger says of it, and its key (b"" where none is given)."""
+    """A sealed file, what the ledger says of it, and its key (b"" where none is given). Without a
+    path it is not there."""
 
-    def __init__(self, name: str, path: pathlib.Path, claim: dict[str, Any], key: bytes) -> None:
+    def __init__(
+        self, name: str, path: pathlib.Path | None, claim: dict[str, Any], key: bytes
+    ) -> None:
         self.name, self.path, self.claim, self.key = name, path, claim, key
 
 
@@ -411,11 +414,12 @@ def films_of(recording: str, originals: list[Original]) -> Iterator[tuple[str, b
     """Each film that comes out: its name, its head, the digest of its samples and their length.
     A segment that can't be used is left out, whole."""
     originals = [o for o in originals if o.claim["recording"] == recording]
-    room = room_of([o.claim for o in originals], sum(o.path.stat().st_size for o in originals))
+    sizes = [original.path.stat().st_size for original in originals if original.path]
+    room = room_of([original.claim for original in originals], sum(sizes))
     film: WholeFilm | None = None
     count = 0
     for original in originals:
-        if ".jpg." in original.name:
+        if ".jpg." in original.name or original.path is None:
             continue
         made, mark = film, film.mark() if film else None
         try:
@@ -439,7 +443,8 @@ def finished(recording: str, nth: int, film: WholeFilm) -> tuple[str, bytes, str
 
 def with_segment(film: WholeFilm | None, original: Original, room: int) -> WholeFilm:
     """The film with one segment more: the same, or another where the format changes."""
-    opened = Opened(original.path.read_bytes(), original.claim["head"], original.key)
+    data = original.path.read_bytes() if original.path else b""
+    opened = Opened(data, original.claim["head"], original.key)
     if opened.first < SHORTEST:
         raise ValueError("cut off before its first picture")
     start = Start(bytes(opened.pieces[0][: min(opened.first, INIT)]))

@@ -230,18 +230,16 @@ class Package:
             return
         told = exactly(self.small("proof/keys.json", LIST))
         originals = list[Original]()
-        for row in self.said["sealed"]:
-            name, claim = row["segment"], camera.files.get(row["segment"])
+        signed = {row["segment"] for row in self.said["sealed"]}
+        for name, claim in sorted(camera.files.items()):
             path = folder / name
-            if claim is None:
-                continue
-            if path.is_symlink() or not path.is_file():
+            there = path.is_file() and not path.is_symlink()
+            if not there and name in signed:
                 self.false.append(f"{name} is missing")
-                continue
-            if not as_claimed(path, claim):
+            if there and not as_claimed(path, claim):
                 self.false.append(f"{name} is not what the camera names")
             key = bytes.fromhex(told[name]) if name in told else b""
-            originals.append(Original(name, path, claim, key))
+            originals.append(Original(name, path if there else None, claim, key))
         made = {film[0]: film[1:] for film in films_of(self.said["recording"], originals)}
         for name in whole_films:
             with (self.folder / name).open("rb") as file:

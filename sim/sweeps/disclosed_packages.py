@@ -14,6 +14,7 @@ from bwv_device.custody.disclosure.request import DisclosureRequest
 from bwv_device.custody.key_desk.looking import AgencyKeys
 from bwv_device.formats.statement import Signer
 from bwv_device.settings import Settings
+from hal.simulated.disk import Bytes, Names, Tear
 from hal.simulated.power_dock_and_place import StubStills
 from sim.custody.witness import WorldWitness
 from sim.custody.witnessed_store import WitnessedStore
@@ -26,6 +27,8 @@ from sim.world.world import EPOCH_UTC_NS, Media, World
 
 SIZE = (320, 240, 10, 300_000)
 WHOLE, EXCERPT, REDACTED, ANOTHER, UNSEEN = "whole", "excerpt", "redacted", "another", "unseen"
+CUT, GONE, DAMAGED = "cut by a loss of power", "a segment gone", "a segment damaged"
+TORN = Tear(Bytes.PART, Names.WITH)
 Files = dict[str, bytes]
 
 
@@ -64,12 +67,17 @@ class DisclosedPackages:
             world.run(seconds=2)
             world.hold_record()
             world.run(seconds=2)
+        world.press_record_twice()
+        world.run(seconds=11)
+        world.power_cut(TORN)
+        world.boot()
+        world.run(seconds=2)
         world.put_in_dock(True)
         world.run(seconds=60)
         scene.close()
         desk = custody.session("Ben", "auditor")
         desk.index.catch_up()
-        first, second = (row["id"] for row in desk.index.rows("SELECT id FROM recordings"))
+        first, second, third = (row["id"] for row in desk.index.rows("SELECT id FROM recordings"))
         plan = Redaction(boxes=[RedactionBox(1.0, 3.0, 40, 40, 80, 80)], mute=[(2.0, 3.0)])
         covered = {"redaction": plan, "confirmed_by": "Dora"}
         wishes: dict[str, tuple[str, dict[str, Any]]] = {
@@ -78,10 +86,17 @@ class DisclosedPackages:
             EXCERPT: (first, {"from_s": 2.0, "to_s": 8.0}),
             REDACTED: (first, covered),
             ANOTHER: (second, {}),
+            CUT: (third, {}),
+            GONE: (first, {}),
+            DAMAGED: (first, {}),
         }
         for name, (recording, wish) in wishes.items():
-            seen = name != UNSEEN
+            seen, kept = name != UNSEEN, dict(custody.store.objects)
+            _spoil(custody.store.objects, name)
             self._disclose(name, custody, recording, wish, lambda ask=seen: ask and _publish(log))
+            if name in (GONE, DAMAGED):
+                for key in [k for k in kept if k.startswith("footage/")]:
+                    custody.store.objects[key] = kept[key]
 
     def _disclose(
         self, name: str, custody: BenchCustody, recording: str, wish: dict[str, Any], again: Any
@@ -108,6 +123,17 @@ class DisclosedPackages:
         lines = camera.world.disk.read("ledger/00000001.ledger").split(b"\n")
         kinds = (b'"kind":"boot"', b'"kind":"open"', b'"kind":"seal"', b'"kind":"close"')
         return b"".join(line + b"\n" for line in lines if any(kind in line for kind in kinds))
+
+
+def _spoil(objects: dict[str, bytes], name: str) -> None:
+    """What a store may do to the first segment of the first recording."""
+    key = next(k for k in objects if k.startswith("footage/") and "/00000001-0001-0001.mp4" in k)
+    if name == GONE:
+        del objects[key]
+    if name == DAMAGED:
+        data = bytearray(objects[key])
+        data[len(data) // 2 : len(data) // 2 + 70_000] = bytes(70_000)
+        objects[key] = bytes(data)
 
 
 def _world(agency: BenchAgency, media: Media) -> World:

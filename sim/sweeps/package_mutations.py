@@ -18,7 +18,17 @@ from bwv_device.verification.second_video_verifier import EXCEPTION, FALSE, GENU
 from bwv_device.verification.video_signatures import Answer
 from sim.random_streams import Draws
 from sim.servers.page_verifier import PageVerifier
-from sim.sweeps.disclosed_packages import EXCERPT, REDACTED, UNSEEN, WHOLE, DisclosedPackages, Files
+from sim.sweeps.disclosed_packages import (
+    CUT,
+    DAMAGED,
+    EXCERPT,
+    GONE,
+    REDACTED,
+    UNSEEN,
+    WHOLE,
+    DisclosedPackages,
+    Files,
+)
 from sim.sweeps.package_edits import BY_INSIDER, BY_STRANGER, OF_EXCERPT, Draft
 
 ANSWERS = {Answer.GENUINE: GENUINE, Answer.EXCEPTION: EXCEPTION, Answer.NOT_GENUINE: FALSE}
@@ -64,7 +74,7 @@ class PackageMutations:
         return outcome
 
     def _changed(self, draws: Draws) -> tuple[str, list[str], Files]:
-        kind = draws.pick((WHOLE, WHOLE, WHOLE, EXCERPT, EXCERPT, REDACTED, UNSEEN))
+        kind = draws.pick((WHOLE, WHOLE, CUT, GONE, DAMAGED, EXCERPT, EXCERPT, REDACTED, UNSEEN))
         draft = Draft(self.source, dict(self.source.packages[kind]), draws)
         changes = list[str]()
         if draws.chance(750):

@@ -18,7 +18,15 @@ from bwv_device import keys
 from bwv_device.verification import page, standalone
 from sim.random_streams import Draws
 from sim.servers.page_verifier import PageVerifier
-from sim.sweeps.disclosed_packages import EXCERPT, REDACTED, WHOLE, DisclosedPackages
+from sim.sweeps.disclosed_packages import (
+    CUT,
+    DAMAGED,
+    EXCERPT,
+    GONE,
+    REDACTED,
+    WHOLE,
+    DisclosedPackages,
+)
 from sim.sweeps.package_edits import BY_INSIDER, BY_STRANGER, OF_EXCERPT, Draft
 from sim.sweeps.package_mutations import PackageMutations
 
@@ -28,6 +36,9 @@ ROW = re.compile(r"\| (.+?) \| (stranger|insider) \| (genuine|exception|not genu
 UNCHANGED = {
     "an excerpt that is not changed": EXCERPT,
     "a redacted copy that is not changed": REDACTED,
+    "a recording cut by a loss of power that is not changed": CUT,
+    "a recording with a segment gone at the store that is not changed": GONE,
+    "a recording with a segment damaged at the store that is not changed": DAMAGED,
 }
 
 

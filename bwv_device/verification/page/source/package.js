@@ -173,16 +173,13 @@ export class Package {
     }
     const keys = decode(await this.small("proof/keys.json", LIST));
     const originals = [];
-    for (const { segment: name } of this.said.sealed) {
-      const claim = this.camera.files.get(name), path = `proof/sealed/${name}`;
-      if (!claim) continue;
-      if (!this.files.has(path)) {
-        this.false.push(`${name} is missing`);
-        continue;
-      }
-      if (!(await asClaimed(this.reader(path), claim))) this.false.push(`${name} is not what the camera names`);
+    const signed = new Set(this.said.sealed.map((row) => row.segment));
+    for (const [name, claim] of [...this.camera.files].sort(([a], [b]) => (a < b ? -1 : 1))) {
+      const path = `proof/sealed/${name}`, reader = this.files.has(path) ? this.reader(path) : null;
+      if (!reader && signed.has(name)) this.false.push(`${name} is missing`);
+      if (reader && !(await asClaimed(reader, claim))) this.false.push(`${name} is not what the camera names`);
       const key = Object.hasOwn(keys, name) ? unhex(keys[name]) : new Uint8Array(0);
-      originals.push({ name, reader: this.reader(path), claim, key });
+      originals.push({ name, reader, claim, key });
     }
     const made = await filmsOf(this.said.recording, originals, this.progress);
     for (const name of wholes) {

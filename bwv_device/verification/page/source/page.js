@@ -161,7 +161,7 @@ async function drawTimeline(judged, files, videos, excerpt) {
       const button = element("button", "", { type: "button", title: words(event) });
       button.className = lane === "gap" ? "bad" : lane === "before" || lane === "redacted" ? "soft" : "";
       button.setAttribute("aria-label", words(event));
-      button.style.left = `${(100 * event.from) / length}%`;
+      button.style.left = `min(${(100 * event.from) / length}%, 100% - .55rem)`;
       button.style.width = `${(100 * (event.to - event.from)) / length}%`;
       button.addEventListener("click", () => go(event.from));
       track.append(button);

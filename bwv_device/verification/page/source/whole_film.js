@@ -346,10 +346,10 @@ function roomOf(claims, size) {
 }
 
 /** Each film that comes out: its name, its head, the digest of its samples and their length.
- * `originals`: name, reader, claim and key. A segment that can't be used is left out, whole. */
+ * `originals`: name, reader (null where it is not there), claim and key. A segment that can't be used is left out, whole. */
 export async function filmsOf(recording, all, progress = () => {}) {
   const originals = all.filter((one) => one.claim.recording === recording);
-  const room = roomOf(originals.map((one) => one.claim), originals.reduce((sum, one) => sum + one.reader.size, 0));
+  const room = roomOf(originals.map((one) => one.claim), originals.reduce((sum, one) => sum + (one.reader?.size ?? 0), 0));
   const films = new Map();
   let film = null;
   const finish = () => {
@@ -357,7 +357,7 @@ export async function filmsOf(recording, all, progress = () => {}) {
     films.set(name, { head: film.head(), samples: hex(film.samples.digest()), length: film.length });
   };
   for (const original of originals) {
-    if (original.name.includes(".jpg.")) continue;
+    if (original.name.includes(".jpg.") || !original.reader) continue;
     await progress(original.name);
     const mark = film?.mark();
     let made;
