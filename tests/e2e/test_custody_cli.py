@@ -193,6 +193,7 @@ def test_disclosed(desk: Desk) -> None:
     assert desk.custody("disclosure", *words).returncode == 2, "to whom and why must be said"
     said = desk.does("disclosure", *words, "--to", "Court", "--reason", "case 12")
     assert "as the camera encoded it" in said
+    assert "Whoever checks it reads: genuine" in said
     assert (desk.folder / "package" / "report.pdf").exists()
     again = desk.custody("disclosure", *words, "--to", "Court", "--reason", "case 12")
     assert again.returncode == 13

@@ -83,14 +83,14 @@ def held(agency: BenchAgency) -> Held:
     return recorded(agency)
 
 
-def recorded(agency: BenchAgency, *, witnessed: bool = False) -> Held:
+def recorded(agency: BenchAgency, *, witnessed: bool = False, sign_video: bool = True) -> Held:
     scene = Scene(*SIZE, EPOCH_UTC_NS)
     media = Media(scene, Sound(street, 64_000), StubStills())
     it = make_camera(
         agency,
         media=media,
         dock={"store": "bench", "poll_ms": 500},
-        recording={"pre_event_s": 0, "segment_s": 10},
+        recording={"pre_event_s": 0, "segment_s": 10, "sign_video": sign_video},
         video={"width": 320, "height": 240, "fps": 10, "bitrate_kbps": 300},
     )
     log: WitnessedStore | None = None
@@ -173,6 +173,7 @@ def test_the_package_holds_film_chain_report_and_a_verifier(held: Held, tmp_path
     judged = subprocess.run(command, cwd=out, capture_output=True, text=True, check=False)
     assert judged.returncode == 2
     assert "nobody outside the agency has seen custody's lines" in judged.stdout
+    assert made.verdict.answer is Answer.EXCEPTION
     sidecar = json.loads((out / f"{stem}.json").read_text())
     assert all(row["plaintext_matches_ledger"] for row in sidecar["segments"])
     html = (out / "report.html").read_text()
@@ -442,6 +443,18 @@ def test_each_kind_of_package_gets_its_answer(held: Held, disclosed: Any, tmp_pa
     both = verify_package(disclosed.folder, roots)
     assert both.problems == []
     assert any("a redacted copy" in exception for exception in both.exceptions)
+
+
+def test_an_officer_is_told_what_its_reader_will_read(agency: BenchAgency, tmp_path: Path) -> None:
+    """A camera that signs no pictures: a whole recording is vouched for by its sealed originals, an
+    excerpt by nobody."""
+    unsigned = recorded(agency, sign_video=False)
+    whole, _ = package(unsigned, tmp_path / "whole")
+    assert whole.verdict.answer is Answer.EXCEPTION
+    excerpt, _ = package(unsigned, tmp_path / "excerpt", from_s=2, to_s=5)
+    assert excerpt.verdict.answer is Answer.NOT_GENUINE
+    assert "nothing in it is signed" in excerpt.verdict.problems[0]
+    assert excerpt.problems == []
 
 
 def test_a_package_with_a_witness_is_genuine_and_complete(witnessed: Held, tmp_path: Path) -> None:

@@ -22,6 +22,8 @@ from bwv_device.custody.key_desk.open_recording import Advance, open_recording
 from bwv_device.errors import CustodyError
 from bwv_device.files import writable_folder
 from bwv_device.formats.visible_text import visible
+from bwv_device.verification.package_verifier import PackageVerdict
+from bwv_device.verification.video_signatures import Answer
 
 
 @click.command()
@@ -96,12 +98,26 @@ def disclose_command(
     click.echo(f"Read {out / 'report.html'} or {out / 'report.pdf'} first.")
     for sentence in package.missing:
         click.echo(visible(f"Warning: {sentence}"), err=True)
+    _say_verdict(package.verdict)
     if package.problems:
         how = "is not whole" if package.missing else "does not verify"
         raise CustodyError(
             f"{recording} {how}: {package.problems[0]}.",
             "The package says so too; do not hand it on before somebody has looked at it.",
         )
+    if package.verdict.answer is Answer.NOT_GENUINE:
+        raise CustodyError(
+            f"Whoever checks {out} reads 'not genuine': {visible(package.verdict.problems[0])}.",
+            "Disclose the whole recording, or say in the letter why; see docs/custody.md.",
+        )
+
+
+def _say_verdict(verdict: PackageVerdict) -> None:
+    """What the page, and every other verifier of packages, will say."""
+    why = [*verdict.problems, *verdict.exceptions]
+    click.echo(f"Whoever checks it reads: {verdict.answer.value}{':' if why else '.'}")
+    for sentence in why:
+        click.echo(visible(f"  {sentence}"))
 
 
 def _propose(context: CustodyContext, recording: str, keys: FootageKeys, out: Path) -> None:

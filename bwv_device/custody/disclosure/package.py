@@ -30,6 +30,7 @@ from bwv_device.custody.session import CustodySession
 from bwv_device.errors import CustodyError
 from bwv_device.formats import canonical_json
 from bwv_device.verification import page, standalone
+from bwv_device.verification.package_verifier import verify_package
 from bwv_device.verification.vault_report import Report
 
 
@@ -67,7 +68,10 @@ def disclose(
         custody = custody_proof(session, wish.recording, again, is_whole=wish.is_whole)
         _proof(session, wish, opened, root_pem, custody, package)
         package.problems = _papers(session, wish, opened.report, life, package, root_pem)
-        _write_down(session, wish, package, sign_package(session, wish, opened.sealed, package))
+        sums = sign_package(session, wish, opened.sealed, package)
+        advance("checking", 0.0)
+        package.verdict = verify_package(package.folder, roots)
+        _write_down(session, wish, package, sums)
         package.move_to(out)
     return package
 

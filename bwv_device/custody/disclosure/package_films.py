@@ -17,6 +17,7 @@ from bwv_device.custody.key_desk.open_recording import Advance, Opened
 from bwv_device.errors import CustodyError
 from bwv_device.files import sync_folder
 from bwv_device.verification.export import Exported
+from bwv_device.verification.package_verifier import PackageVerdict
 from hal.ports import SECOND_NS
 
 
@@ -32,6 +33,8 @@ class Package:
     missing: list[str] = field(default_factory=list)
     digests: dict[str, str] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
+    # What whoever gets it will read when they check it.
+    verdict: PackageVerdict = field(default_factory=PackageVerdict)
     # Whether the kernel kept the processes that opened films from everything else.
     confined: bool = True
 
