@@ -518,13 +518,24 @@ def _write_all(folder: Path, files: dict[str, bytes]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for name, content in files.items():
         private = name.endswith(("key.pem", "key.txt")) or name == IDENTITY
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
-        with open(os.open(folder / name, flags, 0o600), "wb") as file:
-            if not private:  # whatever the umask: certificates are for everybody
-                os.fchmod(file.fileno(), 0o644)
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
+        _write_new(folder / name, content, private=private)
+
+
+def write_secret(path: Path, content: bytes) -> None:
+    """For its owner alone, and never over another file. Raises `KeyFileError` and `OutputError`."""
+    if path.exists():
+        raise KeyFileError(f"{path} is there already.", "Name a new file.")
+    writable_folder(path.parent)
+    _write_new(path, content, private=True)
+
+
+def _write_new(path: Path, content: bytes, *, private: bool) -> None:
+    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+        if not private:  # whatever the umask: certificates are for everybody
+            os.fchmod(file.fileno(), 0o644)
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 # --- reading ---------------------------------------------------------------------------------

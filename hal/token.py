@@ -15,7 +15,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, load_der_public_key
 from cryptography.x509.oid import NameOID
-from pkcs11 import Attribute, KeyType, Mechanism, ObjectClass
+from pkcs11 import KDF, Attribute, KeyType, Mechanism, ObjectClass
 from pkcs11.util.ec import (
     encode_ec_public_key,
     encode_ecdsa_signature,
@@ -65,6 +65,21 @@ class TokenKey:
             digest = hashlib.sha256(message).digest()
             made: bytes = encode_ecdsa_signature(key.sign(digest, mechanism=Mechanism.ECDSA))
             return made
+
+    def exchange(self, point: bytes) -> bytes:
+        """The x coordinate (32 bytes) of an uncompressed point times the private key (SP 800-56A,
+        5.7.1.2): the token multiplies, and gives no more away."""
+        with self._session() as session:
+            key = session.get_key(ObjectClass.PRIVATE_KEY, label=self._label)
+            derived = key.derive_key(
+                KeyType.GENERIC_SECRET,
+                256,
+                mechanism=Mechanism.ECDH1_DERIVE,
+                mechanism_param=(KDF.NULL, None, point),
+                template={Attribute.SENSITIVE: False, Attribute.EXTRACTABLE: True},
+            )
+            shared: bytes = derived[Attribute.VALUE]
+            return shared
 
     @contextmanager
     def _session(self, *, writing: bool = False) -> Iterator[Any]:

@@ -53,6 +53,22 @@ class CameraLines:
             )
         return told
 
+    def left_out(self, recording: str) -> list[str]:
+        """Lines that the camera wrote between the recording's begin and its end, in its boot, and
+        that are not here. What they say is known to the agency alone."""
+        boot, own, numbers = 0, list[int](), set[int]()
+        for line in self.lines:
+            boot = int(line.fields["boot"]) if line.kind == "boot" else boot
+            if boot != int(recording[:8]):
+                continue
+            numbers.add(line.number)
+            if line.kind in ("open", "sync", "seal", "still", "close"):
+                own.append(line.number)
+        first, last = min(own, default=0), max(own, default=0)
+        missing = last - first - sum(first <= number < last for number in numbers)
+        few = f"{missing} of the camera's lines within this recording are left out"
+        return [few] if missing else []
+
     def unfinished(self) -> list[str]:
         """What a camera that lost power, or a cut, leaves."""
         told = [f"{c.name} was never finished" for c in self._segments() if not c.settled]
@@ -69,7 +85,7 @@ def read_camera_lines(
 ) -> CameraLines:
     """Raises `ValueError` unless each is signed by a boot key that a camera of these roots
     certified, and is about this recording."""
-    found, key, boot, number = CameraLines(), None, 0, 0
+    found, key, boot = CameraLines(), None, 0
     offset_ns = dict[str, int]()
     for raw in data.split(b"\n")[:-1]:
         line = parse_line(raw)
@@ -81,12 +97,7 @@ def read_camera_lines(
             key, boot = _boot_key(line, said, found, roots), said.boot
         if key is None or not signature.verifies(key, line.signature, line.signed):
             raise ValueError(f"the signature of the camera's line {line.number} does not hold")
-        if line.number <= number:
-            raise ValueError(f"the camera's line {line.number} is out of order")
-        number = line.number
-        named = str(line.fields.get("segment") or line.fields.get("recording") or recording)
-        if not named.startswith(recording):
-            raise ValueError(f"the camera's line {line.number} is about another recording")
+        _require_place(line, found.lines[-1:], recording)
         try:
             follow(found.claims, boot, said)
         except ClaimError as error:
@@ -103,6 +114,19 @@ def read_camera_lines(
     if not found.claims:
         raise ValueError("the camera's lines name no file")
     return found
+
+
+def _require_place(line: Line, before: Sequence[Line], recording: str) -> None:
+    """Behind the line before it, and about this recording. Raises `ValueError`."""
+    what = f"the camera's line {line.number}"
+    if any(line.number <= one.number for one in before):
+        raise ValueError(f"{what} is out of order")
+    follows = [one.digest for one in before if line.number == one.number + 1]
+    if follows and line.fields["prev"] != follows[0]:
+        raise ValueError(f"{what} does not continue the one before")
+    named = str(line.fields.get("segment") or line.fields.get("recording") or recording)
+    if not named.startswith(recording):
+        raise ValueError(f"{what} is about another recording")
 
 
 def _time(found: CameraLines, said: Open | Seal, offset_ns: int) -> None:

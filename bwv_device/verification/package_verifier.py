@@ -209,7 +209,7 @@ def _camera(
         elif signed[name] != claim.sha256:
             verdict.problems.append(f"{name} is not the file that the camera names")
     verdict.problems += lines.holes()
-    verdict.exceptions += lines.unfinished()
+    verdict.exceptions += [*lines.unfinished(), *lines.left_out(said.recording)]
     strange = sorted(set(signed) - set(named))
     verdict.problems += [f"{name}: the camera names no such file" for name in strange]
     return lines

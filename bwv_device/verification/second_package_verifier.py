@@ -71,6 +71,7 @@ SUMS, SIGNATURE = "SHA256SUMS", "SHA256SUMS.sig"
 LISTED = re.compile(r"([0-9a-f]{64})  ([^\n\x00]{1,1024})")
 STRAY = re.compile(r"\.DS_Store|Thumbs\.db|desktop\.ini|\._.*", re.DOTALL)  # of an operating system
 STATEMENT, LIST, LINES, PEM, NOTE = 4 << 20, 16 << 20, 64 << 20, 16 << 10, 128 << 10
+WHILE = ("open", "sync", "seal", "still", "close")
 SECOND_NS, HOUR = 10**9, datetime.timedelta(hours=1)
 UNSIGNED = ("unsigned pictures stand in front of others", "unsigned pictures in the middle")
 NEVER_SIGNED = "nothing is signed"
@@ -182,7 +183,7 @@ class Package:
                 self.false.append(f"{name} is not the file that the camera names")
         self.false += [f"{n}: the camera names no such file" for n in signed if n not in named]
         self.false += camera.holes()
-        self.exceptions += camera.unfinished()
+        self.exceptions += [*camera.unfinished(), *camera.left_out(self.said["recording"])]
 
     # --- films ---
 
@@ -309,7 +310,8 @@ class Camera:
         self.files: dict[str, Fields] = {}
         self.device, self.parameter_sets, self.ended = "", set[str](), None  # type: str, Any, Any
         self.offsets, self.times = dict[str, int](), dict[str, tuple[int, int]]()
-        recording, boot, key, number = package.said["recording"], 0, None, 0
+        self.lines = list[tuple[int, Fields]]()
+        recording, boot, key, number, previous = package.said["recording"], 0, None, 0, ""
         for raw in data.split(b"\n")[:-1]:
             fields = well_formed(raw)
             wrong = misfit(KINDS.get(fields["kind"], ""), fields) if fields else "it is no line"
@@ -323,7 +325,10 @@ class Camera:
             named = str(fields.get("segment") or fields.get("recording") or recording)
             if fields["n"] <= number or not named.startswith(recording):
                 raise ValueError("a line of the camera is out of order, or of another recording")
-            number = fields["n"]
+            if fields["n"] == number + 1 and self.lines and fields["prev"] != previous:
+                raise ValueError("a line of the camera does not continue the one before")
+            number, previous = fields["n"], hashlib.sha256(raw).hexdigest()
+            self.lines.append((boot, fields))
             self.follow(boot, fields)
         if not self.files:
             raise ValueError("the camera's lines name no file")
@@ -409,6 +414,15 @@ class Camera:
         if self.ended and self.ended.get("segments", sealed) != sealed:
             told.append("the camera sealed another number of segments than its lines name")
         return told
+
+    def left_out(self, recording: str) -> list[str]:
+        """How many lines of the recording's boot are missing between its begin and its end."""
+        mine = [said for boot, said in self.lines if boot == int(recording[:8])]
+        own = [said["n"] for said in mine if said["kind"] in WHILE]
+        first, last = min(own, default=0), max(own, default=0)
+        missing = last - first - sum(first <= said["n"] < last for said in mine)
+        told = f"{missing} of the camera's lines within this recording are left out"
+        return [told] if missing else []
 
     def unfinished(self) -> list[str]:
         told = [f"{n} was never finished" for n, file in self.segments().items() if not file["end"]]

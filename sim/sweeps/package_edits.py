@@ -353,6 +353,17 @@ def _no_segment_lines(draft: Draft) -> None:
         draft.without_lines(lambda said: said.get("segment") == unwanted)
 
 
+@edit(BY_INSIDER, "a line within the recording left out")
+def _no_line(draft: Draft) -> None:
+    within = [
+        n for n, line in enumerate(draft.lines()) if _fields(line).get("kind") in ("sync", "marker")
+    ]
+    if within:
+        lines = draft.lines()
+        del lines[draft.draws.pick(within)]
+        draft.write_lines(lines)
+
+
 @edit(BY_INSIDER, "a boot left out")
 def _no_boot(draft: Draft) -> None:
     draft.without_lines(lambda said: said.get("kind") == "boot")

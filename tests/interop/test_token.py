@@ -5,19 +5,25 @@ from __future__ import annotations
 import base64
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from bwv_device import keys
+from bwv_device.commands.key_files.identities import load_identities
 from bwv_device.commands.key_files.role_key import load_role_key
-from bwv_device.errors import KeyFileError
+from bwv_device.errors import KeyFileError, SealedFileError
 from bwv_device.formats import pkcs11_uri, statement
+from bwv_device.formats.age import decode_base64, encode_base64
+from bwv_device.formats.age_tag import INFO, SUITE, TagIdentity, TagRecipient
 from bwv_device.formats.pkcs11_uri import TokenUri
+from hal.simulated.power_dock_and_place import SeededEntropy
 from hal.stores.directory import DirectoryStore
 from sim.world.custody_workers import founded
 
@@ -167,6 +173,60 @@ def test_a_token_that_was_swapped_is_refused(site: Site, tmp_path: Path) -> None
     swapped.chmod(0o600)
     done = site.bwv("custody", "--as", str(swapped), "request", "list")
     assert (done.returncode, "another key than the token's" in done.stderr) == (5, True)
+
+
+def test_the_agencys_secret_can_be_wrapped_by_a_token(
+    site: Site, monkeypatch: pytest.MonkeyPatch, tools: Path
+) -> None:
+    """By us, and by age; neither opens without that key of that token."""
+    monkeypatch.setenv("SOFTHSM2_CONF", site.env["SOFTHSM2_CONF"])
+    secret, uri = "agency/agency-identity.txt", site.uri("desk")
+    done = site.bwv("keydesk", "wrap", secret, "--token", uri, "--make", "--out", "desk.age")
+    assert done.returncode == 0, done.stderr
+    assert (site.folder / "desk.age").stat().st_mode & 0o777 == 0o600
+    (recipient,) = re.findall(r"age1tag1[a-z0-9]+", done.stdout)
+    theirs = [tools / "bin/age", "-r", recipient, "-o", "by-age.age", secret]
+    subprocess.run(theirs, cwd=site.folder, check=True, capture_output=True)
+    clear = [str(one) for one in keys.load_identities(site.folder / secret)]
+    for name in ("desk.age", "by-age.age"):
+        assert [str(one) for one in load_identities(site.folder / name, uri)] == clear
+    monkeypatch.setenv("BWV_IDENTITY_TOKEN", uri)
+    assert [str(one) for one in load_identities(site.folder / "by-age.age")] == clear
+    with pytest.raises(KeyFileError, match="wrapped by another key"):
+        load_identities(site.folder / "desk.age", site.uri("ada"))
+    with pytest.raises(KeyFileError, match="not exactly one key 'nobody'"):
+        load_identities(site.folder / "desk.age", site.uri("nobody"))
+    with pytest.raises(KeyFileError, match="names no key in a token"):
+        load_identities(site.folder / "desk.age", "desk")
+    again = site.bwv("keydesk", "wrap", secret, "--token", uri, "--out", "desk.age")
+    assert (again.returncode, "is there already" in again.stderr) == (5, True)
+
+
+def test_a_wrapped_secret_that_was_changed_does_not_open() -> None:
+    """In its tag, its point, its body; and what another library wrote opens, and the other way."""
+    key = ec.generate_private_key(ec.SECP256R1())
+
+    def exchange(point: bytes) -> bytes:
+        other = ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256R1(), point)
+        return key.exchange(ec.ECDH(), other)
+
+    identity, recipient = TagIdentity(key.public_key(), exchange), TagRecipient(key.public_key())
+    stanza = recipient.wrap(b"sixteen bytes ok", SeededEntropy("tag"))
+    assert identity.unwrap(stanza) == b"sixteen bytes ok"
+    share = decode_base64(stanza.arguments[2])
+    assert SUITE.decrypt(share + stanza.body, key, info=INFO) == b"sixteen bytes ok"
+    assert identity.unwrap(stanza._replace(body=bytes(32))) is None
+    kind, tag, point = stanza.arguments
+    assert (
+        identity.unwrap(stanza._replace(arguments=(kind, encode_base64(bytes(4)), point))) is None
+    )
+    assert identity.unwrap(stanza._replace(arguments=("X25519", tag, point))) is None
+    no_point = bytes([4]) + bytes(64)
+    right = encode_base64(recipient.tag(no_point))
+    for ill in ((kind, tag), (kind, tag, encode_base64(b"short")),
+                (kind, right, encode_base64(no_point))):  # fmt: skip
+        with pytest.raises(SealedFileError):
+            identity.unwrap(stanza._replace(arguments=ill))
 
 
 @pytest.mark.parametrize(

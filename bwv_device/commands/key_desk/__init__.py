@@ -9,6 +9,7 @@ import click
 from bwv_device.commands.cli.lazy_group import Lazy, LazyGroup
 
 LAZY = {
+    "wrap": Lazy("bwv_device.commands.key_desk.wrap:wrap_command", "Wrap a secret by a token."),
     "serve": Lazy("bwv_device.commands.key_desk.serve:serve_command", "Answer until stopped."),
 }
 

@@ -23,14 +23,20 @@ from hal import memory
     "--identity",
     required=True,
     type=click.Path(path_type=Path),
-    help="The agency's secret, encrypted: with a passphrase, or to a token (docs/keys.md).",
+    help="The agency's secret, encrypted: with a passphrase, or by a token's key (docs/keys.md).",
 )
+@click.option("--token", default="", help="URI of the token's key that the secret is wrapped by.")
 @click.option("--listen", default="127.0.0.1:7390", show_default=True, help="HOST:PORT.")
 @click.option("--open", "open_", is_flag=True, help="Listen where other machines reach it.")
 @click.option("--unlocked", is_flag=True, help="Go on where memory can't be kept from swap.")
 @click.pass_obj
 def serve_command(
-    context: CustodyContext, identity: Path, listen: str, open_: bool, unlocked: bool
+    context: CustodyContext,
+    identity: Path,
+    token: str,
+    listen: str,
+    open_: bool,
+    unlocked: bool,
 ) -> None:
     """Answers requests to look, until it is stopped. Requests are signed, and each answer opens
     with one person's key alone; TLS is a reverse proxy's."""
@@ -52,7 +58,7 @@ def serve_command(
             "The memory of this process may be written to swap.",
             "Set LimitMEMLOCK=infinity in its unit (ulimit -l unlimited), or give --unlocked.",
         )
-    identities = load_identities(identity)
+    identities = load_identities(identity, token)
     said, counts = ServiceLog(context), DeskCounts()
 
     def alarmed(sentence: str) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from bwv_device import keys
 from bwv_device.commands.key_files.passphrase import ask, pin
 from bwv_device.errors import KeyFileError, MissingPartError
+from bwv_device.formats.age_tag import TagIdentity, TagRecipient
 from bwv_device.formats.pkcs11_uri import TokenUri, to_pem
 from hal.host import HostEntropy
 from hal.ports import Identity
@@ -57,6 +58,37 @@ def enrol(
         return keys.make_token_role(agency, out, name, role, made, HostEntropy(), now, ask, person)
     except TokenError as error:
         raise KeyFileError(f"No key was made: {error}.", "Look at the token.") from None
+
+
+def tag_identity(uri: TokenUri) -> TagIdentity:
+    """What opens a file that is wrapped by this key. Raises `KeyFileError`."""
+    key = _key(uri)
+    try:
+        return TagIdentity(key.public_key(), _Exchange(key))
+    except TokenError as error:
+        raise _unusable(error) from None
+
+
+def tag_recipient(uri: TokenUri, *, make: bool) -> TagRecipient:
+    """What a file is wrapped for; `make` makes the key in the token. Raises `KeyFileError`."""
+    key = _key(uri)
+    try:
+        return TagRecipient(key.make() if make else key.public_key())
+    except TokenError as error:
+        raise _unusable(error) from None
+
+
+class _Exchange:
+    """With a token that may have been drawn meanwhile."""
+
+    def __init__(self, key: TokenKey) -> None:
+        self._key = key
+
+    def __call__(self, point: bytes) -> bytes:
+        try:
+            return self._key.exchange(point)
+        except TokenError as error:
+            raise _unusable(error) from None
 
 
 def _key(uri: TokenUri) -> TokenKey:

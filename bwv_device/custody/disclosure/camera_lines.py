@@ -15,8 +15,11 @@ from bwv_device.formats.ledger_lines import Head, Line, parse_line, read_chain
 
 # What is written while a recording lasts, from its beginning to its end.
 WHILE = ("open", "sync", "seal", "still", "close")
-# What was seen and heard while it was recorded: of any recording, within its time.
-AROUND = ("cue", "mute", "covert", "public-informed", "state", "power", "storage", "time")
+# What was seen, heard and went wrong while it was recorded: of any recording, within its time.
+AROUND = (
+    *("cue", "mute", "covert", "public-informed", "state", "power", "storage", "time"),
+    *("fault", "refused", "capture"),
+)
 
 
 def camera_lines(session: CustodySession, device: str, recording: str) -> bytes:

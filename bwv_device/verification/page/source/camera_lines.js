@@ -1,12 +1,14 @@
 // The camera's own lines about one recording (docs/format.md, 3 and 11.3).
 
-import { Fail, ascii, join, text, unhex, utf8 } from "./bytes.js";
+import { sha256 } from "@noble/hashes/sha2.js";
+import { Fail, ascii, hex, join, text, unhex, utf8 } from "./bytes.js";
 import { decode, encode } from "./canonical_json.js";
 import { cameraOf, chainOf } from "./certificates.js";
 import { KINDS, misfit } from "./grammar.js";
 import { Key } from "./signatures.js";
 
 const SECOND = 1_000_000_000n, LONGEST = 1 << 20, LAST = (1n << 62n) - 1n;
+const WHILE = ["open", "sync", "seal", "still", "close"];
 const LINE = /^(\{[^\n\t]*\})\t([0-9a-f]{128})$/s;
 const HEADS = { n: "bigint", prev: "string", t: "bigint", kind: "string" };
 
@@ -33,13 +35,14 @@ export class CameraLines {
     this.offsets = new Map();
     this.times = new Map();
     this.lines = [];
+    this.ownBoot = []; // of the boot in which it was recorded
   }
 
   static async read(data, recording, roots) {
     const camera = new CameraLines(recording, roots);
-    let key = null, boot = 0n, before = 0n, at = 0;
+    let key = null, boot = 0n, before = 0n, previous = "", at = 0;
     for (let end = data.indexOf(10, at); end >= 0; end = data.indexOf(10, at)) {
-      const { fields, signed, signature } = wellFormed(data.subarray(at, end));
+      const raw = data.subarray(at, end), { fields, signed, signature } = wellFormed(raw);
       at = end + 1;
       const wrong = misfit(Object.hasOwn(KINDS, fields.kind) ? KINDS[fields.kind] : "", fields);
       if (wrong) throw new Fail(`a line of the camera: ${wrong}`);
@@ -54,9 +57,14 @@ export class CameraLines {
       if (fields.n <= before || !named.startsWith(recording)) {
         throw new Fail("a line of the camera is out of order, or of another recording");
       }
+      if (fields.n === before + 1n && camera.lines.length && fields.prev !== previous) {
+        throw new Fail("a line of the camera does not continue the one before");
+      }
       before = fields.n;
+      previous = hex(sha256(raw));
       camera.follow(boot, fields);
       camera.lines.push(fields);
+      if (boot === BigInt(recording.slice(0, 8))) camera.ownBoot.push(fields);
     }
     if (!camera.files.size) throw new Fail("the camera's lines name no file");
     return camera;
@@ -151,6 +159,16 @@ export class CameraLines {
       told.push("the camera sealed another number of segments than its lines name");
     }
     return told;
+  }
+
+  /** How many lines of the recording's boot are missing between its begin and its end. */
+  leftOut() {
+    const own = this.ownBoot.filter(({ kind }) => WHILE.includes(kind)).map(({ n }) => n);
+    if (!own.length) return [];
+    const [first, last] = [own[0], own.at(-1)];
+    const there = new Set(this.ownBoot.map(({ n }) => n).filter((n) => n >= first && n < last));
+    const missing = last - first - BigInt(there.size);
+    return missing ? [`${missing} of the camera's lines within this recording are left out`] : [];
   }
 
   unfinished() {

@@ -126,7 +126,7 @@ export class Package {
     }
     for (const name of signed.keys()) if (!named.has(name)) this.false.push(`${name}: the camera names no such file`);
     this.false.push(...this.camera.holes());
-    this.exceptions.push(...this.camera.unfinished());
+    this.exceptions.push(...this.camera.unfinished(), ...this.camera.leftOut());
   }
 
   // --- films ---
