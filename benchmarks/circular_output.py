@@ -123,8 +123,11 @@ def _ours() -> tuple[float, float]:
     it.hold_record()
     it.run(seconds=2)
     opened, stopped = it.ledger("open")[0], it.ledger("state")[-2]
-    syncs = [line for line in it.ledger("sync") if line["t"] > opened["t"] + 2 * SECOND_NS]
-    behind = [later["t"] - line["video_until_ns"] for line, later in pairwise(syncs)]
+    # A segment's end is durable with its `seal`, which is no `sync`.
+    durable = [(line["t"], line["video_until_ns"]) for line in it.ledger("sync")]
+    durable += [(line["t"], line["end_pts_ns"]) for line in it.ledger("seal")]
+    steps = sorted(step for step in durable if step[0] > opened["t"] + 2 * SECOND_NS)
+    behind = [at - until for (_, until), (at, _) in pairwise(steps)]
     end_ns = it.ledger("seal")[-1]["end_pts_ns"]
     return max(behind) / SECOND_NS, max(0, stopped["t"] - end_ns) / SECOND_NS
 
