@@ -201,8 +201,8 @@ def _deliver(agency: BenchAgency, store: DirectoryStore, number: int) -> None:
     anchor = {"number": ledger.head.number, "digest": ledger.head.digest}
     said = statement.make(identity, DOCKING, {
         "device": device, "boot": 1, "nonce": nonce, "anchor": anchor, "t": 4 * 3600 * SECOND_NS,
-        "battery": 50, "time": {**time_, "utc_ns": utc_ns}, "ledgers": [{"boot": 1, "length": len(text)}],
-        "files": wanted,
+        "battery": 50, "time": {**time_, "utc_ns": utc_ns},
+        "ledgers": [{"boot": 1, "length": len(text)}], "files": wanted,
     })  # fmt: skip
     store.create(f"ledgers/{device}/{nonce}/{1:08d}-{0:012d}", BytesBody(text))
     for key, data in bodies:
