@@ -103,11 +103,11 @@ def test_a_command_is_carried_out_and_answered(site: Site) -> None:
 def test_a_wave_asks_a_camera_and_takes_its_wish_back(site: Site) -> None:
     """Not docked it waits; what it comes to there is told in tests/simulation/test_updates.py."""
     wish = ["1.1.0", "ab" * 32]
-    done = site.fleet("update", *wish, "--percent", "100", "--hours", "0.002")
+    done = site.fleet("update", *wish, "--percent", "100", "--hours", "0.0008")
     assert done.returncode == 0, done.stderr
     assert answer(done)["outcome"] == {"cam-1": "asked"}
     assert "1 chosen of 1: 1 asked" in done.stderr
-    again = site.fleet("update", "1.0.0", "cd" * 32, "--percent", "100", "--hours", "0.002")
+    again = site.fleet("update", "1.0.0", "cd" * 32, "--percent", "100", "--hours", "0.0008")
     assert answer(again)["outcome"] == {"cam-1": "kept"}, "it runs that already"
     back = site.fleet("update", *wish, "--withdraw")
     assert back.returncode == 0, back.stderr

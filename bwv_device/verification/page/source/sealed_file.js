@@ -4,7 +4,8 @@ import { chacha20poly1305 } from "@noble/ciphers/chacha.js";
 import { hkdf } from "@noble/hashes/hkdf.js";
 import { hmac } from "@noble/hashes/hmac.js";
 import { sha256 } from "@noble/hashes/sha2.js";
-import { Fail, ascii, hex, join, put, text, toBase64 } from "./bytes.js";
+import { Fail, ascii, join, put, text, toBase64 } from "./bytes.js";
+import { digestOfBytes } from "./digests.js";
 
 const CHUNK = 65536, TAG = 16, NONCE = 16;
 
@@ -45,10 +46,9 @@ export class Opened {
     return opened;
   }
 
+  /** Of a file without gaps. */
   sha256() {
-    const digest = sha256.create();
-    for (const piece of this.pieces) digest.update(piece);
-    return hex(digest.digest());
+    return digestOfBytes(this.pieces[0]);
   }
 }
 

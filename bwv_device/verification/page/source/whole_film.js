@@ -380,7 +380,7 @@ async function withSegment(film, { reader, claim, key }, room) {
   if (opened.first < SHORTEST) throw new Fail("cut off before its first picture");
   const start = new Start(opened.pieces[0].subarray(0, Math.min(opened.first, INIT)));
   const given = claim.plaintext;
-  if (given && !(opened.whole && opened.sha256() === given)) {
+  if (given && !(opened.whole && (await opened.sha256()) === given)) {
     throw new Fail("what is inside is not what the ledger says");
   }
   const on = film !== null && same(film.start.data, start.data) ? film : new WholeFilm(start, room);
