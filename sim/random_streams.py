@@ -25,7 +25,9 @@ class Draws:
         return Draws(self._seed, f"{self._name}/{name}")
 
     def below(self, limit: int) -> int:
-        """From 0 up to, without, `limit`."""
+        """From 0 up to, without, `limit`. Raises `ValueError` where that is nothing."""
+        if limit < 1:
+            raise ValueError("nothing to draw from")
         bits = limit.bit_length()
         while (value := self._bits(bits)) >= limit:
             pass

@@ -87,7 +87,10 @@ def read_camera_lines(
     certified, and is about this recording."""
     found, key, boot = CameraLines(), None, 0
     offset_ns = dict[str, int]()
-    for raw in data.split(b"\n")[:-1]:
+    *raws, rest = data.split(b"\n")
+    if rest:
+        raise ValueError("something stands behind the camera's lines")
+    for raw in raws:
         line = parse_line(raw)
         try:
             said = typed(line.kind, line.fields)

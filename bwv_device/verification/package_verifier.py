@@ -26,9 +26,9 @@ from bwv_device.formats.statement import StatementError
 from bwv_device.verification.export import export
 from bwv_device.verification.footage_claims import Claim
 from bwv_device.verification.package_camera import CameraLines, FileKeys, read_camera_lines
-from bwv_device.verification.second_video_verifier import nal_units
+from bwv_device.verification.second_video_verifier import boxes, nal_units
 from bwv_device.verification.tlog.checkpoint import SignedCheckpoint, cosigned, read_signed
-from bwv_device.verification.tlog.merkle_tree import leaf_hash, proves_inclusion
+from bwv_device.verification.tlog.merkle_tree import HASH_BYTES, leaf_hash, proves_inclusion
 from bwv_device.verification.tlog.signed_note import NoteError
 from bwv_device.verification.trust_list import Trust, read_trust_list
 from bwv_device.verification.vault_report import FileStatus, FoundFile, Report, Survey
@@ -171,6 +171,7 @@ def _film(
     """By what the camera signed inside of it. It is mapped, not read: it may be large."""
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
         try:
+            require_plain(data)
             told = judge_video(nal_units(data), roots)
         except UNREADABLE as error:
             verdict.problems.append(f"{path.name} can't be read: {error}")
@@ -189,6 +190,13 @@ def _film(
         verdict.problems.append(f"{path.name} has other parameter sets than the ledger names")
     if told.groups and not lines.covers(told.first_utc_ns, told.last_utc_ns, TIMES_DIFFER_NS):
         verdict.problems.append(f"{path.name} was not taken while this recording lasted")
+
+
+def require_plain(film: Any) -> None:
+    """An MP4 with tables, as packages have it: players put fragments together in more ways than
+    one. Raises `ValueError`."""
+    if film[4:8] != b"ftyp" or any(kind == b"moof" for kind, _, _ in boxes(film, 0, len(film))):
+        raise ValueError("it is no MP4, or one in fragments")
 
 
 def _camera(
@@ -219,17 +227,22 @@ def _sealed(
     folder: Path, said: PackageStatement, lines: CameraLines, verdict: PackageVerdict
 ) -> None:
     """Beside a whole film stand the sealed originals, and the film is what comes out of them."""
-    whole = [film for film in said.films if film.kind == "whole"]
+    whole = [film.name for film in said.films if film.kind == "whole"]
+    stills = sorted(path.name for path in folder.glob("*.jpg") if not is_stray(path.name))
     if not whole:
-        if (folder / SEALED).exists() or (folder / KEYS).exists():
+        if (folder / KEYS).is_file() or any(
+            path.is_file() for path in (folder / SEALED).rglob("*")
+        ):
             verdict.problems.append("sealed originals stand beside what is not the whole recording")
+        verdict.exceptions += [f"{name}: nothing here proves this picture" for name in stills]
         return
     files = [_found(folder, claim) for _, claim in sorted(lines.claims.items())]
     signed = {segment.segment for segment in said.sealed}
     for found in files:
         if found.path is None and found.name in signed:
             verdict.problems.append(f"{found.name} is missing")
-    for name in _films_of(folder, said.recording, files, lines, verdict):
+    given = sorted({*whole, *stills})
+    for name in _differing(folder, said.recording, files, lines, verdict, given):
         verdict.problems.append(f"{name} is not what its sealed originals hold")
 
 
@@ -239,16 +252,17 @@ def _found(folder: Path, claim: Claim) -> FoundFile:
     return FoundFile(claim.name, claim, path if ours else None, of_branch=False)
 
 
-def _films_of(
+def _differing(
     folder: Path,
     recording: str,
     files: list[FoundFile],
     lines: CameraLines,
     verdict: PackageVerdict,
+    given: Sequence[str],
 ) -> list[str]:
-    """Makes the films anew out of the sealed originals; names of those that differ."""
+    """Makes films and stills anew out of the sealed originals; names of those that differ."""
     told = canonical_json.decode(read_small(folder / KEYS, LIST_LIMIT))
-    keys = {str(name): bytes.fromhex(str(key)) for name, key in told.items()}
+    keys = {name: from_hex(key, 16) for name, key in told.items()}
     heads = {f.name: _head(f.path) for f in files if f.path is not None}
     report = Report(device=lines.device, claims=lines.claims)
     with tempfile.TemporaryDirectory() as out:
@@ -262,8 +276,8 @@ def _films_of(
             if segment.status is FileStatus.BAD:
                 verdict.problems.append(f"{segment.name}: {segment.detail}")
         made = {item.path.name: item.path for item in done.films}
-        given = {film.removesuffix(" (whole)") for film in verdict.films if "(whole)" in film}
-        return [n for n in sorted(given) if n not in made or not _same(made[n], folder / n)]
+        made |= {path.name: path for path in Path(out).glob("*.jpg")}
+        return [n for n in given if n not in made or not _same(made[n], folder / n)]
 
 
 def _head(path: Path) -> bytes:
@@ -271,10 +285,19 @@ def _head(path: Path) -> bytes:
         return file.read(HEADER_LIMIT)
 
 
+def from_hex(digits: object, length: int) -> bytes:
+    """In its one form. Raises `ValueError`."""
+    if type(digits) is not str or not re.fullmatch(f"[0-9a-f]{{{2 * length}}}", digits):
+        raise ValueError("digits are none, or of another number")
+    return bytes.fromhex(digits)
+
+
 def _same(made: Path, given: Path) -> bool:
-    """Byte for byte, but for the manifest."""
+    """Byte for byte, but for a film's manifest."""
     if not given.is_file():
         return False
+    if given.suffix == ".jpg":
+        return file_sha256(made) == file_sha256(given)
     with given.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
         digest = hashlib.sha256()
         for part in without_manifest(data):
@@ -295,6 +318,9 @@ def _custody(
         verdict.problems.append(f"{CUSTODY} is missing")
         return
     told = canonical_json.decode(read_small(path, CUSTODY_LIMIT))
+    forms = {"lines": list, "checkpoint": str, "trust": str}
+    if any(type(told.get(name)) is not form for name, form in forms.items()):
+        raise ValueError(f"{CUSTODY} has not the form that it must have")
     trust = read_trust_list(told["trust"], roots) if told["trust"] else None
     data = read_small(folder / SIGNATURE, statement.SIZE_LIMIT)
     signer = statement.of_role(data, PackageStatement, (DISCLOSURE,), roots).chain[0]
@@ -340,7 +366,7 @@ def _line(
     statement.role_of(chain, roots)
     text = str(line["line"]).encode()
     fields = statement.check(text, chain)
-    about = fields.get("recording") or fields.get("recordings") or fields.get("found")
+    about = next((fields[n] for n in ("recording", "recordings", "found") if n in fields), None)
     if about not in (f"{said.device}/{said.recording}", [f"{said.device}/{said.recording}"]):
         verdict.problems.append(f"custody's line {number} is about another recording")
     if fields.get("n") != number:
@@ -348,7 +374,9 @@ def _line(
     if signed is None or number > signed.checkpoint.size:
         return False
     leaf = leaf_hash(hashlib.sha256(text).digest())
-    proof = [bytes.fromhex(digest) for digest in line["proof"]]
+    if type(line["proof"]) is not list:
+        raise ValueError("a proof is none")
+    proof = [from_hex(digest, HASH_BYTES) for digest in line["proof"]]
     size, root = signed.checkpoint.size, signed.checkpoint.root
     if not proves_inclusion(leaf, number - 1, size, proof, root):
         verdict.problems.append(f"custody's line {number} does not stand in the log")

@@ -29,7 +29,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ed25519
 
-from bwv_device.verification.second_film import Original, films_of, is_made_of
+from bwv_device.verification.second_film import Opened, Original, films_of, is_made_of
 from bwv_device.verification.second_verifier import (
     FORMS,
     KINDS,
@@ -58,6 +58,7 @@ from bwv_device.verification.second_video_verifier import (
     FALSE,
     GENUINE,
     Film,
+    boxes,
     in_utc,
     nal_units,
 )
@@ -69,6 +70,9 @@ ANSWERS = {
 }
 SUMS, SIGNATURE = "SHA256SUMS", "SHA256SUMS.sig"
 LISTED = re.compile(r"([0-9a-f]{64})  ([^\n\x00]{1,1024})")
+NO_NAME = re.compile(  # of a key: what is not seen, spaces, and the sign that parts its text
+    "[+\x00-\x20\x7f-\xa0\xad\u061c\u1680\u2000-\u200f\u2028-\u202f\u205f-\u206f\u3000\ufeff]"
+)
 STRAY = re.compile(r"\.DS_Store|Thumbs\.db|desktop\.ini|\._.*", re.DOTALL)  # of an operating system
 STATEMENT, LIST, LINES, PEM, NOTE = 4 << 20, 16 << 20, 64 << 20, 16 << 10, 128 << 10
 WHILE = ("open", "sync", "seal", "still", "close")
@@ -204,6 +208,9 @@ class Package:
         judged = Film(self.roots)
         with (self.folder / name).open("rb") as file:
             data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+            kinds = {kind for kind, _, _ in boxes(data, 0, len(data))}
+            if data[4:8] != b"ftyp" or b"moof" in kinds:
+                raise ValueError(f"{name} is no MP4, or one in fragments")
             judged.judge(nal_units(data))
         if kind == "whole":  # what its sealed originals hold may be unsigned inside
             told = [NEVER_SIGNED, *(UNSIGNED if not camera.unfinished() else ())]
@@ -225,11 +232,14 @@ class Package:
         """A whole film must come out of its sealed originals, byte for byte."""
         whole_films = [film["name"] for film in self.said["films"] if film["kind"] == "whole"]
         folder, keys = self.folder / "proof/sealed", self.folder / "proof/keys.json"
+        stills = sorted(p.name for p in self.folder.glob("*.jpg") if not STRAY.fullmatch(p.name))
         if not whole_films:
-            if folder.exists() or keys.exists():
+            if keys.is_file() or any(path.is_file() for path in folder.rglob("*")):
                 self.false.append("sealed originals stand beside what is not the whole recording")
+            self.exceptions += [f"{name}: nothing here proves this picture" for name in stills]
             return
         told = exactly(self.small("proof/keys.json", LIST))
+        told = {name: from_hex(key, 16) for name, key in told.items()}
         originals = list[Original]()
         signed = {row["segment"] for row in self.said["sealed"]}
         for name, claim in sorted(camera.files.items()):
@@ -239,7 +249,7 @@ class Package:
                 self.false.append(f"{name} is missing")
             if there and not as_claimed(path, claim):
                 self.false.append(f"{name} is not what the camera names")
-            key = bytes.fromhex(told[name]) if name in told else b""
+            key = told.get(name, b"")
             originals.append(Original(name, path if there else None, claim, key))
         made = {film[0]: film[1:] for film in films_of(self.said["recording"], originals)}
         for name in whole_films:
@@ -247,11 +257,18 @@ class Package:
                 data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
                 if name not in made or not is_made_of(data, *made[name]):
                     self.false.append(f"{name} is not what its sealed originals hold")
+        sealed = {original.name: original for original in originals}
+        for name in stills:
+            if not is_still(self.folder / name, sealed.get(name + ".age")):
+                self.false.append(f"{name} is not what its sealed original holds")
 
     # --- custody ---
 
     def custody(self) -> None:
         told = exactly(self.small("proof/custody.json", LINES))
+        forms = {"lines": list, "checkpoint": str, "trust": str}
+        if any(type(told.get(name)) is not form for name, form in forms.items()):
+            raise ValueError("custody's lines are none")
         trust = Trust(told["trust"], self.roots) if told["trust"] else None
         self.standing(trust)
         checkpoint = None
@@ -288,15 +305,17 @@ class Package:
             raise ValueError("a line of custody is signed by nobody of the agency")
         signed = str(line["line"]).encode()
         fields = stated(signed, chain)
-        about = fields.get("recording") or fields.get("recordings") or fields.get("found")
+        about = [fields[name] for name in ("recording", "recordings", "found") if name in fields]
         mine = f"{self.said['device']}/{self.said['recording']}"
-        if about not in (mine, [mine]):
+        if about[:1] not in ([mine], [[mine]]):
             self.false.append(f"custody's line {number} is about another recording")
         if fields.get("n") != number:
             self.false.append(f"custody's line {number} is another line")
         if checkpoint is None or number > checkpoint.size:
             return False
-        proof = [bytes.fromhex(digest) for digest in line["proof"]]
+        if type(line["proof"]) is not list:
+            raise ValueError("a proof is none")
+        proof = [from_hex(digest, 32) for digest in line["proof"]]
         leaf = hashlib.sha256(b"\0" + hashlib.sha256(signed).digest()).digest()
         if not stands_in(leaf, number - 1, checkpoint.size, proof, checkpoint.root):
             self.false.append(f"custody's line {number} does not stand in the log")
@@ -312,7 +331,10 @@ class Camera:
         self.offsets, self.times = dict[str, int](), dict[str, tuple[int, int]]()
         self.lines = list[tuple[int, Fields]]()
         recording, boot, key, number, previous = package.said["recording"], 0, None, 0, ""
-        for raw in data.split(b"\n")[:-1]:
+        *raws, rest = data.split(b"\n")
+        if rest:
+            raise ValueError("something stands behind the camera's lines")
+        for raw in raws:
             fields = well_formed(raw)
             wrong = misfit(KINDS.get(fields["kind"], ""), fields) if fields else "it is no line"
             if fields is None or wrong:
@@ -548,8 +570,7 @@ def signature_line(line: bytes) -> tuple[str, bytes, bytes]:
 
 
 def name_of_key(name: str) -> bool:
-    fits = 0 < len(name.encode()) <= 255 and name.isprintable() and "+" not in name
-    return fits and not any(character.isspace() for character in name)
+    return 0 < len(name.encode()) <= 255 and NO_NAME.search(name) is None
 
 
 def base64_of(text: str) -> bytes:
@@ -604,6 +625,23 @@ def exactly(data: bytes) -> Fields:
     if not isinstance(said, dict) or not allowed(said) or canonical(said) != data:
         raise ValueError("it is not in its one form")
     return said
+
+
+def from_hex(digits: Any, length: int) -> bytes:
+    if type(digits) is not str or not re.fullmatch(f"[0-9a-f]{{{2 * length}}}", digits):
+        raise ValueError("digits are none, or of another number")
+    return bytes.fromhex(digits)
+
+
+def is_still(given: pathlib.Path, sealed: Original | None) -> bool:
+    """Whether a picture is what its sealed original holds."""
+    if sealed is None or sealed.path is None:
+        return False
+    try:
+        opened = Opened(sealed.path.read_bytes(), sealed.claim["head"], sealed.key)
+    except ValueError:
+        return False
+    return opened.whole and opened.sha256() == digest_of(given)
 
 
 def as_claimed(path: pathlib.Path, claim: Fields) -> bool:

@@ -31,9 +31,8 @@ UNPROVEN = (
     *(InvalidSignature, UnsupportedAlgorithm, ValueError, TypeError, x509.InvalidVersion),
     *(x509.ExtensionNotFound, x509.DuplicateExtension, x509.UnsupportedGeneralNameType),
 )
-BOXES_WITH_BOXES = (b"moov", b"trak", b"mdia", b"minf", b"stbl", b"moof", b"traf")
 OTHER_PICTURES = (2, 3, 4, 19, 20, 21)
-GIVE_UP, WAITING, DEEP = 1000, 4096, 8
+GIVE_UP, WAITING = 1000, 4096
 WINDOWS = 116_444_736_000_000_000  # 1970, in units of 100 ns since 1601
 DEVICE = re.compile(r"(?!\.)[A-Za-z0-9._-]{1,64}")
 
@@ -365,38 +364,61 @@ def nal_units(data: Any) -> Iterator[bytes]:
         yield data[start:]
 
 
-def boxes(data: Any, at: int, end: int, depth: int = 0) -> Iterator[tuple[bytes, int, int]]:
-    if depth > DEEP:
-        raise ValueError("its boxes are too deep")
-    while at + 8 <= end:
-        size, kind, head = int.from_bytes(data[at : at + 4], "big"), data[at + 4 : at + 8], 8
-        if size == 1:
+def boxes(data: Any, at: int, end: int) -> Iterator[tuple[bytes, int, int]]:
+    """One behind the other: kind, where the content begins, where it ends."""
+    while at < end:
+        size, kind, head = word(data, at), bytes(data[at + 4 : at + 8]), 8
+        if size == 1 and at + 16 <= end:
             size, head = int.from_bytes(data[at + 8 : at + 16], "big"), 16
-        size = size or end - at
-        if size < head or at + size > end:
+        elif size == 0:
+            size = end - at
+        if at + 8 > end or size < head or at + size > end:
             raise ValueError("its boxes are damaged")
         yield kind, at + head, at + size
-        if kind in BOXES_WITH_BOXES:
-            yield from boxes(data, at + head, at + size, depth + 1)
         at += size
 
 
+def only(data: Any, at: int, end: int, kind: bytes) -> tuple[int, int]:
+    """The only box of a kind: of two, players choose one."""
+    found = [(start, stop) for name, start, stop in boxes(data, at, end) if name == kind]
+    if len(found) != 1:
+        raise ValueError(f"it has {len(found)} boxes {kind.decode('latin-1')} where one belongs")
+    return found[0]
+
+
+class Movie:
+    """A track of a film, by its one description."""
+
+    def __init__(self, data: Any, at: int, end: int) -> None:
+        header, _ = only(data, at, end, b"tkhd")
+        self.number = word(data, header + (20 if data[header] else 12))
+        media = only(data, at, end, b"mdia")
+        handler, _ = only(data, *media, b"hdlr")
+        self.kind = bytes(data[handler + 8 : handler + 12])
+        self.stbl = only(data, *only(data, *media, b"minf"), b"stbl")
+        self.entry, self.end = only(data, *self.stbl, b"stsd")
+        self.codec = bytes(data[self.entry + 12 : self.entry + 16])
+        if word(data, self.entry + 4) != 1 or not self.number:
+            raise ValueError("a track is of more than one kind, or of none")
+        if (self.kind, self.codec) not in ((b"vide", b"avc1"), (b"soun", b"mp4a")):
+            raise ValueError("a track is neither pictures nor sound as a camera makes them")
+
+
 def in_mp4(data: Any) -> Iterator[bytes]:
-    """Of the first track with H.264 pictures: parameter sets, then samples in their order."""
-    film, tracks = Tables(), 0
-    for kind, at, end in boxes(data, 0, len(data)):
-        tracks += kind == b"hdlr" and data[at + 8 : at + 12] == b"vide"
-        if tracks > 1:
-            raise ValueError("it has more than one track of pictures")
-        if kind == b"stsd" and word(data, at + 4) != 1:
-            raise ValueError("a track is of more than one kind")
-        if kind == b"stsd" and not film.track and data[at + 12 : at + 16] == b"avc1":
-            film.track = film.number
-            for inner, start, stop in boxes(data, at + 8 + 8 + 78, end):
-                if inner == b"avcC":
-                    yield from configured(data[start:stop])
-        film.box(data, kind, at)
-    for start, size in film.samples(data):
+    """Of its one track of pictures: parameter sets, then samples in their order. What players
+    could read in two ways is refused."""
+    moov = only(data, 0, len(data), b"moov")
+    tracks = [Movie(data, at, end) for kind, at, end in boxes(data, *moov) if kind == b"trak"]
+    films = [track for track in tracks if track.kind == b"vide"]
+    if len(films) != 1 or len({track.number for track in tracks}) != len(tracks):
+        raise ValueError("it has not one track of pictures, or two tracks of one number")
+    film = films[0]
+    # Behind the fields of a sample entry for pictures (ISO 14496-12, 12.1.3).
+    start, stop = only(data, film.entry + 8 + 8 + 78, film.end, b"avcC")
+    if stop - start < 7 or data[start + 4] & 3 != 3:
+        raise ValueError("its pictures have lengths of another kind")
+    yield from configured(data[start:stop])
+    for start, size in [*table_of(data, *film.stbl), *runs_of_track(data, film.number)]:
         place, end = start, start + size
         while place + 4 <= end:
             length = word(data, place)
@@ -404,34 +426,32 @@ def in_mp4(data: Any) -> Iterator[bytes]:
             place += 4 + length
 
 
-class Tables:
-    """Where samples lie: by the tables of a film, and by fragments."""
+def table_of(data: Any, at: int, end: int) -> list[tuple[int, int]]:
+    """Samples by the tables of a film; none where it has fragments alone."""
+    kinds = [kind for kind, _, _ in boxes(data, at, end)]
+    wide = b"co64" in kinds
+    sizes, places = (only(data, at, end, k)[0] for k in (b"stsz", b"co64" if wide else b"stco"))
+    if wide and b"stco" in kinds:
+        raise ValueError("it has two tables of places")
+    chunks, _ = only(data, at, end, b"stsc")
+    found = {b"stsz": sizes, b"stsc": chunks, b"co64" if wide else b"stco": places}
+    return tabled(data, found) if word(data, sizes + 8) else []
 
-    def __init__(self) -> None:
-        self.number, self.track, self.moof, self.base = 0, 0, 0, 0
-        self.found: dict[bytes, int] = {}
-        self.runs = list[tuple[int, int]]()
 
-    def box(self, data: Any, kind: bytes, at: int) -> None:
-        if kind in (b"stco", b"co64") and self.track and self.track == self.number:
-            self.found.pop(b"co64" if kind == b"stco" else b"stco", None)
-        if kind == b"trak" and not self.track:
-            self.found = {}
-        elif kind == b"tkhd":
-            self.number = word(data, at + (20 if data[at] else 12))
-        elif kind in (b"stsz", b"stsc", b"stco", b"co64") and self.track == self.number:
-            self.found[kind] = at
-        elif kind == b"moof":
-            self.moof = at - 8
-        elif kind == b"tfhd":
-            self.number, self.base = word(data, at + 4), self.moof
-        elif kind == b"trun" and self.number == self.track:
-            self.runs += run(data, at, self.base)
-
-    def samples(self, data: Any) -> list[tuple[int, int]]:
-        sizes = self.found.get(b"stsz")
-        whole = tabled(data, self.found) if sizes is not None and word(data, sizes + 8) else []
-        return whole + self.runs
+def runs_of_track(data: Any, number: int) -> Iterator[tuple[int, int]]:
+    """Samples by fragments."""
+    for kind, at, end in boxes(data, 0, len(data)):
+        if kind != b"moof":
+            continue
+        for inner, start, stop in boxes(data, at, end):
+            header, _ = only(data, start, stop, b"tfhd") if inner == b"traf" else (0, 0)
+            if not header or word(data, header + 4) != number:
+                continue
+            if word(data, header) & 1:
+                raise ValueError("a fragment says that its samples lie elsewhere")
+            for part, begin, finish in boxes(data, start, stop):
+                if part == b"trun":
+                    yield from run(data, begin, finish, at - 8)
 
 
 def configured(avcc: bytes) -> Iterator[bytes]:
@@ -446,8 +466,6 @@ def configured(avcc: bytes) -> Iterator[bytes]:
 
 def tabled(data: Any, found: dict[bytes, int]) -> list[tuple[int, int]]:
     """Samples of a film with tables: sizes, chunks, and how many samples each has."""
-    if b"stsc" not in found or not {b"co64", b"stco"} & set(found):
-        raise ValueError("its tables are not whole")
     at = found[b"stsz"]
     same, count = word(data, at + 4), word(data, at + 8)
     if count * (1 if same else 4) > len(data):
@@ -482,7 +500,7 @@ def rows_of(data: Any, at: int, width: int) -> int:
     return count
 
 
-def run(data: Any, at: int, base: int) -> list[tuple[int, int]]:
+def run(data: Any, at: int, end: int, base: int) -> Iterator[tuple[int, int]]:
     flags, count, place = word(data, at) & 0xFFFFFF, word(data, at + 4), at + 8
     offset = base
     if not flags & 0x200:
@@ -492,12 +510,12 @@ def run(data: Any, at: int, base: int) -> list[tuple[int, int]]:
     place += 4 if flags & 4 else 0
     before = 4 * bool(flags & 0x100)
     row = before + 4 * (bool(flags & 0x200) + bool(flags & 0x400) + bool(flags & 0x800))
-    samples = list[tuple[int, int]]()
+    if place + row * count > end:
+        raise ValueError("it says to have more than it has")
     for _ in range(count):
         size = word(data, place + before)
-        samples.append((offset, size))
+        yield offset, size
         offset, place = offset + size, place + row
-    return samples
 
 
 def word(data: Any, at: int) -> int:

@@ -65,6 +65,7 @@ class DisclosedPackages:
             world.run(seconds=seconds)
             world.press_marker()
             world.run(seconds=2)
+            world.press_marker(times=2)
             world.hold_record()
             world.run(seconds=2)
         world.press_record_twice()

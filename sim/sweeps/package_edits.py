@@ -8,12 +8,20 @@ import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from itertools import pairwise
+from typing import Any, NamedTuple
 
 from bwv_device.formats import canonical_json, statement
 from bwv_device.formats.grammar.purposes import PACKAGE
 from bwv_device.formats.statement import Signer
-from bwv_device.verification.second_video_verifier import nal_units
+from bwv_device.verification.second_video_verifier import (
+    UUID,
+    Movie,
+    boxes,
+    nal_units,
+    only,
+    table_of,
+)
 from sim.random_streams import Draws
 from sim.sweeps.disclosed_packages import ANOTHER, DisclosedPackages, Files
 
@@ -56,7 +64,9 @@ class Draft:
 
     @property
     def film(self) -> str:
-        return str(self.said["films"][0]["name"]) if self.said["films"] else self.any_file()
+        """Its first film, or any file where another change has left none."""
+        names = [str(film["name"]) for film in self.said["films"] if film["name"] in self.files]
+        return names[0] if names else self.any_file()
 
     def any_file(self) -> str:
         return self.draws.pick(sorted(self.files))
@@ -67,15 +77,15 @@ class Draft:
         return self.draws.pick(names) if names else self.any_file()
 
     def flip(self, name: str, least: int = 0) -> None:
-        data = bytearray(self.files[name])
+        data = bytearray(self.files.get(name, b""))
         if data:
             data[self.draws.between(min(least, len(data) - 1), len(data) - 1)] ^= (
                 1 << self.draws.below(8)
             )
-        self.files[name] = bytes(data)
+            self.files[name] = bytes(data)
 
     def cut(self, name: str) -> None:
-        data = self.files[name]
+        data = self.files.get(name, b"")
         self.files[name] = data[: max(0, len(data) - self.draws.between(1, 5000))]
 
     def drop(self, name: str) -> None:
@@ -103,13 +113,11 @@ class Draft:
     def write_custody(self, told: dict[str, Any]) -> None:
         self.files[CUSTODY] = canonical_json.encode(told)
 
-    def a_line(self, told: dict[str, Any]) -> dict[str, Any]:
-        return dict(self.draws.pick(told["lines"])) if told["lines"] else {}
-
     def with_line(self, change: Callable[[dict[str, Any]], None]) -> None:
         told = self.custody()
-        if told["lines"]:
-            change(told["lines"][self.draws.below(len(told["lines"]))])
+        lines = [line for line in told["lines"] if line]
+        if lines:
+            change(self.draws.pick(lines))
             self.write_custody(told)
 
 
@@ -179,6 +187,13 @@ def _stray(draft: Draft) -> None:
 def _summed(draft: Draft) -> None:
     draft.flip("report.html")
     draft.list_anew()
+
+
+@edit(BY_STRANGER, "a certificate that is none")
+def _no_certificate(draft: Draft) -> None:
+    der = base64.b64encode(bytes.fromhex("300a30030201013000030100")).decode()
+    pem = f"-----BEGIN CERTIFICATE-----\n{der}\n-----END CERTIFICATE-----\n".encode()
+    draft.files[SIGNATURE] = draft.files[SIGNATURE].partition(b"\n")[0] + b"\n" + pem
 
 
 # --- by an insider --------------------------------------------------------------------------------
@@ -314,6 +329,32 @@ def _keys(draft: Draft) -> dict[str, Any]:
 
 def _segments(draft: Draft) -> list[int]:
     return [n for n, row in enumerate(draft.said["sealed"]) if ".mp4" in row["segment"]]
+
+
+@edit(BY_INSIDER, "a key too many")
+def _key_too_many(draft: Draft) -> None:
+    draft.files[KEYS] = canonical_json.encode({**_keys(draft), "x": "ZZ"})
+
+
+@edit(BY_INSIDER, "a picture that nobody took")
+def _still(draft: Draft) -> None:
+    draft.files[draft.said["recording"] + "-0099.jpg"] = b"\xff\xd8 another street"
+
+
+@edit(BY_INSIDER, "another picture than was taken")
+def _other_still(draft: Draft) -> None:
+    for name in [name for name in draft.files if name.endswith(".jpg") and "/" not in name]:
+        draft.files[name] = b"\xff\xd8 another street"
+
+
+@edit(BY_INSIDER, "words behind the camera's lines")
+def _words(draft: Draft) -> None:
+    draft.files[CAMERA] = draft.files.get(CAMERA, b"") + b"the officer did nothing wrong"
+
+
+@edit(BY_INSIDER, "no table of custody lines")
+def _no_table(draft: Draft) -> None:
+    draft.write_custody({**draft.custody(), "lines": [None]})
 
 
 @edit(BY_INSIDER, "a segment left out")
@@ -493,78 +534,185 @@ def _other_form(draft: Draft) -> None:
 
 
 # --- pictures of an excerpt -----------------------------------------------------------------------
-# As H.264 with start codes: the verifiers read it as they read an MP4.
+# In place: what is left out becomes filler, which players and verifiers pass over.
 
 
-def _pictures(draft: Draft, change: Callable[[list[bytes]], list[bytes]]) -> None:
+class _Sample(NamedTuple):
+    """Of the pictures: where it lies, how long it is, and where that is written."""
+
+    place: int
+    size: int
+    written_at: int
+
+
+class _Nal(NamedTuple):
+    sample: int
+    at: int  # of its first byte, behind its length
+    kind: int
+
+
+def _samples(film: bytearray) -> list[_Sample]:
+    moov = only(film, 0, len(film), b"moov")
+    tracks = [Movie(film, at, end) for kind, at, end in boxes(film, *moov) if kind == b"trak"]
+    (stbl,) = (track.stbl for track in tracks if track.kind == b"vide")
+    sizes, _ = only(film, *stbl, b"stsz")
+    rows = table_of(film, *stbl)
+    return [_Sample(at, size, sizes + 12 + 4 * n) for n, (at, size) in enumerate(rows)]
+
+
+def _nals(film: bytearray, samples: list[_Sample]) -> list[_Nal]:
+    found = list[_Nal]()
+    for number, sample in enumerate(samples):
+        at = sample.place
+        while at + 4 < sample.place + sample.size:
+            kind = film[at + 4] & 31
+            if kind == 6 and UUID not in film[at + 4 : at + 64]:
+                kind = 0  # the encoder's own
+            found.append(_Nal(number, at + 4, kind))
+            at += 4 + int.from_bytes(film[at : at + 4], "big")
+    return found
+
+
+def _in_film(draft: Draft, change: Callable[[bytearray, list[_Sample]], None]) -> None:
+    film = bytearray(draft.files.get(draft.film, b""))
     try:
-        nals = [bytes(nal) for nal in nal_units(draft.files[draft.film])]
-    except (ValueError, IndexError, KeyError):
-        return
-    if nals:
-        draft.files[draft.film] = b"".join(b"\0\0\0\1" + nal for nal in change(nals))
+        change(film, _samples(film))
+    except (ValueError, IndexError):
+        return  # another change has left no film
+    draft.files[draft.film] = bytes(film)
 
 
-def _slices(nals: list[bytes], kinds: tuple[int, ...]) -> list[int]:
-    return [at for at, nal in enumerate(nals) if nal and nal[0] & 31 in kinds]
+def _fill(film: bytearray, nal: _Nal) -> None:
+    film[nal.at] = film[nal.at] & 0xE0 | 12
 
 
-def _in_the_middle(draft: Draft, nals: list[bytes], kinds: tuple[int, ...]) -> int | None:
-    """A picture that is of no end: those may be missing without a word."""
-    idr = _slices(nals, (5,))
-    found = [at for at in _slices(nals, kinds) if len(idr) > 3 and idr[1] <= at < idr[-2]]
-    return draft.draws.pick(found) if found else None
+def _in_the_middle(draft: Draft, nals: list[_Nal], kind: int) -> _Nal:
+    """Of no end: there, pictures may be missing without a word."""
+    keys = [nal.sample for nal in nals if nal.kind == 5]
+    return draft.draws.pick([n for n in nals if n.kind == kind and keys[1] <= n.sample < keys[-2]])
 
 
 @edit(OF_EXCERPT, "a group of pictures left out of an excerpt")
 def _group(draft: Draft) -> None:
-    def change(nals: list[bytes]) -> list[bytes]:
-        """With the statement about it, which stands in the next one."""
-        at = _in_the_middle(draft, nals, (5,))
-        if at is None:
-            return nals
-        idr = _slices(nals, (5,))
-        end = idr[idr.index(at) + 1]
-        kept = [nal for nal in nals[at:end] if nal and nal[0] & 31 in (6,)]
-        after = nals[end:]
-        own = next((n for n, nal in enumerate(after) if nal and nal[0] & 31 == 6), None)
-        if own is not None:
-            after = after[:own] + after[own + 1 :]
-        return nals[:at] + nals[end : end + 1] + kept + after[1:]
+    def change(film: bytearray, samples: list[_Sample]) -> None:
+        """With the statement about it, which stands in the second picture of the next one."""
+        nals = _nals(film, samples)
+        keys = [nal.sample for nal in nals if nal.kind == 5]
+        said = {nal.sample for nal in nals if nal.kind == 6}
+        first, after = draft.draws.pick([
+            (one, other) for one, other in pairwise(keys[1:-1])
+            if other + 1 in said and not said & set(range(one + 2, other + 1))
+        ])  # fmt: skip
+        for nal in nals:
+            of_next = nal.sample == after + 1 and nal.kind == 6
+            if of_next or (first <= nal.sample < after and nal.kind in (1, 5)):
+                _fill(film, nal)
 
-    _pictures(draft, change)
+    _in_film(draft, change)
 
 
 @edit(OF_EXCERPT, "a picture left out of an excerpt")
 def _picture(draft: Draft) -> None:
-    def change(nals: list[bytes]) -> list[bytes]:
-        at = _in_the_middle(draft, nals, (1,))
-        return nals if at is None else nals[:at] + nals[at + 1 :]
+    _in_film(draft, lambda film, samples: _fill(
+        film, _in_the_middle(draft, _nals(film, samples), 1)
+    ))  # fmt: skip
 
-    _pictures(draft, change)
+
+def _neighbours(
+    draft: Draft, film: bytearray, samples: list[_Sample], fits: Callable[[int, int], bool]
+) -> tuple[_Sample, _Sample]:
+    """Two pictures, one behind the other, with nothing else in them."""
+    nals = _nals(film, samples)
+    plain = {nal.sample for nal in nals if nal.kind == 1} - {n.sample for n in nals if n.kind != 1}
+    found = [
+        (one, other)
+        for number, (one, other) in enumerate(pairwise(samples))
+        if {number, number + 1} <= plain
+        and one.place + one.size == other.place
+        and fits(one.size, other.size)
+    ]
+    return draft.draws.pick(found)
 
 
 @edit(OF_EXCERPT, "pictures of an excerpt exchanged")
 def _pictures_exchanged(draft: Draft) -> None:
-    def change(nals: list[bytes]) -> list[bytes]:
-        at = _in_the_middle(draft, nals, (1,))
-        following = next((n for n in _slices(nals, (1,)) if at is not None and n > at), None)
-        if at is not None and following is not None:
-            nals[at], nals[following] = nals[following], nals[at]
-        return nals
+    def change(film: bytearray, samples: list[_Sample]) -> None:
+        one, other = _neighbours(draft, film, samples, lambda a, b: True)
+        both = film[other.place :][: other.size] + film[one.place :][: one.size]
+        film[one.place : one.place + len(both)] = both
+        for sample, size in ((one, other.size), (other, one.size)):
+            film[sample.written_at : sample.written_at + 4] = size.to_bytes(4, "big")
 
-    _pictures(draft, change)
+    _in_film(draft, change)
 
 
 @edit(OF_EXCERPT, "a picture of an excerpt twice")
 def _picture_twice(draft: Draft) -> None:
-    def change(nals: list[bytes]) -> list[bytes]:
-        at = _in_the_middle(draft, nals, (1,))
-        return nals if at is None else [*nals[: at + 1], nals[at], *nals[at + 1 :]]
+    def change(film: bytearray, samples: list[_Sample]) -> None:
+        one, other = _neighbours(draft, film, samples, lambda a, b: a + 5 <= b)
+        left = other.size - one.size
+        again = film[one.place :][: one.size] + (left - 4).to_bytes(4, "big") + b"\x0c"
+        film[other.place : other.place + len(again)] = again
 
-    _pictures(draft, change)
+    _in_film(draft, change)
 
 
 @edit(OF_EXCERPT, "the camera's statements left out of an excerpt")
 def _no_statements(draft: Draft) -> None:
-    _pictures(draft, lambda nals: [nal for nal in nals if not nal or nal[0] & 31 != 6])
+    def change(film: bytearray, samples: list[_Sample]) -> None:
+        for nal in _nals(film, samples):
+            if nal.kind == 6:
+                _fill(film, nal)
+
+    _in_film(draft, change)
+
+
+# --- films that players and verifiers could read in two ways --------------------------------------
+
+
+@edit(OF_EXCERPT, "two descriptions of an excerpt")
+def _two_moovs(draft: Draft) -> None:
+    def change(film: bytearray, samples: list[_Sample]) -> None:
+        at, end = only(film, 0, len(film), b"moov")
+        film += film[at - 8 : end]
+
+    _in_film(draft, change)
+
+
+@edit(OF_EXCERPT, "another length of lengths in an excerpt")
+def _lengths(draft: Draft) -> None:
+    def change(film: bytearray, samples: list[_Sample]) -> None:
+        film[film.index(b"avcC") + 8] ^= 2
+
+    _in_film(draft, change)
+
+
+@edit(OF_EXCERPT, "two tracks of one number in an excerpt")
+def _one_number(draft: Draft) -> None:
+    def change(film: bytearray, samples: list[_Sample]) -> None:
+        moov = only(film, 0, len(film), b"moov")
+        for kind, at, end in boxes(film, *moov):
+            if kind == b"trak":
+                header, _ = only(film, at, end, b"tkhd")
+                where = header + (20 if film[header] else 12)
+                film[where : where + 4] = (1).to_bytes(4, "big")
+
+    _in_film(draft, change)
+
+
+@edit(OF_EXCERPT, "a track of another kind in an excerpt")
+def _other_kind(draft: Draft) -> None:
+    def change(film: bytearray, samples: list[_Sample]) -> None:
+        at = film.index(b"soun")
+        film[at : at + 4] = b"pict"
+
+    _in_film(draft, change)
+
+
+@edit(OF_EXCERPT, "an excerpt with start codes")
+def _start_codes(draft: Draft) -> None:
+    try:
+        nals = [bytes(nal) for nal in nal_units(draft.files[draft.film])]
+    except (ValueError, IndexError, KeyError):
+        return
+    draft.files[draft.film] = b"".join(b"\0\0\0\1" + nal for nal in nals)

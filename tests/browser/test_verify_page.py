@@ -124,9 +124,17 @@ def test_a_zip_and_files_one_by_one_are_the_same_package(
 
 def test_what_is_no_package_is_a_sentence(page: Page, folders: Path, tmp_path: Path) -> None:
     (tmp_path / "broken.zip").write_bytes(b"PK no zip")
+    with zipfile.ZipFile(tmp_path / "two.zip", "w") as archive:
+        for name in ("a/SHA256SUMS", "b/SHA256SUMS"):
+            archive.writestr(name, "")
+    with zipfile.ZipFile(tmp_path / "beside.zip", "w") as archive:
+        for name in ("a/SHA256SUMS", "film-of-the-incident.mp4"):
+            archive.writestr(name, "")
     for chosen, sentence in (
         (folders / "root.pem", "There is no SHA256SUMS in it"),
         (tmp_path / "broken.zip", "That is no zip file that can be read"),
+        (tmp_path / "two.zip", "There are two packages in it"),
+        (tmp_path / "beside.zip", "lm-of-the-incident.mp4 lies beside the package"),
     ):
         page.set_input_files("#files", chosen)
         expect(page.locator("#about")).to_contain_text(sentence)
@@ -149,6 +157,12 @@ def test_the_reader_says_whose_root_counts(
     page.locator("#fingerprint").blur()
     answered(page, "genuine")
     expect(page.locator("#about")).to_contain_text("the root whose fingerprint you typed")
+    page.set_input_files("#root", folders / "root.pem")
+    expect(page.locator("#about")).to_contain_text("the root that you chose")
+    page.fill("#fingerprint", "0" * 64)
+    page.locator("#fingerprint").blur()
+    expect(page.locator("#about")).to_contain_text("has another fingerprint than you typed")
+    answered(page, "unchecked")
 
 
 @pytest.mark.parametrize(

@@ -66,6 +66,7 @@ export class CameraLines {
       camera.lines.push(fields);
       if (boot === BigInt(recording.slice(0, 8))) camera.ownBoot.push(fields);
     }
+    if (at !== data.length) throw new Fail("something stands behind the camera's lines");
     if (!camera.files.size) throw new Fail("the camera's lines name no file");
     return camera;
   }

@@ -54,8 +54,8 @@ export class Certificate {
     if (parts[0]?.tag === 0xa0) parts.shift();
     const [serial, inner, issuer, validity, subject, key, ...more] = parts;
     expect(serial, INTEGER);
-    if (outer.end !== der.length || !same(inner.all, algorithm.all)) throw new Fail("a certificate is damaged");
-    this.ecdsa = hex(elements(expect(algorithm, SEQUENCE).inside)[0].inside) === ECDSA_SHA256;
+    if (outer.end !== der.length || !same(expect(inner, SEQUENCE).all, expect(algorithm, SEQUENCE).all)) throw new Fail("a certificate is damaged");
+    this.ecdsa = hex(expect(elements(algorithm.inside)[0], OID).inside) === ECDSA_SHA256;
     this.issuer = expect(issuer, SEQUENCE).all;
     this.subject = expect(subject, SEQUENCE).all;
     [this.from, this.until] = elements(expect(validity, SEQUENCE).inside).map(moment);
@@ -90,6 +90,7 @@ function names(subject) {
   return elements(subject).flatMap((set) =>
     elements(expect(set, SET).inside).map((pair) => {
       const [kind, value] = elements(expect(pair, SEQUENCE).inside);
+      if (!value) throw new Fail("a certificate is of another form");
       return [NAMES[hex(expect(kind, OID).inside)] ?? "other", text(value.inside)];
     }),
   );
@@ -98,7 +99,7 @@ function names(subject) {
 function publicKey(info) {
   const [algorithm, point] = elements(info.inside);
   const [kind, curve] = elements(expect(algorithm, SEQUENCE).inside);
-  const ours = hex(kind.inside) === P256_KEY && curve && hex(curve.inside) === P256_CURVE;
+  const ours = hex(expect(kind, OID).inside) === P256_KEY && curve && hex(curve.inside) === P256_CURVE;
   const bytes = expect(point, BITS).inside.subarray(1);
   return ours && bytes.length === 65 && bytes[0] === 4 ? new Key(bytes) : null;
 }
@@ -107,7 +108,7 @@ function isCa(extensions) {
   if (!extensions) return false;
   for (const extension of elements(element(extensions.inside, 0).inside)) {
     const parts = elements(extension.inside);
-    if (hex(parts[0].inside) !== CONSTRAINTS) continue;
+    if (hex(expect(parts[0], OID).inside) !== CONSTRAINTS) continue;
     const [ca] = elements(element(expect(parts.at(-1), OCTETS).inside, 0).inside);
     return ca?.tag === BOOLEAN && ca.inside[0] === 0xff;
   }

@@ -2,6 +2,7 @@
 
 import { BlobReader, BlobWriter, ZipReader, configure } from "@zip.js/zip.js/lib/zip-core.js";
 import { Fail } from "./bytes.js";
+import { isStray } from "./package.js";
 
 const SUMS = "SHA256SUMS";
 const FILES = 20_000, ZIPPED = 64 * 2 ** 30, IN_MEMORY = 256 << 20;
@@ -66,12 +67,15 @@ async function inPackage(found) {
   const paths = found.map(([path]) => path.split("/")).filter((parts) => parts.at(-1) === SUMS);
   paths.sort((a, b) => a.length - b.length);
   if (!paths.length) throw new Fail(`there is no ${SUMS} in it: choose the package's folder`);
+  const alike = paths.filter((parts) => parts.length === paths[0].length);
+  if (alike.length > 1) throw new Fail("there are two packages in it: choose one");
   const top = paths[0].slice(0, -1).join("/") + (paths[0].length > 1 ? "/" : "");
   const files = new Map();
   const flat = found.every(([path]) => !path.slice(top.length).includes("/"));
   const known = flat ? await listedPaths(found.find(([path]) => path === top + SUMS)[1]) : new Map();
+  const beside = found.find(([path]) => !path.startsWith(top) && !isStray(path));
+  if (beside) throw new Fail(`${beside[0]} lies beside the package: choose the package's folder alone`);
   for (const [path, blob] of found) {
-    if (!path.startsWith(top)) continue;
     const name = path.slice(top.length);
     const place = known.get(name) ?? name;
     if (files.has(place)) throw new Fail(`${place} is there twice`);

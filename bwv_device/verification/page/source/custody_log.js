@@ -10,7 +10,8 @@ import { parted, stated } from "./statements.js";
 const LOG = 1, COSIGNER = 4, COSIGNER_MLDSA = 6;
 const LENGTHS = { [LOG]: 32, [COSIGNER]: 32, [COSIGNER_MLDSA]: 1312 };
 const NOTE_LIMIT = 128 << 10, SIGNATURES = 100, PROOF = 63, FAR = 1n << 63n;
-const NO_NAME = /[\p{Zs}\p{Zl}\p{Zp}\p{Cc}\p{Cf}\p{Cs}\p{Co}\p{Cn}+]/u;
+// Of a key: what is not seen, spaces, and the sign that parts its text.
+const NO_NAME = /[+\x00-\x20\x7f-\xa0\xad\u061c\u1680\u2000-\u200f\u2028-\u202f\u205f-\u206f\u3000\ufeff]/;
 const fitsName = (name) => name.length > 0 && utf8(name).length <= 255 && !NO_NAME.test(name);
 
 class NoteKey {

@@ -2,9 +2,7 @@
 
 import { Fail, find, number } from "./bytes.js";
 
-const WITH_BOXES = ["moov", "trak", "mdia", "minf", "stbl", "moof", "traf"];
-const TABLES = ["stsz", "stsc", "stco", "co64"];
-const DEEP = 8, TABLE_LIMIT = 512 << 20;
+const TABLE_LIMIT = 512 << 20;
 const name = (bytes, at) => String.fromCharCode(...bytes.subarray(at, at + 4));
 
 export async function* nalUnits(reader) {
@@ -23,54 +21,109 @@ function* inStartCodes(data) {
   if (start) yield data.subarray(start);
 }
 
-/** Each box, outer ones first: kind, where its content begins, its end. */
-async function* boxes(reader, at, end, depth = 0) {
-  if (depth > DEEP) throw new Fail("its boxes are too deep");
-  while (at + 8 <= end) {
-    const head = await reader.bytes(at, 8);
+/** One behind the other: kind, where the content begins, where it ends. */
+async function* boxes(reader, at, end) {
+  while (at < end) {
+    const head = await reader.bytes(at, Math.min(16, end - at));
     let size = number(head, 0), inside = 8;
-    const kind = name(head, 4);
-    if (size === 1) {
-      size = at + 16 <= reader.size ? number(await reader.bytes(at + 8, 8), 0, 8) : 0;
+    if (size === 1 && at + 16 <= end) {
+      size = number(head, 8, 8);
       inside = 16;
-    } else if (size === 0) {
-      size = end - at;
-    }
-    if (size < inside || at + size > end) throw new Fail("its boxes are damaged");
-    yield { kind, at: at + inside, end: at + size };
-    if (WITH_BOXES.includes(kind)) yield* boxes(reader, at + inside, at + size, depth + 1);
+    } else if (size === 0) size = end - at;
+    if (at + 8 > end || size < inside || at + size > end) throw new Fail("its boxes are damaged");
+    yield { kind: name(head, 4), at: at + inside, end: at + size };
     at += size;
   }
 }
 
-async function* inMp4(reader) {
-  const tables = new Tables();
-  let films = 0;
-  for await (const box of boxes(reader, 0, reader.size)) {
-    const within = async (from, length) => reader.bytes(box.at + from, Math.min(length, reader.size - box.at - from));
-    if (box.kind === "hdlr" && name(await within(8, 4), 0) === "vide") films += 1;
-    if (films > 1) throw new Fail("it has more than one track of pictures");
-    if (box.kind === "stsd") {
-      if (number(await reader.bytes(box.at + 4, 4), 0) !== 1) throw new Fail("a track is of more than one kind");
-      if (!tables.track && name(await within(12, 4), 0) === "avc1") {
-        tables.track = tables.nth;
-        for await (const inner of boxes(reader, box.at + 8 + 8 + 78, box.end)) {
-          if (inner.kind === "avcC") yield* configured(await reader.bytes(inner.at, inner.end - inner.at));
-        }
-      }
-    }
-    await tables.box(reader, box);
+/** What stands at the top of a film. */
+export async function kindsIn(reader) {
+  const kinds = new Set();
+  for await (const box of boxes(reader, 0, reader.size)) kinds.add(box.kind);
+  return kinds;
+}
+
+/** The only box of a kind: of two, players choose one. */
+async function only(reader, { at, end }, kind) {
+  const found = [];
+  for await (const box of boxes(reader, at, end)) if (box.kind === kind) found.push(box);
+  if (found.length !== 1) throw new Fail(`it has ${found.length} boxes ${kind} where one belongs`);
+  return found[0];
+}
+
+const word = async (reader, at) => number(await reader.bytes(at, 4), 0);
+const text4 = async (reader, at) => name(await reader.bytes(at, 4), 0);
+
+/** A track of a film, by its one description. */
+async function movie(reader, trak) {
+  const header = await only(reader, trak, "tkhd");
+  const version = number(await reader.bytes(header.at, 1), 0, 1);
+  const nth = await word(reader, header.at + (version ? 20 : 12));
+  const media = await only(reader, trak, "mdia");
+  const kind = await text4(reader, (await only(reader, media, "hdlr")).at + 8);
+  const stbl = await only(reader, await only(reader, media, "minf"), "stbl");
+  const entry = await only(reader, stbl, "stsd");
+  const codec = await text4(reader, entry.at + 12);
+  if ((await word(reader, entry.at + 4)) !== 1 || !nth) throw new Fail("a track is of more than one kind, or of none");
+  if (!(kind === "vide" && codec === "avc1") && !(kind === "soun" && codec === "mp4a")) {
+    throw new Fail("a track is neither pictures nor sound as a camera makes them");
   }
-  for (const [start, size] of await tables.samples(reader)) {
+  return { nth, kind, stbl, entry };
+}
+
+/** Of its one track of pictures. What players could read in two ways is refused. */
+async function* inMp4(reader) {
+  const moov = await only(reader, { at: 0, end: reader.size }, "moov"), tracks = [];
+  for await (const box of boxes(reader, moov.at, moov.end)) {
+    if (box.kind === "trak") tracks.push(await movie(reader, box));
+  }
+  const films = tracks.filter((track) => track.kind === "vide");
+  if (films.length !== 1 || new Set(tracks.map((track) => track.nth)).size !== tracks.length) {
+    throw new Fail("it has not one track of pictures, or two tracks of one number");
+  }
+  const [film] = films;
+  // Behind the fields of a sample entry for pictures (ISO 14496-12, 12.1.3).
+  const avcc = await only(reader, { at: film.entry.at + 8 + 8 + 78, end: film.entry.end }, "avcC");
+  const sets = await reader.bytes(avcc.at, avcc.end - avcc.at);
+  if (sets.length < 7 || (sets[4] & 3) !== 3) throw new Fail("its pictures have lengths of another kind");
+  yield* configured(sets);
+  for await (const [start, size] of samplesOf(reader, film)) {
     let place = start;
     const end = start + size;
     while (place + 4 <= end) {
-      const length = number(await reader.bytes(place, 4), 0);
+      const length = await word(reader, place);
       const stop = Math.min(place + 4 + length, end, reader.size);
       yield await reader.bytes(place + 4, Math.max(0, stop - place - 4));
       place += 4 + length;
     }
   }
+}
+
+async function* samplesOf(reader, film) {
+  yield* await tableOf(reader, film.stbl);
+  for await (const moof of boxes(reader, 0, reader.size)) {
+    if (moof.kind !== "moof") continue;
+    for await (const traf of boxes(reader, moof.at, moof.end)) {
+      if (traf.kind !== "traf") continue;
+      const header = await only(reader, traf, "tfhd");
+      if ((await word(reader, header.at + 4)) !== film.nth) continue;
+      if ((await word(reader, header.at)) & 1) throw new Fail("a fragment says that its samples lie elsewhere");
+      for await (const part of boxes(reader, traf.at, traf.end)) {
+        if (part.kind === "trun") yield* run(reader, part, moof.at - 8);
+      }
+    }
+  }
+}
+
+/** Samples by the tables of a film; none where it has fragments alone. */
+async function tableOf(reader, stbl) {
+  const kinds = [];
+  for await (const box of boxes(reader, stbl.at, stbl.end)) kinds.push(box.kind);
+  const wide = kinds.includes("co64");
+  const sizes = await only(reader, stbl, "stsz"), places = await only(reader, stbl, wide ? "co64" : "stco");
+  if (wide && kinds.includes("stco")) throw new Fail("it has two tables of places");
+  const chunks = await only(reader, stbl, "stsc");
+  return (await word(reader, sizes.at + 8)) ? tabled(reader, sizes.at, chunks.at, places.at, wide) : [];
 }
 
 function* configured(avcc) {
@@ -86,37 +139,6 @@ function* configured(avcc) {
   }
 }
 
-class Tables {
-  constructor() {
-    this.nth = this.track = this.moof = this.base = 0;
-    this.found = new Map();
-    this.runs = [];
-  }
-
-  async box(reader, { kind, at, end }) {
-    const mine = this.track === this.nth;
-    if ((kind === "stco" || kind === "co64") && this.track && mine) {
-      this.found.delete(kind === "stco" ? "co64" : "stco");
-    }
-    if (kind === "trak" && !this.track) this.found = new Map();
-    else if (kind === "tkhd") {
-      const version = number(await reader.bytes(at, 1), 0, 1);
-      this.nth = number(await reader.bytes(at + (version ? 20 : 12), 4), 0);
-    } else if (TABLES.includes(kind) && mine) this.found.set(kind, at);
-    else if (kind === "moof") this.moof = at - 8;
-    else if (kind === "tfhd") {
-      this.nth = number(await reader.bytes(at + 4, 4), 0);
-      this.base = this.moof;
-    } else if (kind === "trun" && mine) this.runs.push(...(await run(reader, at, this.base)));
-  }
-
-  async samples(reader) {
-    const sizes = this.found.get("stsz");
-    const some = sizes !== undefined && number(await reader.bytes(sizes + 8, 4), 0);
-    return [...(some ? await tabled(reader, this.found) : []), ...this.runs];
-  }
-}
-
 async function rows(reader, at, width, columns) {
   const count = number(await reader.bytes(at + 4, 4), 0);
   if (at + 8 + width * count > reader.size || width * count > TABLE_LIMIT) {
@@ -126,15 +148,12 @@ async function rows(reader, at, width, columns) {
   return Array.from({ length: count }, (_, n) => columns(data, n * width));
 }
 
-async function tabled(reader, found) {
-  const wide = found.has("co64");
-  if (!found.has("stsc") || !(wide || found.has("stco"))) throw new Fail("its tables are not whole");
-  const at = found.get("stsz");
+async function tabled(reader, at, chunksAt, placesAt, wide) {
   const each = number(await reader.bytes(at + 4, 4), 0), count = number(await reader.bytes(at + 8, 4), 0);
   if (count * (each ? 1 : 4) > reader.size) throw new Fail("it says to have more than it has");
   const data = each ? null : await reader.bytes(at + 12, 4 * count);
-  const places = await rows(reader, found.get(wide ? "co64" : "stco"), wide ? 8 : 4, (d, p) => number(d, p, wide ? 8 : 4));
-  const chunks = await rows(reader, found.get("stsc"), 12, (d, p) => [number(d, p), number(d, p + 4)]);
+  const places = await rows(reader, placesAt, wide ? 8 : 4, (d, p) => number(d, p, wide ? 8 : 4));
+  const chunks = await rows(reader, chunksAt, 12, (d, p) => [number(d, p), number(d, p + 4)]);
   const samples = [];
   let sample = 0, row = 0;
   for (const [n, start] of places.entries()) {
@@ -152,24 +171,21 @@ async function tabled(reader, found) {
   return samples;
 }
 
-async function run(reader, at, base) {
-  const flags = number(await reader.bytes(at, 4), 0) & 0xffffff, count = number(await reader.bytes(at + 4, 4), 0);
+async function* run(reader, { at, end }, base) {
+  const flags = (await word(reader, at)) & 0xffffff, count = await word(reader, at + 4);
   let place = at + 8, offset = base;
   if (!(flags & 0x200)) throw new Fail("it does not say how long its pictures are");
   if (flags & 1) {
-    offset = base + number(await reader.bytes(place, 4), 0);
+    offset = base + (await word(reader, place));
     place += 4;
   }
   place += flags & 4 ? 4 : 0;
   const before = flags & 0x100 ? 4 : 0;
   const width = before + 4 + (flags & 0x400 ? 4 : 0) + (flags & 0x800 ? 4 : 0);
-  const samples = [];
-  for (let n = 0; n < count; n++) {
-    const size = number(await reader.bytes(place + before, 4), 0);
-    samples.push([offset, size]);
+  if (place + width * count > end) throw new Fail("it says to have more than it has");
+  for (let n = 0; n < count; n++, place += width) {
+    const size = await word(reader, place + before);
+    yield [offset, size];
     offset += size;
-    place += width;
   }
-  return samples;
 }
-

@@ -3,13 +3,14 @@
 import { sha256 } from "@noble/hashes/sha2.js";
 import { Fail, hex, same, text, unhex, utf8 } from "./bytes.js";
 import { CameraLines } from "./camera_lines.js";
-import { decode } from "./canonical_json.js";
+import { decode, isTable } from "./canonical_json.js";
 import { chainOf, roleOf } from "./certificates.js";
 import { digestOfFile } from "./digests.js";
 import { leafOf, readCheckpoint, readTrust, standsIn } from "./custody_log.js";
 import { PACKAGE, misfit } from "./grammar.js";
-import { nalUnits } from "./mp4_pictures.js";
+import { kindsIn, nalUnits } from "./mp4_pictures.js";
 import { Reader } from "./reader.js";
+import { Opened } from "./sealed_file.js";
 import { Film, NEVER_SIGNED, UNSIGNED } from "./signed_pictures.js";
 import { digestOf, parted, stated } from "./statements.js";
 import { filmsOf, isMadeOf } from "./whole_film.js";
@@ -20,8 +21,10 @@ const STATEMENT = 4 << 20, LIST = 16 << 20, LINES = 64 << 20;
 const LISTED = /^([0-9a-f]{64})  ([^\n\0]{1,1024})$/su;
 // What operating systems leave in folders by themselves. Nobody reads it as a part of the package.
 const STRAY = /(?:^|\/)(?:\.DS_Store|Thumbs\.db|desktop\.ini|\._[^/]*)$/;
+export const isStray = (name) => STRAY.test(name);
 // As Python's `splitlines` sees them.
 const BREAKS = /\r\n|[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]/;
+const FTYP = "66747970";
 const HOUR_MS = 3_600_000;
 const REDACTED = "a redacted copy: what was covered is stated; what lies beneath can be checked by the court with " +
   "the original";
@@ -39,6 +42,7 @@ export class Package {
     this.camera = null;
     this.checkpoint = null;
     this.trust = null;
+    this.stills = []; // that were checked
   }
 
   async judge() {
@@ -54,8 +58,9 @@ export class Package {
         await this.custody();
       }
     } catch (error) {
-      if (!(error instanceof Fail || error instanceof RangeError)) throw error;
-      this.false.push(`it can't be judged: ${error.message}`);
+      if (error?.name === "AbortError") throw error;
+      // Whatever hostile bytes led to: it is an answer.
+      this.false.push(`it can't be judged: ${error?.message ?? error}`);
     }
     return this.false.length ? FALSE : this.exceptions.length ? EXCEPTION : GENUINE;
   }
@@ -96,7 +101,7 @@ export class Package {
     const rows = lines.map((line) => LISTED.exec(line));
     if (!rows.every(Boolean)) throw new Fail(`${SUMS} has a line that is none`);
     const digests = new Map(rows.map((row) => [row[2], row[1]]));
-    const there = [...this.files.keys()].filter((name) => name !== SUMS && name !== SIGNATURE && !STRAY.test(name));
+    const there = [...this.files.keys()].filter((name) => name !== SUMS && name !== SIGNATURE && !isStray(name));
     const present = new Set(there);
     for (const name of there) if (!digests.has(name)) this.false.push(`${name} does not belong to it`);
     for (const [name, digest] of digests) {
@@ -141,7 +146,10 @@ export class Package {
   /** By what the camera signed inside of it. */
   async film(name, kind) {
     await this.progress(name);
-    const judged = new Film(this.roots);
+    const judged = new Film(this.roots), begin = await this.reader(name).bytes(0, Math.min(8, this.files.get(name).size));
+    if (hex(begin.subarray(4)) !== FTYP || (await kindsIn(this.reader(name))).has("moof")) {
+      throw new Fail(`${name} is no MP4, or one in fragments`);
+    }
     await judged.judge(nalUnits(this.reader(name)));
     if (kind === "whole") {
       // What its sealed originals hold may be unsigned inside.
@@ -165,20 +173,22 @@ export class Package {
   /** A whole film must come out of its sealed originals, byte for byte. */
   async originals() {
     const wholes = this.said.films.filter((film) => film.kind === "whole").map((film) => film.name);
+    const stills = [...this.files.keys()].filter((name) => /^[^/]+\.jpg$/s.test(name) && !isStray(name)).sort();
     if (!wholes.length) {
-      const there = [...this.files.keys()].some((name) => name === "proof/keys.json" || name.startsWith("proof/sealed"));
+      const there = [...this.files.keys()].some((name) => name === "proof/keys.json" || name.startsWith("proof/sealed/"));
       if (there) this.false.push("sealed originals stand beside what is not the whole recording");
+      this.exceptions.push(...stills.map((name) => `${name}: nothing here proves this picture`));
       return;
     }
-    const keys = decode(await this.small("proof/keys.json", LIST));
+    const told = decode(await this.small("proof/keys.json", LIST)), keys = new Map();
+    for (const [name, key] of Object.entries(told)) keys.set(name, digits(key, 16));
     const originals = [];
     const signed = new Set(this.said.sealed.map((row) => row.segment));
     for (const [name, claim] of [...this.camera.files].sort(([a], [b]) => (a < b ? -1 : 1))) {
       const path = `proof/sealed/${name}`, reader = this.files.has(path) ? this.reader(path) : null;
       if (!reader && signed.has(name)) this.false.push(`${name} is missing`);
       if (reader && !(await asClaimed(reader, claim))) this.false.push(`${name} is not what the camera names`);
-      const key = Object.hasOwn(keys, name) ? unhex(keys[name]) : new Uint8Array(0);
-      originals.push({ name, reader, claim, key });
+      originals.push({ name, reader, claim, key: keys.get(name) ?? new Uint8Array(0) });
     }
     const made = await filmsOf(this.said.recording, originals, this.progress);
     for (const name of wholes) {
@@ -186,6 +196,11 @@ export class Package {
       if (!film || !(await isMadeOf(this.reader(name), film))) {
         this.false.push(`${name} is not what its sealed originals hold`);
       }
+    }
+    const sealed = new Map(originals.map((original) => [original.name, original]));
+    for (const name of stills) {
+      if (await isStill(this.reader(name), sealed.get(`${name}.age`))) this.stills.push(name);
+      else this.false.push(`${name} is not what its sealed original holds`);
     }
   }
 
@@ -227,14 +242,17 @@ export class Package {
   }
 
   /** Whether the checkpoint covers it. */
-  async line({ number, certificate, line, proof }) {
+  async line(said) {
+    if (!isTable(said)) throw new Fail("custody's lines are none");
+    const { number, certificate, line, proof } = said;
     if (typeof number !== "bigint" || typeof certificate !== "string" || typeof line !== "string") {
       throw new Fail("custody's lines are none");
     }
     const chain = chainOf(utf8(certificate));
     if (!(await roleOf(chain, this.roots))) throw new Fail("a line of custody is signed by nobody of the agency");
     const signed = utf8(line), fields = await stated(signed, chain);
-    const about = fields.recording || fields.recordings || fields.found;
+    const named = ["recording", "recordings", "found"].find((name) => Object.hasOwn(fields, name));
+    const about = fields[named];
     const mine = `${this.said.device}/${this.said.recording}`;
     if (about !== mine && !(Array.isArray(about) && about.length === 1 && about[0] === mine)) {
       this.false.push(`custody's line ${number} is about another recording`);
@@ -243,10 +261,29 @@ export class Package {
     if (!this.checkpoint || number > this.checkpoint.size) return false;
     if (!Array.isArray(proof)) throw new Fail("custody's lines are none");
     const { size, root } = this.checkpoint;
-    if (!standsIn(leafOf(signed), number - 1n, size, proof.map(unhex), root)) {
+    if (!standsIn(leafOf(signed), number - 1n, size, proof.map((digest) => digits(digest, 32)), root)) {
       this.false.push(`custody's line ${number} does not stand in the log`);
     }
     return true;
+  }
+}
+
+/** Bytes by their digits, of which there must be so many. */
+function digits(written, length) {
+  const bytes = unhex(written);
+  if (bytes.length !== length) throw new Fail("digits are none, or of another number");
+  return bytes;
+}
+
+/** Whether a picture is what its sealed original holds. */
+async function isStill(given, sealed) {
+  if (!sealed?.reader) return false;
+  try {
+    const opened = await Opened.of(sealed.reader, sealed.claim.head, sealed.key);
+    return opened.whole && (await opened.sha256()) === (await digestOfFile(given));
+  } catch (error) {
+    if (!(error instanceof Fail)) throw error;
+    return false;
   }
 }
 

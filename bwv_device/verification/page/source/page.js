@@ -50,6 +50,7 @@ async function check(choose) {
     await judge(files, mine);
   } catch (error) {
     if (mine !== attempt) return;
+    clear();
     const told = error instanceof Fail ? `${error.message}.` : `It could not be read (${error.name ?? error}).`;
     say("unchecked", "Not checked", `${told[0].toUpperCase()}${told.slice(1)} Nothing was judged.`);
   } finally {
@@ -65,17 +66,20 @@ async function judge(files, mine) {
     if (mine !== attempt) throw new DOMException("stopped", "AbortError");
     done += (files.get(name) ?? files.get(`proof/sealed/${name}`))?.size ?? 0;
     $("progress").value = Math.min(1, done / (2.5 * sizes + 1));
-    $("about").textContent = `Checking ${name} …`;
+    $("about").textContent = seen(`Checking ${name} …`);
     await new Promise((go) => setTimeout(go)); // lets the page be drawn
   };
   const judged = new Package(files, [root], progress);
   const answer = await judged.judge();
   if (mine !== attempt) return;
+  const plan = await redactionOf(judged, files);
+  const own = files.has(OWN) ? new Uint8Array(await files.get(OWN).arrayBuffer()) : null;
+  if (mine !== attempt) return;
   show(judged, answer, root, whose);
-  if (answer !== FALSE) await play(judged, files);
-  if (files.has(OWN)) {
+  if (answer !== FALSE) play(judged, files, plan);
+  if (own) {
     $("own-digest").textContent = `${OWN} of this package has the SHA-256 `;
-    $("own-digest").append(element("code", digestOf(new Uint8Array(await files.get(OWN).arrayBuffer()))));
+    $("own-digest").append(element("code", digestOf(own)));
     $("own-digest").hidden = false;
   }
 }
@@ -84,7 +88,10 @@ async function judge(files, mine) {
 async function theRoot(files) {
   const typed = $("fingerprint").value.replace(/[\s:]/g, "").toLowerCase();
   if (typed && !/^[0-9a-f]{64}$/.test(typed)) throw new Fail("the fingerprint has 64 digits (0-9, a-f)");
-  if (given) return [given, "the root that you chose"];
+  if (given) {
+    if (typed && given.fingerprint !== typed) throw new Fail("the root that you chose has another fingerprint than you typed");
+    return [given, "the root that you chose"];
+  }
   if (!files.has(ROOT)) throw new Fail("the package brings no root: choose the agency's");
   const root = rootOf(new Uint8Array(await files.get(ROOT).arrayBuffer()));
   if (typed && root.fingerprint !== typed) {
@@ -122,29 +129,40 @@ function linkTo(blob, type) {
   return link;
 }
 
-async function play(judged, files) {
+function play(judged, files, plan) {
   const videos = judged.said.films.map(({ name, kind }) => {
     const figure = element("figure"), video = element("video", "", { controls: true, preload: "metadata" });
     video.src = linkTo(files.get(name), "video/mp4");
-    video.setAttribute("aria-label", `${KINDS[kind]}, ${name}`);
-    figure.append(video, element("figcaption", `${name}: ${KINDS[kind]}`));
+    video.setAttribute("aria-label", seen(`${KINDS[kind]}, ${name}`));
+    figure.append(video, element("figcaption", seen(`${name}: ${KINDS[kind]}`)));
     $("players").append(figure);
     return video;
   });
-  for (const [name, blob] of files) {
-    if (!/^[^/]+\.jpg$/.test(name)) continue;
-    const figure = element("figure");
-    figure.append(element("img", "", { src: linkTo(blob, "image/jpeg"), alt: `picture taken: ${name}` }), element("figcaption", name));
+  for (const name of judged.stills) {
+    const figure = element("figure"), src = linkTo(files.get(name), "image/jpeg");
+    figure.append(element("img", "", { src, alt: seen(`picture taken: ${name}`) }), element("figcaption", seen(name)));
     $("stills").append(figure);
   }
   $("films").hidden = !videos.length;
   const excerpt = judged.said.films.some((film) => film.kind === "excerpt");
-  await drawTimeline(judged, files, videos, excerpt);
+  drawTimeline(judged, plan, videos, excerpt);
 }
 
-async function drawTimeline(judged, files, videos, excerpt) {
-  const plan = [...files].find(([name]) => name.endsWith(".redaction.json"));
-  const covered = plan ? JSON.parse(text(new Uint8Array(await plan[1].arrayBuffer()))) : {};
+/** What a redacted copy says that it covers: `boxes` and `mute`; nothing that is no such thing. */
+async function redactionOf(judged, files) {
+  const copy = judged.said?.films.find((film) => film.kind === "redacted");
+  const blob = copy && files.get(copy.name.replace(/\.redacted\.mp4$/, ".redaction.json"));
+  try {
+    const { boxes, mute } = JSON.parse(text(new Uint8Array(await blob.arrayBuffer())));
+    const spans = [...boxes.map((box) => [box.from_s, box.to_s]), ...mute];
+    if (spans.every(([from, to]) => Number.isFinite(from) && Number.isFinite(to))) return { boxes, mute };
+  } catch {
+    // none, or none that can be read: the film itself is judged by its signature
+  }
+  return { boxes: [], mute: [] };
+}
+
+function drawTimeline(judged, covered, videos, excerpt) {
   const { lanes, events, length } = eventsOf(judged.camera.lines, covered);
   if (!events.length || !length) return;
   // An excerpt begins somewhere within: its own clock is another.
