@@ -48,6 +48,8 @@ class Trace:
 
     steps: list[ReplayStep] = field(default_factory=list)
     utc: list[UtcReading] = field(default_factory=list)
+    # Read beside the wall clock: how far apart the two were read is a part of what is known.
+    monotonic_ns: list[int] = field(default_factory=list)
     tokens: list[bytes] = field(default_factory=list)
 
 
@@ -144,7 +146,8 @@ class _TappedClock:
         self._inner, self._trace = inner, trace
 
     def monotonic_ns(self) -> int:
-        return self._inner.monotonic_ns()
+        self._trace.monotonic_ns.append(self._inner.monotonic_ns())
+        return self._trace.monotonic_ns[-1]
 
     def utc(self) -> UtcReading:
         self._trace.utc.append(self._inner.utc())
@@ -310,7 +313,7 @@ def replay_board(board: Board, loop: ReplayLoop, trace: Trace) -> Board:
     """A board whose outside is the trace. `board` gives the rest: disk, panel, identity."""
     return replace(
         board,
-        clock=_ReplayedClock(trace, loop),
+        clock=_ReplayedClock(trace),
         entropy=_ReplayedEntropy(trace),
         camera=_ReplayedCapture(board.camera, "camera", loop),
         microphone=_ReplayedCapture(board.microphone, "microphone", loop),
@@ -322,11 +325,11 @@ def replay_board(board: Board, loop: ReplayLoop, trace: Trace) -> Board:
 
 
 class _ReplayedClock:
-    def __init__(self, trace: Trace, loop: ReplayLoop) -> None:
-        self._readings, self._loop = iter(trace.utc), loop
+    def __init__(self, trace: Trace) -> None:
+        self._readings, self._moments_ns = iter(trace.utc), iter(trace.monotonic_ns)
 
     def monotonic_ns(self) -> int:
-        return self._loop.now_ns()
+        return next(self._moments_ns)
 
     def utc(self) -> UtcReading:
         return next(self._readings)
