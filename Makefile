@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
 
-.PHONY: installers readme demo live screens demo-s3 test coverage lint types check campaign bench ci fleet rig-virtual rig image image-next image-twice image-lock image-test image-campaign arm64 pi lock diagram golden clean
+.PHONY: installers readme demo desk live screens demo-s3 test coverage lint types check campaign bench ci fleet rig-virtual rig image image-next image-twice image-lock image-test image-campaign arm64 pi lock diagram golden clean
 
 demo: $(STAMP)
 	$(BIN)/bwv demo $(DEMO)
@@ -12,6 +12,10 @@ demo: $(STAMP)
 # A camera to press, in a browser on this machine; make live LIVE="--clip FILE --rate 2".
 live: $(STAMP)
 	$(BIN)/bwv-sim live --web $(LIVE)
+
+# The evidence desk with something to look at, in a browser on this machine; make desk DESK="--port 0".
+desk: $(STAMP)
+	$(BIN)/bwv-sim desk $(DESK)
 
 # The pictures of the pages in docs/screens, as the browser tests take them.
 screens: $(STAMP)
@@ -23,7 +27,7 @@ demo-s3: $(STAMP)
 	$(BIN)/bwv demo --s3 --out demo-s3 $(DEMO)
 
 # The wheel is built and installed: what is tested is what is shipped.
-$(STAMP): pyproject.toml requirements.lock $(shell find bwv_device hal sim -name '*.py' -o -name '*.jinja' -o -name '*.toml' -o -name '*.mjs' -o -name 'START-HERE.html' -o -path '*/static/*' -type f) requirements-models.lock
+$(STAMP): pyproject.toml requirements.lock $(shell find bwv_device hal sim -name '*.py' -o -name '*.jinja' -o -name '*.toml' -o -name '*.mjs' -o -name 'START-HERE.html' -o -path '*/desk/page/desk.*' -o -path '*/static/*' -type f) requirements-models.lock
 	sh scripts/install-venv $(PYTHON) $(VENV)
 	touch $@
 

@@ -22,6 +22,7 @@ COMMANDS = {
     "config": Lazy("bwv_device.commands.config:command", "Check a configuration file."),
     "cues": Lazy("bwv_device.commands.cues:command", "Find the camera's beeps in a film."),
     "custody": Lazy("bwv_device.commands.custody:command", "Run and use the evidence store."),
+    "desk": Lazy("bwv_device.commands.desk:command", "The evidence desk, in a browser."),
     "export": Lazy("bwv_device.commands.export:command", "Decrypt a vault into MP4 films."),
     "fleet": Lazy("bwv_device.commands.fleet:command", "Watch and command cameras over MQTT."),
     "keydesk": Lazy("bwv_device.commands.key_desk:command", "Open headers for who may look."),

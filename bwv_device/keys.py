@@ -47,6 +47,7 @@ from bwv_device.formats.certificates import (
     UNREADABLE_CERTIFICATE,
     VIEWING_UNIT,
 )
+from bwv_device.formats.enrolment_request import EnrolmentRequest
 from hal.ports import Entropy
 
 ROOT_KEY, ROOT = "agency-root-key.pem", "agency-root.pem"
@@ -263,6 +264,28 @@ def viewing_files(
     comments = "".join(f"# {line}\n" for line in chain.decode("ascii").splitlines())
     text = f"# public key: {identity.recipient()}\n{comments}{identity}\n"
     return {f"{file_stem(_persons_name(name))}.{VIEWING_UNIT}-key.txt": text.encode()}
+
+
+def certify_person(
+    agency: Path,
+    folder: Path,
+    name: str,
+    role: str,
+    request: EnrolmentRequest,
+    entropy: Entropy,
+    now: datetime.datetime,
+    ask: Ask = nobody,
+    person: str = "",
+) -> Path:
+    """Certificates for the two keys that a person's browser made; no private key travels. Returns
+    the file: the role's certificate, the viewing key's, each with its issuer's."""
+    files = {ROLES_CA_KEY: _read(agency / ROLES_CA_KEY), ROLES_CA: _read(agency / ROLES_CA)}
+    given = (entropy, now, ask, person)
+    signing = role_chain(files, name, role, request.signing, *given)
+    viewing = _below_roles_ca(files, name, VIEWING_UNIT, request.viewing, *given)
+    file = f"{file_stem(_persons_name(name))}.{role}-{request.digest[:8]}-certificates.pem"
+    _write_all(folder, {file: signing + viewing})
+    return folder / file
 
 
 def load_viewing_key(path: Path) -> tuple[age.X25519Identity, bytes]:

@@ -16,6 +16,7 @@ from bwv_device.formats.visible_text import visible_lines
 
 COMMANDS = {
     "campaign": "Play many drawn shifts; repeat those that fail.",
+    "desk": "Look at the evidence desk, in a browser.",
     "faults": "List every fault by its name.",
     "fleet": "Run many cameras at a real broker.",
     "live": "Play with a camera in the terminal.",

@@ -40,6 +40,8 @@ MAY_WRITE: dict[str, tuple[str, ...]] = {
     "viewed": (KEY_DESK, CUSTODIAN, REVIEWER, DISCLOSURE, AUDITOR),
     "exported": (CUSTODIAN, REVIEWER, DISCLOSURE, AUDITOR),
     "case-member": (CUSTODIAN,),
+    "audit-read": (CUSTODIAN, REVIEWER, DISCLOSURE, AUDITOR),
+    "desk-code": (CUSTODIAN,),
     "words-erasing": (RETENTION,),
     "words-erased": (RETENTION,),
     "reminder": (RETENTION,),

@@ -49,9 +49,11 @@ class CustodySession:
         entropy: Entropy,
         index_path: Path | None = None,
         trust_list: str = "",
+        index: Index | None = None,
     ) -> None:
         """`trust_list`: one that was given as a file; a newer one in the ledger counts.
-        `retention` counts until two persons put rules in force."""
+        `retention` counts until two persons put rules in force. `index`: one that others read with
+        as well, instead of `index_path`."""
         self.store, self.signer, self.configured = store, signer, retention
         self.clock, self.roots = clock, list(roots)
         self.entropy = entropy
@@ -59,7 +61,7 @@ class CustodySession:
         self._own = x509.load_pem_x509_certificates(signer.certificate_pem)
         self.name, self.role = statement.role_of(self._own)
         self.person = statement.person_of(self._own[0])
-        self.index = Index(self._ledger, roots, index_path)
+        self.index = index or Index(self._ledger, roots, index_path)
         self._trust_list = trust_list
         self._listed_ns: int | None = None
         self._learned_ns: int | None = None

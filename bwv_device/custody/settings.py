@@ -96,6 +96,19 @@ class Viewing(Section):
 
 
 @dataclass(frozen=True, slots=True)
+class EvidenceDesk(Section):
+    agency: Annotated[str, Len(1, 100)] = "Evidence desk"
+    address: Annotated[str, Len(0, 512)] = ""
+    code: Annotated[str, Len(0, 512)] = ""
+    state: Annotated[str, Len(1)] = "desk.sqlite"
+    index: str = "desk-index.sqlite"
+    proxy: Annotated[str, Len(0, 64)] = "127.0.0.1"
+    idle_min: Annotated[int, Interval(ge=1, le=120)] = 15
+    most_h: Annotated[int, Interval(ge=1, le=24)] = 10
+    key_alone: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class CustodySettings(Section):
     """The whole of `custody.toml`, a section each."""
 
@@ -108,6 +121,7 @@ class CustodySettings(Section):
     requests: Requests = field(default_factory=Requests)
     log: Log = field(default_factory=Log)
     viewing: Viewing = field(default_factory=Viewing)
+    desk: EvidenceDesk = field(default_factory=EvidenceDesk)
     profiles: dict[str, dict[str, dict[str, Any]]] = field(default_factory=dict)
 
 

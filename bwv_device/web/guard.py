@@ -36,6 +36,7 @@ REPORT_POLICY = (
     "default-src 'none'; style-src 'unsafe-inline'; img-src 'self' data:; media-src 'self'; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
+HSTS = "max-age=63072000; includeSubDomains"
 HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
@@ -46,7 +47,9 @@ HEADERS = {
 
 
 class Guard:
-    """ASGI middleware. `policies` gives other policies to paths that begin so."""
+    """ASGI middleware. `policies` gives other policies to paths that begin so. `origins`: of pages
+    elsewhere that may change something here, beside this page itself. `secure`: over HTTPS alone.
+    """
 
     def __init__(
         self,
@@ -54,8 +57,12 @@ class Guard:
         hosts: Collection[str],
         token: str = "",
         policies: Mapping[str, str] | None = None,
+        origins: Collection[str] = (),
+        *,
+        secure: bool = False,
     ) -> None:
-        self._app, self._token = app, token
+        self._app, self._token, self._origins = app, token, frozenset(origins)
+        self._headers = {**HEADERS, "Strict-Transport-Security": HSTS} if secure else HEADERS
         self._hosts = {*(f"[{host}]" if ":" in host else host for host in hosts), *LOOPBACK_NAMES}
         # What a browser keeps is not the token: whoever gets hold of it has it for this run only.
         self._session = secrets.token_urlsafe(32)
@@ -81,7 +88,7 @@ class Guard:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
                 headers["Content-Security-Policy"] = policy
-                for name, value in HEADERS.items():
+                for name, value in self._headers.items():
                     headers.setdefault(name, value)
             await send(message)
 
@@ -93,11 +100,16 @@ class Guard:
             return 421, "This page does not go by that name. Open it by its address.\n"
         reads = connection.scope["type"] == "http" and connection.scope["method"] in READING
         origin = connection.headers.get("origin")
-        if not reads and (origin is None or urlsplit(origin).netloc != host):
+        if not reads and not self._may_change(origin, host):
             return 403, "Only this page itself may do that.\n"
         if self._token and not self._knows_token(connection):
             return 401, "A token is needed: open the address that was printed at the start.\n"
         return None
+
+    def _may_change(self, origin: str | None, host: str) -> bool:
+        if origin is None:
+            return False
+        return origin in self._origins or urlsplit(origin).netloc == host
 
     def _knows_token(self, connection: HTTPConnection) -> bool:
         given = connection.query_params.get("token")

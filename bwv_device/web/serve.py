@@ -12,14 +12,16 @@ LARGEST_MESSAGE = 64 << 10
 FAREWELL_S = 1
 
 
-def server(app: ASGIApp) -> uvicorn.Server:
-    """Its `serve` or `run` takes the socket. Nothing is logged: addresses carry tokens."""
+def server(app: ASGIApp, proxy: str = "") -> uvicorn.Server:
+    """Its `serve` or `run` takes the socket. Nothing is logged: addresses carry tokens. `proxy` is
+    the address of a reverse proxy that says who asks ("" for none)."""
     return uvicorn.Server(
         uvicorn.Config(
             app,
             log_config=None,
             access_log=False,
-            proxy_headers=False,
+            proxy_headers=bool(proxy),
+            forwarded_allow_ips=proxy or "127.0.0.1",
             server_header=False,
             date_header=False,
             lifespan="off",
@@ -31,6 +33,6 @@ def server(app: ASGIApp) -> uvicorn.Server:
     )
 
 
-def run(app: ASGIApp, listening: socket.socket) -> None:
+def run(app: ASGIApp, listening: socket.socket, proxy: str = "") -> None:
     """Until the process is told to end."""
-    server(app).run(sockets=[listening])
+    server(app, proxy).run(sockets=[listening])

@@ -19,6 +19,7 @@ from bwv_device.custody.history.standing import trust_in_force
 from bwv_device.custody.history.witnesses import WitnessLine
 from bwv_device.custody.ledger.index import Index
 from bwv_device.custody.ledger.ledger import CustodyLedger
+from bwv_device.custody.requests.law import Figures
 from bwv_device.custody.retention_dates import NANOSECOND, Retention
 from bwv_device.custody.session import CustodySession
 from bwv_device.custody.settings import CustodySettings, check
@@ -102,6 +103,16 @@ class CustodyContext:
         return Retention(
             self.zone, rules.days, rules.hidden_days, rules.late_days, self.settings.categories,
             rules.words_days,
+        )  # fmt: skip
+
+    @property
+    def figures(self) -> Figures:
+        """The statutes', for requests that are opened now."""
+        said = self.settings.requests
+        return Figures(
+            said.subject_access_months, said.subject_access_more_months, said.foi_working_days,
+            said.foi_more_working_days, self.settings.agency.region,
+            frozenset(map(datetime.date.fromisoformat, said.proclaimed)),
         )  # fmt: skip
 
     def session_of(self, signer: Identity, given: str | None = None) -> CustodySession:

@@ -13,7 +13,7 @@ from rich.table import Table
 from bwv_device.commands.cli.tables import plain, print_table
 from bwv_device.commands.custody.options import CustodyContext, print_json
 from bwv_device.custody.requests import law, public_requests
-from bwv_device.custody.requests.law import Deadline, Figures, Step
+from bwv_device.custody.requests.law import Deadline, Step
 from bwv_device.custody.requests.search_certificate import search as search_request
 from bwv_device.custody.requests.statistics import Answered, statistics
 from bwv_device.custody.requests.steps import existing_request, take_step
@@ -70,7 +70,7 @@ def open_(
         cameras,
         officers,
     )
-    opened = public_requests.open_request(context.session, asked, _figures(context))
+    opened = public_requests.open_request(context.session, asked, context.figures)
     click.echo(f"Request {opened.request}: the answer is due on {opened.due}.")
     for said in opened.alike:
         click.echo(visible(f"perhaps the same: {said}"), err=True)
@@ -259,12 +259,3 @@ def list_(context: CustodyContext, as_json: bool) -> None:
         context.session, context.settings.service.reminder_days
     ):
         click.echo(sentence, err=True)
-
-
-def _figures(context: CustodyContext) -> Figures:
-    said = context.settings.requests
-    return Figures(
-        said.subject_access_months, said.subject_access_more_months, said.foi_working_days,
-        said.foi_more_working_days, context.settings.agency.region,
-        frozenset(map(datetime.date.fromisoformat, said.proclaimed)),
-    )  # fmt: skip

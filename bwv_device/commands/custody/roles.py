@@ -11,8 +11,12 @@ import click
 from bwv_device import keys
 from bwv_device.commands.key_files.passphrase import ask
 from bwv_device.custody import s3_policies
+from bwv_device.errors import KeyFileError
+from bwv_device.files import read_small
 from bwv_device.formats.certificates import ROLES, VIEWING_UNIT
+from bwv_device.formats.enrolment_request import EnrolmentRequest, read_request
 from bwv_device.formats.pkcs11_uri import TokenUri
+from bwv_device.formats.statement import StatementError
 from hal.host import HostEntropy
 
 
@@ -34,11 +38,32 @@ from hal.host import HostEntropy
     metavar="URI",
     help="Make the key in a token: pkcs11:token=NAME;object=NAME?module-path=FILE (RFC 7512).",
 )
+@click.option("--request", "asked", type=click.Path(path_type=Path),
+              help="Certify the keys that a browser made (docs/desk.md), after comparing its "
+              "fingerprint.")  # fmt: skip
+@click.option("--fingerprint", help="What the person read out: another request is refused.")
 def enrol_command(
-    name: str, role: str, agency: Path, out: Path, person: str, token: str | None
+    name: str,
+    role: str,
+    agency: Path,
+    out: Path,
+    person: str,
+    token: str | None,
+    asked: Path | None,
+    fingerprint: str | None,
 ) -> None:
     """Makes the role key of the person or service NAME, certified by the agency's roles CA."""
     now = datetime.datetime.now(datetime.UTC)
+    if asked is not None:
+        if token is not None or role == VIEWING_UNIT:
+            raise click.UsageError("A browser's request is for both of its keys: name a role.")
+        request = _read_request(asked, fingerprint)
+        given = (out, name, role, request, HostEntropy(), now, ask, person)
+        path = keys.certify_person(agency, *given)
+        click.echo(f"Request {request.fingerprint}: {name} may act as {role}. Give back {path}.")
+        return
+    if fingerprint is not None:
+        raise click.UsageError("--fingerprint goes with --request.")
     if role == VIEWING_UNIT:
         if token is not None:
             raise click.UsageError("A viewing key lies in a file: leave --token out.")
@@ -53,6 +78,21 @@ def enrol_command(
         return
     path = keys.make_role(agency, out, name, role, HostEntropy(), now, ask, person)
     click.echo(f"{name} may act as {role} with {path}.")
+
+
+def _read_request(path: Path, expected: str | None) -> EnrolmentRequest:
+    try:
+        request = read_request(read_small(path))
+    except OSError as error:
+        raise KeyFileError(f"{path} can't be read: {error.strerror}.", "Check the path.") from None
+    except StatementError as error:
+        raise KeyFileError(f"{path} {error}.", "Fetch it from the browser again.") from None
+    if expected is not None and "".join(expected.split()) != "".join(request.fingerprint.split()):
+        raise KeyFileError(
+            f"{path} has the fingerprint {request.fingerprint}.",
+            "Somebody changed it on its way, or it is another: ask the person again.",
+        )
+    return request
 
 
 def _token_uri(text: str) -> TokenUri:

@@ -33,7 +33,7 @@ from bwv_device.formats.ledger_lines import Head
 from bwv_device.verification.trust_list import Trust, read_trust_list
 from hal.ports import SECOND_NS
 
-VERSION = 9
+VERSION = 10
 # Marks the file as ours (SQLite's application_id): "bwvi".
 APPLICATION = 0x62777669
 # Of pages in memory.

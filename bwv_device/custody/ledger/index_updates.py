@@ -523,6 +523,8 @@ EFFECTS: dict[str, Effect] = {
     "viewed": viewing_updates.viewed,
     "exported": viewing_updates.exported,
     "case-member": viewing_updates.case_member,
+    "audit-read": viewing_updates.audit_read,
+    "desk-code": software_updates.desk_code,
     "moved": _moved,
     "words-erasing": words.erasing,
     "words-erased": words.erased,

@@ -242,21 +242,25 @@ class CustodyLedger:
         kind, fields = decided
         own = x509.load_pem_x509_certificates(signer.certificate_pem)[0]
         by = statement.fingerprint(own)
-        introduction = {} if known(by) else self._introduction(by, signer.certificate_pem)
-        said, body = self._with_body(kind, fields)
+        pem = b"" if known(by) else signer.certificate_pem
+        introduction = {"certificate": pem.decode("ascii")} if pem else {}
+        said, body, salted = self._with_body(kind, fields)
         utc_ns = max(self._now_ns(), place.utc_ns)
         line = signed_line(signer, place, kind, said | introduction, by, utc_ns)
         if len(line) > LINE_LIMIT:  # nobody could read it, and everybody must
             raise ValueError(f"a {kind!r} line would have {len(line):,} bytes")
+        self._beside(by, pem, salted)
         if not self._create(line):
             return Attempt(None, taken=True)
         return Attempt(parse(line)._replace(body=body), taken=False)
 
-    def _introduction(self, by: str, pem: bytes) -> dict[str, str]:
-        """A signer's certificate, in the line and beside it: where the line is lost, the others
-        that it signed are still known as lines."""
-        self._once(store_keys.signer(by), pem)
-        return {"certificate": pem.decode("ascii")}
+    def _beside(self, by: str, pem: bytes, salted: bytes) -> None:
+        """What a line names is there before it: its body, and the certificate of a signer that it
+        introduces. Where the line is lost, the others that he signed are still known as lines."""
+        if pem:
+            self._once(store_keys.signer(by), pem)
+        if salted:
+            self._once(store_keys.body(hashlib.sha256(salted).hexdigest()), salted)
 
     def _once(self, key: str, data: bytes) -> None:
         try:
@@ -276,17 +280,15 @@ class CustodyLedger:
 
     def _with_body(
         self, kind: str, fields: Mapping[str, Any]
-    ) -> tuple[dict[str, Any], dict[str, Any]]:
-        """The body is stored first; the line holds its digest."""
+    ) -> tuple[dict[str, Any], dict[str, Any], bytes]:
+        """The line's fields, with the digest of its body; the body, and its bytes."""
         said, body = split(kind, fields)
         if not body:
-            return said, {}
+            return said, {}, b""
         salted = canonical_json.encode({**body, "salt": self._entropy.token(SALT_BYTES).hex()})
         if len(salted) > BODY_LIMIT:
             raise CustodyError("That is too long to be written down.", "Say it in fewer words.")
-        digest = hashlib.sha256(salted).hexdigest()
-        self._once(store_keys.body(digest), salted)
-        return {**said, "body": digest}, body
+        return {**said, "body": hashlib.sha256(salted).hexdigest()}, body, salted
 
     def _body(self, line: CustodyLine) -> dict[str, Any] | None:
         digest = line.fields.get("body")

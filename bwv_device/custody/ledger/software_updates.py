@@ -1,4 +1,4 @@
-"""What a `software` line does to the index: a release has a bundle."""
+"""What lines about software do to the index: of cameras, and of the desk."""
 
 from __future__ import annotations
 
@@ -26,3 +26,13 @@ def named(db: sqlite3.Connection, line: CustodyLine, fields: dict[str, Any]) -> 
             raise EffectError(f"release {row['release']} is named already")
     values = (release, sha256, length, line.number)
     db.execute("INSERT INTO software VALUES (?, ?, ?, ?)", values)
+
+
+def desk_code(db: sqlite3.Connection, line: CustodyLine, fields: dict[str, Any]) -> None:
+    """What the list is the digest of is whoever compares it."""
+    files = fields["files"]
+    if not Hex(64).fits(fields["sha256"]) or not isinstance(files, list) or not files:
+        raise EffectError("it names no code")
+    for file in files:
+        if set(file) != {"name", "sha256"} or not Hex(64).fits(file["sha256"]):
+            raise EffectError("it names no code")

@@ -62,6 +62,13 @@ def case_member(db: sqlite3.Connection, line: CustodyLine, fields: dict[str, Any
         db.execute("DELETE FROM case_members WHERE case_ = ? AND person = ?", (case, person))
 
 
+def audit_read(db: sqlite3.Connection, line: CustodyLine, fields: dict[str, Any]) -> None:
+    """Who reads the history is in it."""
+    for name in ("recording", "person"):
+        if not isinstance(fields[name], str) or len(fields[name]) > TEXT_LIMIT:
+            raise EffectError("it does not say what was read")
+
+
 def _are_texts(values: Any) -> bool:
     """At least one."""
     return (

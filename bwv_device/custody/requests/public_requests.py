@@ -43,8 +43,17 @@ class RequestDetails(NamedTuple):
     officers: tuple[str, ...] = ()
 
 
+class Filed(NamedTuple):
+    """A request that is written down. `alike`: earlier requests that may be the same, in words."""
+
+    request: str
+    due: datetime.date
+    in_time: bool
+    alike: list[str]
+
+
 class Opened(NamedTuple):
-    """`alike`: earlier requests that may be the same, in words."""
+    """The same, and what is `held` for it."""
 
     request: str
     due: datetime.date
@@ -57,6 +66,26 @@ def open_request(
     session: CustodySession, details: RequestDetails, figures: Figures | None = None
 ) -> Opened:
     """Files the letter, writes the request down, and holds what matches. Raises `CustodyError`."""
+    name, due, in_time, alike = file_request(session, details, figures)
+    held = [recording for recording in to_hold(session, name) if hold_for(session, recording, name)]
+    return Opened(name, due, in_time, held, alike)
+
+
+def to_hold(session: CustodySession, request: str) -> list[str]:
+    """What a request in time asks for."""
+    row = existing_request(session.index, request)
+    return candidates(session.index, request) if row["in_time"] else []
+
+
+def hold_for(session: CustodySession, recording: str, request: str) -> bool:
+    """False where it is held for this request already."""
+    return session.hold(recording, f"request {request}", request=request)
+
+
+def file_request(
+    session: CustodySession, details: RequestDetails, figures: Figures | None = None
+) -> Filed:
+    """Files the letter and writes the request down. Raises `CustodyError`."""
     figures = figures or Figures()
     _check(session, details)
     alike = _alike(session.index, details)
@@ -90,13 +119,7 @@ def open_request(
     letter = BytesBody(details.letter)
     create_once(session.store, store_keys.letter(letter.sha256), letter)
     session.append(decide)
-    name = number[0]
-    held = [
-        recording
-        for recording in candidates(session.index, name)
-        if in_time and session.hold(recording, f"request {name}", request=name)
-    ]
-    return Opened(name, due, in_time, held, alike)
+    return Filed(number[0], due, in_time, alike)
 
 
 def _free_number(index: Index, year: int) -> str:

@@ -9,7 +9,7 @@ import { digestOfBytes } from "./digests.js";
 
 const CHUNK = 65536, TAG = 16, NONCE = 16;
 
-function payloadKey(head, key) {
+export function payloadKey(head, key) {
   const header = text(head.subarray(0, head.length - NONCE)), nonce = head.subarray(head.length - NONCE);
   const mark = header.lastIndexOf("\n--- ");
   if (mark < 0 || key.length !== 16) throw new Fail("its key is not that of the file");
