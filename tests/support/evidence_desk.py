@@ -54,6 +54,8 @@ class Person:
 
     def goes_to(self, screen: str, name: str = "") -> Page:
         place = f"#/{screen}" + (f"/{urllib.parse.quote(name, safe='')}" if name else "")
+        if self.page.evaluate("location.hash") == place:
+            self.page.reload()
         self.page.evaluate(f"location.hash = {place!r}")
         return self.page
 

@@ -1,6 +1,6 @@
 // Inbox, search, cases, requests, cameras, and who looked.
 
-import { useState } from "preact/hooks";
+import { useEffect, useState } from "preact/hooks";
 import { toBase64 } from "../../../verification/page/source/bytes.js";
 import { digestOf } from "../../../verification/page/source/statements.js";
 import { get } from "./api.js";
@@ -8,6 +8,8 @@ import { dayAndTime, local, parsed } from "./dates.js";
 import { Asked, Facts, Field, RecordingRows, link, useAct, useAsked, valuesOf } from "./parts.jsx";
 
 const LETTER_LIMIT = 8 << 20;
+// How often the inbox looks for what others did.
+const LOOK_MS = 20_000;
 
 const due = (left) =>
   left === null ? "the clock stands still" : left < 0 ? `${-left} days late` : left === 0 ? "today" : `in ${left} days`;
@@ -17,6 +19,10 @@ const due = (left) =>
 export function Inbox({ identity }) {
   const asked = useAsked(() => get("inbox"));
   const act = useAct(identity, asked.again);
+  useEffect(() => {
+    const looking = setInterval(asked.again, LOOK_MS);
+    return () => clearInterval(looking);
+  }, []);
   return (
     <>
       <h1>Inbox</h1>

@@ -47,8 +47,9 @@ export function verdictOf({ footage, camera, history, it, failed }) {
   else if (history && BigInt(newest) > history.size) wrong.push(`No witness has seen line ${newest}, which says that this came in.`);
   const unchecked = (footage?.segments ?? []).filter(({ state }) => state === "waiting").length;
   if (unchecked) open.push(`${unchecked} of ${footage.segments.length} segments are not checked yet.`);
+  const seen = history?.state === GENUINE ? history.why : "";
   if (wrong.length) return { state: FALSE, title: "Not genuine, or not whole", reasons: [...wrong, ...open] };
-  if (open.length) return { state: OPEN, title: unchecked ? "Being checked" : "Genuine, with remarks", reasons: open };
+  if (open.length) return { state: OPEN, title: unchecked ? "Being checked" : "Genuine, with remarks", reasons: [...open, seen] };
   return { state: GENUINE, title: "Genuine", reasons: ["Every segment is what the camera signed.", history?.why ?? ""] };
 }
 
