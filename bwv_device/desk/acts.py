@@ -19,6 +19,7 @@ from bwv_device.custody.requests.law import Figures, Step
 from bwv_device.custody.retention import holds
 from bwv_device.custody.session import CustodySession
 from bwv_device.errors import CustodyError
+from bwv_device.formats import canonical_json
 
 Arguments = Mapping[str, Any]
 LETTER_LIMIT = 8 << 20
@@ -37,6 +38,8 @@ class Act:
         if {name: type(value) for name, value in given.items()} != dict(self.parameters):
             raise CustodyError("This is no act as the desk knows it.", "Load the page again.")
         for name, value in given.items():
+            if isinstance(value, int) and value not in canonical_json.INTEGERS:
+                raise CustodyError("This is no act as the desk knows it.", "Load the page again.")
             if isinstance(value, str) and len(value) > TEXT_LIMIT and name != "letter":
                 raise CustodyError("That is too long to be written down.", "Say it in fewer words.")
         self.does(session, given, figures)

@@ -522,6 +522,46 @@ def test_keys_can_not_be_exported(ada: Person) -> None:
     assert said == [False, "InvalidAccessError"] * 2
 
 
+def test_a_passkey_signs_in_and_another_process_serves_the_same_store(
+    browser: Browser, desk: Desk
+) -> None:
+    it = desk[0]
+    text = (it.folder / "custody.toml").read_text()
+    text = text.replace("key_alone = true", 'index = ""\nstate = "strict.sqlite"')
+    (it.folder / "strict.toml").write_text(text)
+    words = ["desk", "--config", "strict.toml", "serve", "--listen", "127.0.0.1:0"]
+    url = it.services.start("strict desk", words, r"answers on (http://\S+)")
+    person = Person(browser, it, url, "Ali Grey", "auditor")
+    page = person.page
+    cdp = person.context.new_cdp_session(page)
+    cdp.send("WebAuthn.enable")
+    options = {
+        "protocol": "ctap2", "transport": "internal", "hasResidentKey": True,
+        "hasUserVerification": True, "isUserVerified": True, "automaticPresenceSimulation": True,
+    }  # fmt: skip
+    made = cdp.send("WebAuthn.addVirtualAuthenticator", {"options": options})
+    page.get_by_role("button", name="Make new keys").click()
+    person.take(certify(it.agency.keys, person.request(), "Ali Grey", "auditor"))
+    expect(page.get_by_role("heading", name="Register a passkey")).to_be_visible()
+    refused = page.evaluate("fetch('api/inbox', {credentials: 'include'}).then(a => a.text())")
+    assert refused == "Register a passkey first.\n"
+    page.get_by_role("button", name="Register a passkey").click()
+    expect(page.get_by_role("heading", name="Inbox")).to_be_visible()
+    page.get_by_role("button", name="Sign out").click()
+    page.get_by_role("button", name="Sign in with a passkey").click()
+    expect(page.get_by_role("heading", name="Inbox")).to_be_visible()
+    person.goes_to("recording", FRONT)
+    expect(badge(page)).to_contain_text("Seen by ombudsman.example/witness")
+    page.get_by_role("button", name="Sign out").click()
+    about = {"authenticatorId": made["authenticatorId"], "isUserVerified": False}
+    cdp.send("WebAuthn.setUserVerified", about)
+    page.get_by_role("button", name="Sign in with a passkey").click()
+    expect(page.get_by_role("alert")).to_be_visible()
+    expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
+    person.end()
+    it.services.end("strict desk")
+
+
 # --- for everybody ----------------------------------------------------------------------------
 
 PLACES = (

@@ -47,7 +47,7 @@ const TOLD = {
 
 /** A line of the past, short. */
 export function told(line) {
-  const detail = [line.reason, line.category, line.words, line.case && `case ${line.case}`, line.person, line.request && `request ${line.request}`]
+  const detail = [line.reason, line.category, line.words, line.case && `case ${line.case}`, line.person, /^[0-9]{4}-[0-9]{5}$/.test(line.request ?? "") && line.kind !== "hold" && `request ${line.request}`]
     .filter((text) => typeof text === "string" && text && text.length < 300);
   return [TOLD[line.kind] ?? line.kind, [...new Set(detail)].join(" · ")];
 }
