@@ -5,7 +5,12 @@ from __future__ import annotations
 import json
 import os
 import re
+import socket
+import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +21,7 @@ import pytest
 from playwright.sync_api import Browser, Locator, Page, Route, expect
 from support.browser import chromium, until, violations
 from support.evidence_desk import WIDE, Person, example
+from support.warm_bwv import bwv
 
 from bwv_device import keys
 from bwv_device.custody.key_desk.looking import AgencyKeys
@@ -560,6 +566,80 @@ def test_a_passkey_signs_in_and_another_process_serves_the_same_store(
     expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
     person.end()
     it.services.end("strict desk")
+
+
+# --- code from somewhere else -----------------------------------------------------------------
+
+
+@contextmanager
+def published(folder: Path, change: bytes = b"") -> Iterator[str]:
+    """Another host, which serves files and knows nothing of data."""
+
+    class Files(SimpleHTTPRequestHandler):
+        def do_GET(self) -> None:
+            if not self.path.endswith("desk.js"):
+                return super().do_GET()
+            data = (folder / "desk.js").read_bytes() + change
+            self.send_response(200)
+            self.send_header("Content-Type", "text/javascript")
+            self.send_header("Content-Length", str(len(data)))
+            self.end_headers()
+            self.wfile.write(data)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Files, directory=str(folder))) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://localhost:{server.server_port}"
+        server.shutdown()
+
+
+def test_code_of_another_origin_works_and_is_compared_from_outside(
+    browser: Browser, desk: Desk
+) -> None:
+    it, folder = desk[0], desk[0].folder / "code"
+    custodian = ("--as", "roles/Ruth-Bell.custodian-key.pem")
+    with published(folder) as code, free_port() as port:
+        data = f"http://localhost:{port}"
+        text = (it.folder / "custody.toml").read_text()
+        places = f'address = "{data}"\ncode = "{code}"\nindex = ""\nstate = "code.sqlite"'
+        (it.folder / "code.toml").write_text(text.replace("[desk]", f"[desk]\n{places}"))
+        done = bwv("desk", "--config", "code.toml", *custodian, "code", "code", cwd=it.folder)
+        assert done.returncode == 0, done.stderr
+        words = ["desk", "--config", "code.toml", "serve", "--listen", f"127.0.0.1:{port}"]
+        it.services.start("code desk", words, r"answers on (http://\S+)")
+        person = Person(browser, it, f"{code}/", "Ada Okafor", "custodian")
+        person.enrol()
+        page = person.watches(FRONT)
+        ready(page)
+        page.get_by_label("Review: what does it show?").fill("from elsewhere")
+        page.get_by_role("button", name="Write it down…").click()
+        person.signs()
+        person.end()
+        it.services.end("code desk")
+        assert {a.split("/")[2] for a in person.watched.asked if a.startswith("http")} == {
+            code.split("/")[2], data.split("/")[2],
+        }  # fmt: skip
+        same = bwv("desk", "--config", "code.toml", "check", code, cwd=it.folder)
+        assert same.returncode == 0, same.stderr
+    with published(folder, b"\nfetch('//evil.example');") as code:
+        other = bwv("desk", "--config", "code.toml", "check", code, cwd=it.folder)
+        assert other.returncode == 13
+        assert "gives other code to browsers than was published: desk.js" in other.stderr
+        # The index names its script by digest: a browser runs nothing else.
+        page = browser.new_page()
+        page.goto(code)
+        page.wait_for_timeout(500)
+        assert page.locator("#page").inner_html() == ""
+        page.close()
+
+
+@contextmanager
+def free_port() -> Iterator[int]:
+    with socket.create_server(("127.0.0.1", 0)) as held:
+        port = held.getsockname()[1]
+    yield int(port)
 
 
 # --- for everybody ----------------------------------------------------------------------------
