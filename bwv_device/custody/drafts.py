@@ -8,8 +8,9 @@ one place in the ledger, and nothing is decided on what was true when the draft 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from cryptography import x509
@@ -134,7 +135,33 @@ class _ThatSalt:
         return token
 
 
-class DraftingSession(CustodySession):
+class _SessionWithBody(CustodySession):
+    """Knows the body of the line that it is about to have signed."""
+
+    def __init__(self, salt: _ThatSalt, *parts: Any) -> None:
+        self._salt = salt
+        self._decided: Decided | None = None
+        super().__init__(*parts)
+
+    def append(self, decide: Decide) -> CustodyLine | None:
+        try:
+            return super().append(decide)
+        finally:
+            self._decided = None
+
+    def _allowed(self, decided: Decided | None) -> Decided | None:
+        self._decided = super()._allowed(decided)
+        return self._decided
+
+    def drafted_body(self) -> str:
+        """ "" where the line has none, or no line is being written."""
+        body: dict[str, Any] = split(*self._decided)[1] if self._decided else {}
+        if not body:
+            return ""
+        return canonical_json.encode({**body, "salt": self._salt.salt.hex()}).decode("ascii")
+
+
+class DraftingSession(_SessionWithBody):
     """A session of a person whose key is elsewhere. `append` raises `SignatureNeededError` unless
     `given` is what it would write."""
 
@@ -153,28 +180,53 @@ class DraftingSession(CustodySession):
         if given is not None and not 0 <= clock.utc().utc_ns - given.utc_ns <= DRAFT_NS:
             given = None
         moment = _ThatMoment(clock, given.utc_ns) if given else clock
-        self._salt = _ThatSalt(entropy, given.salt if given else None)
+        salt = _ThatSalt(entropy, given.salt if given else None)
         super().__init__(
-            store, moment, AbsentSigner(certificate_pem, given), roots, retention, self._salt,
+            salt, store, moment, AbsentSigner(certificate_pem, given), roots, retention, salt,
             None, trust_list, index,
         )  # fmt: skip
-        self._decided: Decided | None = None
 
     def append(self, decide: Decide) -> CustodyLine | None:
         try:
-            return super().append(decide)
+            return CustodySession.append(self, decide)
         except _Unsigned as unsigned:
-            raise SignatureNeededError(
-                Draft(unsigned.message.decode("ascii"), self._drafted_body())
-            ) from None
+            draft = Draft(unsigned.message.decode("ascii"), self.drafted_body())
+            raise SignatureNeededError(draft) from None
+        finally:
+            self._decided = None
 
-    def _allowed(self, decided: Decided | None) -> Decided | None:
-        self._decided = super()._allowed(decided)
-        return self._decided
 
-    def _drafted_body(self) -> str:
-        assert self._decided is not None
-        body: dict[str, Any] = split(*self._decided)[1]
-        if not body:
-            return ""
-        return canonical_json.encode({**body, "salt": self._salt.salt.hex()}).decode("ascii")
+# What is to be signed and the body of the line that it is, "" for none: the signature, r and s.
+Ask = Callable[[bytes, str], bytes]
+
+
+class AskingSession(_SessionWithBody):
+    """A session of a person who is asked for each signature while the work waits. `ask` raises
+    `CustodyError` where none comes."""
+
+    def __init__(
+        self,
+        store: EvidenceStore,
+        clock: Clock,
+        certificate_pem: bytes,
+        ask: Ask,
+        roots: Sequence[x509.Certificate],
+        retention: Retention,
+        entropy: Entropy,
+        index_path: Path | None,
+        trust_list: str = "",
+    ) -> None:
+        salt = _ThatSalt(entropy, None)
+        signer = _AskedSigner(certificate_pem, lambda message: ask(message, self.drafted_body()))
+        super().__init__(
+            salt, store, clock, signer, roots, retention, salt, index_path, trust_list
+        )  # fmt: skip
+
+
+class _AskedSigner:
+    def __init__(self, certificate_pem: bytes, ask: Callable[[bytes], bytes]) -> None:
+        self.certificate_pem, self._ask = certificate_pem, ask
+
+    def sign(self, message: bytes) -> bytes:
+        given = SignedDraft(message, self._ask(message), 0, b"")
+        return AbsentSigner(self.certificate_pem, given).sign(message)

@@ -7,7 +7,6 @@ that the command line runs; what opens films is a grant of the key desk for that
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -16,19 +15,30 @@ from typing import Any, TypeVar
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
-from starlette.requests import ClientDisconnect, Request
-from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from bwv_device.custody.drafts import SignatureNeededError
 from bwv_device.custody.ledger.ledger import read_body
 from bwv_device.desk import page, views
+from bwv_device.desk.answers import (
+    RefusedError,
+    guarded,
+    read_json,
+    read_texts,
+    said,
+    who,
+)
 from bwv_device.desk.desk import EvidenceDesk
+from bwv_device.desk.order_routes import OrderRoutes
+from bwv_device.desk.orders import Orders
 from bwv_device.desk.sign_in import Origin, SignIn
 from bwv_device.desk.state import Certified, DeskState, SignedIn
-from bwv_device.errors import BwvError, CustodyError
+from bwv_device.errors import CustodyError
 from bwv_device.formats import store_keys
+from bwv_device.formats.certificates import RENDERER
 from bwv_device.verification.tlog.signed_note import NOTE_LIMIT
 from bwv_device.web.guard import Guard
 from hal.ports import StoreError, StoreTrouble
@@ -36,18 +46,7 @@ from hal.ports import StoreError, StoreTrouble
 T = TypeVar("T")
 
 COOKIE = "bwv_desk"
-# A letter in base64 is the longest that a browser sends.
-BODY_LIMIT = 12 << 20
-PATIENCE_S = 30
 SEALED = "application/octet-stream"
-
-
-class _RefusedError(Exception):
-    """An answer that is not the one that was wanted."""
-
-    def __init__(self, status: int, text: str) -> None:
-        super().__init__(text)
-        self.status, self.text = status, text
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +61,10 @@ class Served:
 
 
 class DeskApplication:
-    def __init__(self, desk: EvidenceDesk, state: DeskState, served: Served) -> None:
-        self._desk, self._state, self._served = desk, state, served
+    def __init__(
+        self, desk: EvidenceDesk, state: DeskState, orders: Orders, served: Served
+    ) -> None:
+        self._desk, self._state, self._served, self._orders = desk, state, served, orders
         self._sign_in = SignIn(state, desk.agency.roots, served.origin, key_alone=served.key_alone)
         self._one = ThreadPoolExecutor(1, "desk")
 
@@ -100,6 +101,7 @@ class DeskApplication:
             Route("/api/sealed/{device}/{segment}", self._sealed),
             Route("/api/view", self._view, methods=post),
             Route("/api/acts", self._acts, methods=post),
+            *OrderRoutes(self._orders, self._desk, self._who_works).routes(),
             *page.routes(self._desk.agency.root_pem, self._served.api),
         ]  # fmt: skip
         origin = self._served.origin.code
@@ -142,16 +144,16 @@ class DeskApplication:
 
     async def _by_key(self, request: Request) -> Response:
         async def begin() -> Response:
-            given = await _texts(request, "certificates", "signed")
+            given = await read_texts(request, "certificates", "signed")
             now_ns = self._desk.clock.utc().utc_ns
             trust = await self._work(self._trust)
             token = self._sign_in.by_key(
-                given["certificates"], given["signed"], now_ns, trust, _who(request),
+                given["certificates"], given["signed"], now_ns, trust, who(request),
                 request.headers.get("user-agent", ""),
             )  # fmt: skip
             return self._with_cookie(token)
 
-        return await _guarded(begin)
+        return await guarded(begin)
 
     async def _passkey_challenge(self, request: Request) -> Response:
         return await self._answered(self._sign_in.sign_in_options)
@@ -159,11 +161,11 @@ class DeskApplication:
     async def _by_passkey(self, request: Request) -> Response:
         async def begin() -> Response:
             token = self._sign_in.by_passkey(
-                await _json(request), _who(request), request.headers.get("user-agent", "")
+                await read_json(request), who(request), request.headers.get("user-agent", "")
             )
             return self._with_cookie(token)
 
-        return await _guarded(begin)
+        return await guarded(begin)
 
     async def _passkey_options(self, request: Request) -> Response:
         signed_in = self._signed_in(request, full=False)
@@ -179,14 +181,14 @@ class DeskApplication:
             return signed_in
 
         async def register() -> Response:
-            given = await _json(request)
+            given = await read_json(request)
             label = str(given.pop("label", ""))
             self._sign_in.register(signed_in.person, given, label)
             self._state.end(signed_in.token, signed_in.person)
             browser = request.headers.get("user-agent", "")
             return self._with_cookie(self._state.begin(signed_in.person, browser, full=True))
 
-        return await _guarded(register)
+        return await guarded(register)
 
     async def _sign_out(self, request: Request) -> Response:
         signed_in = self._signed_in(request, full=False)
@@ -218,10 +220,10 @@ class DeskApplication:
             return signed_in
 
         async def end() -> Response:
-            self._state.end((await _texts(request, "id"))["id"], signed_in.person)
+            self._state.end((await read_texts(request, "id"))["id"], signed_in.person)
             return JSONResponse({})
 
-        return await _guarded(end)
+        return await guarded(end)
 
     # --- reading ------------------------------------------------------------------------------
 
@@ -247,7 +249,7 @@ class DeskApplication:
             data = await self._work(lambda: views.lines_of_camera(self._desk.session(person), name))
             return Response(data, media_type=SEALED)
 
-        return await _guarded(lines)
+        return await guarded(lines)
 
     async def _ledger(self, request: Request) -> Response:
         if isinstance(person := self._person(request), Response):
@@ -298,7 +300,7 @@ class DeskApplication:
                 blocks, headers={"Content-Length": str(length)}, media_type=SEALED
             )
 
-        return await _guarded(stream)
+        return await guarded(stream)
 
     # --- watching and acting ------------------------------------------------------------------
 
@@ -308,7 +310,7 @@ class DeskApplication:
             return person
 
         async def ask() -> Response:
-            given = await _texts(request, "request", "approval")
+            given = await read_texts(request, "request", "approval")
             if self._desk.agency.key_desk is None:
                 raise CustodyError("No key desk is set.", "Set viewing.desk in custody.toml.")
             answer = await asyncio.to_thread(
@@ -320,7 +322,7 @@ class DeskApplication:
                 return JSONResponse({"line": answer.line}, 202)
             return JSONResponse({"line": answer.line, "grant": answer.grant.decode("ascii")})
 
-        return await _guarded(ask)
+        return await guarded(ask)
 
     async def _acts(self, request: Request) -> Response:
         signed_in = self._signed_in(request)
@@ -328,7 +330,7 @@ class DeskApplication:
             return signed_in
 
         async def act() -> Response:
-            given = await _json(request)
+            given = await read_json(request)
             person = self._state.certificate(str(given.get("certificate")), signed_in.person)
             arguments = given.get("arguments")
             if person is None or not isinstance(arguments, dict):
@@ -342,7 +344,7 @@ class DeskApplication:
                 return JSONResponse(needed.draft._asdict(), 202)
             return JSONResponse({"line": number})
 
-        return await _guarded(act)
+        return await guarded(act)
 
     # --- inside -------------------------------------------------------------------------------
 
@@ -366,9 +368,19 @@ class DeskApplication:
         token = request.cookies.get(self._cookie_name, "")
         found = self._state.session(token) if token else None
         if found is None:
-            return _said(401, "Nobody is signed in here any more. Sign in again.")
+            return said(401, "Nobody is signed in here any more. Sign in again.")
         if full and not found.full:
-            return _said(403, "Register a passkey first.")
+            return said(403, "Register a passkey first.")
+        return found
+
+    async def _who_works(self, request: Request, *, worker: bool) -> SignedIn:
+        """A person, or a worker: neither may do the other's part. Raises `RefusedError`."""
+        found = self._signed_in(request)
+        if isinstance(found, Response):
+            raise RefusedError(found.status_code, "Sign in again.")
+        roles = {one.role for one in self._state.certificates(found.person)}
+        if (RENDERER in roles) is not worker:
+            raise RefusedError(403, "That is not yours to do.")
         return found
 
     def _person(self, request: Request) -> Certified | Response:
@@ -377,7 +389,9 @@ class DeskApplication:
         if isinstance(signed_in, Response):
             return signed_in
         known = self._state.certificates(signed_in.person)
-        return known[-1] if known else _said(403, "Enrol this browser first.")
+        if known and known[-1].role == RENDERER:
+            return said(403, "That is not yours to do.")
+        return known[-1] if known else said(403, "Enrol this browser first.")
 
     def _trust(self) -> Any:
         from bwv_device.custody.history.standing import trust_in_force  # noqa: PLC0415
@@ -393,55 +407,4 @@ class DeskApplication:
         async def answer() -> Response:
             return JSONResponse(await self._work(work))
 
-        return await _guarded(answer)
-
-
-async def _guarded(answer: Callable[[], Awaitable[Response]]) -> Response:
-    """Errors as sentences."""
-    try:
-        return await answer()
-    except _RefusedError as error:
-        return _said(error.status, error.text)
-    except CustodyError as error:
-        return _said(422, str(error))
-    except StoreError:
-        return _said(503, "The evidence store does not answer. Try again.")
-    except BwvError as error:
-        return _said(500, str(error))
-
-
-def _said(status: int, text: str) -> Response:
-    return PlainTextResponse(text + "\n", status)
-
-
-async def _json(request: Request) -> dict[str, Any]:
-    try:
-        body = await asyncio.wait_for(_bytes(request), PATIENCE_S)
-        given = json.loads(body)
-    except (ValueError, RecursionError, TimeoutError, ClientDisconnect):
-        raise _RefusedError(
-            400, "The desk does not understand that. Load the page again."
-        ) from None
-    if not isinstance(given, dict):
-        raise _RefusedError(400, "The desk does not understand that. Load the page again.")
-    return given
-
-
-async def _bytes(request: Request) -> bytes:
-    body = bytearray()
-    async for block in request.stream():
-        body += block
-        if len(body) > BODY_LIMIT:
-            raise ValueError("too long")
-    return bytes(body)
-
-
-async def _texts(request: Request, *names: str) -> dict[str, str]:
-    given = await _json(request)
-    if not all(isinstance(given.get(name), str) for name in names):
-        raise _RefusedError(400, "The desk does not understand that. Load the page again.")
-    return {name: given[name] for name in names}
-
-
-def _who(request: Request) -> str:
-    return request.client.host if request.client else ""
+        return await guarded(answer)

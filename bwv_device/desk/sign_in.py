@@ -35,6 +35,7 @@ from bwv_device.custody.permissions import AUDITOR, CUSTODIAN, DISCLOSURE, REVIE
 from bwv_device.desk.state import Certified, DeskState, Passkey
 from bwv_device.errors import CustodyError
 from bwv_device.formats import statement
+from bwv_device.formats.certificates import RENDERER
 from bwv_device.formats.grammar.purposes import SIGN_IN
 from bwv_device.formats.statement import StatementError
 from bwv_device.verification.trust_list import Trust
@@ -94,7 +95,8 @@ class SignIn:
             raise CustodyError("This challenge is over.", AGAIN)
         self._state.add_certificate(certified)
         self._state.succeeded(who)
-        return self._state.begin(certified.person, browser, full=self._key_alone)
+        full = self._key_alone or certified.role == RENDERER  # a machine has no passkey
+        return self._state.begin(certified.person, browser, full=full)
 
     def read_certificates(self, pem: str, now_ns: int, trust: Trust | None) -> Certified:
         """Raises `CustodyError` unless they are one person's, valid now."""
@@ -108,7 +110,7 @@ class SignIn:
         person = statement.person_of(chain[0])
         if viewer.person != person:
             raise CustodyError("The two certificates are of two persons.", "Enrol anew.")
-        if who.role not in PEOPLE:
+        if who.role not in (*PEOPLE, RENDERER):
             raise CustodyError(f"Who acts as {who.role} has no desk.", "Enrol in another role.")
         for one in (chain, viewing):
             if why := why_not_valid(one, trust, now_ns):

@@ -20,6 +20,8 @@ DISCLOSURE = "disclosure"
 VIEWING_UNIT = "viewing"
 # The service that opens headers and writes down who looks.
 KEY_DESK = "keydesk"
+# What works on films in clear, at the order of people.
+RENDERER = "renderer"
 
 ROLES = (
     "intake",
@@ -32,6 +34,7 @@ ROLES = (
     "retention",
     SOFTWARE,
     KEY_DESK,
+    RENDERER,
 )
 
 

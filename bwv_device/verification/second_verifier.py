@@ -158,7 +158,7 @@ KINDS = {  # section 3.5; a question mark: it may be absent
 }
 ROLES = [
     "intake", "configuration", "command", "custodian", "reviewer", "disclosure", "auditor",
-    "retention", "software", "keydesk",
+    "retention", "software", "keydesk", "renderer",
 ]  # fmt: skip
 RECEIPT = (  # section 6.3: these and no others
     "device:device boot:boot segment:segment length:count sha256:digest nonce:nonce anchor:anchor "

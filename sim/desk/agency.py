@@ -30,7 +30,7 @@ NAME = "Borough Police (example)"
 # As old as anything that the example shows.
 FOUNDED_DAYS = 60
 CATEGORIES = {"evidence": 2555, "complaint": 365, "training": 365}
-SERVICES = ("intake", "retention", "keydesk", "configuration")
+SERVICES = ("intake", "retention", "keydesk", "configuration", "renderer")
 PASSPHRASE = "an example needs no secret"  # noqa: S105
 FILES = ("custody.toml", "evidence", "agency", "roles", "desk.sqlite", "passphrase")
 
@@ -72,6 +72,9 @@ class ExampleAgency:
             keys.make_role(
                 self.keys, folder / "roles", f"{role} service", role, self.entropy, self.founded
             )
+        keys.make_viewing_key(
+            self.keys, folder / "roles", "renderer service", self.entropy, self.founded
+        )
         self.roots = keys.load_certificates(self.keys / keys.ROOT)
         (folder / "evidence").mkdir()
         self.store = DirectoryStore(folder / "evidence")

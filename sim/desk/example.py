@@ -107,6 +107,12 @@ class EvidenceDeskExample:
         address = self.services.start(
             "desk", ["desk", "serve", "--listen", listen], r"answers on (http://\S+)"
         )
+        self.services.start(
+            "worker",
+            ["desk", "--as", "roles/renderer-service.renderer-key.pem", "worker", "--url", address,
+             "--viewing-key", "roles/renderer-service.viewing-key.txt"],
+            r"(waits for orders)",
+        )  # fmt: skip
         self._advance("ready", 1.0)
         return address
 

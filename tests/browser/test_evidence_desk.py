@@ -7,6 +7,7 @@ import os
 import re
 import socket
 import threading
+import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -26,6 +27,8 @@ from support.warm_bwv import bwv
 from bwv_device import keys
 from bwv_device.custody.key_desk.looking import AgencyKeys
 from bwv_device.custody.key_desk.open_recording import open_recording
+from bwv_device.verification.package_verifier import verify_package
+from bwv_device.verification.video_signatures import Answer
 from sim.desk.clerk import certify
 from sim.desk.example import EvidenceDeskExample
 
@@ -352,6 +355,104 @@ def test_cases_cameras_and_several_films_on_one_clock(ada: Person) -> None:
     until(page, "[...document.querySelectorAll('video')].every(v => v.currentTime > 2)")
     page.get_by_role("button", name="Pause").click()
     shown(page, "side-by-side")
+
+
+# --- disclosing -------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def dora(browser: Browser, desk: Desk) -> Iterator[Person]:
+    yield from enrolled(browser, desk, "Dora Lee", "disclosure")
+
+
+def opens_the_editor(person: Person, recording: str) -> Page:
+    page = person.watches(recording, "to be disclosed")
+    ready(page)
+    page.get_by_text("Cover parts of it, and give it to somebody").click()
+    return page
+
+
+def test_a_package_is_ordered_signed_here_and_genuine(dora: Person, tmp_path: Path) -> None:
+    page = opens_the_editor(dora, SECOND)
+    page.get_by_label("To whom").fill("Crown Prosecution Service")
+    page.get_by_label("Reason for giving it").fill("R v Doe")
+    page.get_by_role("button", name="Order the package").click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog).to_be_visible(timeout=60_000)
+    said = dora.signs()
+    assert f"Give {SECOND} to Crown Prosecution Service" in said
+    assert "each as the line names it" in said
+    expect(page.get_by_text("Whoever checks it reads: genuine and complete.")).to_be_visible(
+        timeout=60_000
+    )
+    package = saved(page, tmp_path)
+    verdict = verify_package(package, dora.example.agency.roots)
+    assert (verdict.answer, verdict.problems) == (Answer.GENUINE, [])
+    index = dora.example.agency.session("Ruth Bell", "custodian").index
+    index.catch_up()
+    (line,) = index.lines("kind = 'disclosed'")
+    assert (line["name"], line["recipient"]) == ("Dora Lee", "Crown Prosecution Service")
+    *_, look = index.lines("kind = 'viewed' AND n < ?", line["n"])
+    assert (look["person"], look["acts_as"]) == ("renderer service", "renderer")
+    assert look["reason"] == "dora lee: R v Doe"
+
+
+def saved(page: Page, folder: Path) -> Path:
+    page.get_by_role("button", name="Open the package").first.click()
+    with page.expect_download() as download:
+        page.get_by_role("link", name="Save the package").click()
+    package = folder / "package"
+    with zipfile.ZipFile(download.value.path()) as archive:
+        archive.extractall(package)
+    return package
+
+
+def test_a_covered_copy_takes_a_second_person(dora: Person, ben: Person, tmp_path: Path) -> None:
+    page = opens_the_editor(dora, SECOND)
+    for _ in range(11):  # behind the press: sound begins there
+        page.keyboard.press(".")
+    page.get_by_role("button", name="Draw boxes on the picture").click()
+    page.locator(".overlay").scroll_into_view_if_needed()
+    box = page.locator(".overlay").bounding_box()
+    assert box is not None
+    page.mouse.move(box["x"] + box["width"] * 0.25, box["y"] + box["height"] * 0.25)
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] * 0.5, box["y"] + box["height"] * 0.75, steps=4)
+    page.mouse.up()
+    expect(page.get_by_text("1 parts of the picture and 0 spans of sound")).to_be_visible()
+    page.get_by_text("Change box 1").click()
+    page.get_by_label("to", exact=True).fill("13")
+    page.get_by_label("to", exact=True).press("Tab")
+    page.get_by_role("button", name="Silence five seconds from here").click()
+    shown(page, "redaction")
+    page.get_by_label("To whom").fill("a member of the public")
+    page.get_by_label("Reason for giving it").fill("request 2026-00001")
+    page.get_by_role("button", name="Order a covered copy").click()
+    expect(page.get_by_text("waits for a second person")).to_be_visible()
+    other = ben.goes_to("inbox")
+    row = other.get_by_role("listitem").filter(has_text="ordered by Dora Lee")
+    expect(row).to_contain_text("1 parts of the picture and 1 spans of sound")
+    row.get_by_role("button", name="I have looked at it").click()
+    expect(row).to_have_count(0)
+    dialog = page.get_by_role("dialog")
+    expect(dialog).to_be_visible(timeout=60_000)
+    assert "Ben Musa looked at it too" in dora.signs()
+    expect(page.get_by_text("Whoever checks it reads:").first).to_be_visible(timeout=60_000)
+    package = saved(page, tmp_path)
+    films = sorted(path.name for path in package.glob("*.mp4"))
+    assert films == ["00000001-0002.redacted.mp4"]
+    plan = json.loads((package / "00000001-0002.redaction.json").read_text())
+    (drawn,) = plan["boxes"]
+    assert (round(drawn["x"] / 640, 1), round(drawn["width"] / 640, 1)) == (0.2, 0.2)
+    assert drawn["to_s"] == 13
+
+
+def test_what_to_cover_is_proposed(dora: Person) -> None:
+    page = opens_the_editor(dora, SECOND)
+    page.get_by_role("button", name="Propose what to cover").click()
+    expect(page.get_by_text(re.compile("[0-9]+ boxes proposed"))).to_be_visible(timeout=60_000)
+    page.get_by_role("button", name="Use the proposal").first.click()
+    expect(page.get_by_text("No face was found, which is no proof")).to_be_visible()
 
 
 # --- a desk that lies -------------------------------------------------------------------------

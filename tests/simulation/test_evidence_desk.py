@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,6 +19,7 @@ from bwv_device.custody.requests.law import Figures
 from bwv_device.custody.retention_dates import Retention
 from bwv_device.desk.application import DeskApplication, Served
 from bwv_device.desk.desk import Agency, EvidenceDesk
+from bwv_device.desk.orders import Orders
 from bwv_device.desk.sign_in import Origin
 from bwv_device.desk.state import DeskState, Lifetimes
 from bwv_device.formats import age, canonical_json, signature, statement
@@ -50,7 +52,9 @@ class Site:
         served = Served(
             Origin(HERE, "localhost", "the bench"), ("localhost",), HERE, False, key_alone
         )
-        self.application = DeskApplication(desk, self.state, served)
+        self.application = DeskApplication(
+            desk, self.state, Orders(None, Path("results"), clock), served
+        )
         self.agency = agency
         self.recording = self.day.names()[0]
 

@@ -10,6 +10,7 @@ from bwv_device.commands.cli.lazy_group import Lazy, LazyGroup
 
 LAZY = {
     "serve": Lazy("bwv_device.commands.desk.serve:serve_command", "Answer until stopped."),
+    "worker": Lazy("bwv_device.commands.desk.worker:worker_command", "Render at signed orders."),
     "code": Lazy("bwv_device.commands.desk.code:code_command", "Publish what browsers run."),
     "check": Lazy("bwv_device.commands.desk.check:check_command", "Compare what is published."),
 }
@@ -23,7 +24,7 @@ LAZY = {
 )
 @click.option(
     "--as", "key", type=click.Path(path_type=Path), envvar="BWV_CUSTODY_KEY",
-    help="A custodian's key, for 'code' alone: the desk itself has none.",
+    help="A custodian's key for 'code', the worker's own for 'worker'; the desk itself has none.",
 )  # fmt: skip
 @click.pass_context
 def command(context: click.Context, config: Path | None, key: Path | None) -> None:

@@ -8,6 +8,7 @@ from bwv_device.backends.key_desk_line import HttpDesk
 from bwv_device.commands.custody.options import CustodyContext
 from bwv_device.config import read_file
 from bwv_device.desk.desk import Agency, EvidenceDesk
+from bwv_device.desk.orders import Orders
 from bwv_device.desk.state import DeskState, Lifetimes
 from hal.host import HostEntropy
 
@@ -32,3 +33,9 @@ def open_state(context: CustodyContext) -> DeskState:
     said = context.settings.desk
     lifetimes = Lifetimes(said.idle_min * 60, said.most_h * 3600)
     return DeskState(Path(said.state), context.clock, HostEntropy(), lifetimes)
+
+
+def open_orders(context: CustodyContext) -> Orders:
+    """Beside the state: what was made is sealed, and kept for a day."""
+    state = Path(context.settings.desk.state)
+    return Orders(state, state.with_name(f"{state.stem}-results"), context.clock)

@@ -44,10 +44,11 @@ def disclose(
     advance: Advance = lambda what, share: None,
     line: WitnessLine | None = None,
     again: Callable[[], bool] = lambda: False,
+    made: Callable[[Path], None] = lambda folder: None,
 ) -> Package:
     """Writes the package into `out`, which must be new, and the `disclosed` line. All of it is made
-    elsewhere and moved there at the end: what fails leaves nothing. `again` waits for witnesses.
-    Raises `CustodyError`."""
+    elsewhere and moved there at the end: what fails leaves nothing. `again` waits for witnesses;
+    `made` gets the package before the line that says so. Raises `CustodyError`."""
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise CustodyError(f"{out} is there already, and no empty folder.", "Name a new folder.")
     wish.check()
@@ -71,6 +72,7 @@ def disclose(
         sums = sign_package(session, wish, opened.sealed, package)
         advance("checking", 0.0)
         package.verdict = verify_package(package.folder, roots)
+        made(package.folder)
         _write_down(session, wish, package, sums)
         package.move_to(out)
     return package

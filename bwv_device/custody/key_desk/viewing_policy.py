@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from bwv_device.custody.ledger.index import Index
 from bwv_device.custody.permissions import AUDITOR, CUSTODIAN, DISCLOSURE, REVIEWER
 from bwv_device.errors import CustodyError
+from bwv_device.formats.certificates import RENDERER
 from hal.ports import SECOND_NS
 
-VIEWERS = (CUSTODIAN, REVIEWER, DISCLOSURE, AUDITOR)
+VIEWERS = (CUSTODIAN, REVIEWER, DISCLOSURE, AUDITOR, RENDERER)
 HOUR_NS = 3600 * SECOND_NS
 
 

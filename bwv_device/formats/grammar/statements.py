@@ -218,6 +218,31 @@ class Grant:
 
 
 @dataclass(frozen=True, slots=True)
+class RenderOrder:
+    """A person asks a worker for what needs films in clear (12.4): what to cover is proposed
+    (`propose`), or a package is made (`disclose`). `plan` is JSON; `key` the viewing certificate
+    and its issuer, to which the result is sealed."""
+
+    store: Nonce
+    device: DeviceName
+    recording: RecordingId
+    what: Annotated[str, OneOf(("propose", "disclose"))]
+    plan: StatementText
+    reason: FreeText
+    key: Pem
+    nonce: Nonce
+    utc_ns: Moment
+
+
+@dataclass(frozen=True, slots=True)
+class RenderApproval:
+    """A second person has looked at what an order covers, and agrees (12.4)."""
+
+    order: Digest
+    utc_ns: Moment
+
+
+@dataclass(frozen=True, slots=True)
 class PackageFilm:
     """A film of a package, by its file's name: `whole`, `excerpt`, or `redacted`."""
 
@@ -258,6 +283,8 @@ PURPOSES: dict[type, str] = {
     ViewRequest: purposes.VIEW_REQUEST,
     ViewApproval: purposes.VIEW_APPROVAL,
     Grant: purposes.GRANT,
+    RenderOrder: purposes.RENDER_ORDER,
+    RenderApproval: purposes.RENDER_APPROVAL,
     PackageStatement: purposes.PACKAGE,
 }
 

@@ -6,10 +6,12 @@ import { Fail } from "../../../verification/page/source/bytes.js";
 import { get } from "./api.js";
 import { told } from "./act_words.js";
 import { dayAndTime, length, local } from "./dates.js";
+import { Disclose, Orders, coveredBy, give } from "./disclosure.jsx";
 import { Footage, readCamera } from "./footage.js";
 import { look } from "./grant.js";
 import { Asked, Complaint, Facts, Field, State, began, link, useAct, useAsked, valuesOf } from "./parts.jsx";
 import { Player } from "./player.js";
+import { EMPTY, Editor, Overlay, finished } from "./redaction.jsx";
 import { verdictOf, witnessed } from "./verdict.js";
 
 const SPEEDS = [0.25, 0.5, 1, 2, 4, 8];
@@ -104,6 +106,19 @@ function Film({ it, film, footage, identity, forms, redraw, round }) {
     if (total <= BY_ITSELF) setTimeout(() => one.footage.checkAll().then(redraw), 1500);
   }, [state.open]);
   const [place, be] = useState(0);
+  const [redaction, cover] = useState(EMPTY), [drawing, draw] = useState(false), [sheet, keep] = useState(null), [ordered, order] = useState(0);
+  const [others, theirs] = useState(null);
+  useEffect(() => { coveredBy(it.id).then(theirs, () => theirs(null)); }, [it.id]);
+  const covers = redaction.boxes.length + redaction.mute.length > 0;
+  const add = (box) => cover({ ...redaction, boxes: [...redaction.boxes, { ...box, from_s: time, to_s: Math.min(footage.length, time + 5), kept: true }] });
+  const propose = async () => {
+    try {
+      await give(identity, "propose", { store: forms.store, recording: it.id, plan: {}, reason: "what to cover" });
+      order((n) => n + 1);
+    } catch (error) {
+      set((before) => ({ ...before, failed: error }));
+    }
+  };
   const bad = footage?.at(place)?.state === "false";
   useEffect(() => {
     if (bad) video.current?.pause();
@@ -146,6 +161,7 @@ function Film({ it, film, footage, identity, forms, redraw, round }) {
         <>
           <div class="film">
             <video ref={video} playsInline disablePictureInPicture aria-label={`Film of ${it.id}`} hidden={bad} />
+            {(covers || drawing || others) && <Overlay video={video} redaction={covers || drawing ? redaction : others} time={place} draw={drawing ? add : null} />}
             {bad && <p class="stopped" role="alert">This part is not what the camera signed. It is not shown.</p>}
             <span class="mark" aria-hidden="true">{identity?.name} · {local(BigInt(Date.now()) * 1_000_000n)}</span>
           </div>
@@ -165,6 +181,21 @@ function Film({ it, film, footage, identity, forms, redraw, round }) {
         </>
       )}
       <Timeline footage={footage} camera={film.camera} time={bad ? place : time} go={state.open ? go : null} clip={clip} round={round} />
+      {state.open && (
+        <details class="card inner" onToggle={(event) => !event.currentTarget.open && draw(false)}>
+          <summary>Cover parts of it, and give it to somebody</summary>
+          {others && !covers && <p>Another person ordered what is drawn over the film; the inbox asks for your approval.</p>}
+          <div class="row">
+            <button type="button" onClick={propose}>Propose what to cover</button>
+            <button type="button" aria-pressed={drawing} onClick={() => draw(!drawing)}>Draw boxes on the picture</button>
+          </div>
+          {sheet === "" && <p>No face was found, which is no proof that there is none: look at the film, and draw boxes yourself.</p>}
+          {sheet && <img class="sheet" src={sheet} alt="Pictures of the film with what is proposed to be covered" />}
+          <Editor redaction={redaction} change={cover} video={video} time={time} length={footage.length} go={go} clip={clip} />
+          <Disclose it={it} identity={identity} forms={forms} clip={clip} redaction={covers ? finished(redaction) : null} done={() => order((n) => n + 1)} />
+          <Orders key={ordered} it={it} identity={identity} take={(found, picture) => { cover(found); keep(picture ? URL.createObjectURL(picture) : ""); }} />
+        </details>
+      )}
       <p class="soft">Keys: K play or pause, J back, L faster, ← → one picture, , . one second, I and O mark a clip, Home and End.</p>
     </section>
   );

@@ -4,6 +4,7 @@ import { useEffect, useState } from "preact/hooks";
 import { toBase64 } from "../../../verification/page/source/bytes.js";
 import { digestOf } from "../../../verification/page/source/statements.js";
 import { get } from "./api.js";
+import { Approvals } from "./disclosure.jsx";
 import { dayAndTime, local, parsed } from "./dates.js";
 import { Asked, Facts, Field, RecordingRows, link, useAct, useAsked, valuesOf } from "./parts.jsx";
 
@@ -44,6 +45,7 @@ export function Inbox({ identity }) {
                 </li>
               ))}</ul>
             </Part>
+            <Approvals identity={identity} />
             <Part title="Not accepted (quarantine)" count={it.quarantine.length}>
               <ul class="list">{it.quarantine.map((one) => <Quarantine key={one.n} one={one} act={act} identity={identity} />)}</ul>
             </Part>

@@ -12,7 +12,7 @@ const ECDSA_SHA256 = "2a8648ce3d040302", P256_KEY = "2a8648ce3d0201", P256_CURVE
 const CONSTRAINTS = "551d13";
 const NAMES = { "550403": "name", "55040b": "unit", "0992268993f22c640101": "person" };
 const ROLES = ["intake", "configuration", "command", "custodian", "reviewer", "disclosure", "auditor",
-  "retention", "software", "keydesk"];
+  "retention", "software", "keydesk", "renderer"];
 const DEVICE = /^(?!\.)[A-Za-z0-9._-]{1,64}$/;
 
 /** One element of DER: its tag, its content, and all of it. */
