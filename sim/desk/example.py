@@ -35,11 +35,11 @@ class EvidenceDeskExample:
         self.services = Services(folder)
         self.recordings: list[str] = []
 
-    def fill(self) -> None:
-        advance, agency = self._advance, self.agency
-        now_ns = time.time_ns()
-        long_ago = BenchClock(VirtualLoop(), now_ns - 40 * DAY_NS - EPOCH_UTC_NS)
-        advance("a witness", 0.0)
+    def found(self) -> BenchClock:
+        """The store with its log and a witness, forty days ago; the clock of that time."""
+        agency = self.agency
+        long_ago = BenchClock(VirtualLoop(), time.time_ns() - 40 * DAY_NS - EPOCH_UTC_NS)
+        self._advance("a witness", 0.0)
         agency.make_log()
         witness_url = self.services.start(
             "witness",
@@ -48,6 +48,21 @@ class EvidenceDeskExample:
             r"on (http://\S+)",
         )  # fmt: skip
         agency.found(witness_url, long_ago)
+        return long_ago
+
+    def film(self, device: str, size: tuple[int, int, int, int], minutes: int) -> None:
+        """One long recording, of an hour ago."""
+        began_ns = time.time_ns() - 3600 * SECOND_NS
+        with contextlib.closing(
+            ExampleCamera(self.agency, device, began_ns, size, segment_s=60)
+        ) as camera:
+            camera.leave()
+            camera.record((60.0 * minutes - 10, shifts.nothing))
+            camera.dock()
+
+    def fill(self) -> None:
+        advance, agency = self._advance, self.agency
+        long_ago, now_ns = self.found(), time.time_ns()
         month = self._camera("cam-303", now_ns - 29 * DAY_NS, long_ago)
         advance("a camera of a month ago", 0.1)
         with contextlib.closing(month):

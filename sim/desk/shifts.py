@@ -22,20 +22,32 @@ from sim.world.custody_workers import BenchClock
 from sim.world.world import EPOCH_UTC_NS, Media, World
 
 DAY_NS = 86_400 * SECOND_NS
+# Width, height, pictures a second, kilobits a second: what is quickly drawn.
+SMALL = 640, 360, 15, 700
 
 
 class ExampleCamera:
     """A camera whose clock is right: `began_ns` is when its shift began."""
 
-    def __init__(self, agency: ExampleAgency, device: str, began_ns: int) -> None:
+    def __init__(
+        self,
+        agency: ExampleAgency,
+        device: str,
+        began_ns: int,
+        size: tuple[int, int, int, int] = SMALL,
+        segment_s: int = 20,
+    ) -> None:
         self.device = device
+        width, height, fps, bitrate_kbps = size
         folder = agency.folder / "cameras" / device
         keys.make_device(agency.keys, folder, device, agency.entropy, agency.founded)
         settings = Settings()
         settings = replace(
             settings,
-            video=replace(settings.video, width=640, height=360, fps=15, bitrate_kbps=700),
-            recording=replace(settings.recording, pre_event_s=10, segment_s=20),
+            video=replace(
+                settings.video, width=width, height=height, fps=fps, bitrate_kbps=bitrate_kbps
+            ),
+            recording=replace(settings.recording, pre_event_s=10, segment_s=segment_s),
             policy=replace(settings.policy, mute=True),
             dock=replace(settings.dock, store="evidence", poll_ms=500, resend_s=10),
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -27,6 +28,7 @@ from support.warm_bwv import bwv
 from bwv_device import keys
 from bwv_device.custody.key_desk.looking import AgencyKeys
 from bwv_device.custody.key_desk.open_recording import open_recording
+from bwv_device.formats import age
 from bwv_device.verification.package_verifier import verify_package
 from bwv_device.verification.video_signatures import Answer
 from sim.desk.clerk import certify
@@ -74,13 +76,20 @@ def ben(browser: Browser, desk: Desk) -> Iterator[Person]:
     yield from enrolled(browser, desk, "Ben Musa", "reviewer")
 
 
-@pytest.fixture
-def lied_to(browser: Browser, desk: Desk) -> Iterator[Person]:
-    """Somebody whose desk may lie to them."""
-    person = Person(browser, *desk, "Ada Okafor", "custodian")
+@pytest.fixture(scope="module")
+def eve(browser: Browser, desk: Desk) -> Iterator[Person]:
+    person = Person(browser, *desk, "Eve Stone", "custodian")
     person.enrol()
     yield person
     person.end()
+
+
+@pytest.fixture
+def lied_to(eve: Person) -> Iterator[Person]:
+    """Somebody whose desk may lie to them."""
+    yield eve
+    eve.page.unroute_all()
+    eve.goes_to("inbox").reload()
 
 
 def lies(person: Person, path: str, change: Callable[[Any], Any]) -> None:
@@ -437,7 +446,8 @@ def test_a_covered_copy_takes_a_second_person(dora: Person, ben: Person, tmp_pat
     dialog = page.get_by_role("dialog")
     expect(dialog).to_be_visible(timeout=60_000)
     assert "Ben Musa looked at it too" in dora.signs()
-    expect(page.get_by_text("Whoever checks it reads:").first).to_be_visible(timeout=60_000)
+    newest = page.get_by_role("listitem").filter(has_text="Package:").first
+    expect(newest).to_contain_text("Whoever checks it reads:", timeout=60_000)
     package = saved(page, tmp_path)
     films = sorted(path.name for path in package.glob("*.mp4"))
     assert films == ["00000001-0002.redacted.mp4"]
@@ -453,6 +463,51 @@ def test_what_to_cover_is_proposed(dora: Person) -> None:
     expect(page.get_by_text(re.compile("[0-9]+ boxes proposed"))).to_be_visible(timeout=60_000)
     page.get_by_role("button", name="Use the proposal").first.click()
     expect(page.get_by_text("No face was found, which is no proof")).to_be_visible()
+
+
+def test_no_plaintext_and_no_key_is_in_the_desks_memory(dora: Person, tmp_path: Path) -> None:
+    """After films were watched and packages made. What it must know is found, as a control."""
+    ready(dora.watches(FRONT))
+    it = dora.example
+    folder = tmp_path / "opened"
+    folder.mkdir()
+    session = it.agency.session("Ruth Bell", "custodian")
+    identities = keys.load_identities(it.agency.keys / keys.IDENTITY)
+    opened = open_recording(
+        session, it.agency.roots, AgencyKeys(session, identities), FRONT, folder, "a test"
+    )
+    film = opened.films[0].path.read_bytes()
+    (identity,) = identities
+    assert isinstance(identity, age.X25519Identity)
+    secret = identity.secret
+    pieces = [film[at : at + 48] for at in range(len(film) // 4, len(film) - 48, 40_000)]
+    searched = {
+        "film": [piece for piece in pieces if len(set(piece)) > 30],  # not what any file has
+        "file key": list(opened.file_keys().values()),
+        "identity": [secret],
+    }
+    memory = memory_of(it.services.processes["desk"].pid)
+    assert FRONT.encode() in memory
+    found = {what: sum(piece in memory for piece in of) for what, of in searched.items()}
+    assert found == {"film": 0, "file key": 0, "identity": 0}
+    assert len(searched["film"]) > 50
+    store = memory_of(it.services.processes["key-desk"].pid)
+    assert secret in store, "the key desk has it: it would be found"
+
+
+def memory_of(pid: int) -> bytes:
+    """Everything that a process can write to."""
+    found = []
+    with Path(f"/proc/{pid}/mem").open("rb") as memory:
+        for line in Path(f"/proc/{pid}/maps").read_text().splitlines():
+            place, rights, *_ = line.split()
+            begin, end = (int(digits, 16) for digits in place.split("-"))
+            if "w" not in rights:
+                continue
+            memory.seek(begin)
+            with contextlib.suppress(OSError):
+                found.append(memory.read(end - begin))
+    return b"".join(found)
 
 
 # --- a desk that lies -------------------------------------------------------------------------
@@ -512,6 +567,7 @@ def test_a_changed_line_of_the_ledger_breaks_it(lied_to: Person) -> None:
         lines = [line.replace('"kind":"hold"', '"kind":"hole"') for line in said["lines"]]
         return {**said, "lines": lines}
 
+    lied_to.forgets_the_ledger()
     lies(lied_to, "ledger", changed)
     page = lied_to.goes_to("recording", FRONT)
     expect(page.get_by_role("alert")).to_contain_text("is not signed by a role of this agency")

@@ -75,6 +75,16 @@ class Person:
         expect(page.locator("video")).to_be_attached()
         return page
 
+    def forgets_the_ledger(self) -> None:
+        """As a browser that reads it from its first line on."""
+        self.page.evaluate(
+            """() => new Promise(done => { const asked = indexedDB.open('bwv-desk');
+            asked.onsuccess = () => { const db = asked.result;
+            const t = db.transaction('seen', 'readwrite'); t.objectStore('seen').clear();
+            t.oncomplete = () => { db.close(); done(); } } })"""
+        )
+        self.page.reload()
+
     def end(self) -> None:
         self.context.close()
 

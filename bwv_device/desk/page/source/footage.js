@@ -10,7 +10,7 @@ import { roots } from "./agency.js";
 import { SegmentReader } from "./fragments.js";
 import { opened } from "./sealed_stream.js";
 
-const KEPT = 3;
+const KEPT = 2;
 
 /** The camera's lines, read and verified, as segments on one clock. */
 export async function readCamera(recording) {
@@ -86,15 +86,16 @@ export class Footage {
     const source = await stream(`sealed/${this.device}/${segment.segment}`);
     const reader = new SegmentReader(segment.offsetNs);
     segment.fragments = [];
-    for await (const part of opened(source, file.head, key, (block) => sealed.push(block))) {
-      plain.push(part);
+    const judged = segment.state === "genuine";
+    for await (const part of opened(source, file.head, key, (block) => judged || sealed.push(block))) {
+      if (!judged) plain.push(part);
       for (const fragment of reader.push(part)) {
         segment.beginning = reader.beginning;
         segment.fragments.push(fragment);
       }
       this.heard(segment);
     }
-    if (segment.state !== "genuine") await this.judge(segment, sealed, plain);
+    if (!judged) await this.judge(segment, sealed, plain);
     segment.whole = true;
     this.heard(segment);
   }

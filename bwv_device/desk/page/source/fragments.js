@@ -112,6 +112,7 @@ export class SegmentReader {
     return found;
   }
 
+  /** `video` and `audio` make what a player takes, when it takes it; null for a track without. */
   fragment(moof, mdat) {
     const runs = new Map();
     for (const traf of boxes(moof, 8, moof.length)) {
@@ -124,7 +125,7 @@ export class SegmentReader {
     const pictures = video ? this.pictures(video) : [];
     return {
       from: pictures[0]?.from ?? null, to: pictures.at(-1)?.to ?? null, key: video ? video.samples[0].flags === KEY : false, pictures,
-      video: video ? made(video, this.ticks(video.track, this.offsetNs)) : null,
+      video: video && (() => made(video, this.ticks(video.track, this.offsetNs))),
       audio: this.sound(audio, video),
     };
   }
@@ -180,7 +181,7 @@ export class SegmentReader {
     if (audio) samples.push(...audio.samples);
     if (!samples.length) return null;
     this.soundUntil = (start ?? begin) + samples.reduce((sum, s) => sum + s.duration, 0n);
-    return made({ track, time: start, samples }, this.ticks(track, this.offsetNs));
+    return () => made({ track, time: start, samples }, this.ticks(track, this.offsetNs));
   }
 }
 

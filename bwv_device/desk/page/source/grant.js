@@ -9,7 +9,7 @@ import { roots } from "./agency.js";
 import { send } from "./api.js";
 import { nowNs, randomHex, statement } from "./signing.js";
 
-const AT_ONCE = 256, WAITS = 30, PAUSE_MS = 1000;
+const AT_ONCE = 256, WAITS = 300, PAUSE_MS = 100;
 const DESKS = ["keydesk", "custodian", "reviewer", "disclosure", "auditor"];
 
 /** File keys by the files' names; `waits` hears that witnesses have not seen the line yet. */

@@ -40,6 +40,7 @@ function Page() {
       main.current?.focus();
     };
     window.addEventListener("hashchange", moved);
+    go(here()); // it may have moved before anybody listened
     return () => window.removeEventListener("hashchange", moved);
   }, []);
   if (!it.asked) return <main class="narrow"><p role="status">Loading…</p></main>;

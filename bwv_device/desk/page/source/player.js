@@ -103,8 +103,8 @@ export class Player {
         if (this.appended.has(name)) continue;
         this.open(segment);
         this.appended.add(name);
-        this.tracks.video.add({ data: fragment.video });
-        if (fragment.audio && this.tracks.audio) this.tracks.audio.add({ data: fragment.audio });
+        this.tracks.video.add({ data: fragment.video() });
+        if (fragment.audio && this.tracks.audio) this.tracks.audio.add({ data: fragment.audio() });
       }
     }
   }

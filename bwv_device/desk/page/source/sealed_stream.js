@@ -39,12 +39,13 @@ export async function* opened(reader, head, key, take = () => {}) {
       headed = true;
     }
     // The last chunk is told from the others by its nonce: so one stays back until the end.
-    const plain = [];
+    const opening = [];
     while (headed && waiting.length > CHUNK + TAG) {
-      plain.push(await chunk(open, nonce(false), waiting.subarray(0, CHUNK + TAG)));
+      opening.push(chunk(open, nonce(false), waiting.subarray(0, CHUNK + TAG)));
       waiting = waiting.subarray(CHUNK + TAG);
       counter++;
     }
+    const plain = await Promise.all(opening);
     if (plain.length) yield plain.length === 1 ? plain[0] : join(...plain);
     if (done) break;
   }
