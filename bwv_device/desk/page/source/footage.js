@@ -36,6 +36,7 @@ export class Footage {
       fragments: [], beginning: null, loading: null, whole: false,
     }));
     this.keys = new Map();
+    this.early = new Map();
     this.heard = () => {};
     this.recent = [];
   }
@@ -79,11 +80,25 @@ export class Footage {
     segment.whole = false;
   }
 
+  sealed(segment) {
+    return stream(`sealed/${this.device}/${segment.segment}`);
+  }
+
+  /** The first segment's sealed bytes are on their way while the key is asked for. */
+  begin() {
+    const first = this.segments.find(({ state }) => state === "waiting");
+    if (!first || this.early.has(first)) return;
+    const coming = this.sealed(first);
+    coming.catch(() => {}); // it is asked for again, and told then
+    this.early.set(first, coming);
+  }
+
   async read(segment) {
     const { file } = segment, key = this.keys.get(segment.segment);
     if (!key) throw new Fail("no key was granted for it");
     const sealed = [], plain = [];
-    const source = await stream(`sealed/${this.device}/${segment.segment}`);
+    const source = await (this.early.get(segment) ?? this.sealed(segment));
+    this.early.delete(segment);
     const reader = new SegmentReader(segment.offsetNs);
     segment.fragments = [];
     const judged = segment.state === "genuine";

@@ -82,6 +82,7 @@ function Film({ it, film, footage, identity, forms, redraw, round }) {
     try {
       const segments = footage.segments.filter(({ state: s }) => s !== "missing").map(({ segment }) => segment);
       if (!segments.length) throw new Fail("nothing of it is in the store");
+      footage.begin();
       const { keys, lines } = await look({ identity, store: forms.store, recording: it.id, segments, reason, caseName },
         (line) => set((before) => ({ ...before, note: `Line ${line} says that you look. Waiting until witnesses have seen it…` })));
       footage.keys = keys;
