@@ -91,6 +91,9 @@ class DeskApplication:
             Route("/api/case", self._reading(lambda s, q: views.case(s, q.get("name", "")))),
             Route("/api/requests", self._reading(lambda s, q: views.requests(s))),
             Route("/api/request", self._reading(lambda s, q: views.request(s, q.get("id", "")))),
+            Route("/api/scrutiny", self._reading(lambda s, q: views.scrutiny(
+                s, views.number(q.get("from_ns", "")), views.number(q.get("to_ns", "")),
+                q.get("seed", "")[:200], views.number(q.get("count", ""))))),
             Route("/api/cameras", self._reading(lambda s, q: views.cameras(s))),
             Route("/api/looks", self._reading(
                 lambda s, q: views.looks(s, q.get("recording", ""), q.get("person", "")))),

@@ -4,6 +4,7 @@ lines and acts against what cameras and people have signed.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from typing import Any
@@ -305,6 +306,40 @@ def looks(session: CustodySession, recording: str, person: str) -> Json:
     """Who looked at what, the newest first."""
     rows = consultations(session, session.roots, recording, person)
     return {"looks": [row._asdict() for row in reversed(rows[-1000:])], "total": len(rows)}
+
+
+SAMPLE_MOST = 200
+
+
+def scrutiny(session: CustodySession, from_ns: int, to_ns: int, seed: str, count: int) -> Json:
+    """A sample that nobody can choose: of the recordings that began between two times, those whose
+    SHA-256 of `seed LF id` is the least. Whoever has the seed draws the same."""
+    rows = session.index.rows(
+        "SELECT * FROM recordings WHERE start_ns >= ? AND start_ns < ? AND erased_ns IS NULL",
+        from_ns, to_ns,
+    )  # fmt: skip
+    drawn = sorted(rows, key=lambda row: _drawn(seed, row["id"]))[: min(count, SAMPLE_MOST)]
+    reviewed = {
+        row["recording"]
+        for row in session.index.rows(
+            "SELECT DISTINCT recording FROM mentions JOIN lines USING (n) WHERE kind = 'review'"
+        )
+    }
+    return {
+        "recordings": [
+            {**_recording(session, row), "reviewed": row["id"] in reviewed} for row in drawn
+        ],
+        "total": len(rows),
+    }
+
+
+def _drawn(seed: str, name: str) -> str:
+    return hashlib.sha256(f"{seed}\n{name}".encode()).hexdigest()
+
+
+def number(text: str) -> int:
+    """0 for what is none."""
+    return int(text) if text.lstrip("-").isdecimal() and len(text) < 20 else 0
 
 
 def _only(row: Mapping[str, Any], *names: str) -> Json:

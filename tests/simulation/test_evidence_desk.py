@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from support.custody_day import Day
 from bwv_device import keys
 from bwv_device.custody.requests.law import Figures
 from bwv_device.custody.retention_dates import Retention
+from bwv_device.desk import page
 from bwv_device.desk.application import DeskApplication, Served
 from bwv_device.desk.desk import Agency, EvidenceDesk
 from bwv_device.desk.orders import Orders
@@ -39,7 +41,9 @@ ELSEWHERE = "https://desk-code.example"
 class Site:
     """A day's footage in a store, and the desk in front of it."""
 
-    def __init__(self, agency: BenchAgency, *, key_alone: bool = True) -> None:
+    def __init__(
+        self, agency: BenchAgency, *, key_alone: bool = True, results: Path = Path("results")
+    ) -> None:
         self.day = Day(agency)
         clock = self.day.custody.clock
         entropy = SeededEntropy("desk")
@@ -52,9 +56,7 @@ class Site:
         served = Served(
             Origin(HERE, "localhost", "the bench"), ("localhost",), HERE, False, key_alone
         )
-        self.application = DeskApplication(
-            desk, self.state, Orders(None, Path("results"), clock), served
-        )
+        self.application = DeskApplication(desk, self.state, Orders(None, results, clock), served)
         self.agency = agency
         self.recording = self.day.names()[0]
 
@@ -410,3 +412,21 @@ def test_both_keys_of_a_request_are_certified_for_one_person(
     public = chain[2].public_key()
     assert isinstance(public, x25519.X25519PublicKey)
     assert chain[1].public_bytes(Encoding.PEM) == chain[3].public_bytes(Encoding.PEM)
+
+
+def test_what_browsers_run_is_what_its_source_makes(tmp_path: Path) -> None:
+    here = Path(__file__).parents[2]
+    subprocess.run(
+        ["sh", here / "scripts/build-desk-page", tmp_path], check=True, capture_output=True
+    )
+    for name in page.BUILT:
+        built = (here / "bwv_device/desk/page" / name).read_bytes()
+        assert (tmp_path / name).read_bytes() == built, "run scripts/build-desk-page"
+
+
+def test_the_digest_of_the_code_is_that_of_its_files(agency: BenchAgency) -> None:
+    """As anybody would make it with `sha256sum * | sha256sum`."""
+    files = page.files(agency.files[keys.ROOT].decode(), "https://desk.example")
+    rows = [f"{hashlib.sha256(files[name]).hexdigest()}  {name}\n" for name in sorted(files)]
+    assert page.digest(files) == hashlib.sha256("".join(rows).encode()).hexdigest()
+    assert b"https://desk.example" in files["index.html"]

@@ -54,9 +54,10 @@ class Person:
 
     def goes_to(self, screen: str, name: str = "") -> Page:
         place = f"#/{screen}" + (f"/{urllib.parse.quote(name, safe='')}" if name else "")
-        if self.page.evaluate("location.hash") == place:
-            self.page.reload()
+        here = self.page.evaluate("location.hash") or "#/inbox"
         self.page.evaluate(f"location.hash = {place!r}")
+        if here == place:
+            self.page.reload()
         return self.page
 
     def signs(self) -> str:

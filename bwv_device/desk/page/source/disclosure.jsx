@@ -126,8 +126,8 @@ export function Disclose({ it, identity, forms, clip, redaction, done }) {
       <Field label="To whom"><input name="recipient" required autocomplete="off" /></Field>
       <Field label="Reason for giving it"><input name="reason" required autocomplete="off" /></Field>
       <Field label="Request (its number)"><input name="request" autocomplete="off" /></Field>
-      <Field label="From second" hint="empty: from the beginning"><input name="from" type="number" step="0.01" min="0" value={clip.from?.toFixed(2) ?? ""} /></Field>
-      <Field label="To second" hint="empty: to the end"><input name="to" type="number" step="0.01" min="0" value={clip.to?.toFixed(2) ?? ""} /></Field>
+      <Field label="From second" hint="empty: from the beginning"><input key={`from ${clip.from}`} name="from" type="number" step="0.01" min="0" defaultValue={clip.from?.toFixed(2) ?? ""} /></Field>
+      <Field label="To second" hint="empty: to the end"><input key={`to ${clip.to}`} name="to" type="number" step="0.01" min="0" defaultValue={clip.to?.toFixed(2) ?? ""} /></Field>
       <button>{redaction ? "Order a covered copy" : "Order the package"}</button>
       {redaction && <p class="soft">A second person looks at what is covered before anything is made.</p>}
     </form>

@@ -7,11 +7,11 @@ import { setZone, zoneName } from "./dates.js";
 import { identities } from "./enrolment.js";
 import { Complaint, link } from "./parts.jsx";
 import { Recording } from "./recording.jsx";
-import { Audit, Cameras, Cases, Inbox, Request, Requests, Search } from "./screens.jsx";
+import { Audit, Cameras, Cases, Inbox, Request, Requests, Scrutiny, Search } from "./screens.jsx";
 import { SideBySide } from "./side_by_side.jsx";
 import { Keys, SignIn, ThisBrowser } from "./this_browser.jsx";
 
-const SCREENS = [["inbox", "Inbox"], ["search", "Search"], ["cases", "Cases"], ["requests", "Requests"], ["cameras", "Cameras"], ["audit", "Who looked"], ["browser", "This browser"]];
+const SCREENS = [["inbox", "Inbox"], ["search", "Search"], ["cases", "Cases"], ["requests", "Requests"], ["cameras", "Cameras"], ["scrutiny", "Scrutiny"], ["audit", "Who looked"], ["browser", "This browser"]];
 
 function here() {
   const [screen = "inbox", ...rest] = location.hash.replace(/^#\//, "").split("/");
@@ -91,6 +91,7 @@ function Screen({ screen, given, it, refresh }) {
   if (screen === "requests") return <Requests {...given} />;
   if (screen === "request") return <Request {...given} />;
   if (screen === "cameras") return <Cameras {...given} />;
+  if (screen === "scrutiny") return <Scrutiny {...given} />;
   if (screen === "audit") return <Audit {...given} />;
   if (screen === "browser") return <ThisBrowser keys={it.keys} changed={refresh} signedIn={it.signedIn} />;
   return <Inbox {...given} />;

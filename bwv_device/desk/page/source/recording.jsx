@@ -278,7 +278,7 @@ function Decisions({ it, identity, forms, again }) {
         <button disabled={act.busy}>Hold…</button>
       </form>
       <form class="fields" onSubmit={submit("category", (v) => ({ recording: it.id, category: v.category }))}>
-        <Field label="Category"><select name="category" value={it.category}>{forms.categories.map((one) => <option key={one}>{one}</option>)}</select></Field>
+        <Field label="Category"><select name="category">{forms.categories.map((one) => <option key={one} selected={one === it.category}>{one}</option>)}</select></Field>
         <button disabled={act.busy}>Set the category…</button>
       </form>
       <form class="fields" onSubmit={submit("review", (v) => ({ recording: it.id, words: v.words }))}>

@@ -57,10 +57,11 @@ export function Editor({ redaction, change, video, time, length, go, clip }) {
   };
   const mute = () => change({ ...redaction, mute: [...redaction.mute, [clip.from ?? time, clip.to ?? Math.min(length, time + 5)]] });
   const kept = redaction.boxes.filter((box) => box.kept !== false).length;
-  const number = (n, name, label) => (
-    <label class="inline small">{label} <input type="number" step={name.endsWith("_s") ? "0.1" : "1"} min="0" value={name.endsWith("_s") ? redaction.boxes[n][name].toFixed(1) : redaction.boxes[n][name]}
-      onChange={(event) => set(n, { [name]: name.endsWith("_s") ? Number(event.currentTarget.value) : Math.round(Number(event.currentTarget.value)) })} /></label>
-  );
+  const number = (n, name, label) => {
+    const seconds = name.endsWith("_s"), value = seconds ? redaction.boxes[n][name].toFixed(1) : redaction.boxes[n][name];
+    const changed = (event) => set(n, { [name]: seconds ? Number(event.currentTarget.value) : Math.round(Number(event.currentTarget.value)) });
+    return <label class="inline small">{label} <input key={value} type="number" step={seconds ? "0.1" : "1"} min="0" defaultValue={value} onChange={changed} /></label>;
+  };
   return (
     <div>
       <p role="status">{kept} parts of the picture and {redaction.mute.length} spans of sound are covered{kept < redaction.boxes.length ? `; ${redaction.boxes.length - kept} are rejected` : ""}.</p>

@@ -1,12 +1,12 @@
 // Inbox, search, cases, requests, cameras, and who looked.
 
 import { useEffect, useState } from "preact/hooks";
-import { toBase64 } from "../../../verification/page/source/bytes.js";
+import { toBase64, utf8 } from "../../../verification/page/source/bytes.js";
 import { digestOf } from "../../../verification/page/source/statements.js";
 import { get } from "./api.js";
 import { Approvals } from "./disclosure.jsx";
 import { dayAndTime, local, parsed } from "./dates.js";
-import { Asked, Facts, Field, RecordingRows, link, useAct, useAsked, valuesOf } from "./parts.jsx";
+import { Asked, Complaint, Facts, Field, RecordingRows, link, useAct, useAsked, valuesOf } from "./parts.jsx";
 
 const LETTER_LIMIT = 8 << 20;
 // How often the inbox looks for what others did.
@@ -229,7 +229,7 @@ function NewRequest({ forms, identity, done }) {
       <form class="fields" onSubmit={submit}>
         <Field label="Kind"><select name="type"><option>subject-access</option><option>freedom-of-information</option></select></Field>
         <Field label="Letter (a file)"><input type="file" name="letter" required /></Field>
-        <Field label="Received on"><input type="date" name="received" required value={local(forms.now_ns).slice(0, 10)} /></Field>
+        <Field label="Received on"><input type="date" name="received" required defaultValue={local(forms.now_ns).slice(0, 10)} /></Field>
         <Field label="When it happened"><input type="datetime-local" name="incident" required /></Field>
         <Field label="Footage from"><input type="datetime-local" name="from" /></Field>
         <Field label="Footage to"><input type="datetime-local" name="to" /></Field>
@@ -327,6 +327,48 @@ export function Cameras() {
           </section>
         )}
       </Asked>
+    </>
+  );
+}
+
+// --- scrutiny ---
+
+const WEEK_NS = 7n * 86_400n * 1_000_000_000n;
+
+/** A sample of the last week, drawn by what a witness has signed: nobody can choose what is looked at. */
+export function Scrutiny({ forms }) {
+  const [wanted, set] = useState(null), [failed, fail] = useState(null);
+  const draw = async (event) => {
+    event.preventDefault();
+    const { count, seed } = valuesOf(event.currentTarget);
+    try {
+      fail(null);
+      const to = BigInt(Math.trunc(forms.now_ns / 1e6)) * 1_000_000n;
+      const chosen = seed.trim() || (await get("checkpoint")).checkpoint.split("\n")[2];
+      if (!chosen) throw new Error("No witness has signed anything yet: give a seed, from a newspaper say.");
+      const said = await get("scrutiny", { from_ns: to - WEEK_NS, to_ns: to, seed: chosen, count });
+      const digests = said.recordings.map(({ id }) => digestOf(utf8(`${chosen}\n${id}`)));
+      if (digests.some((digest, n) => n && digest < digests[n - 1])) throw new Error("The desk has drawn other recordings than the seed does.");
+      set({ ...said, seed: chosen });
+    } catch (error) {
+      fail(error);
+    }
+  };
+  return (
+    <>
+      <h1>Scrutiny sample</h1>
+      <form class="card fields" onSubmit={draw}>
+        <Field label="How many"><input type="number" name="count" min="1" max="200" defaultValue="10" required /></Field>
+        <Field label="Seed" hint="empty: the root that witnesses signed last"><input name="seed" autocomplete="off" /></Field>
+        <button class="main">Draw a sample of the last seven days</button>
+      </form>
+      {failed && <Complaint error={failed} />}
+      {wanted && (
+        <section class="card">
+          <p role="status">{wanted.recordings.length} of {wanted.total} recordings, by the seed <span class="print">{wanted.seed}</span>.</p>
+          <RecordingRows rows={wanted.recordings} more={[["Reviewed", (row) => (row.reviewed ? "yes" : "not yet")]]} />
+        </section>
+      )}
     </>
   );
 }

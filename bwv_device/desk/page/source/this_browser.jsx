@@ -114,7 +114,7 @@ function Passkey({ does }) {
   return (
     <form class="fields" onSubmit={does((event) => register(new FormData(event.currentTarget).get("label")))}>
       <p>Register a passkey now: with it you sign in from now on.</p>
-      <Field label="Its name, for you"><input name="label" required value="passkey" maxLength={64} /></Field>
+      <Field label="Its name, for you"><input name="label" required defaultValue="passkey" maxLength={64} /></Field>
       <button class="main">Register a passkey</button>
     </form>
   );
