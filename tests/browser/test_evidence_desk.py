@@ -516,14 +516,15 @@ def test_no_plaintext_and_no_key_is_in_the_desks_memory(dora: Person, tmp_path: 
     secret = identity.secret
     pieces = [film[at : at + 48] for at in range(len(film) // 4, len(film) - 48, 40_000)]
     searched = {
-        "film": [piece for piece in pieces if len(set(piece)) > 30],  # not what any file has
+        # Not what any file has; nor the camera's certificate, which its pictures bring in text.
+        "film": [one for one in pieces if len(set(one)) > 30 and not one.isascii()],
         "file key": list(opened.file_keys().values()),
         "identity": [secret],
     }
     memory = memory_of(it.services.processes["desk"].pid)
     assert FRONT.encode() in memory
-    found = {what: sum(piece in memory for piece in of) for what, of in searched.items()}
-    assert found == {"film": 0, "file key": 0, "identity": 0}
+    found = {what: [piece for piece in of if piece in memory] for what, of in searched.items()}
+    assert found == {"film": [], "file key": [], "identity": []}
     assert len(searched["film"]) > 50
     store = memory_of(it.services.processes["key-desk"].pid)
     assert secret in store, "the key desk has it: it would be found"
