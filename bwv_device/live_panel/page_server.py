@@ -43,7 +43,7 @@ class PageServer:
         reader, self._writer = await asyncio.open_connection(sock=self._camera)
         frame_reader = FrameReader()
         about, rest = await self._first(reader, frame_reader)
-        server = serve.server(self._app(about))
+        server = serve.server(self._app(about), sockets=True)
         serving = asyncio.create_task(server.serve(sockets=[self._listening]))
         judge = VaultJudge(about, self._films) if about["vault"] else None
         looking = asyncio.create_task(self._keep_looking(judge))

@@ -12,9 +12,10 @@ LARGEST_MESSAGE = 64 << 10
 FAREWELL_S = 1
 
 
-def server(app: ASGIApp, proxy: str = "") -> uvicorn.Server:
+def server(app: ASGIApp, proxy: str = "", *, sockets: bool = False) -> uvicorn.Server:
     """Its `serve` or `run` takes the socket. Nothing is logged: addresses carry tokens. `proxy` is
-    the address of a reverse proxy that says who asks ("" for none)."""
+    the address of a reverse proxy that says who asks ("" for none). `sockets`: with WebSockets,
+    whose library is the live panel's."""
     return uvicorn.Server(
         uvicorn.Config(
             app,
@@ -25,7 +26,7 @@ def server(app: ASGIApp, proxy: str = "") -> uvicorn.Server:
             server_header=False,
             date_header=False,
             lifespan="off",
-            ws="websockets-sansio",
+            ws="websockets-sansio" if sockets else "none",
             ws_max_size=LARGEST_MESSAGE,
             ws_per_message_deflate=False,
             timeout_graceful_shutdown=FAREWELL_S,

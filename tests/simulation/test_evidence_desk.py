@@ -6,6 +6,7 @@ import base64
 import hashlib
 import json
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -412,6 +413,15 @@ def test_both_keys_of_a_request_are_certified_for_one_person(
     public = chain[2].public_key()
     assert isinstance(public, x25519.X25519PublicKey)
     assert chain[1].public_bytes(Encoding.PEM) == chain[3].public_bytes(Encoding.PEM)
+
+
+def test_a_service_without_web_sockets_needs_no_library_for_them() -> None:
+    """The live panel's library is not among what custody installs."""
+    code = (
+        "import sys; sys.modules['websockets'] = None; from bwv_device.web import serve; "
+        "from starlette.applications import Starlette; serve.server(Starlette()).config.load()"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def test_what_browsers_run_is_what_its_source_makes(tmp_path: Path) -> None:
