@@ -7,6 +7,7 @@ import { register, signIn } from "./passkeys.js";
 import { Asked, Complaint, Facts, Field, useAsked } from "./parts.jsx";
 
 const DAY_MS = 86_400_000;
+const FORGOTTEN = "The key is gone for ever then: you make new ones and have them certified. Forget it?";
 
 export function SignIn({ keys, changed }) {
   const [failed, fail] = useState(null);
@@ -84,8 +85,8 @@ export function Keys({ keys, changed, signedIn }) {
           <li key={one.fingerprint}>
             <b>{one.name}</b> may act as {one.role}, until {new Date(one.until).toISOString().slice(0, 10)}
             {one.until - Date.now() < 30 * DAY_MS && <span class="bad"> – it ends soon: enrol anew</span>}{" "}
-            {!signedIn && <button type="button" onClick={does(() => signInByKey(one))}>Register a passkey with it</button>}{" "}
-            <button type="button" onClick={does(() => forget(one.fingerprint))}>Forget this key</button>
+            {!signedIn && <button type="button" onClick={does(() => signInByKey(one))}>Sign in with this key</button>}{" "}
+            <button type="button" onClick={does(() => confirm(FORGOTTEN) && forget(one.fingerprint))}>Forget this key</button>
           </li>
         ))}
       </ul>
