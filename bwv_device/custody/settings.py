@@ -106,6 +106,11 @@ class EvidenceDesk(Section):
     idle_min: Annotated[int, Interval(ge=1, le=120)] = 15
     most_h: Annotated[int, Interval(ge=1, le=24)] = 10
     key_alone: bool = False
+    issuer: Annotated[str, Len(0, 512)] = ""
+    client: Annotated[str, Len(0, 200)] = ""
+    client_secret: Annotated[str, Len(0, 512)] = "open-id-secret.txt"  # noqa: S105  a file
+    person_claim: Annotated[str, Len(1, 100)] = "sub"
+    issuer_ca: str = ""
 
 
 @dataclass(frozen=True, slots=True)

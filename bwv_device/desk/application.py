@@ -16,7 +16,7 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.responses import JSONResponse, RedirectResponse, Response, StreamingResponse
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
@@ -32,6 +32,7 @@ from bwv_device.desk.answers import (
     who,
 )
 from bwv_device.desk.desk import EvidenceDesk
+from bwv_device.desk.open_id import OpenId
 from bwv_device.desk.order_routes import OrderRoutes
 from bwv_device.desk.orders import Orders
 from bwv_device.desk.sign_in import Origin, SignIn
@@ -39,13 +40,14 @@ from bwv_device.desk.state import Certified, DeskState, SignedIn
 from bwv_device.errors import CustodyError
 from bwv_device.formats import store_keys
 from bwv_device.formats.certificates import RENDERER
+from bwv_device.keys import same_person
 from bwv_device.verification.tlog.signed_note import NOTE_LIMIT
 from bwv_device.web.guard import Guard
 from hal.ports import StoreError, StoreTrouble
 
 T = TypeVar("T")
 
-COOKIE = "bwv_desk"
+COOKIE, STATE_COOKIE = "bwv_desk", "bwv_desk_state"
 SEALED = "application/octet-stream"
 
 
@@ -62,8 +64,15 @@ class Served:
 
 class DeskApplication:
     def __init__(
-        self, desk: EvidenceDesk, state: DeskState, orders: Orders, served: Served
+        self,
+        desk: EvidenceDesk,
+        state: DeskState,
+        orders: Orders,
+        served: Served,
+        provider: OpenId | None = None,
     ) -> None:
+        """`provider` of the agency's accounts, where there is one."""
+        self._provider = provider
         self._desk, self._state, self._served, self._orders = desk, state, served, orders
         self._sign_in = SignIn(state, desk.agency.roots, served.origin, key_alone=served.key_alone)
         self._one = ThreadPoolExecutor(1, "desk")
@@ -77,6 +86,8 @@ class DeskApplication:
             Route("/api/sign-in/key", self._by_key, methods=post),
             Route("/api/sign-in/passkey", self._passkey_challenge, methods=get),
             Route("/api/sign-in/passkey", self._by_passkey, methods=post),
+            Route("/api/sign-in/open-id", self._open_id),
+            Route("/api/sign-in/open-id/back", self._open_id_back),
             Route("/api/passkeys", self._passkey_options, methods=get),
             Route("/api/passkeys", self._register, methods=post),
             Route("/api/sign-out", self._sign_out, methods=post),
@@ -97,7 +108,8 @@ class DeskApplication:
             Route("/api/cameras", self._reading(lambda s, q: views.cameras(s))),
             Route("/api/looks", self._reading(
                 lambda s, q: views.looks(s, q.get("recording", ""), q.get("person", "")))),
-            Route("/api/camera-lines", self._camera_lines),
+            Route("/api/camera-lines", self._bytes(views.lines_of_camera)),
+            Route("/api/letter", self._bytes(views.letter)),
             Route("/api/ledger", self._ledger),
             Route("/api/body", self._body),
             Route("/api/checkpoint", self._checkpoint),
@@ -123,7 +135,13 @@ class DeskApplication:
     async def _about(self, request: Request) -> Response:
         """What anybody may know."""
         agency = self._desk.agency
-        return JSONResponse({"zone": agency.zone, "agency": self._served.origin.agency})
+        return JSONResponse(
+            {
+                "zone": agency.zone,
+                "agency": self._served.origin.agency,
+                "accounts": self._provider is not None,
+            }
+        )
 
     async def _session(self, request: Request) -> Response:
         """Who is signed in; an empty table for nobody."""
@@ -169,6 +187,47 @@ class DeskApplication:
             return self._with_cookie(token)
 
         return await guarded(begin)
+
+    async def _open_id(self, request: Request) -> Response:
+        """To the provider of the agency's accounts. What comes back must come to this browser."""
+
+        async def go() -> Response:
+            if self._provider is None:
+                raise CustodyError("No provider of accounts is set.", "Use a passkey.")
+            address, state = await asyncio.to_thread(self._provider.begin)
+            response = RedirectResponse(address, 303)
+            # Lax: the browser comes back from another site.
+            response.set_cookie(
+                STATE_COOKIE, state, max_age=600, path="/api/sign-in", httponly=True,
+                samesite="lax", secure=self._served.secure,
+            )  # fmt: skip
+            return response
+
+        return await guarded(go)
+
+    async def _open_id_back(self, request: Request) -> Response:
+        async def back() -> Response:
+            query = request.query_params
+            state, code = query.get("state", ""), query.get("code", "")
+            self._state.tried(who(request))
+            if not state or request.cookies.get(STATE_COOKIE, "") != state:
+                raise CustodyError("This sign-in began in another browser.", "Sign in again.")
+            if self._provider is None or not code:
+                raise CustodyError("The provider did not sign anybody in.", "Sign in again.")
+            person = same_person(await asyncio.to_thread(self._provider.finish, code, state))
+            if not self._state.certificates(person):
+                raise CustodyError(
+                    "This account is nobody's with certified keys here.", "Enrol a browser first."
+                )
+            self._state.succeeded(who(request))
+            browser = request.headers.get("user-agent", "")
+            token = self._state.begin(person, browser, full=True)
+            response = RedirectResponse(f"{self._served.origin.code}/", 303)
+            self._keep(response, token)
+            response.delete_cookie(STATE_COOKIE, path="/api/sign-in")
+            return response
+
+        return await guarded(back)
 
     async def _passkey_options(self, request: Request) -> Response:
         signed_in = self._signed_in(request, full=False)
@@ -242,17 +301,20 @@ class DeskApplication:
 
         return answer
 
-    async def _camera_lines(self, request: Request) -> Response:
-        person = self._person(request)
-        if isinstance(person, Response):
-            return person
-        name = request.query_params.get("id", "")
+    def _bytes(self, view: Callable[[Any, str], bytes]) -> Callable[[Request], Awaitable[Response]]:
+        async def answer(request: Request) -> Response:
+            person = self._person(request)
+            if isinstance(person, Response):
+                return person
+            name = request.query_params.get("id", "")
 
-        async def lines() -> Response:
-            data = await self._work(lambda: views.lines_of_camera(self._desk.session(person), name))
-            return Response(data, media_type=SEALED)
+            async def made() -> Response:
+                data = await self._work(lambda: view(self._desk.session(person), name))
+                return Response(data, media_type=SEALED)
 
-        return await guarded(lines)
+            return await guarded(made)
+
+        return answer
 
     async def _ledger(self, request: Request) -> Response:
         if isinstance(person := self._person(request), Response):
@@ -361,11 +423,14 @@ class DeskApplication:
 
     def _with_cookie(self, token: str) -> Response:
         response = JSONResponse({})
+        self._keep(response, token)
+        return response
+
+    def _keep(self, response: Response, token: str) -> None:
         response.set_cookie(
             self._cookie_name, token, path="/", httponly=True, samesite="strict",
             secure=self._served.secure,
         )  # fmt: skip
-        return response
 
     def _signed_in(self, request: Request, *, full: bool = True) -> SignedIn | Response:
         token = request.cookies.get(self._cookie_name, "")

@@ -18,6 +18,8 @@ from bwv_device.custody.requests.steps import existing_request
 from bwv_device.custody.retention.holds import existing
 from bwv_device.custody.search import MARKERS, Wanted
 from bwv_device.custody.session import CustodySession
+from bwv_device.desk.acts import LETTER_LIMIT
+from bwv_device.formats import store_keys
 from hal.ports import SECOND_NS
 
 DAY_NS = 86_400 * SECOND_NS
@@ -268,9 +270,15 @@ def request(session: CustodySession, name: str) -> Json:
     }
 
 
+def letter(session: CustodySession, name: str) -> bytes:
+    """What the public wrote. Raises `CustodyError`; `StoreError` where it is gone."""
+    row = existing_request(session.index, name)
+    return session.store.read(store_keys.letter(row["letter"]), LETTER_LIMIT)
+
+
 def _request(session: CustodySession, row: Mapping[str, Any]) -> Json:
     return {
-        **_only(row, "id", "kind", "received", "due", "place", "description", "outcome",
+        **_only(row, "id", "kind", "letter", "received", "due", "place", "description", "outcome",
                 "from_ns", "to_ns", "incident_ns"),
         "in_time": bool(row["in_time"]),
         "closed": row["closed"] is not None,

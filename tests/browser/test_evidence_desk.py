@@ -7,6 +7,7 @@ import json
 import os
 import re
 import socket
+import subprocess
 import threading
 import zipfile
 from collections.abc import Callable, Iterator
@@ -34,6 +35,7 @@ from bwv_device.verification.package_verifier import verify_package
 from bwv_device.verification.video_signatures import Answer
 from sim.desk.clerk import certify
 from sim.desk.example import EvidenceDeskExample
+from sim.desk.weeks import LETTER
 
 FRONT, SECOND = "cam-101/00000001-0001", "cam-101/00000001-0002"
 SIDE, OLD = "cam-202/00000001-0001", "cam-303/00000001-0001"
@@ -170,6 +172,10 @@ def test_a_film_is_watched_and_every_part_is_what_the_camera_signed(ada: Person)
     until(page, "document.querySelector('video').currentTime > 1")
     page.keyboard.press("k")
     until(page, "document.querySelector('video').paused")
+    page.get_by_role("button", name="Show the picture").click()
+    still = page.get_by_alt_text(re.compile("Picture taken at"))
+    expect(still).to_be_visible()
+    until(page, "document.querySelector('.stills img').naturalWidth === 640")
     shown(page, "recording")
     index = ada.example.agency.session("Ruth Bell", "custodian").index
     index.catch_up()
@@ -308,6 +314,10 @@ def test_a_request_is_searched_for_and_answered(ada: Person) -> None:
     page = ada.goes_to("requests")
     page.get_by_role("link", name=re.compile(r"-00001$")).click()
     expect(page.get_by_role("heading", name=re.compile("Request"))).to_be_visible()
+    page.get_by_role("button", name="Open the letter").click()
+    with page.expect_download() as download:
+        page.get_by_role("link", name="Save the letter").click()
+    assert download.value.path().read_bytes() == LETTER
     page.get_by_role("button", name="Certify the search…").click()
     assert FRONT in ada.signs()
     expect(page.get_by_text("Searched 1 times")).to_be_visible()
@@ -758,6 +768,54 @@ def test_a_passkey_signs_in_and_another_process_serves_the_same_store(
     expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
     person.end()
     it.services.end("strict desk")
+
+
+def test_the_agencys_account_signs_in(browser: Browser, desk: Desk, ben: Person) -> None:
+    """With a provider that others wrote; its account is mapped to the person's certificates."""
+    it, tools = desk[0], Path(os.environ["BWV_TOOLS"])
+    with free_port() as port, free_port() as provider_port:
+        address = f"http://localhost:{port}"
+    script = Path(__file__).parents[1] / "support/open_id_provider.mjs"
+    back = f"{address}/api/sign-in/open-id/back"
+    provider = subprocess.Popen(
+        ["node", script, tools / "node_modules", str(provider_port), back],
+        stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert provider.stdout is not None
+    assert "provider on" in provider.stdout.readline()
+    text = (it.folder / "custody.toml").read_text()
+    issuer = f'issuer = "http://localhost:{provider_port}"\nclient = "desk"\nindex = ""'
+    (it.folder / "accounts.toml").write_text(text.replace("key_alone = true", issuer))
+    secret = it.folder / "open-id-secret.txt"
+    secret.write_text("a secret of the test\n")
+    secret.chmod(0o600)
+    words = ["desk", "--config", "accounts.toml", "serve", "--listen", f"127.0.0.1:{port}"]
+    it.services.start("accounts desk", words, r"answers on (http://\S+)")
+    try:
+        page = browser.new_page()
+        sign_in_at_the_provider(page, address, ben.name.lower())
+        expect(page.get_by_role("heading", name="Inbox")).to_be_visible()
+        expect(page.get_by_text("ben musa: this browser has no certified key")).to_be_visible()
+        page.get_by_role("button", name="Sign out").click()
+        page.context.clear_cookies()
+        sign_in_at_the_provider(page, address, "a stranger")
+        expect(page.get_by_text("nobody's with certified keys here")).to_be_visible()
+        # What another browser began is not ended in this one.
+        page.goto(f"{back}?state={'0' * 64}&code=x")
+        expect(page.get_by_text("began in another browser")).to_be_visible()
+        page.close()
+    finally:
+        provider.terminate()
+        it.services.end("accounts desk")
+
+
+def sign_in_at_the_provider(page: Page, address: str, name: str) -> None:
+    page.goto(f"{address}/")
+    page.get_by_role("link", name="Sign in with the agency's account").click()
+    page.locator("input[name=login]").fill(name)
+    page.locator("input[name=password]").fill("anything")
+    page.locator("button[type=submit]").click()
+    page.locator("button[type=submit]").click()  # what the desk may know
 
 
 # --- code from somewhere else -----------------------------------------------------------------

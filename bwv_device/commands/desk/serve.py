@@ -18,7 +18,12 @@ def serve_command(context: CustodyContext, listen: str) -> None:
     """Answers browsers, until it is stopped. Beyond this machine it stands behind a reverse proxy
     with TLS, and desk.address in custody.toml says by which name it is reached."""
     try:
-        from bwv_device.commands.desk.opening import open_desk, open_orders, open_state
+        from bwv_device.commands.desk.opening import (
+            open_desk,
+            open_orders,
+            open_provider,
+            open_state,
+        )
         from bwv_device.desk.application import DeskApplication, Served
         from bwv_device.desk.sign_in import Origin
     except ImportError as error:
@@ -40,9 +45,11 @@ def serve_command(context: CustodyContext, listen: str) -> None:
     secure = address.startswith("https://")
     origin = Origin(code, urlsplit(code).hostname or "", said.agency)
     served = Served(origin, (host,), address, secure, said.key_alone)
+    state = open_state(context)
     application = DeskApplication(
-        open_desk(context), open_state(context), open_orders(context), served
-    )
+        open_desk(context), state, open_orders(context), served,
+        open_provider(context, state, address),
+    )  # fmt: skip
     ServiceLog(context).line(f"the evidence desk answers on {address}/")
     run(application.app(), listening, said.proxy if secure else "")
 

@@ -35,6 +35,8 @@ export class Footage {
       state: this.there.has(segment) ? "waiting" : "missing", why: "",
       fragments: [], beginning: null, loading: null, whole: false,
     }));
+    this.stills = [...camera.files].filter(([name, file]) => name.includes(".jpg.") && file.end === "still" && this.there.has(name))
+      .map(([name, file]) => ({ name, file, at: Number(file.until - first) / 1e9 }));
     this.keys = new Map();
     this.early = new Map();
     this.heard = () => {};
@@ -125,6 +127,15 @@ export class Footage {
       throw new Fail("what is inside is not what the camera signed");
     }
     segment.state = "genuine";
+  }
+
+  /** A picture that was taken, opened and held against what the camera signed: a blob. */
+  async still({ name, file }) {
+    const key = this.keys.get(name), sealed = [], plain = [];
+    if (!key) throw new Fail("no key was granted for it");
+    for await (const part of opened(await stream(`sealed/${this.device}/${name}`), file.head, key, (block) => sealed.push(block))) plain.push(part);
+    if ((await digestOfBytes(join(...sealed))) !== file.sha256) throw new Fail("it is not the file that the camera signed");
+    return new Blob([join(...plain)], { type: "image/jpeg" });
   }
 
   /** Judges what was not watched yet, one after another. */

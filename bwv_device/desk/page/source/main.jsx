@@ -46,7 +46,7 @@ function Page() {
   if (!it.asked) return <main class="narrow"><p role="status">Loading…</p></main>;
   if (it.failed) return <main class="narrow"><Complaint error={it.failed} again={refresh} /></main>;
   if (!it.signedIn?.full) {
-    return <main class="narrow">{it.signedIn ? <ThisBrowserAlone it={it} changed={refresh} /> : <SignIn keys={it.keys} changed={refresh} />}</main>;
+    return <main class="narrow">{it.signedIn ? <ThisBrowserAlone it={it} changed={refresh} /> : <SignIn about={it.about} keys={it.keys} changed={refresh} />}</main>;
   }
   const mine = it.keys.filter((one) => it.signedIn.certificates.some((known) => known.fingerprint === one.fingerprint));
   const identity = mine.find((one) => one.fingerprint === chosen) ?? mine[0] ?? null;
@@ -80,7 +80,7 @@ function Page() {
 }
 
 function ThisBrowserAlone({ it, changed }) {
-  return <><h1>Register a passkey</h1><Keys keys={it.keys} changed={changed} signedIn={it.signedIn} /></>;
+  return <><h1>Register a passkey</h1><Keys about={it.about} keys={it.keys} changed={changed} signedIn={it.signedIn} /></>;
 }
 
 function Screen({ screen, given, it, refresh }) {

@@ -83,7 +83,8 @@ function Film({ it, film, footage, identity, forms, redraw, round }) {
       const segments = footage.segments.filter(({ state: s }) => s !== "missing").map(({ segment }) => segment);
       if (!segments.length) throw new Fail("nothing of it is in the store");
       footage.begin();
-      const { keys, lines } = await look({ identity, store: forms.store, recording: it.id, segments, reason, caseName },
+      const named = [...segments, ...footage.stills.map(({ name }) => name)];
+      const { keys, lines } = await look({ identity, store: forms.store, recording: it.id, segments: named, reason, caseName },
         (line) => set((before) => ({ ...before, note: `Line ${line} says that you look. Waiting until witnesses have seen it…` })));
       footage.keys = keys;
       set({ looking: true, open: true, note: `That you look is line ${lines.join(", ")}.`, failed: null });
@@ -182,6 +183,7 @@ function Film({ it, film, footage, identity, forms, redraw, round }) {
         </>
       )}
       <Timeline footage={footage} camera={film.camera} time={bad ? place : time} go={state.open ? go : null} clip={clip} round={round} />
+      {state.open && footage.stills.length > 0 && <Stills footage={footage} go={go} />}
       {state.open && (
         <details class="card inner" onToggle={(event) => !event.currentTarget.open && draw(false)}>
           <summary>Cover parts of it, and give it to somebody</summary>
@@ -198,6 +200,31 @@ function Film({ it, film, footage, identity, forms, redraw, round }) {
         </details>
       )}
       <p class="soft">Keys: K play or pause, J back, L faster, ← → one picture, , . one second, I and O mark a clip, Home and End.</p>
+    </section>
+  );
+}
+
+/** Pictures that the officer took. */
+function Stills({ footage, go }) {
+  const [shown, set] = useState({}), [failed, fail] = useState(null);
+  const open = async (still) => {
+    try {
+      const address = URL.createObjectURL(await footage.still(still));
+      set((before) => ({ ...before, [still.name]: address }));
+    } catch (error) {
+      fail(error);
+    }
+  };
+  return (
+    <section class="stills" aria-label="Pictures taken">
+      {failed && <Complaint error={failed} />}
+      {footage.stills.map((still) => (
+        <figure key={still.name}>
+          {shown[still.name] ? <img src={shown[still.name]} alt={`Picture taken at ${still.at.toFixed(1)} seconds`} />
+            : <button type="button" onClick={() => open(still)}>Show the picture</button>}
+          <figcaption>taken at <button type="button" onClick={() => go(still.at)}>{still.at.toFixed(1)} s</button></figcaption>
+        </figure>
+      ))}
     </section>
   );
 }

@@ -3,7 +3,7 @@
 import { useEffect, useState } from "preact/hooks";
 import { toBase64, utf8 } from "../../../verification/page/source/bytes.js";
 import { digestOf } from "../../../verification/page/source/statements.js";
-import { get } from "./api.js";
+import { bytes, get } from "./api.js";
 import { Approvals } from "./disclosure.jsx";
 import { dayAndTime, local, parsed } from "./dates.js";
 import { Asked, Complaint, Facts, Field, RecordingRows, link, useAct, useAsked, valuesOf } from "./parts.jsx";
@@ -267,6 +267,7 @@ export function Request({ name, identity }) {
               <Facts rows={[["Kind", it.kind], ["Received", it.received], ["Answer due", it.closed ? it.due || "–" : `${it.due || "–"} (${due(it.days_left)})`], ["State", it.closed ? it.outcome : "open"],
                 ["Place", it.place], ["What happened", it.description], ["Footage", `${dayAndTime(it.from_ns)} to ${dayAndTime(it.to_ns)}`],
                 ["Cameras", it.devices.join(", ") || "all"], ["Officers", it.officers.join(", ") || "all"], ["Within 31 days", it.in_time ? "yes: what matches is held" : "no"]]} />
+              <Letter it={it} />
               {it.steps.length > 0 && <><h2>Its clock</h2><ul class="list">{it.steps.map((one, n) => <li key={n}>{one.day}: {one.about} {one.step}</li>)}</ul></>}
             </section>
             <section class="card">
@@ -303,6 +304,26 @@ export function Request({ name, identity }) {
         )}
       </Asked>
     </>
+  );
+}
+
+/** What the public wrote, as it lies in the store: its digest stands in the request's line. */
+function Letter({ it }) {
+  const [saved, set] = useState(""), [failed, fail] = useState(null);
+  const open = async () => {
+    try {
+      const letter = await bytes("letter", { id: it.id });
+      if (digestOf(letter) !== it.letter) throw new Error("The letter is not the one that came in.");
+      set(URL.createObjectURL(new Blob([letter])));
+    } catch (error) {
+      fail(error);
+    }
+  };
+  return (
+    <p>
+      {failed && <Complaint error={failed} />}
+      {saved ? <a class="button" download={`letter-${it.id}`} href={saved}>Save the letter</a> : <button type="button" onClick={open}>Open the letter</button>}
+    </p>
   );
 }
 

@@ -1,6 +1,7 @@
 // Signing in, and the keys of this browser: made here, certified by the roles CA's holder, never exported.
 
 import { useState } from "preact/hooks";
+import { api } from "./agency.js";
 import { get, post } from "./api.js";
 import { agencyFingerprint, begin, forget, pending, signInByKey, take } from "./enrolment.js";
 import { register, signIn } from "./passkeys.js";
@@ -9,7 +10,10 @@ import { Asked, Complaint, Facts, Field, useAsked } from "./parts.jsx";
 const DAY_MS = 86_400_000;
 const FORGOTTEN = "The key is gone for ever then: you make new ones and have them certified. Forget it?";
 
-export function SignIn({ keys, changed }) {
+/** To the provider of the agency's accounts, and back. */
+const Accounts = ({ about }) => about?.accounts && <p><a class="button" href={`${api}/api/sign-in/open-id`}>Sign in with the agency's account</a></p>;
+
+export function SignIn({ about, keys, changed }) {
   const [failed, fail] = useState(null);
   const enter = async () => {
     try {
@@ -26,6 +30,7 @@ export function SignIn({ keys, changed }) {
       <section class="card">
         {failed && <Complaint error={failed} />}
         <p><button type="button" class="main" onClick={enter}>Sign in with a passkey</button></p>
+        <Accounts about={about} />
         <p class="soft">Signing in shows you what the agency keeps. To watch and to decide you also need the keys of this browser, which the server does not have.</p>
       </section>
       <Keys keys={keys} changed={changed} signedIn={null} />
@@ -52,7 +57,7 @@ export function ThisBrowser({ keys, changed, signedIn }) {
   );
 }
 
-export function Keys({ keys, changed, signedIn }) {
+export function Keys({ about, keys, changed, signedIn }) {
   const [failed, fail] = useState(null), [note, tell] = useState("");
   const waiting = useAsked(pending);
   const does = (act) => async (event) => {
@@ -91,7 +96,7 @@ export function Keys({ keys, changed, signedIn }) {
         ))}
       </ul>
       {!keys.length && <p class="soft">None yet. Without them you can look things up, and neither watch nor decide.</p>}
-      {signedIn && !signedIn.full && <Passkey does={does} />}
+      {signedIn && !signedIn.full && <><Passkey does={does} /><Accounts about={about} /></>}
       <Asked asked={waiting}>
         {(rows) => rows.map((one) => (
           <div class="card inner" key={one.id}>
