@@ -23,7 +23,7 @@ from sim.world.test_keys import BenchAgency
 TOGETHER = {
     "test_demo.py", "test_custody_cli.py", "test_field_test.py", "test_disclosure.py",
     "test_fleet_cli.py", "test_removals.py", "test_media.py", "test_live_panel.py",
-    "test_package_verdicts.py", "test_verify_page.py",
+    "test_package_verdicts.py", "test_verify_page.py", "test_evidence_desk.py",
 }  # fmt: skip
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from test_evidence_desk import Browser, Site, viewing_pem
+from test_desk_answers import Browser, Site, viewing_pem
 
 from bwv_device.custody.disclosure import render_order
 from bwv_device.custody.disclosure.render_order import read_approval, read_order, require_now
