@@ -123,6 +123,7 @@ def badge(page: Page) -> Locator:
 def shown(page: Page, name: str) -> None:
     """A picture for the documents."""
     SCREENS.mkdir(parents=True, exist_ok=True)
+    page.evaluate("scrollTo(0, 0)")  # the page's head would stand in the middle of its picture
     page.wait_for_timeout(300)
     page.screenshot(path=SCREENS / f"desk-{name}.png", full_page=True)
 
