@@ -5,6 +5,7 @@ sealed to their key (docs/format.md, 12.4).
 
 from __future__ import annotations
 
+import hashlib
 import json
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
@@ -26,8 +27,9 @@ from bwv_device.custody.key_desk.open_recording import open_recording
 from bwv_device.custody.key_desk.view_request import digest_of
 from bwv_device.custody.session import CustodySession
 from bwv_device.errors import BwvError, CustodyError
-from bwv_device.formats import age
+from bwv_device.formats import age, statement
 from bwv_device.formats.age_payload import Seal
+from bwv_device.formats.grammar.purposes import RENDER_QUESTION
 from bwv_device.verification.trust_list import Trust
 from hal.ports import Entropy, StoreError
 
@@ -157,7 +159,11 @@ class Worker:
 
     def _ask(self, order: Order, message: bytes, body: str) -> bytes:
         """The person's signature. Raises `CustodyError` where none comes."""
-        digest, question = order.digest, json.dumps({"message": message.hex(), "body": body})
+        digest = order.digest
+        asked = {"order": digest, "message": hashlib.sha256(message).hexdigest()}
+        # Else whoever carries questions could ask some of their own.
+        said = statement.make(self._custody.own.signer, RENDER_QUESTION, asked).decode("ascii")
+        question = json.dumps({"message": message.hex(), "body": body, "asked": said})
         self._desk.post("/api/work/ask", {"order": digest, "question": question})
         for _ in range(round(ASKED_FOR_S / ASKED_EVERY_S)):
             said = str(self._desk.get("/api/work/answer", order=digest).get("signature", ""))

@@ -30,7 +30,8 @@ from support.warm_bwv import bwv
 from bwv_device import keys
 from bwv_device.custody.key_desk.looking import AgencyKeys
 from bwv_device.custody.key_desk.open_recording import open_recording
-from bwv_device.formats import age
+from bwv_device.formats import age, statement
+from bwv_device.formats.grammar.purposes import RENDER_QUESTION
 from bwv_device.verification.package_verifier import verify_package
 from bwv_device.verification.video_signatures import Answer
 from sim.desk.clerk import certify
@@ -661,6 +662,53 @@ def test_a_draft_that_says_something_else_is_not_signed(
     expect(page.get_by_role("dialog")).to_have_count(0)
     index = lied_to.example.agency.session("Ruth Bell", "custodian").index
     assert index.catch_up().head.number == head
+
+
+def test_a_hold_of_another_recording_is_not_released(lied_to: Person) -> None:
+    """The desk shows a hold under a recording that it is not on, and drafts accordingly."""
+    index = lied_to.example.agency.session("Ruth Bell", "custodian").index
+    index.catch_up()
+    (hold,) = index.rows("SELECT n FROM holds WHERE recording = ? AND case_ != ''", FRONT)
+    shown_as = {"n": hold["n"], "reason": "x", "request": "", "proposer": None, "case": "",
+                "state": "in force"}  # fmt: skip
+    lies(lied_to, "recording", lambda said: {**said, "holds": [shown_as]})
+    lies(lied_to, "acts", lambda said: {**said, "line": said["line"].replace(FRONT, SECOND)})
+    page = lied_to.goes_to("recording", SECOND)
+    row = page.get_by_role("listitem").filter(has_text=f"Hold {hold['n']}:")
+    row.get_by_label("Reason").fill("over")
+    row.get_by_role("button", name="Propose to release…").click()
+    expect(page.get_by_role("alert")).to_contain_text("is not one of")
+    expect(page.get_by_role("dialog")).to_have_count(0)
+
+
+def test_a_question_that_the_desk_makes_up_is_not_signed(browser: Browser, desk: Desk) -> None:
+    """A package's statement with films of its own, under an order that the person gave."""
+    person = Person(browser, *desk, "Dan Ross", "disclosure")
+    person.enrol()
+    page = person.page
+    ready(person.watches(SECOND))
+    page.get_by_text("Cover parts of it, and give it to somebody").click()
+    signed = list[str]()
+    page.route(re.compile("/api/orders/sign"), lambda route: signed.append("asked"))
+
+    def asks(said: Any) -> Any:
+        message = b"\x84\x6aSignature1 of something".hex()
+        worker = desk[0].agency.signer("Ruth Bell", "custodian")
+        for one in said.get("orders", []):
+            fields = {"order": one["digest"], "message": sha256(bytes.fromhex(message)).hexdigest()}
+            asked = statement.make(worker, RENDER_QUESTION, fields).decode()
+            one["question"] = json.dumps({"message": message, "body": "", "asked": asked})
+        return said
+
+    lies(person, "orders", asks)
+    page.get_by_label("To whom").fill("somebody")
+    page.get_by_label("Reason for giving it").fill("a test")
+    page.get_by_role("button", name="Order the package").click()
+    expect(page.get_by_role("alert")).to_contain_text(
+        "no worker of this agency asks", ignore_case=True
+    )
+    assert signed == []
+    person.end()
 
 
 def test_a_stolen_session_can_neither_watch_nor_act(browser: Browser, desk: Desk) -> None:

@@ -14,3 +14,4 @@ VIEW_REQUEST, VIEW_APPROVAL, GRANT = "bwv view request v1", "bwv view approval v
 ENROLMENT = "bwv enrolment request v1"
 SIGN_IN = "bwv sign in v1"
 RENDER_ORDER, RENDER_APPROVAL = "bwv render order v1", "bwv render approval v1"
+RENDER_QUESTION = "bwv render question v1"

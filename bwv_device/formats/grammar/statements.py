@@ -243,6 +243,14 @@ class RenderApproval:
 
 
 @dataclass(frozen=True, slots=True)
+class RenderQuestion:
+    """A worker asks the person of an order to sign a message, by the SHA-256 of both (12.4)."""
+
+    order: Digest
+    message: Digest
+
+
+@dataclass(frozen=True, slots=True)
 class PackageFilm:
     """A film of a package, by its file's name: `whole`, `excerpt`, or `redacted`."""
 
@@ -285,6 +293,7 @@ PURPOSES: dict[type, str] = {
     Grant: purposes.GRANT,
     RenderOrder: purposes.RENDER_ORDER,
     RenderApproval: purposes.RENDER_APPROVAL,
+    RenderQuestion: purposes.RENDER_QUESTION,
     PackageStatement: purposes.PACKAGE,
 }
 

@@ -75,6 +75,10 @@ function meaning(said) {
 async function requireAhead(said) {
   const { followed, head } = await ledger.follow();
   if (!followed) return;
+  const held = said.hold === undefined ? null : ledger.state.holds[String(said.hold)];
+  if (held === undefined || (held && held.recording !== said.recording)) {
+    throw new Fail(`hold ${said.hold} is not one of ${said.recording}`);
+  }
   const place = Number(said.n) - Number(said.aside ?? 0n) - 1;
   if (place < ledger.state.n || (place === ledger.state.n && said.prev !== ledger.state.digest)) {
     throw new Fail(`the line does not continue line ${head}, which this browser has read`);

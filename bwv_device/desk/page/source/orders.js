@@ -3,10 +3,12 @@
 
 import { BlobReader, BlobWriter, ZipReader, configure } from "@zip.js/zip.js";
 import { Decrypter } from "age-encryption";
-import { Fail, ascii, hex, text, unhex } from "../../../verification/page/source/bytes.js";
+import { Fail, ascii, hex, text, unhex, utf8 } from "../../../verification/page/source/bytes.js";
 import { decode } from "../../../verification/page/source/canonical_json.js";
 import { digestOfBytes } from "../../../verification/page/source/digests.js";
-import { digestOf } from "../../../verification/page/source/statements.js";
+import { chainOf, roleOf } from "../../../verification/page/source/certificates.js";
+import { digestOf, parted, stated } from "../../../verification/page/source/statements.js";
+import { roots } from "./agency.js";
 import { bytes, get, post } from "./api.js";
 import { ledger } from "./ledger.js";
 import { nowNs, randomHex, signedText, statement } from "./signing.js";
@@ -64,7 +66,8 @@ async function digests(files) {
 /** A question in words, once it was read: `said` for what a person confirms, null for what goes with
  * what they ordered. Raises `Fail` for what was not ordered. */
 export async function question(identity, waiting, ordered) {
-  const { message, body } = JSON.parse(waiting.question), signed = unhex(message);
+  const { message, body, asked } = JSON.parse(waiting.question), signed = unhex(message);
+  await byWorker(asked, waiting.digest, digestOf(signed));
   if (message.startsWith(MANIFEST)) return { signed: message, said: null };
   const json = text(signed), said = decode(signed);
   if (said.by !== identity.fingerprint) throw new Fail("it is not in your name");
@@ -74,6 +77,16 @@ export async function question(identity, waiting, ordered) {
     return { signed: message, json, said: null };
   }
   return { signed: message, json, said: await disclosed(identity, waiting, ordered, said, body) };
+}
+
+/** A worker of the agency asks this, of this order; not the desk, which only carries it. */
+async function byWorker(asked, order, message) {
+  const [said, pem] = parted(utf8(asked)), chain = chainOf(pem);
+  if ((await roleOf(chain, roots)) !== "renderer") throw new Fail("no worker of this agency asks for the signature");
+  const { purpose, ...fields } = await stated(said, chain);
+  if (purpose !== "bwv render question v1" || fields.order !== order || fields.message !== message) {
+    throw new Fail("the worker asks for something else");
+  }
 }
 
 /** The line that says what goes to whom; held against the package that it speaks of. */
