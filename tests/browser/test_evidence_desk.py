@@ -629,6 +629,16 @@ def test_a_history_that_goes_back_is_found(lied_to: Person) -> None:
     expect(page.get_by_role("alert")).to_contain_text("ends at line 3")
 
 
+def test_the_newest_lines_that_the_desk_hides_are_found(lied_to: Person) -> None:
+    """They were witnessed; only this browser is not shown them."""
+    lied_to.forgets_the_ledger()
+    lies(lied_to, "ledger", lambda said: {"lines": said["lines"][:10], "head": 10})
+    page = lied_to.goes_to("recording", FRONT)
+    expect(badge(page)).to_contain_text("hides lines that witnesses have seen")
+    expect(badge(page)).to_have_attribute("data-state", "false")
+    lied_to.forgets_the_ledger()
+
+
 @pytest.mark.parametrize(
     ("change", "says"),
     [

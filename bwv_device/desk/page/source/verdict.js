@@ -23,6 +23,14 @@ export async function witnessed() {
   if (seen.witnesses.size < quorum) {
     return { state: FALSE, why: `Only ${seen.witnesses.size} of ${quorum} witnesses have seen the newest history.`, size: seen.size };
   }
+  const newest = [...seen.witnesses.values()].sort((a, b) => Number(b - a))[quorum - 1];
+  if (BigInt(Math.floor(Date.now() / 1000)) - newest > trust.said.outage_s) {
+    return { state: FALSE, why: "Witnesses have not seen this agency's history for too long.", size: seen.size };
+  }
+  if (followed && seen.size > BigInt(ledger.state.n)) await ledger.follow(); // written meanwhile
+  if (followed && seen.size > BigInt(ledger.state.n)) {
+    return { state: FALSE, why: "The desk hides lines that witnesses have seen.", size: seen.size };
+  }
   if (ledger.agrees(seen) === false) {
     return { state: FALSE, why: "The desk shows this browser another history than witnesses have seen.", size: seen.size };
   }
